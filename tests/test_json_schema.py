@@ -78,7 +78,7 @@ _Loader.add_implicit_resolver(
 def test_layer_examples_match_and_unknown_arguments_fail(name):
     assert errors(stack(parse_layer_example(name))) == []
     example = own_example(name)
-    assert errors(stack(example | {"no_such_argument": 1}))
+    assert layer_errors(example | {"no_such_argument": 1})
     required = [key for key, field in LAYERS.load(name).model_fields.items() if field.is_required()]
     for key in required:
         assert layer_errors({k: v for k, v in example.items() if k != key}), key
@@ -87,7 +87,7 @@ def test_layer_examples_match_and_unknown_arguments_fail(name):
 @pytest.mark.parametrize("name", LAYERS.names)
 def test_layer_defaults_match_schema(name):
     written = LAYERS.parse(parse_layer_example(name)).to_plain()
-    assert errors(stack(written)) == []
+    assert layer_errors(written) == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,12 @@ import typer
 from layercli.commands.options import JsonOption, TrustOption, require_parent_directory
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.source.nodes import sanitize_text
-from layercli.workflows.predict import DEFAULT_BATCH_SIZE, PREDICTION_SUFFIXES, predict_to_file
+from layercli.workflows.predict import (
+    DEFAULT_BATCH_SIZE,
+    PREDICTION_SUFFIXES,
+    is_mask_folder,
+    predict_to_file,
+)
 
 
 def _validate_output(output: str) -> str:
@@ -19,6 +24,9 @@ def _validate_output(output: str) -> str:
     Raises:
         BadParameter: The suffix is not supported, or the directory does not exist.
     """
+    if is_mask_folder(output):
+        require_parent_directory(output)
+        return output
     if Path(output).suffix.lower() not in PREDICTION_SUFFIXES:
         raise typer.BadParameter(
             f"the file name must end in one of {', '.join(PREDICTION_SUFFIXES)}, got {output}."
@@ -46,7 +54,7 @@ def command(
             "-o",
             metavar="FILE",
             callback=_validate_output,
-            help="The file for the predictions: .csv, .parquet, .jsonl or .npz.",
+            help="The file for the predictions: .csv, .parquet, .jsonl or .npz; for masks also a folder, such as masks/.",
         ),
     ],
     batch_size: Annotated[

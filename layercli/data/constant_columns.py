@@ -17,6 +17,10 @@ from layercli.graph.finding import Finding
 from layercli.source.nodes import quote_value, sanitize_text
 
 _MAX_HINT_COLUMNS: Final = 8
+_MAX_DEVIATIONS: Final = 1000
+"""Distance from the mean, in standard deviations, that even rare values do not have."""
+_KERAS_EPSILON: Final = 1e-7
+"""The smallest standard deviation by which Normalization divides."""
 
 
 def check_constant_columns(
@@ -83,24 +87,60 @@ def check_training_columns(
     }
     if len(splits.train) < 2:
         return
-    for name, constants in _find_training_constants(splits, checked).items():
-        if not constants:
-            continue
+
+    def make_finding(name: str | None, columns: list[int], description: str) -> Finding:
         values = checked[name]
-        pronoun = "them" if len(constants) > 1 else "it"
+        pronoun = "them" if len(columns) > 1 else "it"
         reason = f"nothing can be learned from {pronoun}"
         if is_normalized and values.dtype != "text":
             reason = f"Normalization divides {pronoun} by almost zero, and the other values become huge"
-        hint = _suggest_removal(values, name, list(constants), data, model_inputs)
+        hint = _suggest_removal(values, name, columns, data, model_inputs)
         if not data.shuffle and not (isinstance(data, TableConfig) and data.windows):
             hint = f"{hint.removesuffix('.')}; or split the examples at random: `shuffle: true`."
-        yield Finding(
+        return Finding(
             code="constant-in-training",
-            message=f"{_describe_constants(values, constants)} in every training example, but not in all others: {reason}.",
+            message=f"{description} in every training example, but not in all others: {reason}.",
             path=("data",) if name is None else ("data", "inputs", name),
             hint=hint,
             severity="warning",
         )
+
+    constant_values = _find_training_constants(splits, checked)
+    for name, constants in constant_values.items():
+        if constants:
+            yield make_finding(name, list(constants), _describe_constants(checked[name], constants))
+    for name, columns in _find_nearly_constant(splits, checked).items() if is_normalized else ():
+        others = [column for column in columns if column not in constant_values.get(name, {})]
+        if others:
+            verb = "have almost one value each" if len(others) > 1 else "is almost the same"
+            yield make_finding(name, others, f"{_list_columns(checked[name], others)} {verb}")
+
+
+def _find_nearly_constant(
+    splits: Splits, checked: Mapping[str | None, ArrayStatistics]
+) -> dict[str | None, list[int]]:
+    """Return each column with a value elsewhere that is very many standard deviations from the mean in training."""
+    totals: dict[str | None, Array] = {}
+    starts: dict[str | None, Array] = {}
+    count = 0
+    for batch in iterate_batches(splits.train):
+        count += len(batch)
+        for name, array in batch.inputs:
+            if name in checked and array.size and array.dtype.kind in "iuf":
+                flat = array.reshape(-1, array.shape[-1]).astype(np.float64)
+                offset = flat - starts.setdefault(name, flat[0])  # keeps the digits of a small deviation
+                sums = np.stack([np.full(flat.shape[1], len(flat)), offset.sum(0), (offset**2).sum(0)])
+                totals[name] = totals.get(name, 0) + sums
+    limit = max(_MAX_DEVIATIONS, 2 * np.sqrt(count))  # no training example can be so far from the mean
+    found = {}
+    for name, (rows, total, squares) in totals.items():
+        mean = total / rows
+        deviation = np.sqrt(np.maximum(squares / rows - mean**2, 0))
+        low, high = checked[name].minima - starts[name], checked[name].maxima - starts[name]
+        farthest = np.maximum(np.abs(low - mean), np.abs(high - mean))
+        is_huge = np.isfinite(farthest) & (farthest > limit * np.maximum(deviation, _KERAS_EPSILON))
+        found[name] = np.flatnonzero(is_huge).tolist()
+    return found
 
 
 def _find_varying_columns(values: ArrayStatistics) -> Array:

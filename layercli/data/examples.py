@@ -116,11 +116,6 @@ class Dataset(Subset):
         """The subset to compute statistics from."""
         return self
 
-    @property
-    def warnings(self) -> tuple[Finding, ...]:
-        """What its reader left out or changed."""
-        return ()
-
     @abstractmethod
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
@@ -154,6 +149,12 @@ class Examples(IndexedSubset, Dataset):
     target_columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
     """Column names of each target that comes from table columns."""
     warnings: tuple[Finding, ...] = field(default=(), kw_only=True)
+    """What its reader left out or changed."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the data as it was read."""
+        return self.warnings
 
     def __len__(self) -> int:
         return len(next(array for _, array in self.targets))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -60,6 +60,14 @@ class LazyDataset(IndexedSubset, Dataset):
     weights: Array | None = None
     """Weights of all rows of the arrays."""
     warnings: tuple[Finding, ...] = ()
+    """What its reader left out."""
+    target_columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
+    """As in ``Examples``."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the data as it was read."""
+        return self.warnings
 
     def __len__(self) -> int:
         return len(self.row_indices)
@@ -76,7 +84,13 @@ class LazyDataset(IndexedSubset, Dataset):
         x: Any = {name: array[indices] for name, array in self.x.items()}
         y = {name: array[indices] for name, array in self.y.items()}
         weights = None if self.weights is None else self.weights[indices]
-        return Examples(x.get(None, x), unwrap_single(y), self.class_names, weights=weights)
+        return Examples(
+            x.get(None, x),
+            unwrap_single(y),
+            self.class_names,
+            weights=weights,
+            target_columns=self.target_columns,
+        )
 
     def target_batches(self) -> Iterator[Targets]:
         """Yield only the targets, in order, some at a time."""

@@ -24,6 +24,8 @@ class ReaderState:
     table_plan: TablePlan | None = None
     target_kinds: Mapping[str | None, TargetKind] = field(default_factory=dict)
     """What each target is; empty in runs of versions that did not keep it."""
+    target_columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
+    """The columns of targets with several columns in a table of labels; those of other tables are in the plan."""
 
     @classmethod
     def from_splits(cls, splits: Splits) -> Self:
@@ -31,7 +33,8 @@ class ReaderState:
         batch = splits.train.empty_batch
         inputs = {name: (array.shape[1:], array.dtype.name) for name, array in batch.inputs}
         kinds = {name: meaning.kind for name, meaning in splits.target_meanings.items()}
-        return cls(inputs, batch.class_names, splits.table_plan, kinds)
+        columns = {} if splits.table_plan is not None else batch.target_columns
+        return cls(inputs, batch.class_names, splits.table_plan, kinds, columns)
 
     def class_names_of(self, target: str | None) -> tuple[str, ...] | None:
         """Return the class names of a target: those of its labels, or its columns if it is one-hot."""
@@ -42,7 +45,9 @@ class ReaderState:
 
     def target_columns_of(self, target: str | None) -> tuple[str, ...] | None:
         """Return the columns of a target that has a value for each of several columns."""
-        plan = None if self.table_plan is None else self.table_plan.targets.get(target)
+        if self.table_plan is None:
+            return self.target_columns.get(target)
+        plan = self.table_plan.targets.get(target)
         return plan.columns if plan is not None and len(plan.columns) > 1 else None
 
     def single_input(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -66,7 +71,10 @@ class ReaderState:
             if has_several_targets
             else (None if self.class_names is None else list(self.class_names)),
             "plan": None if self.table_plan is None else self.table_plan.to_json(),
-            "targets": [{"name": name, "kind": kind} for name, kind in self.target_kinds.items()],
+            "targets": [
+                {"name": name, "kind": kind, "columns": list(self.target_columns.get(name, ()))}
+                for name, kind in self.target_kinds.items()
+            ],
         }
 
     @classmethod
@@ -85,4 +93,9 @@ class ReaderState:
             tuple(names) if isinstance(names, list) else names,
             None if plan is None else TablePlan.from_json(plan),
             {entry["name"]: entry["kind"] for entry in document.get("targets", [])},
+            {
+                entry["name"]: tuple(entry["columns"])
+                for entry in document.get("targets", [])
+                if entry.get("columns")
+            },
         )

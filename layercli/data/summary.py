@@ -110,7 +110,8 @@ def compute_class_balances(splits: Splits) -> dict[str | None, ClassBalance]:
         if names is None and meaning is not None and meaning.kind in ("multi-label", "one-hot"):
             names = batch.target_columns.get(target)
         classes = len(names or ()) or (meaning.classes if meaning is not None else None)
-        labels = sorted(seen.union(range(classes) if classes else _list_labels(seen)))
+        are_signs = meaning is not None and meaning.kind == "signs"
+        labels = sorted(seen.union(range(classes) if classes and not are_signs else _list_labels(seen)))
         rows = [tuple(counts.get(label, 0) for counts in split_counts) for label in labels]
         titles = names if names and len(names) == len(labels) else [str(label) for label in labels]
         balances[target] = [(title, (a, b, c)) for title, (a, b, c) in zip(titles, rows, strict=True)]

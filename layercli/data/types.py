@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any, Final, NoReturn, TypeAlias
 
 import numpy as np
@@ -25,6 +26,19 @@ class DataError(Exception):
     def __init__(self, *findings: Finding) -> None:
         super().__init__("; ".join(finding.message for finding in findings))
         self.findings = findings
+
+
+TENSOR_ALIGNMENT: Final = 64
+"""The bytes of whose multiples the address of an array must be one, so that TensorFlow can use it without a copy."""
+
+
+def make_aligned_array(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return an uninitialized array whose memory TensorFlow can use without a copy."""
+    size = prod(shape) * np.dtype(dtype).itemsize
+    buffer = np.empty(size + TENSOR_ALIGNMENT, np.uint8)
+    start = -buffer.ctypes.data % TENSOR_ALIGNMENT
+    array: Array = buffer[start : start + size].view(dtype).reshape(shape)
+    return array
 
 
 def make_data_finding(message: str, path: KeyPath, hint: str | None) -> Finding:

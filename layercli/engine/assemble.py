@@ -28,6 +28,7 @@ from layercli.engine.keras_objects import keras_object, keras_value
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
 from layercli.graph.shapes import ModelShapes, NodeShapes
+from layercli.graph.text_vectors import should_squeeze_texts
 from layercli.layers.base import Weight
 from layercli.layers.shapes import Shape, Tensor, format_shape
 from layercli.source.nodes import sanitize_text
@@ -221,6 +222,8 @@ def _arrange_custom_inputs(
 
 
 def _connect_layer(layer: Any, tensors: list[Any], node: GraphNode, valid: ValidConfig) -> Any:
+    if should_squeeze_texts(node, valid.shapes):
+        tensors = [keras.ops.squeeze(tensors[0], axis=-1)]
     try:
         output = call_layer(layer, node, tensors)
     except (Exception, SystemExit) as error:

@@ -34,8 +34,12 @@ def is_adaptable(layer: Component) -> bool:
 
 
 def learns_normalization(layer: Component) -> bool:
-    """Return whether the layer, or a nested layer, divides its input by a deviation that it learns from the data."""
-    return (_has_learned_mean(layer) and not getattr(layer, "invert", False)) or any(
+    """Return whether the layer, or a nested layer, divides columns by deviations that it learns from the data.
+
+    With ``axis: null`` all columns have one deviation, which is never almost zero.
+    """
+    has_deviations = _has_learned_mean(layer) and getattr(layer, "axis", None) is not None
+    return (has_deviations and not getattr(layer, "invert", False)) or any(
         map(learns_normalization, inner_layers(layer))
     )
 

@@ -145,6 +145,11 @@ def scan_entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
                     pending.append(f"{name}/")
 
 
+def has_valid_characters(name: str) -> bool:
+    """Return whether a name is Unicode text: Python makes half characters of the other bytes in a file name."""
+    return name == name.encode("utf-8", "replace").decode("utf-8")
+
+
 def find_irregular_entries(root: Path) -> list[str]:
     """Return a description of each entry below a directory that is not a regular file or a folder.
 

@@ -29,6 +29,8 @@ _TABLE_WIDTHS: Final[dict[ModelSize, int]] = {"small": 64, "medium": 128, "large
 _BATCH_SIZES: Final = {32: 2_000, 64: 8_000, 256: 200_000}
 """Batch size -> the number of examples from which it is larger."""
 _MAX_BATCH_SIZE: Final = 1024
+FEW_EXAMPLES: Final = 1_000
+"""With fewer, training needs a larger validation set and more weight decay, as it has fewer steps."""
 _MAX_LISTED_CLASSES: Final = 5
 _MANY_TEXTS: Final = 5_000
 
@@ -259,6 +261,7 @@ def _list_output_layers(template: ConfigTemplate) -> list[str]:
 def _list_training_lines(template: ConfigTemplate) -> list[str]:
     rows = template.row_count or 0
     batch_size = next((size for size, limit in _BATCH_SIZES.items() if rows < limit), _MAX_BATCH_SIZE)
+    weight_decay = 0.5 if template.is_table and rows < FEW_EXAMPLES else 0.05
     if template.class_count is None:
         loss, metric = "mean_squared_error", "mean_absolute_error"
     else:
@@ -267,7 +270,7 @@ def _list_training_lines(template: ConfigTemplate) -> list[str]:
     return [
         "  epochs: 100                  # EarlyStopping stops earlier if val_loss stops improving",
         f"  batch_size: {batch_size}",
-        "  optimizer: {type: AdamW, learning_rate: 2e-3, weight_decay: 0.01}   # tune the learning rate first",
+        f"  optimizer: {{type: AdamW, learning_rate: 2e-3, weight_decay: {weight_decay}}}   # tune the learning rate first",
         f"  loss: {loss}",
         f"  metrics: [{metric}]",
         "  callbacks:",

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from layercli.runs.listing import Run
 
 _MAX_DIFFERENCES = 40
+_MAX_RESULTS = 40
 
 
 def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
     """Print a row for each run: epochs, best epoch, test result, time, and the value of ``key``."""
     listed = [run for run in runs if run.state in ("finished", "running", "unfinished")]
-    monitors = {str(run.best["monitor"]) for run in listed if run.best}
+    monitors = {str(run.best["monitor"]) for run in listed if "monitor" in run.best}
     test_metrics = {name for run in listed if (name := _test_metric(run.test))}
     max_path_length = max((len(run.path.as_posix()) for run in listed), default=0)
     table = make_table()
@@ -64,13 +65,16 @@ def print_run_comparison(console: Console, runs: Sequence[Run], differences: Map
         "epochs": [_format_epochs(run) for run in runs],
         "best epoch": [_format_value(run.best.get("epoch")) for run in runs],
     }
-    metrics = dict.fromkeys(
-        name
-        for run in runs
-        for name in run.results
-        if name not in _SEPARATE_ROWS and not name.startswith("best_")
+    results = [run.results for run in runs]
+    metrics = list(
+        dict.fromkeys(
+            name
+            for values in results
+            for name in values
+            if name not in _SEPARATE_ROWS and not name.startswith("best_")
+        )
     )
-    rows |= {name: [_format_value(run.value(name)) for run in runs] for name in metrics}
+    rows |= {name: [_format_value(run.value(name)) for run in runs] for name in metrics[:_MAX_RESULTS]}
     rows |= {
         "time": [_format_time(run) for run in runs],
         "examples/s": [
@@ -85,6 +89,8 @@ def print_run_comparison(console: Console, runs: Sequence[Run], differences: Map
     for name, values in list(differences.items())[:_MAX_DIFFERENCES]:
         table.add_row(sanitize_text(name, limit=60), *(_format_value(value) for value in values))
     console.print(table)
+    if len(metrics) > _MAX_RESULTS:
+        console.print(f"… and {len(metrics) - _MAX_RESULTS} more results.")
     if len(differences) > _MAX_DIFFERENCES:
         hidden_count = len(differences) - _MAX_DIFFERENCES
         console.print(

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,11 @@ _ARRAY_NAME = re.compile(
 """Names of the arrays that a training writes."""
 _MAX_STATE_BYTES = 256 << 20
 """Largest JSON of a checkpoint; it holds vocabularies and a record for each epoch."""
+_MAX_DAMAGED = 20
+"""Most damaged checkpoints that are tried; older ones are ignored."""
+
+StateCheck = Callable[[Mapping[str, Any], int], None]
+"""Raises ValueError if a state, after a number of finished epochs, is not what a training writes."""
 
 
 class DamagedCheckpointError(Exception):
@@ -86,15 +91,17 @@ class CheckpointDirectory:
             self._remove(old)
         return target
 
-    def read_latest(self, max_bytes: int | None = None) -> tuple[Checkpoint | None, list[str]]:
+    def read_latest(
+        self, max_bytes: int | None = None, check_state: StateCheck | None = None
+    ) -> tuple[Checkpoint | None, list[str]]:
         """Return the newest undamaged checkpoint, and a description of each newer, damaged one.
 
-        A checkpoint with more than ``max_bytes`` of arrays is damaged.
+        A checkpoint with more than ``max_bytes`` of arrays, or whose state ``check_state`` refuses, is damaged.
         """
         damaged: list[str] = []
-        for path in self._list_newest_first():
+        for path in self._list_newest_first()[:_MAX_DAMAGED]:
             try:
-                return _read_checkpoint(path, max_bytes), damaged
+                return _read_checkpoint(path, max_bytes, check_state), damaged
             except DamagedCheckpointError as error:
                 damaged.append(f"{path.name} is damaged ({error})")
         return None, damaged
@@ -126,12 +133,13 @@ class CheckpointDirectory:
             shutil.rmtree(trash, ignore_errors=True)
 
 
-def _read_checkpoint(path: Path, max_bytes: int | None) -> Checkpoint:
+def _read_checkpoint(path: Path, max_bytes: int | None, check_state: StateCheck | None) -> Checkpoint:
     """Read a checkpoint from the same bytes that have the recorded hashes.
 
     Raises:
         DamagedCheckpointError: A file is missing or was modified, or does not contain a checkpoint.
     """
+    epoch, step = (int(part) for part in path.name.split("-"))
     try:
         hashes = parse_json(read_inside(path.parent, f"{path.name}/{_HASHES_FILE}", _MAX_STATE_BYTES))
         with ExitStack() as stack:
@@ -148,8 +156,9 @@ def _read_checkpoint(path: Path, max_bytes: int | None) -> Checkpoint:
             state = parse_json(files[_STATE_FILE].read())
             if not isinstance(state, dict):
                 raise TypeError("its state is not a mapping")
+            if check_state is not None:
+                check_state(state, epoch)
             arrays = read_npz(files[_ARRAYS_FILE], _ARRAY_NAME)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedCheckpointError(f"{type(error).__name__}: {error}") from None
-    epoch, step = (int(part) for part in path.name.split("-"))
     return Checkpoint(path, epoch, step, arrays, state)

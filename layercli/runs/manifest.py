@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping
@@ -12,15 +13,25 @@ from typing import IO, Any
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.io.atomic import describe_os_error, write_json
-from layercli.io.regular import copy_with_hash, open_inside, parse_json, read_inside, scan_entries
+from layercli.io.regular import (
+    MAX_ENTRIES,
+    copy_with_hash,
+    has_valid_characters,
+    open_inside,
+    parse_json,
+    read_inside,
+    scan_entries,
+)
 from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL
 from layercli.runs.environment import collect_environment
 from layercli.version import __version__
 
 _MAX_BYTES = 16 << 20
+"""Largest size of a manifest."""
 _MAX_RECORDED_BYTES = 256 << 20
 """Largest recorded file other than the model; the state of a reader holds class names."""
-"""Largest size of a manifest."""
+_MAX_HASHED_BYTES = 2 << 30
+"""Bytes of all recorded files other than the model; a file without content can be of any size."""
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn")
 
 
@@ -58,15 +69,19 @@ def write_manifest(
 ) -> None:
     """Write the manifest with the hashes of the present files, except checkpoints, which have their own.
 
-    The hash of the model is written only if the run ``is_finished``.
+    The hash of the model is written only if the run ``is_finished``. Files that are too large to be layercli's, or whose
+    name is not Unicode, are not recorded.
     """
     excluded_names = {CHECKPOINTS, MANIFEST, excluded} | (set() if is_finished else {MODEL})
     names = sorted(
         name
         for name, entry in scan_entries(run_dir)
-        if entry.is_file(follow_symlinks=False) and name.split("/")[0] not in excluded_names
+        if entry.is_file(follow_symlinks=False)
+        and name.split("/")[0] not in excluded_names
+        and has_valid_characters(name)
     )
-    files = {name: hash_inside(run_dir, name) for name in names}
+    hasher = _Hasher(run_dir)
+    files = {name: digest for name in names if (digest := hasher.hash(name)) is not None}
     write_json(run_dir / MANIFEST, {**manifest, "files": files})
 
 
@@ -98,6 +113,7 @@ def _is_manifest(document: Mapping[str, Any]) -> bool:
     files, versions, data = (document.get(key) for key in ("files", "versions", "data"))
     return (
         isinstance(files, dict)
+        and len(files) <= MAX_ENTRIES
         and all(isinstance(value, str) for value in files.values())
         and isinstance(versions, dict)
         and isinstance(data, dict)
@@ -107,14 +123,30 @@ def _is_manifest(document: Mapping[str, Any]) -> bool:
     )
 
 
-def hash_inside(run: Path, name: str) -> str:
-    """Return the SHA-256 of a regular file of a run.
+class _Hasher:
+    """SHA-256 of files of a run, of a bounded number of bytes in total."""
 
-    Raises:
-        OSError: the file cannot be opened, or is reached through a link.
-    """
-    with open_inside(run, name) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def __init__(self, run: Path, max_model_bytes: int | None = None) -> None:
+        self._run = run
+        self._max_model_bytes = max_model_bytes
+        self._remaining = _MAX_HASHED_BYTES
+
+    def hash(self, name: str) -> str | None:
+        """Return the hash of a regular file; None if it is too large to be layercli's.
+
+        Raises:
+            OSError: the file cannot be opened, or is reached through a link.
+        """
+        with open_inside(self._run, name) as file:
+            size = os.fstat(file.fileno()).st_size
+            if name == MODEL:
+                if self._max_model_bytes is not None and size > self._max_model_bytes:
+                    return None
+            elif size > min(self._remaining, _MAX_RECORDED_BYTES):
+                return None
+            else:
+                self._remaining -= size
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_recorded(run: Path, name: str, max_bytes: int = _MAX_RECORDED_BYTES) -> IO[bytes]:
@@ -151,12 +183,15 @@ def is_finished(manifest: Mapping[str, Any]) -> bool:
     return MODEL in manifest["files"]
 
 
-def find_changed_files(run_dir: Path, manifest: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """Return the names of files that are missing, or differ from their hash in the manifest or have none."""
+def find_changed_files(
+    run_dir: Path, manifest: Mapping[str, Any], names: Iterable[str], max_model_bytes: int | None = None
+) -> list[str]:
+    """Return the names of files that are missing or too large, or differ from their hash in the manifest or have none."""
+    hasher = _Hasher(run_dir, max_model_bytes)
     changed = []
     for name in names:
         try:
-            digest = hash_inside(run_dir, name)
+            digest = hasher.hash(name)
         except (OSError, ValueError):
             digest = None
         if digest is None or digest != manifest["files"].get(name):

@@ -100,6 +100,25 @@ class DataScript(Generic[D]):
         return [f"DATA = sorted({place}.glob({quote_string(pattern)}))"]
 
 
+def write_class_files(condition: str) -> list[str]:
+    """Return the lines that set ``paths`` and ``labels`` of the files in class folders, at any depth.
+
+    ``condition`` is an expression on ``path``, of at most 40 characters.
+    """
+    lines = (
+        "files = [",
+        f"{INDENT}path.relative_to(DATA)",
+        f'{INDENT}for path in DATA.glob("*/**/*")',
+        f"{INDENT}if path.is_file() and {condition}",
+        "]",
+        'files = [file for file in files if "/." not in f"/{file.as_posix()}"]',
+        "paths = [DATA / file for file in sorted(files)]",
+        "names = sorted({file.parts[0] for file in files})",
+        "labels = [names.index(file.parts[0]) for file in sorted(files)]",
+    )
+    return [INDENT + line for line in lines]
+
+
 def _path_expression(path: Path, folder: Path) -> Expression:
     try:
         relative = path.relative_to(folder.absolute())

@@ -38,6 +38,11 @@ class ScriptTarget:
         return self.meaning is not None and self.meaning.is_one_class
 
     @property
+    def has_negative_labels(self) -> bool:
+        """True if its labels are -1 and 1."""
+        return self.meaning is not None and self.meaning.kind == "signs" and not self.has_named_labels
+
+    @property
     def one_hot_units(self) -> int | None:
         """Number of units of a one-hot target that the script makes from labels."""
         meaning = self.meaning
@@ -65,6 +70,8 @@ class ScriptFacts:
     """True if each example has a weight."""
     has_float_inputs: bool = False
     """True if an input is saved as floating-point numbers."""
+    conversions: Mapping[str, str] = field(default_factory=dict)
+    """Column of a table -> how its texts become numbers: integer, number or boolean."""
 
     @property
     def first_target(self) -> ScriptTarget:
@@ -87,6 +94,7 @@ class DatasetFacts:
     input_names: tuple[str, ...] = ()
     has_weights: bool = False
     has_float_inputs: bool = False
+    conversions: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -> ScriptFacts:
@@ -115,7 +123,11 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
     if dataset_facts is None:
         return ScriptFacts(targets)
     return ScriptFacts(
-        targets, dataset_facts.input_names, dataset_facts.has_weights, dataset_facts.has_float_inputs
+        targets,
+        dataset_facts.input_names,
+        dataset_facts.has_weights,
+        dataset_facts.has_float_inputs,
+        dataset_facts.conversions,
     )
 
 

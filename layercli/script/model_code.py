@@ -12,6 +12,7 @@ from layercli.check import ValidConfig
 from layercli.config.custom_layers import CustomLayer
 from layercli.config.names import assign_names
 from layercli.graph.build import GraphNode
+from layercli.graph.text_vectors import should_squeeze_texts
 from layercli.layers.base import Layer
 from layercli.layers.shapes import Tensor
 from layercli.schema.component import snake_case
@@ -85,6 +86,7 @@ def _is_sequential(valid: ValidConfig) -> bool:
             or node.reuse_of
             or has_several_outputs
             or _is_frozen_by_statement(node)
+            or should_squeeze_texts(node, valid.shapes)
         ):
             return False
         previous = node.name
@@ -312,6 +314,8 @@ class _ModelWriter:
             getattr(node.layer, name) for name in node.layer.call_arguments
         ):
             return self._named_arguments(node, tensors)
+        if should_squeeze_texts(node, self._valid.shapes):
+            return [CallExpression("keras.ops.squeeze", (tensors[0], NamedValue("axis=", "-1")))]
         if len(tensors) == 1 and not has_several[0]:
             return [tensors[0]]
         if len(tensors) == 1 and not node.layer.has_separate_inputs:

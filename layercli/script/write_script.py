@@ -90,7 +90,9 @@ def _find_inexpressible_training(train: TrainSection) -> Iterator[KeyPath]:
 
 def _can_write_class_weight(train: TrainSection, facts: ScriptFacts) -> bool:
     weights, class_names = train.class_weight, facts.first_target.class_names
-    if isinstance(weights, dict) and not all(name in class_names or name.isdecimal() for name in weights):
+    if isinstance(weights, dict) and not all(
+        name in class_names or name.removeprefix("-").isdecimal() for name in weights
+    ):
         return False
     return weights is None or not facts.has_weights  # Keras takes only one of the two
 
@@ -302,8 +304,12 @@ class _Main:
             target = self.facts.first_target
             has_one_hot = target.one_hot_units is not None
             labels = "y_train.argmax(axis=1)" if has_one_hot else target.write_labels("y_train")
-            yield f"{INDENT}counts = np.bincount({labels})"
-            yield f"{INDENT}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
+            if target.has_negative_labels:
+                yield f"{INDENT}labels, counts = np.unique({labels}, return_counts=True)"
+                yield f"{INDENT}balanced = counts.sum() / (len(counts) * counts)"
+            else:
+                yield f"{INDENT}counts = np.bincount({labels})"
+                yield f"{INDENT}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
         yield from render_statement(self._make_fit_call(train), INDENT)
         if "test" in self._split_names:
             yield from render_statement(self._make_evaluate_call(train), INDENT)
@@ -324,7 +330,9 @@ class _Main:
             arrays = ", ".join(f"{name}_val" for name in self.facts.array_names)
             arguments.append(NamedValue("validation_data=", f"({arrays})"))
         if train.class_weight == "balanced":
-            arguments.append(NamedValue("class_weight=", "dict(enumerate(balanced))"))
+            has_negative = self.facts.first_target.has_negative_labels
+            pairs = "zip(labels.tolist(), balanced)" if has_negative else "enumerate(balanced)"
+            arguments.append(NamedValue("class_weight=", f"dict({pairs})"))
         elif train.class_weight is not None:
             weights = _label_weights(train.class_weight, self.facts.first_target.class_names)
             arguments.append(NamedValue("class_weight=", render_literal(weights)))

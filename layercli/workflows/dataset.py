@@ -61,7 +61,6 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
     except DataError as error:
         raise valid.error_from_findings(error.findings) from None
     findings = [
-        *dataset.warnings,
         *resolve_model_inputs(valid.config, facts)[1],
         *check_examples(statistics, data),
     ]

@@ -11,6 +11,7 @@ from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.formats.registry import load_new_dataset, select_input_section
 from layercli.graph.checks.consistency import check_consistency
+from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.target_meaning import resolve_target_meanings
 from layercli.io.regular import parse_json
@@ -77,7 +78,7 @@ class FinishedRun:
         Raises:
             LayercliError: The examples cannot be read or do not fit the model.
         """
-        from layercli.data.checks import check_examples
+        from layercli.data.checks import check_examples, find_value_ranges
         from layercli.data.examples import Splits
         from layercli.data.statistics import compute_statistics
         from layercli.data.target_values import add_target_values
@@ -94,8 +95,12 @@ class FinishedRun:
             meanings: Mapping[str | None, TargetMeaning] = {}
             facts = dataset.facts()
             findings += resolve_model_inputs(valid.config, facts)[1]
+            has_ids = has_id_layers(valid.shapes)
+            if not findings and (has_targets or has_ids):
+                statistics = compute_statistics(dataset, has_ids=has_ids)
+                ranges = find_value_ranges(statistics, list(valid.graph.inputs))
+                findings += check_ids(valid.shapes, ranges, is_trained=True)
             if has_targets and not findings:
-                statistics = compute_statistics(dataset)
                 facts = add_target_values(facts, statistics.target_values, data)
                 findings += check_examples(statistics, data)
                 findings += check_consistency(valid.config, valid.shapes, facts)

@@ -72,7 +72,9 @@ def import_model(
     train, not_imported_parts = convert_compile_config(
         archive.document.get("compile_config"), stack.keras_output_names, names
     )
-    base_name = stack.name if stack.name and not _DEFAULT_NAME.fullmatch(stack.name) else config.stem
+    base_name = config.stem
+    if isinstance(stack.name, str) and stack.name and not _DEFAULT_NAME.fullmatch(stack.name):
+        base_name = stack.name
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", base_name).strip("-_")[:60] or "model"
     check_result = check_config(str(config), text=format_config(stack, blocks, name=name, train=train))
     errors = [problem for problem in check_result.problems if problem.severity == "error"]

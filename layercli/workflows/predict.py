@@ -14,10 +14,16 @@ PREDICTION_SUFFIXES = (".csv", ".parquet", ".pq", ".jsonl", ".ndjson", ".npz")
 """The keys of ``layercli.data.predictions.PREDICTION_WRITERS``, repeated here because that module imports numpy."""
 
 
+def is_mask_folder(output: str) -> bool:
+    """Return whether an output is a folder, for a mask for each image."""
+    return output.endswith("/") or Path(output).is_dir()
+
+
 def predict_to_file(
     run: str, inputs: list[str], output: str, *, batch_size: int = DEFAULT_BATCH_SIZE, trust: bool = False
 ) -> dict[str, Any]:
-    """Write predictions for the examples at ``inputs``. ``output`` is written completely or not at all.
+    """Write predictions for the examples at ``inputs``. ``output`` is a file, which is written completely or not at
+    all, or a folder of masks.
 
     Raises:
         LayercliError: The run is not finished, its code is not trusted, or the examples do not fit the model.
@@ -42,8 +48,13 @@ def predict_to_file(
         batch_size,
     )
     try:
-        with stage_file(target) as staging:
-            rows = PREDICTION_WRITERS[target.suffix.lower()](staging, chunks)
+        if is_mask_folder(output):
+            from layercli.formats.images.mask_files import write_masks
+
+            rows = write_masks(target, chunks, inputs, finished_run.load_reader_state().class_names_of(None))
+        else:
+            with stage_file(target) as staging:
+                rows = PREDICTION_WRITERS[target.suffix.lower()](staging, chunks)
     except DataError as error:
         raise LayercliError(
             Problem(code=finding.code, message=finding.message, hint=finding.hint, file=inputs[0])

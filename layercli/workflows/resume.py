@@ -23,7 +23,8 @@ from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
-from layercli.runs.open_run import check_run_config, max_weight_bytes, require_own_files
+from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_bytes, require_own_files
+from layercli.runs.training_state import check_training_state
 from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.training_run import (
@@ -269,7 +270,7 @@ def _load_last_checkpoint(resumable: ResumableRun, progress: SilentProgress) -> 
     checkpoints = CheckpointDirectory(resumable.run_dir)
     checkpoints.remove_partial()
     checkpoint, damaged = checkpoints.read_latest(
-        max_weight_bytes(resumable.valid, copies=_CHECKPOINT_COPIES)
+        max_weight_bytes(resumable.valid, copies=_CHECKPOINT_COPIES), check_training_state
     )
     consequence = (
         "the previous checkpoint is used"
@@ -322,7 +323,9 @@ def _find_differences(
 
     ``content`` holds the bytes from which the run's own config was read.
     """
-    changed = set(manifests.find_changed_files(run_dir, manifest, _list_fixed_files(manifest, own_config)))
+    max_model_bytes = max_weight_bytes(own_config) + EXTRA_BYTES
+    fixed_files = _list_fixed_files(manifest, own_config)
+    changed = set(manifests.find_changed_files(run_dir, manifest, fixed_files, max_model_bytes))
     # A kill while a changed config is written leaves it without a hash.
     config_hash = manifest["files"].get(runs.CONFIG)
     if config_hash is not None and hashlib.sha256(content).hexdigest() != config_hash:

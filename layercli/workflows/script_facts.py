@@ -44,12 +44,14 @@ def collect_script_facts(
     valid = report.valid
     empty_batch = report.splits.train.empty_batch
     arrays = [array for _, array in empty_batch.inputs]
+    plan = report.splits.table_plan
     dataset_facts = DatasetFacts(
         report.facts,
         {name: empty_batch.class_names_of(name) or () for name, _ in empty_batch.targets},
         tuple(str(name) for name, _ in empty_batch.inputs) if len(arrays) > 1 else (),
         has_weights=empty_batch.weights is not None,
         has_float_inputs=any(array.dtype.kind == "f" for array in arrays),
+        conversions={} if plan is None else plan.conversions,
     )
     warnings = []
     if data.shuffle and len(report.dataset) > BLOCK_ROWS:

@@ -184,7 +184,7 @@ def _find_reason_to_leave_out(column: ColumnPreview) -> str | None:
         return "the same number in every row" if _is_constant(column) else None
     if column.kind == "category" and _is_constant(column) and not column.missing_count:
         return "the same text in every row"
-    return "a different text in every row" if column.kind == "unique" else None
+    return "too many different texts" if column.kind == "unique" else None
 
 
 def _list_classes(target: ColumnPreview, row_count: int) -> tuple[str, ...] | None:

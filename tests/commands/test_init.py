@@ -259,3 +259,35 @@ def test_folder_without_images_is_rejected(place):
     document = json.loads(invoke("init", "pets", "--json").stdout)
     assert document["problems"][0]["message"].startswith("pets contains no folders with images")
     assert invoke("init", "nowhere.csv", "--json").exit_code == 1
+
+
+def make_pixels():
+    rows = (",".join(str((n % 3) * k * n % 17) for k in range(36)) + f",{n % 3}" for n in range(60))
+    return "\n".join([",".join(f"p{k}" for k in range(36)) + ",label", *rows])
+
+
+TABLES = {
+    "booleans and a missing target": "a,b,y\n"
+    + "".join(f"{n % 7},{n % 2 == 0},{'' if n == 5 else n % 3 == 0}\n" for n in range(40)),
+    "dates and infinite numbers": "when,a,price\n"
+    + "".join(f"2024-{n % 12 + 1:02}-03,{'inf' if n == 7 else n % 5},{n % 9 * 50_000}\n" for n in range(40)),
+    "a series": "day,level\n"
+    + "".join(f"2024-{n // 28 + 1:02}-{n % 28 + 1:02},{n % 7}.5\n" for n in range(112)),
+    "texts": "review,mood\n"
+    + "".join(f"it was {n} a {'good' if n % 2 else 'bad'} day,{n % 2}\n" for n in range(40)),
+    "pixels": make_pixels(),
+}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", TABLES)
+def test_configs_of_many_tables_train(place, name):
+    (place / "t.csv").write_text(TABLES[name])
+    result = invoke("init", "t.csv")
+    assert result.exit_code == 0, result.output
+    assert check_config("config.yaml").problems == []
+    run = train(
+        "config.yaml", place / "run", "--set", "train.epochs=1", "--set", "train.checkpoints.epochs=1"
+    )
+    assert run.result.exit_code == 0, run.result.output
+    assert "almost zero" not in run.result.stderr

@@ -309,3 +309,26 @@ def test_missing_and_infinite_values_are_located(tmp_path):
     assert "`size` is infinite in example 11." in result.stdout
     assert "`weight` is missing in example 9." in result.stdout
     assert not (tmp_path / "p.csv").exists()
+
+
+def test_new_ids_outside_of_the_table_name_their_row(tmp_path):
+    ids = np.arange(16).reshape(8, 2) % 5
+    np.savez(tmp_path / "d.npz", x=ids, y=np.zeros(8))
+    data = {"type": "npz", "path": "d.npz", "features": "x", "target": "y"}
+    layers = [
+        {"type": "Embedding", "input_dim": 5, "output_dim": 2},
+        "Flatten",
+        {"type": "Dense", "units": 1},
+    ]
+    model = {"input": {"shape": [2], "dtype": "int32"}, "layers": layers}
+    config = write_config(tmp_path, layers, data=data, model=model, train={"loss": "mse"})
+    run = train(config, tmp_path / "run").path
+    np.savez(tmp_path / "new.npz", x=np.where(np.arange(16).reshape(8, 2) == 5, 5, ids), y=np.zeros(8))
+    new, output = tmp_path / "new.npz", tmp_path / "p.csv"
+    commands = [("predict", run, "--input", new, "--output", output), ("evaluate", run, "--data", new)]
+    for arguments in commands:
+        result = invoke(*arguments, "--json")
+        assert problems(result) == [("bad-id", None)]
+        message = json.loads(result.stdout)["problems"][0]["message"]
+        assert message == "Ids for `embedding` must be below 5, got 5 in row 3."
+    assert not output.exists()

@@ -196,14 +196,14 @@ def test_fix_never_makes_random_typos_worse(tmp_path):
     text = (CONFIGS / "digits_cnn.yaml").read_text()
     path = tmp_path / "c.yaml"
     mended_count = 0
-    for place in range(0, len(text), 7):
+    for place in range(0, len(text), 11):
         if not text[place].isalpha():
             continue
         path.write_text(text[:place] + text[place + 1 :])
         before, after = compute_fixes(str(path))
         mended_count += after == text
         assert after in (before, text) or after.count("\n") == text.count("\n")
-    assert mended_count >= 10
+    assert mended_count >= 7
 
 
 @pytest.mark.parametrize(("config", "code"), [("digits_dense.yaml", 0), ("../docs/broken.yaml", 1)])

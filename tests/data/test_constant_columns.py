@@ -174,3 +174,30 @@ def test_arrays_without_column_names_are_checked_if_normalized(layers):
     assert [problem["message"].partition(",")[0] for problem in problems] == (
         ["Column 2 of the input is 5 in every training example"] if len(layers) == 2 else []
     )
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(
+    ("first", "last", "is_reported"),
+    [
+        (5.0001, 6, True),  # Keras's Normalization makes 57,000 of the last value
+        (5.01, 6, False),  # 570
+        (5.0001, 5.001, False),
+        (5.0, 5.0001, True),  # the column is constant in training
+    ],
+)
+def test_column_that_is_almost_constant_in_training(first, last, is_reported):
+    rows = [f"{first if n == 0 else last if n == 39 else 5},{n % 3},{n}" for n in range(40)]
+    found = inspect(make_config(size=2), "a,b,y\n" + "\n".join(rows) + "\n")
+    assert [problem["code"] for problem in found] == ["constant-in-training"] * is_reported
+    if first > 5 and is_reported:
+        assert found[0]["message"] == (
+            f"`a` is almost the same in every training example, but not in all others: {EXPLODES}."
+        )
+        assert found[0]["hint"].startswith("Leave it out: write `inputs: {input: [b]}`")
+
+
+@pytest.mark.usefixtures("place")
+def test_almost_constant_columns_are_harmless_without_normalization():
+    rows = [f"{5.0001 if n == 0 else 6 if n == 39 else 5},{n % 3},{n}" for n in range(40)]
+    assert inspect(make_config(size=2, layers=[DENSE]), "a,b,y\n" + "\n".join(rows) + "\n") == []

@@ -1,8 +1,12 @@
 """Columns that contain the target."""
 
 import numpy as np
+import pytest
 
-from layercli.data.leaks import find_leaks
+from layercli.config.data.section import DATA_TYPES
+from layercli.data import leaks
+from layercli.data.leaks import check_leaks, find_leaks
+from layercli.formats.registry import load_dataset
 
 ROWS = 60
 NUMBERS = np.random.default_rng(0).normal(size=(3, ROWS))
@@ -55,3 +59,42 @@ def test_missing_values_and_few_rows():
     known[:5] = np.nan
     assert set(find_leaks({"a": known, "b": NUMBERS[1]}, 2 * known)) == {"a"}
     assert find_leaks({"a": CLASSES[:19].astype(float)}, CLASSES[:19].astype(float)) == {}
+
+
+@pytest.fixture
+def section(tmp_path):
+    """Return the section of a table of hourly rentals, whose target is a sum, and which has two inputs."""
+    rows = [f"{n % 7},{n * 5 % 31},{['a', 'b', 'c'][n % 3]},{n % 7 + n * 5 % 31}" for n in range(90)]
+    (tmp_path / "t.csv").write_text("\n".join(["casual,registered,kind,cnt", *rows]))
+    inputs = {"numbers": ["casual", "registered"], "kind": "kind"}
+
+    def section(**keys):
+        data = {"type": "csv", "path": str(tmp_path / "t.csv"), "target": "cnt", "inputs": inputs}
+        return DATA_TYPES.parse(data | keys)
+
+    return section
+
+
+def test_warning_names_the_column_and_its_input(section):
+    data = section()
+    found = [
+        (each.code, each.severity, each.path, each.message) for each in check_leaks(load_dataset(data), data)
+    ]
+    reason = "is part of the target, which is the sum of `casual` and `registered`."
+    assert found == [
+        ("probable-leak", "warning", ("data", "inputs", "numbers"), f"`{name}` {reason}")
+        for name in ("casual", "registered")
+    ]
+
+
+def test_past_values_of_the_target_in_windows_are_no_leak(section):
+    data = section(inputs={"numbers": ["casual", "registered"]}, windows={"length": 3})
+    assert list(check_leaks(load_dataset(data), data)) == []
+
+
+def test_wide_tables_are_compared_in_fewer_rows(section, monkeypatch):
+    monkeypatch.setattr(leaks, "_MAX_COMPARED_VALUES", 3 * 19)
+    data = section()
+    assert list(check_leaks(load_dataset(data), data)) == []  # 19 rows say nothing
+    monkeypatch.setattr(leaks, "_MAX_COMPARED_VALUES", 3 * 40)
+    assert len(list(check_leaks(load_dataset(data), data))) == 2

@@ -12,6 +12,7 @@ from layercli.data.summary import (
     summarize_targets,
     write_contact_sheet,
 )
+from layercli.graph.target_meaning import TargetMeaning
 
 
 def read(folder):
@@ -68,6 +69,17 @@ def test_class_balance_counts_each_split():
     assert compute_class_balances(make_splits([-1, 1, 1])) == {None: expected}
     assert compute_class_balances(make_splits([0, 1, 100_001])) == {}
     assert len(compute_class_balances(make_splits([0, 1, 100_000]))[None]) == 100_001
+
+
+def test_class_balance_has_a_row_for_a_label_outside_of_the_classes():
+    meanings = {None: TargetMeaning("labels", 2, 1)}
+    for void, names in ((255, ["0", "1", "255"]), (-1, ["-1", "0", "1"])):
+        examples = Examples(np.zeros(2), np.array([[0, void], [0, 0]]))
+        splits = Splits(examples, examples.take(slice(0)), examples.take(slice(0)), target_meanings=meanings)
+        (balance,) = compute_class_balances(splits).values()
+        assert [name for name, _ in balance] == names
+        assert dict(balance)["0"] == (3, 0, 0)
+        assert dict(balance)["1"] == (0, 0, 0)
 
 
 def test_class_balance_lists_255_without_the_classes_before_it():

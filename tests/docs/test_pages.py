@@ -53,6 +53,15 @@ def test_links_lead_to_files_and_titles(page):
             assert anchor in {slug(title.replace("\n", " ")) for title in titles}, target
 
 
+def test_files_of_changes_exist():
+    section = PAGES["CONTRIBUTING"].split("\n## Where other changes go\n")[1].split("\n## ")[0]
+    paths = re.findall(r"`(\w+/[\w/]*(?:\.py)?|\w+\.py)`", section)
+    assert len(paths) >= 20
+    names = {path.name for path in (ROOT / "layercli").rglob("*.py")}
+    for path in paths:
+        assert (ROOT / "layercli" / path).exists() or (ROOT / path).exists() or path in names, path
+
+
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "zensical.toml").read_text(encoding="utf-8")
     for path in (ROOT / "docs").glob("*.md"):

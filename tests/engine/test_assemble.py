@@ -90,3 +90,25 @@ def test_wrong_parameter_count_is_an_assertion_error(tmp_path, monkeypatch):
     valid = model_of(tmp_path, [{"type": "Dense", "units": 2}], [3])
     with pytest.raises(AssertionError, match="Dense: counted 0 parameters, Keras made 8"):
         with_built_weights(valid, assemble_model(valid))
+
+
+@pytest.mark.parametrize("mode", ["multi_hot", "count"])
+def test_vectors_of_texts_have_two_axes_for_every_layer(tmp_path, mode):
+    import tensorflow as tf
+
+    path = tmp_path / "model.yaml"
+    vectors = f"{{type: TextVectorization, output_mode: {mode}, max_tokens: 4, pad_to_max_tokens: true, inputs: text}}"
+    path.write_text(f"""
+model:
+  inputs: {{text: {{shape: [1], dtype: string}}, numbers: [2]}}
+  layers:
+    - {vectors[:-1]}, name: words}}
+    - {{type: BatchNormalization}}
+    - {{type: Concatenate, inputs: [previous, numbers]}}
+""")
+    model = api.build(path)
+    assert model.output_shape == (None, 6)
+    model.get_layer("words").set_vocabulary(["good", "day"])
+    output = model.predict([tf.constant([["good good day"], ["bad"]]), np.ones((2, 2))], verbose=0)
+    expected = [[0, 2 if mode == "count" else 1, 1, 0, 1, 1], [1, 0, 0, 0, 1, 1]]
+    np.testing.assert_allclose(output, expected, atol=2e-3)  # BatchNormalization divides by sqrt(1 + 0.001)

@@ -57,6 +57,7 @@ def test_numbers_are_numbers():
 def test_several_columns_are_one_target():
     examples = read("file,red,big\n4.png,1,0\na/1.png,0,0\na/2.png,1,1\n", target=["red", "big"])
     assert (examples.y.dtype.kind, examples.y.tolist()) == ("i", [[1, 0], [0, 0], [1, 1]])
+    assert examples.target_columns == {None: ("red", "big")}
     examples = read("file,x,y\n4.png,1,0.5\na/1.png,7,0\n", target=["x", "y"])
     assert examples.y.tolist() == [[1, 0.5], [7, 0]]
     assert findings("file,x,y\n4.png,1,no\na/1.png,0,yes\n", target=["x", "y"]) == [

@@ -31,6 +31,14 @@ def test_facts_without_reading_match_the_examples(name):
         assert sorted(set(examples.y.tolist())) == list(range(facts.classes))
 
 
+@pytest.mark.parametrize("name", ["iris", "breast_cancer"])
+def test_classes_have_the_names_of_scikit_learn(name):
+    examples = load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": name}))
+    assert examples.class_names == tuple(getattr(datasets, f"load_{name}")().target_names)
+    mapped = load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": name, "target_type": "labels"}))
+    assert mapped.class_names == tuple(map(str, range(len(examples.class_names))))
+
+
 def test_examples_have_the_declared_shape():
     examples = load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": "digits", "shape": [8, 8, 1]}))
     assert examples.x.shape == (1797, 8, 8, 1)

@@ -1,6 +1,7 @@
 """Previews of tables as pandas, R, spreadsheets and databases write them."""
 
 import gzip
+import re
 import zipfile
 
 import pyarrow as pa
@@ -142,6 +143,9 @@ def test_parquet(tmp_path):
         (b"<!DOCTYPE html><html>", "is a web page (HTML)", "pandas.read_html('t.csv')[0]"),
         (b'{"a": 1, "y": 2}\n', "is a file of JSON lines", "json.read_json('t.csv')"),
         (b'[{"a": 1}]', "is a JSON document", "pandas.read_json('t.csv')"),
+        (b'{\n"a": [1, 2]\n}', "is a JSON document", "pandas.read_json('t.csv')"),
+        (b"\x80\x04\x95\x00", "is a pickle", "Save the table as CSV or Parquet."),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook", "pip install pandas openpyxl && python"),
         (b"PAR1....", "is a Parquet file", "Set `type: parquet`."),
         (b"a,y\n1,2\n3\n", "line 3 has 1 value, but there are 2 columns", "quote a value"),
         (gzip.compress(TABLE.encode())[:-9], "t.csv is not a table of text", ""),
@@ -154,6 +158,25 @@ def test_files_that_are_not_tables_of_text(tmp_path, monkeypatch, content, messa
         preview_table((tmp_path / "t.csv").relative_to(tmp_path))
     assert message in str(caught.value)
     assert hint in (caught.value.hint or "")
+
+
+def test_archives_that_are_not_one_table(tmp_path):
+    for names, message in (
+        (["[Content_Types].xml", "xl/workbook.xml"], "is an Excel workbook"),
+        (["a.csv", "b.csv"], "must contain one file, got 2: a.csv, b.csv."),
+    ):
+        with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as archive:
+            for name in names:
+                archive.writestr(name, TABLE)
+        with pytest.raises(PreviewError, match=re.escape(message)):
+            preview_table(tmp_path / "t.xlsx")
+
+
+def test_name_with_quotes_is_not_in_a_command(tmp_path):
+    (tmp_path / "a'b.csv").write_text('{"a": 1}\n')
+    with pytest.raises(PreviewError) as caught:
+        preview_table(tmp_path / "a'b.csv")
+    assert "json.read_json('FILE.csv')" in caught.value.hint
 
 
 def test_feather_is_refused_with_a_conversion_that_works(tmp_path, monkeypatch):

@@ -271,7 +271,7 @@ def graphs(draw):
     return items
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(graphs())
 def test_folded_config_flattens_to_same_layers(items):
     assert_same(stack_of(items))

@@ -31,7 +31,7 @@ def nested(inner):
 EXPRESSIONS = st.recursive(ATOMS, nested, max_leaves=25)
 
 
-@settings(max_examples=8, phases=[Phase.generate])
+@settings(max_examples=4, phases=[Phase.generate])
 @given(st.lists(EXPRESSIONS, min_size=20, max_size=20))
 def test_statements_match_formatter(values):
     lines = [line for value in values for line in render_statement(value, "", before="x = ")]

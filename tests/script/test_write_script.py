@@ -430,6 +430,51 @@ def test_example_weights_are_read_and_used(tmp_path, monkeypatch):
     assert [problem.path for problem in found] == ["train.class_weight"]
 
 
+def test_table_in_another_form_is_read_as_in_training(tmp_path):
+    rows = [f"{n},5;{['Yes', 'no'][n % 2]};0{n};{'ab'[n % 2]}" for n in range(30)]
+    (tmp_path / "d.csv").write_bytes("\n".join(["Größen", "size;flag;zip;kind", *rows]).encode("cp1252"))
+    data = {
+        "type": "csv",
+        "path": "d.csv",
+        "target": "kind",
+        "inputs": {"n": ["size", "flag"], "zip": "zip"},
+        **{"separator": ";", "decimal": ",", "encoding": "cp1252", "skip_lines": 1},
+        "split": {"test": 0.2},
+    }
+    model = {
+        "inputs": {"n": [2], "zip": {"shape": [1], "dtype": "string"}},
+        "layers": [
+            {
+                "type": "StringLookup",
+                "inputs": "zip",
+                "output_mode": "multi_hot",
+                "max_tokens": 40,
+                "pad_to_max_tokens": True,
+            },
+            {"type": "Concatenate", "inputs": ["previous", "n"]},
+            {"type": "Dense", "units": 1, "activation": "sigmoid"},
+        ],
+    }
+    valid = model_of(tmp_path, model, data=data, train={"loss": "binary_crossentropy"})
+    facts = collect_script_facts(valid)[0]
+    names = defined(script_of(valid, facts, tmp_path), tmp_path / "script.py")
+    x, y = names["load_data"]()
+    assert x["n"][:3].tolist() == [[0.5, 1], [1.5, 0], [2.5, 1]]
+    assert x["zip"][:2].tolist() == [["00"], ["01"]]
+    assert y[:3].tolist() == [0, 1, 0]
+
+
+def test_numbers_with_signs_are_inexpressible(tmp_path):
+    (tmp_path / "d.csv").write_text("a,y\n" + "5%,0\n6%,1\n" * 9)
+    data = {"type": "csv", "path": "d.csv", "target": "y"}
+    head = {"type": "Dense", "units": 1, "activation": "sigmoid"}
+    valid = model_of(
+        tmp_path, {"input": [1], "layers": [head]}, data=data, train={"loss": "binary_crossentropy"}
+    )
+    found = problems_of(valid, collect_script_facts(valid)[0])
+    assert [(problem.code, problem.path) for problem in found] == [("not-expressible", "data")]
+
+
 def test_table_texts_with_missing_values(tmp_path, monkeypatch):
     rows = ['"one\ntwo",,1,x', "NULL,c,2,y", "?,d,,x", "e,f,4,y"]
     (tmp_path / "d.csv").write_text("\n".join(["left,right,size,kind", *(rows * 5)]))
@@ -482,6 +527,25 @@ def test_empty_folders_and_other_files_are_skipped(tmp_path, monkeypatch):
     valid = model_of(tmp_path, {"input": [4, 4, 1], "layers": layers}, data=data, train=train)
     parts, _, _ = assert_same_parts(valid, tmp_path, monkeypatch)
     assert sorted(parts.train.y.tolist()) == [0, 1]
+
+
+def test_script_decodes_scales_and_turns_images_as_the_reader(tmp_path, monkeypatch):
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    for name in ("a/x/1.jpg", "a/2.jpg", "b/.hidden/1.jpg", "b/1.webp"):
+        file = tmp_path / "images" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (60, 40, 3), np.uint8)
+        Image.fromarray(pixels).resize((400, 600)).save(file, exif=exif)
+    data = {"type": "images", "path": "images", "size": [30, 20]}
+    layers = ["Flatten", {"type": "Dense", "units": 2, "activation": "softmax"}]
+    train = {"loss": "sparse_categorical_crossentropy"}
+    valid = model_of(tmp_path, {"input": [30, 20, 3], "layers": layers}, data=data, train=train)
+    parts, _, _ = assert_same_parts(valid, tmp_path, monkeypatch)
+    assert sorted(parts.train.y.tolist()) == [0, 0, 1]
 
 
 def test_warning_if_the_split_differs_from_layercli(tmp_path):
@@ -627,6 +691,27 @@ def test_training_matches_the_config(tmp_path):
     assert options == {"batch_size": 32, "epochs": 3, "class_weight": {1: 2.0}}
     assert len(args[0]) == 455
     assert kept["evaluate"][1] == {"batch_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [({"-1": 3.0, "1": 0.5}, {-1: 3, 1: 0.5}), ("balanced", {-1: 8 / (2 * 6), 1: 8 / (2 * 2)})],
+)
+def test_class_weights_of_labels_minus_1_and_1(tmp_path, monkeypatch, weights, expected):
+    np.savez(tmp_path / "d.npz", x=np.zeros((8, 2)), y=np.array([-1, 1, -1, -1, -1, 1, -1, -1]))
+    data = {"type": "npz", "path": str(tmp_path / "d.npz"), "features": "x", "target": "y"}
+    layers = [{"type": "Dense", "units": 1, "activation": "tanh"}]
+    section = {"epochs": 1, "loss": "hinge", "class_weight": weights}
+    valid = model_of(tmp_path, {"input": [2], "layers": layers}, data=data, train=section)
+    facts = collect_script_facts(valid)[0]
+    assert problems_of(valid, facts) == []
+    text = script_of(valid, facts, tmp_path)
+    assert_formatted(text)
+    options = {}
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **arguments: options.update(arguments))
+    monkeypatch.setattr(keras.Model, "save", lambda *_: None)
+    defined(text, tmp_path / "script.py")["main"]()
+    assert options["class_weight"] == expected
 
 
 def test_nested_adaptable_layer_is_reported_at_its_path(tmp_path):

@@ -68,8 +68,25 @@ def damage_json(document: Any, rng: random.Random) -> Any:
 def damage_run(run: Path, rng: random.Random) -> str:
     """Damage one file of a run, perhaps with the hashes of the new content, and return what was done."""
     files = sorted(path for path in run.rglob("*") if path.is_file() and path.name != ".lock")
-    path = rng.choice(files)
-    kind = rng.choice(("bytes", "bytes", "json", "json", "swap", "link", "pipe", "folder", "delete", "empty"))
+    states = [path for path in files if path.name == "state.json"]
+    path = states[-1] if states and rng.random() < 0.2 else rng.choice(files)
+    kind = rng.choice(
+        (
+            "bytes",
+            "bytes",
+            "json",
+            "json",
+            "json",
+            "swap",
+            "link",
+            "pipe",
+            "folder",
+            "delete",
+            "empty",
+            "sparse",
+            "bytes name",
+        )
+    )
     if kind == "json" and path.suffix not in (".json", ".jsonl"):
         kind = "bytes"
     if kind == "bytes":
@@ -81,6 +98,10 @@ def damage_run(run: Path, rng: random.Random) -> str:
         number = rng.randrange(len(lines))
         lines[number] = json.dumps(damage_json(json.loads(lines[number]), rng))
         path.write_text("\n".join(lines), encoding="utf-8")
+    elif kind == "sparse":
+        os.truncate(path, 1 << 40)  # a terabyte without a byte on the disk
+    elif kind == "bytes name":
+        (path.parent / os.fsdecode(b"\xff\x1b[1m")).touch()
     elif kind == "swap":
         path.write_bytes(rng.choice(files).read_bytes())
     else:
@@ -93,7 +114,8 @@ def damage_run(run: Path, rng: random.Random) -> str:
             "empty": path.touch,
         }
         replace[kind]()
-    is_rehashed = path.is_file() and not path.is_symlink() and rng.random() < 0.7
+    is_readable = path.is_file() and not path.is_symlink() and kind != "sparse"
+    is_rehashed = is_readable and rng.random() < 0.7
     if is_rehashed:
         _rehash(run, path)
     return f"{kind} {path.relative_to(run)}{', rehashed' if is_rehashed else ''}"

@@ -110,6 +110,16 @@ def test_import_of_the_attack_is_refused(saved_model, tmp_path):
     }
 
 
+def test_model_whose_name_is_a_number_is_refused(tmp_path):
+    inputs = keras.Input((3,))
+    document = json.loads(keras.Model(inputs, keras.layers.Dense(2)(inputs)).to_json())
+    document["config"]["name"] = 10**400
+    (tmp_path / "m.json").write_text(json.dumps(document))
+    result = invoke("import", tmp_path / "m.json", "--output", tmp_path / "m.yaml", "--json")
+    assert result.exit_code == 1, result.output
+    assert [problem["code"] for problem in json.loads(result.stdout)["problems"]] == ["unreadable-model"]
+
+
 def test_layer_that_leads_nowhere_is_refused(tmp_path):
     """Keras would build it, at any size, although no memory was reserved for it."""
     inputs = keras.Input((3,))

@@ -1,5 +1,6 @@
 """Run directories from elsewhere: links, pipes and JSON that are made to harm."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,10 +10,12 @@ import pytest
 
 from layercli.errors import LayercliError
 from layercli.io.regular import open_inside, parse_json
+from layercli.runs import manifest
 from layercli.runs.checkpoints import CheckpointDirectory
 from layercli.runs.listing import find_runs
-from layercli.runs.manifest import open_recorded, read_manifest_or_none
+from layercli.runs.manifest import find_changed_files, open_recorded, read_manifest_or_none, write_manifest
 from layercli.runs.open_run import open_run
+from layercli.runs.training_state import check_training_state
 from tests.running import invoke
 
 
@@ -188,6 +191,119 @@ def test_checkpoint_that_is_too_large_is_damaged(copy):
     checkpoint, damaged = CheckpointDirectory(copy).read_latest(1 << 30)
     assert checkpoint is None
     assert "it has 1,099,511,627,776 bytes; the maximum is 1,073,741,824" in damaged[0]
+
+
+def started(copy):
+    """Make a finished run one that was stopped after its last checkpoint, and return the state of that."""
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for name in ("summary.json", "model.keras"):
+        (copy / name).unlink()
+        del manifest["files"][name]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    return sorted(copy.glob("checkpoints/*/state.json"))[-1]
+
+
+def rewrite_state(path, state):
+    path.write_text(json.dumps(state))
+    hashes = path.with_name("hashes.json")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    hashes.write_text(json.dumps(json.loads(hashes.read_text()) | {"state.json": digest}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("records", [{"epoch": "a", "seconds": 1, "loss": 1}]),
+        ("records", [{"epoch": 1, "seconds": 1, "loss": 10**400}]),
+        ("records", [{"epoch": 1, "seconds": 1, "loss": {"a": 1}}]),
+        ("records", [{"epoch": 1, "seconds": 1, "\ud800": 1}]),
+        ("records", []),
+        ("watch", {"seconds": "x", "before": 0}),
+        ("watch", {"seconds": 1}),
+        ("elapsed", float("inf")),
+        ("elapsed", -1),
+        ("epochs", 1.5),
+        ("stopped", 0),
+    ],
+)
+def test_malformed_state_is_a_damaged_checkpoint(copy, key, value):
+    path = started(copy)
+    state = json.loads(path.read_text())
+    epoch = len(state["records"])
+    check_training_state(state, epoch)
+    if isinstance(value, list) and value:
+        value = value * epoch
+    rewrite_state(path, state | {key: value})
+    _, damaged = CheckpointDirectory(copy).read_latest(None, check_training_state)
+    assert damaged[0].startswith(f"{path.parent.name} is damaged (ValueError: its ")
+
+
+def test_position_outside_the_random_numbers_is_refused(copy):
+    path = started(copy)
+    state = json.loads(path.read_text())
+    rewrite_state(path, state | {"numpy": [1 << 20, 0, 0.0]})  # NumPy would read there, and crash
+    result = invoke("train", "--resume", copy, "--json", "--allow-changes", "--set", "train.epochs=9")
+    assert result.exit_code == 1
+    [problem] = json.loads(result.stdout)["problems"]
+    assert problem["message"] == "The checkpoint is from a different model: its state is malformed."
+
+
+def test_few_damaged_checkpoints_are_tried(tmp_path):
+    for epoch in range(100):
+        (tmp_path / "checkpoints" / f"{epoch:06}-000000000").mkdir(parents=True)
+    checkpoint, damaged = CheckpointDirectory(tmp_path).read_latest()
+    assert (checkpoint, len(damaged)) == (None, 20)
+
+
+def test_sparse_files_are_not_hashed(tmp_path):
+    for name in ("a", "b", "model.keras"):
+        (tmp_path / name).write_bytes(b"")
+    os.truncate(tmp_path / "b", 1 << 40)
+    write_manifest(tmp_path, {})
+    files = json.loads((tmp_path / "manifest.json").read_text())["files"]
+    assert list(files) == ["a"]
+    os.truncate(tmp_path / "model.keras", 1 << 40)
+    expected = {"files": {"b": "x", "model.keras": "x"}}
+    assert find_changed_files(tmp_path, expected, expected["files"], 1000) == ["b", "model.keras"]
+
+
+def test_hashed_bytes_are_bounded_in_total(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "_MAX_HASHED_BYTES", 25)
+    for name in "abcd":
+        (tmp_path / name).write_text("x" * 10)
+    write_manifest(tmp_path, {})
+    assert list(json.loads((tmp_path / "manifest.json").read_text())["files"]) == ["a", "b"]
+
+
+def test_name_that_is_not_utf8_is_not_recorded(tmp_path):
+    (tmp_path / os.fsdecode(b"a\xff")).touch()
+    (tmp_path / "\u00fc").touch()
+    write_manifest(tmp_path, {})
+    assert list(json.loads((tmp_path / "manifest.json").read_text())["files"]) == ["\u00fc"]
+
+
+def test_manifest_of_too_many_files_is_not_read(tmp_path, monkeypatch):
+    document = {"files": {"a": "", "b": ""}, "versions": {}, "data": {"fingerprint": ""}, "execution": {}}
+    (tmp_path / "manifest.json").write_text(json.dumps(document))
+    assert read_manifest_or_none(tmp_path) == document
+    monkeypatch.setattr(manifest, "MAX_ENTRIES", 1)
+    assert read_manifest_or_none(tmp_path) is None
+
+
+def test_run_with_odd_results_is_listed_and_compared(tmp_path):
+    metrics = {f"m{number}": 1.0 for number in range(1000)}
+    summary = {"epochs": 1, "best": {"monitor": "\ud800", "epoch": 1, "loss": 1.0}, "test": metrics}
+    for number in "12":
+        run = tmp_path / "runs" / "odd" / number
+        run.mkdir(parents=True)
+        (run / "config.yaml").write_text("train: {epochs: 1}")
+        (run / "summary.json").write_text(json.dumps(summary))
+    assert invoke("runs", tmp_path / "runs").exit_code == 0
+    result = invoke("runs", "--compare", *sorted((tmp_path / "runs" / "odd").iterdir()))
+    assert result.exit_code == 0
+    assert "test_m0" in result.output
+    assert "… and 961 more results." in result.output
+    assert len(result.output.splitlines()) < 100
 
 
 def test_edited_class_names_stop_a_resumed_run(copy):

@@ -2,11 +2,11 @@
 
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -224,6 +224,46 @@ def test_base_that_is_a_pipe_is_refused(tmp_path):
     assert "must be a regular file" in done.stderr
 
 
+FULL_OUTPUT = """
+import json, os, sys
+from layercli.check import check_config
+from layercli.cli import main
+
+full = os.open("/dev/full", os.O_WRONLY)
+for line in sys.stdin:
+    sys.argv, error = json.loads(line)
+    if process := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+    else:
+        os.dup2(full, 1)
+        os.dup2(os.open(error, os.O_WRONLY | os.O_CREAT), 2)
+        main()
+        sys.exit()
+"""
+"""Runs each command in a fork of one process that has imported layercli, with a full output."""
+
+
+@pytest.fixture(scope="module")
+def forking_process():
+    command = [sys.executable, "-c", FULL_OUTPUT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def run_with_full_output(forking_process, tmp_path):
+    """Return a function that runs a command with a full output: its exit code and its errors."""
+
+    def run_with_full_output(arguments):
+        error = tmp_path / "error"
+        forking_process.stdin.write(json.dumps((["layercli", *arguments], str(error))) + "\n")
+        forking_process.stdin.flush()
+        return int(forking_process.stdout.readline()), error.read_text()
+
+    return run_with_full_output
+
+
 class FullDisk(io.StringIO):
     def write(self, text):
         raise OSError(errno.ENOSPC, "No space left on device", text)
@@ -247,20 +287,17 @@ def test_full_output_of_a_group_is_remembered():
         "validate none.yaml",
         "show {config}",
         "diff {config} {config} --json",
-        "inspect-shapes {config}",
+        "inspect-shapes --static {config}",
         "inspect-data {config}",
         "runs {folder}",
     ],
 )
-def test_full_output_is_an_error_with_a_sentence(arguments, iris):
+def test_full_output_is_an_error_with_a_sentence(arguments, iris, run_with_full_output):
     arguments = arguments.format(config=iris, folder=iris.parent)
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [LAYERCLI, *arguments.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
-    assert done.returncode == 1
-    assert "No space left on device" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, error = run_with_full_output(arguments.split())
+    assert code == 1
+    assert "No space left on device" in error
+    assert "Traceback" not in error
 
 
 def test_closed_output_is_not_a_bug(iris):

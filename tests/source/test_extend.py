@@ -125,14 +125,16 @@ def test_a_long_chain_is_refused(write):
     )
 
 
-def test_total_size_limit_applies_before_reading_all_files(write):
+def test_total_size_limit_applies_before_reading_all_files(write, monkeypatch):
+    monkeypatch.setattr("layercli.source.load.MAX_NODES", 200)
+    monkeypatch.setattr("layercli.source.extend.MAX_NODES", 200)
     write(
-        a="extends: b.yaml\na: [" + "1, " * 150_000 + "]\n",
-        b="extends: c.yaml\nb: [" + "1, " * 150_000 + "]\n",
+        a="extends: b.yaml\na: [" + "1, " * 150 + "]\n",
+        b="extends: c.yaml\nb: [" + "1, " * 150 + "]\n",
         c="c: [",
     )
     assert refused("a.yaml")[:3] == ("too-many-nodes", "b.yaml", 1)
-    write(a="extends: d.yaml\na: [" + "1, " * 150_000 + "]\n", d="d: [" + "1, " * 150_000 + "]\n")
+    write(a="extends: d.yaml\na: [" + "1, " * 150 + "]\n", d="d: [" + "1, " * 150 + "]\n")
     assert refused("a.yaml")[:2] == ("too-many-nodes", "d.yaml")
 
 

@@ -76,6 +76,7 @@ def test_finished_run_trains_further_only_with_more_epochs(tmp_path):
     assert (result.exit_code, json.loads(result.stdout)) == (0, run.summary)
     assert f"Run {run.path} is finished" in result.stderr
     more = resume(run.path, "--set", "train.epochs=4")
+    assert more.exit_code == 0, more.output
     assert json.loads(more.stdout)["resumed_from"] == {"epoch": 2, "step": 0}
     assert_same(outcome(run.path), outcome(whole.path))
     assert "epochs: 4" in (run.path / "config.yaml").read_text()

@@ -114,6 +114,10 @@ DEFAULT_MISSING_VALUES: Final = (
 """The texts that mean a missing value by default, in addition to the empty text: those of pandas, and the question mark."""
 DEFAULT_WORD: Final = "default"
 """The item of ``missing.values`` that means the default texts."""
+TRUE_WORDS: Final = ("true", "yes", "y", "t", "on")
+"""The words that are 1 in an input of numbers, in lower case."""
+FALSE_WORDS: Final = ("false", "no", "n", "f", "off")
+"""The words that are 0, each the opposite of the word of 1 at its place."""
 DATE_FEATURES: Final = ("year", "month", "day", "weekday", "hour", "minute", "elapsed")
 """The numbers that a date can become."""
 DATE_ORDERS: Final = ("ymd", "dmy", "mdy", "seconds", "milliseconds", "time")
@@ -131,6 +135,14 @@ _DATES_SCHEMA: Final = {
         ]
     },
 }
+MAX_MISSING_VALUES: Final = 1000
+MAX_MISSING_BYTES: Final = 4096
+"""Limits of the texts that mean a missing value. Arrow crashes if their prefixes, with spaces around them, are over 32,767."""
+
+
+def _count_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
 
 TextOrList = Annotated[
     list[str], PlainValidator(_parse_texts), _ONE_OR_LIST_SCHEMA, ExpectedText("text, or a list of texts")
@@ -193,6 +205,15 @@ class MissingValues(StrictModel):
     @classmethod
     def title(cls) -> str:
         return "`missing`"
+
+    def check(self) -> None:
+        if len(self.values) > MAX_MISSING_VALUES or sum(map(_count_bytes, self.values)) > MAX_MISSING_BYTES:
+            raise ArgumentError(
+                "values",
+                f"`values` must be at most {MAX_MISSING_VALUES:,} texts of {MAX_MISSING_BYTES:,} bytes in total, got "
+                f"{len(self.values):,} texts of {sum(map(_count_bytes, self.values)):,} bytes.",
+                "Replace the values in the file by an empty text.",
+            )
 
     @property
     def words(self) -> list[str]:
@@ -388,6 +409,10 @@ class TableConfig(DataConfig):
                 message = "`target_type: labels` requires a target of one column, got several columns."
                 hint = "Remove it: columns of 0 and 1 are several labels. For other labels, use an output for each column."
                 raise ArgumentError("target_type", message, hint)
+        for column in self.dates:
+            if column in columns or column == self.weights:
+                message = f"`{column}` is a target or the weights; it cannot be in `dates`."
+                raise ArgumentError("dates", message, "Remove it from `dates`.")
         if self.weights in columns:
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
 

@@ -67,7 +67,9 @@ def list_column_uses(
             use = "any"
         # Texts may be both an input of texts and another one.
         uses |= {column: use for column in columns if uses.get(column) != "text"}
-    uses |= {str(column): "any" for _, column, _ in data.target_references if column not in uses}
+    for output, column, _ in data.target_references:
+        are_numbers = len(data.target_columns[output]) > 1 or data.target_type_of(output) == "numbers"
+        uses.setdefault(column, "number" if are_numbers else "any")
     if data.weights is not None:
         uses[data.weights] = "number"
     kinds: dict[str, ColumnUse] = {"text": "text", "number": "number"}

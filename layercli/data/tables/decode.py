@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,14 @@ from layercli.data.labels import TargetForm, convert_target, unwrap_single
 from layercli.data.tables.dates import extract_feature
 from layercli.data.tables.integers import decode_integers
 from layercli.data.tables.plan import TablePlan, TargetPlan
-from layercli.data.types import Array, DataError, Targets
+from layercli.data.types import Array, DataError, Targets, make_aligned_array
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 
+_RELEASED_BYTES = 1 << 25
+"""Arrow keeps freed memory for later; it is returned to the system each time after so many bytes."""
+_FREED_ROWS = 1 << 16
+"""Most rows that are decoded together before they are freed."""
 _SLICE_ROWS = 4096
 """Rows that are copied together, so that they stay in the processor cache."""
 
@@ -41,6 +46,59 @@ def decode_table(table: Any, plan: TablePlan) -> Examples:
         else _to_numeric(table.column(plan.weight_column)).astype(np.float32),
         target_columns={name: target.columns for name, target in plan.targets.items()},
     )
+
+
+def decode_and_free(held: list[Any], plan: TablePlan, mask: Array | None = None) -> Examples:
+    """Return the rows of an Arrow table as examples, as ``decode_table``; numbers are freed as soon as they are decoded.
+
+    Args:
+        held: A list with the table, from which it is removed. The caller must not keep other references to it.
+        plan: How rows become examples.
+        mask: The rows to keep: bool of shape (rows,); None keeps all.
+
+    Raises:
+        DataError: a label is missing, or is an unknown class.
+    """
+    import pyarrow as pa
+
+    table = held.pop()
+    numbers = [name for name in plan.inputs if not (plan.is_text(name) or name in plan.integer_dtypes)]
+    others = replace(plan, inputs={name: plan.inputs[name] for name in plan.inputs if name not in numbers})
+    rest = table.select([name for name in table.column_names if name in set(others.columns)])
+    decoded = decode_table(rest if mask is None else rest.filter(mask), others)
+    numbers_plan = replace(
+        plan,
+        inputs={name: plan.inputs[name] for name in numbers},
+        targets={},
+        weight_column=None,
+        required_columns=(),
+        series_columns=(),
+    )
+    number_columns = set(numbers_plan.columns)
+    batches = table.select([name for name in table.column_names if name in number_columns]).to_batches(
+        _FREED_ROWS
+    )
+    rows = table.num_rows if mask is None else int(mask.sum())
+    del table, rest
+    batches.reverse()  # the last is removed first
+    x: dict[Any, Array] = dict(decoded.inputs)
+    x |= {name: make_aligned_array((rows, len(plan.inputs[name])), np.float32) for name in numbers}
+    seen = done = freed = 0
+    while batches:
+        batch = batches.pop()
+        piece = pa.Table.from_batches([batch])
+        if mask is not None:
+            piece = piece.filter(mask[seen : seen + len(batch)])
+        for name in numbers:
+            x[name][done : done + len(piece)] = decode_numbers(piece, plan.inputs[name], numbers_plan)
+        seen, done, freed = seen + len(batch), done + len(piece), freed + batch.nbytes
+        del batch, piece
+        if freed > _RELEASED_BYTES:
+            pa.default_memory_pool().release_unused()
+            freed = 0
+    pa.default_memory_pool().release_unused()
+    ordered: Any = {name: x[name] for name in plan.inputs}
+    return replace(decoded, x=ordered.get(None, ordered), columns=dict(plan.inputs))
 
 
 def _decode_input(table: Any, name: str | None, plan: TablePlan) -> Array:

@@ -22,11 +22,12 @@ def read_flat_columns(source: Any, columns: Collection[str], group_index: int | 
     import pyarrow as pa
 
     names = [field.name for field in list_flat_fields(source.schema_arrow, columns)]
-    table = (
-        source.read(columns=names)
-        if group_index is None
-        else source.read_row_group(group_index, columns=names)
-    )
+    if group_index is not None or not source.num_row_groups:
+        table = source.read_row_groups([] if group_index is None else [group_index], columns=names)
+    else:  # one group after the other, so that compressed data is in memory only for one of them
+        groups = range(source.num_row_groups)
+        table = pa.concat_tables([source.read_row_group(index, columns=names) for index in groups])
+        pa.default_memory_pool().release_unused()
     known, wanted = set(names), set(columns)
     for field in source.schema_arrow:
         if field.name.strip() in wanted and field.name not in known:

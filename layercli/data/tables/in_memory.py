@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
 from layercli.data.labels import TargetForm
-from layercli.data.tables.decode import decode_table, find_complete_rows
+from layercli.data.split import split_rows
+from layercli.data.tables.decode import decode_and_free, find_complete_rows
 from layercli.data.tables.imputation import BATCH_ROWS, apply_learned, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.windows import SeriesIds, make_windowed_dataset, order_rows
+from layercli.data.types import Array
 from layercli.graph.finding import Finding
+
+_MIN_MOVED_BYTES: Final = 1 << 26
+"""Smaller inputs are copied when they are split: it is faster, and the memory does not matter."""
+_MOVED_PARTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class TableExamples(Examples):
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
-        splits = Examples.split(self, split, seed=seed, shuffle=shuffle)
+        splits = self._split_rows(split, seed=seed, shuffle=shuffle)
         learned = learn_inputs(partial(splits.train.batches, BATCH_ROWS), self.plan)
         filled = [
             load_examples(subset).map_inputs(
@@ -51,12 +60,40 @@ class TableExamples(Examples):
         ]
         return Splits(*filled, table_plan=self.plan.with_learned(*learned))
 
+    def _split_rows(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
+        """Split the rows; those of a large table are moved within its arrays, which the sets then share.
 
-def decode_dataset(data: TableConfig, table: Any, file_rows: Sequence[int], plan: TablePlan) -> Dataset:
-    """Return the rows of an Arrow table, or their windows; ``file_rows`` is the number of rows of each file."""
-    mask = find_complete_rows(table, plan)
-    series_ids = SeriesIds(plan.series_columns).assign(table)
-    decoded = decode_table(table if mask is None else table.filter(mask), plan)
+        After that, this object has its rows in the order of the sets.
+        """
+        arrays = [array for _, array in self.inputs]
+        if sum(array.nbytes for array in arrays) < _MIN_MOVED_BYTES:
+            return Examples.split(self, split, seed=seed, shuffle=shuffle)
+        strata = self.compute_strata() if split.stratify else None
+        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle)
+        order, ends = np.concatenate(rows), np.cumsum([0, *map(len, rows)])
+        del rows
+        targets = [array for _, array in self.targets]
+        for array in (*arrays, *targets, *([] if self.weights is None else [self.weights])):
+            move_rows(array, order)
+        return Splits(*(self.take(slice(start, end)) for start, end in pairwise(ends.tolist())))
+
+
+def move_rows(array: Array, order: Array) -> None:
+    """Put row ``order[i]`` of an array of shape (rows, ...) at place i, some columns at a time to save memory."""
+    columns = array.reshape(len(array), -1)
+    width = max(1, columns.shape[1] // _MOVED_PARTS)
+    for first in range(0, columns.shape[1], width):
+        columns[:, first : first + width] = columns[order, first : first + width]
+
+
+def decode_dataset(data: TableConfig, held: list[Any], file_rows: Sequence[int], plan: TablePlan) -> Dataset:
+    """Return the rows of an Arrow table, or their windows; ``file_rows`` is the number of rows of each file.
+
+    ``held`` contains the table, and the only reference to it; see ``decode_and_free``.
+    """
+    mask = find_complete_rows(held[0], plan)
+    series_ids = SeriesIds(plan.series_columns).assign(held[0])
+    decoded = decode_and_free(held, plan, mask)
     rows = TableExamples(
         decoded.x,
         decoded.y,

@@ -73,6 +73,7 @@ def open_table(
     locate = make_locator(files, paths, file_rows)
     types = merge_column_types([map_column_types(table.schema) for table in tables])
     table = concatenate_tables(tables)
+    del tables
     inspection = inspect_texts(types, [(table, np.arange(len(table)))], data, uses, locate)
     table = convert_table(table, inspection.conversions, data)
     plan = make_table_plan(map_column_types(table.schema), data, locate, dtypes, inspection)
@@ -85,7 +86,9 @@ def open_table(
     integer_check = IntegerColumnCheck(plan)
     integer_check.add(complete_rows, row_numbers)
     integer_check.raise_findings(locate)
-    return decode_dataset(data, table, file_rows, infer_targets(inferences, plan, locate))
+    held = [table]
+    del table, complete_rows  # decoding frees it
+    return decode_dataset(data, held, file_rows, infer_targets(inferences, plan, locate))
 
 
 def open_new_table(
@@ -112,6 +115,7 @@ def open_new_table(
         return _open_new_streamed(data, files, paths, plan)
     tables = [files.read_table(path, set(plan.columns)) for path in paths]
     table, file_rows = concatenate_tables(tables), [len(table) for table in tables]
+    del tables
     locate = make_locator(files, paths, file_rows)
     conversions = _convert_new(
         map_column_types(table.schema), [(table, np.arange(len(table)))], data, plan, locate
@@ -120,7 +124,9 @@ def open_new_table(
     integer_check = IntegerColumnCheck(plan)
     integer_check.add(*_drop_incomplete_rows(table, plan))
     integer_check.raise_findings(locate)
-    return decode_dataset(data, table, file_rows, plan)
+    held = [table]
+    del table  # decoding frees it
+    return decode_dataset(data, held, file_rows, plan)
 
 
 def _open_streamed(

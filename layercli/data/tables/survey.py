@@ -74,12 +74,14 @@ class _ColumnSurvey:
         self.dates: DateContent | None = None
         self.missing = 0
         self.counts: Counter[str] | None = Counter()
+        """The number of rows of each value; None if there are too many."""
+        self.first_texts: tuple[str, ...] = ()
+        """The first value."""
         self.distinct: set[str] | None = set()
-        self.longest = 0
+        """None if there are too many."""
         self.has_sentences = False
         self.lowest: float = np.inf
         self.highest: float = -np.inf
-        self.extremes: dict[float, str] = {}
         self.is_ascending = True
         self.last: float = -np.inf
         self.has_dates = False
@@ -95,7 +97,8 @@ class _ColumnSurvey:
         known = column.drop_null()
         if not len(known):
             return
-        self.texts.add(column, rows)
+        self.first_texts = self.first_texts or (known[0].as_py(),)
+        numbers = self.texts.add(column, rows)
         if self.texts.numbers * 2 <= self.texts.values:
             if self.dates is None:
                 self.dates = DateContent()
@@ -105,7 +108,10 @@ class _ColumnSurvey:
             if not self.has_sentences:
                 self.has_sentences = bool(pc.any(pc.greater(pc.count_substring(known, " "), 2)).as_py())
         else:
-            self._add_range(known)
+            self._add_range(convert_numbers(known, self.texts.number_format) if numbers is None else numbers)
+        if self.counts is None and self.texts.numbers == self.texts.values and not self.texts.is_integral:
+            self.distinct = None  # quantities, which nobody counts
+            return
         counted = pc.value_counts(known)
         values = counted.field("values").to_pylist()
         if self.distinct is not None:
@@ -113,16 +119,12 @@ class _ColumnSurvey:
             self.distinct = self.distinct if len(self.distinct) <= _MAX_COUNTED else None
         if self.counts is not None:
             self.counts.update(dict(zip(values, counted.field("counts").to_pylist(), strict=True)))
-            self.counts = self.counts if len(self.counts) <= _MAX_COUNTED else None
+            self.counts = self.counts if len(self.counts) <= _MAX_VALUES else None
 
-    def _add_range(self, known: Any) -> None:
+    def _add_range(self, found: Any) -> None:
         import pyarrow as pa
 
-        numbers = np.asarray(
-            convert_numbers(known, self.texts.number_format)
-            .cast(pa.float64(), safe=False)
-            .to_numpy(zero_copy_only=False)
-        )
+        numbers = np.asarray(found.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
         numbers = numbers[np.isfinite(numbers)]
         if not len(numbers):
             return
@@ -164,9 +166,10 @@ class _ColumnSurvey:
         )
 
     def _list_texts(self) -> tuple[str, ...]:
-        return (
-            () if self.counts is None else tuple(value for value, _ in self.counts.most_common(_MAX_VALUES))
-        )
+        """Return the distinct texts, the most frequent first; only the first one if there are too many."""
+        if self.counts is None:
+            return self.first_texts
+        return tuple(value for value, _ in self.counts.most_common(_MAX_VALUES))
 
     def _number_facts(self, position: int, *, is_unique: bool) -> ColumnFacts:
         texts = self.texts
@@ -178,7 +181,7 @@ class _ColumnSurvey:
             strays[texts.first_percent[1]] = texts.first_percent[0]
         count = texts.stray_count
         values = tuple(map(_format_number, (self.lowest, self.highest)))
-        if self.counts is not None and len(self.counts) <= _MAX_VALUES:
+        if self.counts is not None:
             numbers = {number: text for text in self.counts if (number := _to_float(text)) is not None}
             values = tuple(numbers[number] for number in sorted(numbers)) or values
         return ColumnFacts(

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.examples import Examples, ShuffleSeed, Subset, compute_epoch_order
-from layercli.data.types import Array, Inputs
+from layercli.data.types import TENSOR_ALIGNMENT, Array, Inputs, make_aligned_array
 
 Tensors: TypeAlias = tuple[Any, ...]
 
@@ -66,7 +66,7 @@ class MemoryFeed:
         self.batch_size = batch_size
         self.samples = len(examples)
         self.structure = _to_keras_data(examples)
-        self.shared_tensors = tuple(tf.convert_to_tensor(array) for array in tf.nest.flatten(self.structure))
+        self.shared_tensors = tuple(map(_to_shared_tensor, tf.nest.flatten(self.structure)))
 
     @property
     def block_spec(self) -> tuple[tf.TensorSpec, ...]:
@@ -82,6 +82,19 @@ class MemoryFeed:
         return tuple(tf.gather(tensor, rows[0]) for tensor in shared_tensors)
 
 
+def _to_shared_tensor(array: Array) -> Any:
+    """Return an array as a tensor; a large one on a CPU without the two copies that TensorFlow makes."""
+    is_small = array.nbytes < _MIN_SHARED_BYTES or array.dtype.kind not in "fiu"
+    if is_small or tf.config.list_physical_devices("GPU"):
+        return tf.convert_to_tensor(array)
+    if not array.flags.c_contiguous or not array.flags.writeable or array.ctypes.data % TENSOR_ALIGNMENT:
+        aligned = make_aligned_array(array.shape, array.dtype)
+        aligned[...] = array
+        array = aligned
+    return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+
+
+_MIN_SHARED_BYTES = 1 << 24
 _BLOCKS_AHEAD = 2
 """Blocks that are read ahead during training."""
 

@@ -54,7 +54,8 @@ def take_snapshot(model: Any, adapted_layers: Sequence[Any], callbacks: Sequence
         values: dict[str, Any] = {"type": type(callback).__name__}
         for key in _state_attributes(callback):
             value = getattr(callback, key, None)
-            if isinstance(value, (list, tuple)) and value and isinstance(value[0], np.ndarray):
+            # A weight of shape () is a numpy scalar, such as the mean of a Normalization of all columns.
+            if isinstance(value, (list, tuple)) and value and isinstance(value[0], (np.ndarray, np.generic)):
                 arrays |= {
                     f"callbacks/{index}/{key}/{place}": _to_writable(array)
                     for place, array in enumerate(value)
@@ -180,6 +181,8 @@ def restore_training(
     version, spare = snapshot.state["python"]
     random.setstate((version, tuple(int(word) for word in arrays["random/python"]), spare))
     position, has_spare, spare = snapshot.state["numpy"]
+    if not 0 <= position <= len(arrays["random/numpy"]):  # NumPy reads its numbers from there unchecked
+        raise IncompatibleSnapshotError("its state is malformed")
     np.random.set_state(("MT19937", arrays["random/numpy"], position, has_spare, spare))
 
 

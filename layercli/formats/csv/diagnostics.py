@@ -48,17 +48,16 @@ class Header(NamedTuple):
     @property
     def names(self) -> list[str]:
         """The names without blanks; a column without a name has its position, and a repeated name a number."""
-        names: list[str] = []
         trimmed = [name.strip() for name in self.raw]
-        known = set(trimmed)
+        known, names = set(trimmed), dict[str, None]()
+        numbers: dict[str, int] = {}
         for position, name in enumerate(trimmed, 1):
             unique = base = name or f"column_{position}"
-            number = 0
             while unique in names or (unique != name and unique in known):
-                number += 1
-                unique = f"{base}.{number}"
-            names.append(unique)
-        return names
+                numbers[base] = numbers.get(base, 0) + 1
+                unique = f"{base}.{numbers[base]}"
+            names[unique] = None
+        return list(names)
 
 
 def read_header(file: Path, data: Csv) -> Header:
@@ -124,11 +123,11 @@ def find_undecodable_line(file: Path, encoding: str) -> str | None:
             except UnicodeDecodeError as error:
                 before = error.object[: error.start]
                 shown = " ".join(f"{byte:02x}" for byte in error.object[error.start : error.start + 2])
-                return f"line {line + before.count(10)} has the bytes {shown}"
+                return f"line {line + before.count(10)} has the bytes {shown}, which are not {encoding}"
     try:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
-        return f"line {line} ends within a character"
+        return f"line {line} ends within a character of {encoding}"
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from layercli.data.examples import Dataset
 from layercli.data.memory import MEMORY_DIVISOR
@@ -35,6 +35,8 @@ _BYTES_PER_VALUE = 12
 _MAX_UNCOUNTED_BYTES = 1 << 28
 """The values of a file are counted if its table could take more memory than this."""
 _BLOCK_BYTES = 1 << 21
+_HEADER_FACTOR = 8
+"""A block must hold the header, whose names may have four bytes for each character, and separators."""
 _ROW_GROUP_BYTES = 1 << 24
 _MAX_PENDING_BYTES = 1 << 26
 _MAX_GROUP_ROWS = 1 << 16
@@ -96,7 +98,10 @@ class CsvFiles:
     def column_names(self, file: Path) -> list[str]:
         """Return the names of its columns."""
         header = self._read_header(file)
-        self._check_first_lines(file, header)
+        try:
+            self._check_first_lines(file, header)
+        except READ_ERRORS as error:
+            self._raise_unreadable(file, error)
         return header.names
 
     def find_repeated_names(self, file: Path) -> dict[str, list[int]]:
@@ -128,7 +133,10 @@ class CsvFiles:
                     ("data", "comment"),
                     'If lines with # are comments, set `comment: "#"`.',
                 )
-        defect = csv_diagnostics.find_ragged_line(file, self.data, rows=1)
+        try:
+            defect = csv_diagnostics.find_ragged_line(file, self.data, rows=1)
+        except READ_ERRORS as error:
+            self._raise_unreadable(file, error)
         if defect is not None:
             raise_data_error(f"{shown} cannot be read: {defect.message}.", ("data", "path"), defect.hint)
 
@@ -214,7 +222,9 @@ class CsvFiles:
         paddings = (("", ""), (" ", ""), ("", " "), (" ", " "))
         return {
             "read_options": csv.ReadOptions(
-                column_names=header.names, skip_rows=header.line_count, block_size=_BLOCK_BYTES
+                column_names=header.names,
+                skip_rows=header.line_count,
+                block_size=max(_BLOCK_BYTES, _HEADER_FACTOR * sum(map(len, header.raw))),
             ),
             "parse_options": csv.ParseOptions(delimiter=data.separator, newlines_in_values=True),
             "convert_options": csv.ConvertOptions(
@@ -332,7 +342,7 @@ class CsvFiles:
         except (DataError, *READ_ERRORS):
             return None
         hint = f"Set `encoding: {guess}`, which the file seems to have, or save it as UTF-8."
-        return f"{undecodable}, which is not {encoding}", hint if guess != encoding else "Save it as UTF-8."
+        return undecodable, hint if guess != encoding else "Save it again: it may be incomplete."
 
 
 @contextmanager
@@ -341,7 +351,31 @@ def open_arrow_stream(file: Path, data: Csv) -> Iterator[Any]:
     import pyarrow as pa
 
     with open_utf8(file, data) as stream:
-        yield pa.PythonFile(stream, "r")
+        yield pa.PythonFile(_TerminatedStream(stream), "r")
+
+
+class _TerminatedStream:
+    """A stream that ends with an end of line: pyarrow cannot skip a header without one."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._is_finished = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed."""
+        return self._stream.closed
+
+    def close(self) -> None:
+        """Do nothing: the file is closed where it was opened."""
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most ``size`` bytes."""
+        if self._is_finished:
+            return b""
+        content = self._stream.read(size - 1 if size > 0 else size)
+        self._is_finished = size < 0 or len(content) < size - 1
+        return content + b"\n" if self._is_finished else content
 
 
 def compute_group_rows(table: Any) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
 
-from layercli.config.data.tables import DEFAULT_WORD
+from layercli.config.data.tables import DEFAULT_WORD, FALSE_WORDS, TRUE_WORDS
 from layercli.formats.csv.config import Csv
 from layercli.script.data_script import INDENT
 from layercli.script.python_source import (
@@ -17,17 +18,30 @@ from layercli.script.python_source import (
     render_statement,
 )
 from layercli.script.table_code import TABLE_KEYS, TableScript
+from layercli.source.nodes import KeyPath
 
 _ARROW_TYPES: Final = {"text": "pa.string()", "number": "pa.float64()"}
+
+
+def _list_spellings(words: Sequence[str]) -> list[str]:
+    return [spelling for word in words for spelling in (word, word.capitalize(), word.upper())]
 
 
 class Script(TableScript[Csv]):
     """The code of one section of type csv."""
 
-    expressible_keys: ClassVar[frozenset[str]] = TABLE_KEYS | {"columns", "separator", "types"}
+    expressible_keys: ClassVar[frozenset[str]] = TABLE_KEYS | {
+        *("columns", "separator", "types"),
+        *("encoding", "skip_lines", "decimal"),
+    }
+
+    def find_inexpressible_values(self) -> Iterator[KeyPath]:
+        yield from super().find_inexpressible_values()
+        if set(self.facts.conversions.values()) - {"boolean"}:
+            yield ("data",)  # numbers with signs of currencies or percent
 
     def imports(self) -> set[str]:
-        arrow = {"import pyarrow as pa"} if self.data.types else set()
+        arrow = {"import pyarrow as pa"} if self._column_types else set()
         return super().imports() | {"from pyarrow import csv"} | arrow
 
     def write_read_table(self) -> list[str]:
@@ -42,6 +56,13 @@ class Script(TableScript[Csv]):
         read = "csv.read_csv(path, **options)" if entries else "csv.read_csv(path)"
         return [*lines, f"{INDENT}table = pa.concat_tables([{read} for path in DATA])"]
 
+    @property
+    def _column_types(self) -> dict[str, str]:
+        """The declared types, and those of inputs of texts, which pyarrow would read as numbers or booleans if they can be."""
+        inputs = self.data.inputs or {}
+        texts = {column: "text" for name in sorted(self.text_inputs) for column in inputs[name]}
+        return texts | self.data.types
+
     def _make_options(self) -> dict[str, Expression]:
         """Return the options of pyarrow that are not its defaults, by name."""
         data, has_text = self.data, bool(self.text_inputs)
@@ -53,16 +74,26 @@ class Script(TableScript[Csv]):
             parse.append(NamedValue("delimiter=", quote_string(data.separator)))
         if has_text:
             parse.append(NamedValue("newlines_in_values=", "True"))
+        if data.encoding != "utf-8":
+            read.append(NamedValue("encoding=", quote_string(data.encoding)))
+        if data.skip_lines:
+            read.append(NamedValue("skip_rows=", str(data.skip_lines)))
         convert: list[Expression] = []
-        if data.types:
+        if self._column_types:
             entries = tuple(
-                NamedValue(f"{quote_string(name)}: ", _ARROW_TYPES[kind]) for name, kind in data.types.items()
+                NamedValue(f"{quote_string(name)}: ", _ARROW_TYPES[kind])
+                for name, kind in self._column_types.items()
             )
             convert.append(NamedValue("column_types=", Brackets("{", entries, "}")))
         missing = data.missing
         if has_text or missing.numbers != "refuse" or missing.values != [DEFAULT_WORD]:
-            convert.append(NamedValue("null_values=", render_literal(["", *missing.words])))
+            convert.append(NamedValue("null_values=", render_literal(["", " ", *missing.words])))
             convert.append(NamedValue("strings_can_be_null=", "True"))
+        if "boolean" in self.facts.conversions.values():
+            convert.append(NamedValue("true_values=", render_literal(_list_spellings(TRUE_WORDS))))
+            convert.append(NamedValue("false_values=", render_literal(_list_spellings(FALSE_WORDS))))
+        if data.decimal != ".":
+            convert.append(NamedValue("decimal_point=", quote_string(data.decimal)))
         options = {
             "read_options": CallExpression("csv.ReadOptions", tuple(read)),
             "parse_options": CallExpression("csv.ParseOptions", tuple(parse)),

@@ -15,6 +15,7 @@ from layercli.formats.csv.source import guess_encoding, open_utf8
 
 SEPARATORS: Final = ("\t", ";", "|", ",")
 """The separators that are recognized; of several that fit equally, the first."""
+_MIN_BLANK_RATE: Final = 0.95
 _SAMPLE_BYTES: Final = 1 << 18
 _SAMPLE_LINES: Final = 200
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][-+]?\d+)?%?")
@@ -43,7 +44,12 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
         keys["separator"] = separator
     rows = _split(lines, separator)
     width = Counter(len(row) for _, row in rows).most_common(1)[0][0] if rows else 0
-    if len(rows) > 2 and len(rows[0][1]) == width - 1 and all(len(row) == width for _, row in rows[1:]):
+    if (
+        len(rows) > 2
+        and width > 2
+        and len(rows[0][1]) == width - 1
+        and all(len(row) == width for _, row in rows[1:])
+    ):
         # R's write.table and others give no name to the column of row names.
         keys |= {"skip_lines": rows[0][0], "columns": ["row", *(name.strip() for name in rows[0][1])]}
         return make_section(file, keys), keys
@@ -70,7 +76,12 @@ def guess_separator(lines: Sequence[str]) -> str:
         return count / counts.total() if width > 1 else 0
 
     best = max(SEPARATORS, key=rate)
-    return best if rate(best) else ","
+    if rate(best):
+        return best
+    # Words in one column of text are no columns; a number in every row shows that blanks divide values.
+    rows = _split(lines, " ")[1:]
+    has_numbers = all(any(_NUMBER.fullmatch(value) for value in row) for _, row in rows)
+    return " " if rows and has_numbers and rate(" ") > _MIN_BLANK_RATE else ","
 
 
 def read_first_lines(file: Path, data: Csv) -> list[str]:

@@ -7,6 +7,7 @@ import codecs
 import gzip
 import io
 import lzma
+import os
 import re
 import zipfile
 import zlib
@@ -23,10 +24,14 @@ READ_ERRORS: Final = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError,
 """The errors of reading a file that is damaged, or that is not in its declared encoding."""
 _CONTROL_BYTES: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b"))
 """Bytes that texts do not contain."""
+_MAX_CONTROL_BYTES = 3
 _BLOCK_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 20
 _MAX_GZIP_RATIO = 1032
 """The largest ratio of the sizes of a text and its gzipped file."""
+_FREE_EXPANDED_BYTES = 1 << 30
+_PLAUSIBLE_RATIO = 100
+"""A compressed file that expands to over 1 GiB with a larger ratio was made to take long."""
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -38,21 +43,32 @@ _COMPRESSIONS: Final = (
     (b"BZh", "bz2"),
     (b"\xfd7zXZ\x00", "xz"),
 )
-_PANDAS = "python -c \"import pandas; pandas.{read}.to_csv('{stem}-table.csv', index=False)\""
-_PYARROW = "python -c \"from pyarrow import {module}, parquet; parquet.write_table({module}.{read}, '{stem}.parquet')\""
+
+
+def _write_pandas_command(packages: str, reader: str) -> str:
+    code = f"import pandas; pandas.{reader}.to_csv('{{stem}}-table.csv', index=False)"
+    return f'pip install {packages} && python -c "{code}"'
+
+
+def _write_arrow_command(module: str, reader: str) -> str:
+    code = (
+        f"from pyarrow import {module}, parquet; parquet.write_table({module}.{reader}, '{{stem}}.parquet')"
+    )
+    return f'python -c "{code}"'
+
+
 _CONVERSIONS: Final = {
-    "an Excel workbook": _PANDAS.format(read="read_excel('{name}')", stem="{stem}"),
-    "a file of JSON lines": _PYARROW.format(module="json", read="read_json('{name}')", stem="{stem}"),
-    "a JSON document": _PANDAS.format(read="read_json('{name}')", stem="{stem}"),
-    "a Feather file": _PYARROW.format(module="feather", read="read_table('{name}')", stem="{stem}"),
-    "an ORC file": _PYARROW.format(module="orc", read="read_table('{name}')", stem="{stem}"),
-    "a web page (HTML)": _PANDAS.format(read="read_html('{name}')[0]", stem="{stem}"),
-    "a Stata file": _PANDAS.format(read="read_stata('{name}')", stem="{stem}"),
-    "a SAS file": _PANDAS.format(read="read_sas('{name}')", stem="{stem}"),
-    "a pickle": _PANDAS.format(read="read_pickle('{name}')", stem="{stem}"),
-    "an HDF5 file": _PANDAS.format(read="read_hdf('{name}')", stem="{stem}"),
+    "an Excel workbook": _write_pandas_command("pandas openpyxl", "read_excel('{name}')"),
+    "a file of JSON lines": _write_arrow_command("json", "read_json('{name}')"),
+    "a JSON document": _write_pandas_command("pandas", "read_json('{name}')"),
+    "a Feather file": _write_arrow_command("feather", "read_table('{name}')"),
+    "an ORC file": _write_arrow_command("orc", "read_table('{name}')"),
+    "a web page (HTML)": _write_pandas_command("pandas lxml", "read_html('{name}')[0]"),
+    "a Stata file": _write_pandas_command("pandas", "read_stata('{name}')"),
+    "an HDF5 file": _write_pandas_command("pandas tables", "read_hdf('{name}')"),
 }
 """Formats of tables that are not read, and the command that converts a file."""
+_PLAIN_NAME: Final = re.compile(r"[\w./ -]+")
 _SIGNATURES: Final = (
     (b"PAR1", "a Parquet file"),
     (b"ARROW1", "a Feather file"),
@@ -84,12 +100,43 @@ def open_bytes(file: Path) -> Iterator[IO[bytes]]:
         _refuse_other_formats(file, start)
     if start.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(file) as archive, archive.open(_find_only_member(file, archive)) as member:
-            yield member
+            yield _limit_stream(member, file)
         return
     kind = next((kind for signature, kind in _COMPRESSIONS if start.startswith(signature)), None)
     openers: dict[str | None, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, "zstd": _open_zstd}
     with openers.get(kind, Path.open)(file, "rb") as opened:
-        yield opened
+        yield opened if kind is None else _limit_stream(opened, file)
+
+
+def _limit_stream(stream: Any, file: Path) -> IO[bytes]:
+    """Return the content of a compressed file; reading more than is plausible for its size raises OSError."""
+    limit = max(_FREE_EXPANDED_BYTES, _PLAUSIBLE_RATIO * file.stat().st_size)
+    return cast("IO[bytes]", io.BufferedReader(_LimitedStream(stream, limit), _BLOCK_BYTES))
+
+
+class _LimitedStream(io.RawIOBase):
+    """A stream of which at most ``limit`` bytes can be read."""
+
+    def __init__(self, stream: Any, limit: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._limit = self._remaining = limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer.
+
+        Raises:
+            OSError: the stream is longer than the limit.
+        """
+        content = self._stream.read(len(buffer))
+        self._remaining -= len(content)
+        if self._remaining < 0:
+            raise OSError(f"it expands to more than {self._limit:,} bytes, which is implausible for its size")
+        buffer[: len(content)] = content
+        return len(content)
 
 
 def max_compression_ratio(file: Path) -> int | None:
@@ -104,7 +151,7 @@ def max_compression_ratio(file: Path) -> int | None:
 def _open_zstd(file: Path, mode: str) -> Any:  # noqa: ARG001 - as the openers of the standard library
     import pyarrow as pa
 
-    return io.BufferedReader(pa.input_stream(str(file), compression="zstd"))
+    return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(os.fsencode(file)), "zstd"))
 
 
 def _find_only_member(file: Path, archive: zipfile.ZipFile) -> str:
@@ -141,7 +188,7 @@ def _refuse_other_formats(file: Path, start: bytes) -> None:
     if text[:200].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         _refuse_format(file, "a web page (HTML)" if b"html" in text[:500].lower() else "an XML document")
     if re.match(rb'\{\s*"[^"\n]*"\s*:', text) or re.match(rb'\[\s*\{\s*"', text):
-        is_lines = text.startswith(b"{") and file.suffix.lower() != ".json"
+        is_lines = text.startswith(b"{") and text.partition(b"\n")[0].rstrip().endswith(b"}")
         _refuse_format(file, "a file of JSON lines" if is_lines else "a JSON document")
 
 
@@ -152,7 +199,8 @@ def _is_binary(start: bytes) -> bool:
     zeros = [start[offset::2].count(0) for offset in (0, 1)]
     if max(zeros) > len(start) // 4 and min(zeros) == 0:
         return False  # UTF-16 without a byte order mark
-    return len(start.translate(None, _CONTROL_BYTES)) < len(start) - len(start) // 50
+    control_bytes = len(start) - len(start.translate(None, _CONTROL_BYTES))
+    return control_bytes > max(_MAX_CONTROL_BYTES, len(start) // 50)
 
 
 def _refuse_format(file: Path, title: str) -> None:
@@ -163,7 +211,9 @@ def _refuse_format(file: Path, title: str) -> None:
     command = _CONVERSIONS.get(title)
     hint = "Save the table as CSV or Parquet."
     if command is not None:
-        hint = f"Convert it: {command.format(name=shown, stem=sanitize_text(str(file.with_suffix(''))))}"
+        # A name with quotes could change the code.
+        name = file.as_posix() if _PLAIN_NAME.fullmatch(file.as_posix()) else f"FILE{file.suffix}"
+        hint = f"Convert it: {command.format(name=name, stem=name.removesuffix(file.suffix))}"
     raise_data_error(message, PATH_KEY, hint)
 
 
@@ -221,10 +271,11 @@ class _CleanStream(io.RawIOBase):
     def __init__(self, stream: IO[bytes], encoding: str, data: Csv) -> None:
         super().__init__()
         self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
+        decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)()
+        self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
         self._skipped_lines = data.skip_lines
         self._comment = (
-            None if data.comment is None else re.compile(rf"(?m)^[ \t]*{re.escape(data.comment)}[^\r\n]*")
+            None if data.comment is None else re.compile(rf"(?m)^[ \t]*{re.escape(data.comment)}[^\n]*")
         )
         self._rest = ""
         self._output = b""
@@ -244,7 +295,7 @@ class _CleanStream(io.RawIOBase):
     def _fill(self) -> None:
         block = self._stream.read(_BLOCK_BYTES)
         self._is_finished = not block
-        text = self._rest + self._decoder.decode(block, final=self._is_finished)
+        text = self._rest + self._decoder.decode(cast("Any", block), final=self._is_finished)
         end = len(text) if self._is_finished else text.rfind("\n") + 1
         if not end and len(text) > 16 * _BLOCK_BYTES:
             end = len(text)  # a line without end: it is too long to be a line of a table

@@ -27,6 +27,10 @@ _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 """Mode of Pillow -> the bytes of a pixel in its memory; 4 in all other modes."""
 _CONVERTED_BYTES_PER_PIXEL = 8
 """Memory for a pixel that was converted, and for its copy in an array."""
+_MAX_SCANNED_PIXELS = 1 << 31
+"""Most pixels of a JPEG file times its scans; each scan passes through all pixels, and a file can have any number."""
+_SCAN_MARKER = b"\xff\xda"
+_CHUNK_BYTES = 1 << 20
 _HIGH_DEPTH_BYTES_PER_PIXEL = 48
 """Memory for a pixel of 16 bits per colour: its four integers, and copies as float32 while it is converted."""
 _ORIENTATION_TAG = 0x0112
@@ -142,6 +146,8 @@ def open_image(
             ) as stream,  # given a name, Pillow 13 maps rotated TIFF files into memory in the wrong shape
             Image.open(stream, formats=IMAGE_FORMATS) as image,
         ):
+            if image.format == "JPEG" and is_decoded:
+                _check_scans(file, image.width * image.height)
             if size is not None and image.format == "JPEG":  # decode only what the requested size needs
                 height, width = size[::-1] if _find_turn(image) in _TURNS_THAT_SWAP_SIDES else size
                 image.draft(None, (width, height))
@@ -218,6 +224,18 @@ def _describe_unknown_content(file: Path) -> str:
         return "it is an HTML page, not an image"
     known = next((reason for prefix, reason in _STARTS.items() if start.startswith(prefix)), None)
     return known or f"its content is not {', '.join(IMAGE_FORMATS[:-1])} or {IMAGE_FORMATS[-1]}"
+
+
+def _check_scans(file: Path, pixels: int) -> None:
+    """Check the work of decoding a JPEG file by the number of its scans.
+
+    Raises:
+        ValueError: it has too many.
+    """
+    with file.open("rb") as content:
+        scans = sum(chunk.count(_SCAN_MARKER) for chunk in iter(lambda: content.read(_CHUNK_BYTES), b""))
+    if scans * pixels > _MAX_SCANNED_PIXELS:
+        raise ValueError(f"it has {scans:,} scans of {pixels:,} pixels, which would take very long to decode")
 
 
 def _count_decode_bytes(image: Any, file_bytes: int, size: Sequence[int] | None) -> int:

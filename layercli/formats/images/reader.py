@@ -140,6 +140,10 @@ def _build_dataset(
         targets = LazyMasks(masks, classes, (height, width), images.max_bytes)
         files += masks
         decoded_bytes += len(masks) * height * width * classes.dtype.itemsize
+    labels = images.data.labels
+    target_columns: dict[str | None, tuple[str, ...]] = {}
+    if labels is not None and len(labels.target) > 1:
+        target_columns = {None: tuple(labels.target)}
     file_bytes = sum(file.stat().st_size for file in files)
     if is_too_large_to_load(decoded_bytes, file_bytes, memory):
         content_id = (
@@ -152,9 +156,16 @@ def _build_dataset(
             row_indices,
             labelled.class_names,
             warnings=labelled.warnings,
+            target_columns=target_columns,
         )
     y = targets if isinstance(targets, np.ndarray) else targets[row_indices]
-    return Examples(images[row_indices], y, labelled.class_names, warnings=labelled.warnings)
+    return Examples(
+        images[row_indices],
+        y,
+        labelled.class_names,
+        warnings=labelled.warnings,
+        target_columns=target_columns,
+    )
 
 
 def _hash_file_sizes(files: Sequence[Path]) -> str:

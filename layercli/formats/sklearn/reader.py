@@ -21,6 +21,12 @@ _TABLE_FILES: Final = {
 }
 """Data set in one table, whose last column is the target -> the file and its number of header lines."""
 
+_CLASS_NAMES: Final = {
+    "iris": ("setosa", "versicolor", "virginica"),
+    "breast_cancer": ("malignant", "benign"),
+}
+"""Data set with names of its classes -> these names, as in scikit-learn."""
+
 
 def read_dataset(data: Sklearn, memory: int | None = None) -> Examples:  # noqa: ARG001 - they are small
     """Return all examples: features as float32 in the declared shape, labels as int32 or targets as float32."""
@@ -29,7 +35,10 @@ def read_dataset(data: Sklearn, memory: int | None = None) -> Examples:  # noqa:
     if data.target_type == "labels":
         labels, names = encode_labels(target)
         return Examples(x, labels, names)
-    return Examples(x, target.astype(np.float32 if data.facts().classes is None else np.int32))
+    if data.facts().classes is None:
+        return Examples(x, target.astype(np.float32))
+    class_names = _CLASS_NAMES.get(data.dataset) if data.target_type is None else None
+    return Examples(x, target.astype(np.int32), class_names)
 
 
 def _read_table_file(dataset: str) -> tuple[Array, Array] | None:

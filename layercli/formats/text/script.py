@@ -9,7 +9,7 @@ from layercli.formats.csv.config import Csv
 from layercli.formats.csv.script import Script as CsvScript
 from layercli.formats.parquet.script import Script as ParquetScript
 from layercli.formats.text.config import Text
-from layercli.script.data_script import INDENT, DataScript
+from layercli.script.data_script import INDENT, DataScript, write_class_files
 from layercli.script.facts import ScriptFacts
 
 
@@ -31,9 +31,7 @@ class Script(DataScript[Text]):
         return [
             "def load_data():",
             f'{INDENT}"""Read texts; their labels number the folders in the order of their names."""',
-            f'{INDENT}paths = sorted(DATA.glob("[!.]*/[!.]*.txt"))',
-            f"{INDENT}names = sorted({{path.parent.name for path in paths}})",
+            *write_class_files('path.suffix.lower() == ".txt"'),
             f'{INDENT}texts = [path.read_text(encoding="utf-8-sig") for path in paths]',
-            f"{INDENT}labels = [names.index(path.parent.name) for path in paths]",
             f"{INDENT}return np.array(texts)[:, np.newaxis], np.array(labels)",
         ]

@@ -25,6 +25,9 @@ _KEEPING_LAYERS: Final = frozenset(
 """Layers whose output has only values of the input, and 0."""
 
 
+_TRAINED_HINT: Final = "Correct the data: the model has learned only the ids of its training."
+
+
 class Extreme(NamedTuple):
     """A smallest or largest value, and where it comes from."""
 
@@ -52,6 +55,8 @@ def check_ids(
     shapes: ModelShapes,
     inputs: Mapping[str, ValueRange],
     vocabulary_sizes: Mapping[str, int] | None = None,
+    *,
+    is_trained: bool = False,
 ) -> Iterator[Finding]:
     """Yield a finding for each layer that receives ids that are negative, too large or not integers.
 
@@ -59,13 +64,14 @@ def check_ids(
         shapes: The shapes of the model.
         inputs: The values of model inputs, as far as they are known.
         vocabulary_sizes: The number of ids of each lookup that learned its vocabulary, by the name of its node.
+        is_trained: Whether the model is trained, so that only the ids can change.
     """
     ranges: dict[str, ValueRange | None] = dict(inputs)
     for row in shapes.rows:
         node = row.node
         sources = [ranges.get(name) for name in node.inputs]
         if len(sources) == 1 and sources[0] is not None:
-            yield from _check_lookup(node, sources[0])
+            yield from _check_lookup(node, sources[0], is_trained=is_trained)
         ranges[node.name] = _find_range(row, sources, (vocabulary_sizes or {}).get(node.name))
 
 
@@ -77,7 +83,7 @@ def _find_lookup(layer: Layer, path: KeyPath) -> tuple[Layer, KeyPath] | None:
     return _find_lookup(inner, (*path, "layer")) if isinstance(inner, Layer) else None
 
 
-def _check_lookup(node: GraphNode, values: ValueRange) -> Iterator[Finding]:
+def _check_lookup(node: GraphNode, values: ValueRange, *, is_trained: bool) -> Iterator[Finding]:
     """Yield the findings about the values that a layer looks up."""
     found = _find_lookup(node.layer, node.path)
     if found is None:
@@ -87,20 +93,24 @@ def _check_lookup(node: GraphNode, values: ValueRange) -> Iterator[Finding]:
     size: int = getattr(layer, argument)
     if values.high.value >= size:
         largest = int(values.high.value)
-        yield Finding(
-            code="bad-id",
-            message=f"`{argument}` of `{node.name}` must be at least {largest + 1}, because the largest id is {largest} "
-            f"{values.high.place}; got {size}.",
-            path=(*path, argument),
-            hint=f"Write `{argument}: {largest + 1}`.",
+        message = (
+            f"`{argument}` of `{node.name}` must be at least {largest + 1}, because the largest id is {largest} "
+            f"{values.high.place}; got {size}."
         )
+        hint = f"Write `{argument}: {largest + 1}`."
+        if is_trained:
+            message = f"Ids for `{node.name}` must be below {size}, got {largest} {values.high.place}."
+            hint = f"{_TRAINED_HINT} For larger ids, train a model with `{argument}: {largest + 1}`."
+        yield Finding(code="bad-id", message=message, path=(*path, argument), hint=hint)
     if values.low.value < 0:
         yield Finding(
             code="bad-id",
             message=f"`{node.name}` ({layer.type_name()}) expects ids of at least 0, "
             f"got {values.low.value:g} {values.low.place}.",
             path=path,
-            hint=f"Put {{type: IntegerLookup, max_tokens: {size}}} before {layer.type_name()}. It maps each integer to an id."
+            hint=_TRAINED_HINT
+            if is_trained
+            else f"Put {{type: IntegerLookup, max_tokens: {size}}} before {layer.type_name()}. It maps each integer to an id."
             if size > 1
             else "Correct the data.",
         )
@@ -110,7 +120,9 @@ def _check_lookup(node: GraphNode, values: ValueRange) -> Iterator[Finding]:
             message=f"`{node.name}` ({layer.type_name()}) expects integers as ids, "
             f"got {values.fraction.value:g} {values.fraction.place}. Keras would cut off the fraction.",
             path=path,
-            hint=f"Put {{type: Discretization, num_bins: {size}}} before {layer.type_name()}. "
+            hint=_TRAINED_HINT
+            if is_trained
+            else f"Put {{type: Discretization, num_bins: {size}}} before {layer.type_name()}. "
             "It turns numbers into ids. For measurements, use Dense instead.",
         )
 

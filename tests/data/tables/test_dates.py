@@ -90,6 +90,11 @@ def test_first_value_that_is_not_a_date_of_the_order():
     assert (content.order, content.first_bad, content.bad_count) == ("dmy", (1, "31.02.2021"), 2)
 
 
+@pytest.mark.parametrize(("values", "row"), [(["red", "blue"], 0), ([None, "red", None, "blue"], 1)])
+def test_row_of_the_first_value(values, row):
+    assert content_of(*values, parts=2).first_row == row
+
+
 def test_order_of_training_is_not_inferred_again():
     content = DateContent.of_order("mdy")
     content.add(pa.array(["13/02/2021", "14/02/2021"]), np.arange(2))

@@ -133,7 +133,7 @@ def test_streamed_splits_and_fill_values_equal_those_in_memory(place, numbers, s
         assert stream.table_plan.fill_values["a"] == pytest.approx(expected, rel=1e-5)
 
 
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(
     validation=st.floats(0, 0.4),
     test=st.integers(0, 2000),
@@ -152,7 +152,7 @@ def test_every_row_is_in_exactly_one_split(stream, class_shares, validation, tes
             assert np.all(np.abs(shares - class_shares) * len(part) <= 2) or not len(part)
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(
     size=st.integers(1, 3000),
     start=st.integers(0, 60),
@@ -262,7 +262,7 @@ def test_column_type_is_inferred_from_all_rows(tmp_path, monkeypatch):
         (
             b"a,y\n1,0\n\xff,1\n",
             {},
-            "t.csv cannot be read: line 3 has the bytes ff 2c, which is not utf-8.",
+            "t.csv cannot be read: line 3 has the bytes ff 2c, which are not utf-8.",
         ),
         ("a,y\n1,0\n", {"weights": "z"}, 'Unknown column "z".'),
         (

@@ -46,6 +46,8 @@ MODELS = {
     ),
     "lstm": ([8, 8], 32, [{"type": "LSTM", "units": 8}], {"type": "RMSprop", "global_clipnorm": 1.0}),
 }
+METRICS = ["accuracy", {"type": "F1Score", "average": "macro"}, {"type": "Precision", "class_id": 3}]
+"""The last two convert class numbers to one-hot targets."""
 LOSSES, WEIGHTS = 1e-6, 1e-5
 """The allowed absolute difference between two processes and one."""
 
@@ -150,6 +152,7 @@ def both(tmp_path_factory):
         for feed in ("memory", "stream"):
             config = document(shape, batch_size, layers, optimizer)
             config["train"]["execution"]["feed"] = feed
+            config["train"]["metrics"] = METRICS
             configs[f"{name}_{feed}"] = written(place / f"{name}_{feed}.yaml", config)
     for feed in ("memory", "stream"):
         execution = {"feed": feed, "steps_per_execution": 1, "jit_compile": False}

@@ -77,6 +77,8 @@ def test_training_moves_masks_and_evaluation_does_not(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     history = json.loads(result.stdout)["history"]
     assert max(history["loss"] + history["val_loss"]) < 1e-6
+    result = invoke("predict", "run", "--input", "images", "--output", "none/")
+    assert "a folder of masks needs images and a class for each pixel" in " ".join(result.output.split())
     monkeypatch.setattr("layercli.engine.training.fit.make_training_step", lambda *_: None)
     result = invoke("train", "c.yaml", "--json", "--run-dir", "apart", "--set", "train.epochs=1")
     assert json.loads(result.stdout)["history"]["loss"][0] > 100

@@ -91,3 +91,13 @@ def test_learned_vocabulary_is_compared_when_it_is_known():
 def test_only_models_with_lookups_need_the_ids_of_the_data():
     assert has_id_layers(checked_layers([EMBEDDING]).shapes)
     assert not has_id_layers(checked_layers(["Flatten"]).shapes)
+
+
+def test_new_ids_of_a_trained_model_can_only_be_corrected():
+    shapes = checked_layers([EMBEDDING], "int32", (6,)).shapes
+    (found,) = check_ids(shapes, {"input": data(0, 10)}, is_trained=True)
+    assert found.message == "Ids for `embedding` must be below 10, got 10 in row 3."
+    assert found.hint.endswith("For larger ids, train a model with `input_dim: 11`.")
+    findings = list(check_ids(shapes, {"input": data(-1, 9, fraction=0.5)}, is_trained=True))
+    hint = "Correct the data: the model has learned only the ids of its training."
+    assert [found.hint for found in findings] == [hint, hint]

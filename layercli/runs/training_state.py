@@ -1,0 +1,52 @@
+"""The part of a checkpoint's state that is read before the model exists, checked because the file may be from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from layercli.io.regular import has_valid_characters
+from layercli.source.scalars import is_number
+
+_MAX_NUMBER: Final = 1e308
+_MAX_SECONDS: Final = 1e12
+
+
+def check_training_state(state: Mapping[str, Any], epoch: int) -> None:
+    """Check the records, times and counts in the state of a checkpoint after ``epoch`` epochs.
+
+    Raises:
+        ValueError: a value is missing, or is not of the kind that a training writes.
+    """
+    watch = state.get("watch")
+    is_valid = (
+        type(state.get("epochs")) is int
+        and type(state.get("stopped")) is bool
+        and _is_duration(state.get("elapsed"))
+        and isinstance(watch, dict)
+        and all(_is_duration(watch.get(key)) for key in ("seconds", "before"))
+    )
+    if not is_valid:
+        raise ValueError("its counts and times are malformed")
+    records = state.get("records")
+    if not isinstance(records, list) or len(records) != epoch or not all(map(_is_record, records)):
+        raise ValueError("its records of epochs are malformed")
+
+
+def _is_record(record: Any) -> bool:
+    """Return whether a value is what a training records of an epoch: numbers, or lists of numbers, by name."""
+    return (
+        isinstance(record, dict)
+        and type(record.get("epoch")) is int
+        and _is_duration(record.get("seconds"))
+        and all(has_valid_characters(name) and _is_metric(value) for name, value in record.items())
+    )
+
+
+def _is_metric(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(is_number(each) and (isinstance(each, float) or abs(each) <= _MAX_NUMBER) for each in values)
+
+
+def _is_duration(value: Any) -> bool:
+    return is_number(value) and 0 <= value <= _MAX_SECONDS
