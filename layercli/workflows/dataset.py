@@ -12,6 +12,7 @@ from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.adaptable import learns_normalization
 from layercli.graph.checks.consistency import check_consistency
 from layercli.graph.checks.ids import check_ids, has_id_layers
+from layercli.graph.checks.monitors import check_monitors
 from layercli.graph.finding import Finding
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.metrics import complete_metrics
@@ -95,6 +96,12 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
             ),
             *check_splits(splits, data),
         ]
+        if data.split.has_validation and not len(splits.validation):
+            findings += check_monitors(
+                complete_metrics(valid.config, valid.shapes, facts),
+                valid.graph.output_references,
+                has_validation=False,
+            )
         problems.extend(valid.problem_from_finding(finding) for finding in findings)
     if has_errors(problems):
         return DatasetReport(dataset, statistics, splits, problems, facts)

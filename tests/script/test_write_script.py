@@ -547,7 +547,7 @@ def test_empty_folders_and_other_files_are_skipped(tmp_path, monkeypatch):
     assert sorted(parts.train.y.tolist()) == [0, 1]
 
 
-def test_script_decodes_scales_and_turns_images_as_the_reader(tmp_path, monkeypatch):
+def test_script_decodes_and_turns_images_as_the_reader(tmp_path, monkeypatch):
     from PIL import Image
 
     random = np.random.default_rng(0)

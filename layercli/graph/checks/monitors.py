@@ -18,18 +18,21 @@ from layercli.source.nodes import KeyPath, sanitize_text
 _VALIDATION_PREFIX = "val_"
 
 
-def check_monitors(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
+def check_monitors(
+    config: Config, outputs: Sequence[str], *, has_validation: bool | None = None
+) -> Iterator[Finding]:
     """Yield a finding for each callback that monitors an unlogged metric or cannot work with the config.
 
     Args:
         config: The config.
         outputs: The names of the model's outputs.
+        has_validation: Whether there are validation examples; None before the data is read, when the config decides.
     """
     train = config.train
     if train is None:
         return
-    # Without valid data, the size of the validation set is unknown.
-    has_validation = config.data is None or config.data.split.has_validation
+    if has_validation is None:  # without valid data, the size of the validation set is unknown
+        has_validation = config.data is None or config.data.split.has_validation
     for index, callback in enumerate(train.callbacks):
         path: KeyPath = ("train", "callbacks", index)
         monitor = get_monitor(callback)
@@ -88,7 +91,7 @@ def _check_monitor(
             code="unknown-monitor",
             message=f"{kind} monitors `{monitor_text}`, but there are no validation examples.",
             path=path,
-            hint="Add validation examples with `data: {split: {validation: 0.1}}`, or set "
+            hint="Add validation examples with a `split` such as {validation: 0.1}, or set "
             f"`monitor: {monitor.removeprefix(_VALIDATION_PREFIX)}`.",
         )
     elif (

@@ -61,7 +61,7 @@ def test_validation_loss_requires_validation_examples(problems, split):
             "unknown-monitor",
             9,
             "EarlyStopping monitors `val_loss`, but there are no validation examples.",
-            "Add validation examples with `data: {split: {validation: 0.1}}`, or set `monitor: loss`.",
+            "Add validation examples with a `split` such as {validation: 0.1}, or set `monitor: loss`.",
         )
     ]
 
