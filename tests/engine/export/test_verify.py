@@ -268,7 +268,7 @@ def build_model():
 """
 
 
-def test_script_takes_numbers_and_texts(tmp_path):
+def test_script_takes_numbers_next_to_text(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     batch = {"n": np.float32([[2.5]]), "t": np.array([["$${c}"]], object)}
     assert run_isolated("script", tmp_path / "script.py", [batch])[0][0].tolist() == [[2.5, 0.0, 0.0, 1.0]]
