@@ -72,6 +72,7 @@ def make_table_plan(
         weight_column=data.weights,
         required_columns=_list_required_columns(policies, data),
         series_columns=tuple(data.windows.by or ()) if data.windows is not None else (),
+        time_column=data.windows.time if data.windows is not None else None,
         fill_values=_choose_fill_values(policies, texts, data),
         fill_statistics=_choose_fill_statistics(policies, texts | integer_columns, data),
         integer_dtypes=integer_dtypes,
@@ -104,6 +105,8 @@ def _list_input_columns(types: Mapping[str, Any], data: TableConfig) -> InputCol
         return {name: _expand_dates(columns, data) for name, columns in data.inputs.items()}
     windows = data.windows
     excluded: set[str | None] = {data.weights, *(windows.by or [] if windows else [])}
+    order_columns = {*data.split.key_columns.values(), windows.time if windows else None}
+    excluded |= order_columns - data.date_columns.keys()
     if windows is None or not windows.horizon:
         excluded |= {column for _, column, _ in data.target_references}
     return {None: _expand_dates([name for name in types if name not in excluded], data)}
@@ -264,6 +267,27 @@ def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
         raise DataError(*findings)
 
 
+def check_new_columns(names: Sequence[str], plan: TablePlan, keep: Collection[str]) -> None:
+    """Check that new rows have every column that the model was trained with, and those to keep.
+
+    Raises:
+        DataError: columns are missing; it reports each of them.
+    """
+    needed = [*plan.columns, *keep]
+    findings = [
+        make_data_finding(
+            f'Missing column "{sanitize_text(name, limit=60)}"; '
+            + ("the model was trained with it." if name in plan.columns else "`--keep` names it."),
+            ("data", "path"),
+            _suggest_column(name, names),
+        )
+        for name in dict.fromkeys(needed)
+        if name not in names
+    ]
+    if findings:
+        raise DataError(*findings)
+
+
 def check_trained_types(
     types: Mapping[str, Any], plan: TablePlan, locate_row: LocateRow, inspection: Inspection
 ) -> Iterator[Finding]:
@@ -332,10 +356,12 @@ def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
         for name, columns in (data.inputs or {}).items()
         for column in columns
     ]
+    columns += [(column, ("data", "split", key)) for key, column in data.split.key_columns.items()]
     if data.weights is not None:
         columns.append((data.weights, ("data", "weights")))
     if data.windows is not None:
         columns += [(name, ("data", "windows", "by")) for name in data.windows.by or []]
+        columns += [(data.windows.time, ("data", "windows", "time"))] if data.windows.time is not None else []
     return columns
 
 
