@@ -87,7 +87,10 @@ def test_text_is_reported_at_its_column(stream):
     with pytest.raises(DataError) as caught:
         load(["price", "kind"], stream, "text.parquet")
     (finding,) = caught.value.findings
-    assert finding.message.startswith("The target `kind` must contain numbers")
+    assert finding.message == (
+        "The target `kind` must contain numbers, because the target has several columns; got text (text.parquet, which has "
+        '"p").'
+    )
     assert finding.path == ("data", "target", 1)
 
 
