@@ -464,7 +464,7 @@ def test_table_in_another_form_is_read_as_in_training(tmp_path):
     assert y[:3].tolist() == [0, 1, 0]
 
 
-def test_columns_without_name_and_with_the_same_name_are_read_as_in_training(tmp_path):
+def test_unnamed_and_repeated_columns_are_read_as_in_training(tmp_path):
     rows = "".join(f"{n},{n + 1},{n + 2},{n % 2}\n" for n in range(20))
     (tmp_path / "d.csv").write_text(f"Title\n,a,a,y\n{rows}")
     data = {
