@@ -69,16 +69,16 @@ def test_a_config_validates(path):
 
 @pytest.mark.tensorflow
 @each_config
-def test_every_shape_of_a_config_agrees_with_its_forward_pass(path):
-    document = json.loads(invoke("inspect-shapes", path, "--json", "--trust").stdout)
+def test_every_shape_of_a_config_agrees_with_its_forward_pass(path, place):
+    document = json.loads(invoke("inspect-shapes", place / path.name, "--json", "--trust").stdout)
     assert document["problems"] == []
     assert all(row["agrees"] for row in document["layers"])
 
 
 @pytest.mark.tensorflow
 @each_config
-def test_a_config_builds_with_the_parameters_that_were_counted(path):
-    document = json.loads(invoke("build", path, "--json", "--trust").stdout)
+def test_a_config_builds_with_the_parameters_that_were_counted(path, place):
+    document = json.loads(invoke("build", place / path.name, "--json", "--trust").stdout)
     assert document["ok"] is True
     assert document["trainable"] > 0
 

@@ -101,14 +101,15 @@ def _map_batches(layer: Any, batches: BatchFactory) -> BatchFactory:
 
 
 def layer_inputs(
-    assembled: AssembledModel, valid: ValidConfig, node: GraphNode, subset: Subset
+    assembled: AssembledModel | None, valid: ValidConfig, node: GraphNode, subset: Subset
 ) -> Iterator[Any]:
-    """Yield a node's input for each batch of a subset."""
+    """Yield a node's input for each batch of a subset; ``assembled`` is not needed for an input of the model."""
     source, pick = node.inputs[0], node.input_indices[0]
     if source in valid.graph.inputs:
         for batch in iterate_batches(subset):
             yield to_keras_inputs(batch.x[source] if isinstance(batch.x, Mapping) else batch.x)
         return
+    assert assembled is not None
     names = find_model_inputs(valid.graph, source)
     upstream_model = keras.Model(
         {name: assembled.tensors[name] for name in names}, select_output(assembled.tensors[source], pick)

@@ -27,8 +27,10 @@ def learn_output_sizes(valid: ValidConfig, subset: Subset) -> dict[str, list[int
         if node.name in valid.shapes.size_learners:
             layer = keras_object(node.layer, namespace=keras.layers, name=node.name)
             above = _cut_above(valid, sizes, node)
-            assembled = assemble_model(above)
-            adapt_layers(assembled, above, subset)
+            assembled = None
+            if above.graph.nodes:
+                assembled = assemble_model(above)
+                adapt_layers(assembled, above, subset)
             adapt_layer(layer, node.layer, partial(layer_inputs, assembled, above, node, subset))
             sizes[node.name] = list(_read_sizes(layer, node.layer))
     return sizes

@@ -265,7 +265,7 @@ def _list_model_lines(
         lines += _wrap_list("    - {type: Concatenate, name: features, inputs: ", parts, "}")
     return [
         *lines,
-        *hidden_layer_lines(size, name="hidden"),
+        *hidden_layer_lines(size, row_count, name="hidden"),
         f"    - {{type: Concatenate, inputs: [hidden, {features}]}}   # a linear model next to the hidden layers",
     ]
 

@@ -21,7 +21,7 @@ def read_output_sizes(valid: ValidConfig, *, trust: bool = False) -> ValidConfig
         message = (
             f"The size of the output of `{node.name}` is learned from data, but the config has no `data`."
         )
-        hint = "Add the section `data`, or `max_tokens: 100` and `pad_to_max_tokens: true` to this layer."
+        hint = "Add the section `data` with examples to learn it from."
         raise LayercliError(valid.make_problem(node.path, "unknown-size", message, hint))
     report = check_dataset(valid, valid.config.data, trust=trust)
     if report.valid is None:
@@ -34,10 +34,17 @@ def try_output_sizes(valid: ValidConfig, *, trust: bool = False) -> tuple[ValidC
     try:
         return read_output_sizes(valid, trust=trust), []
     except LayercliError as error:
-        is_model_wrong = any(problem.path.startswith("model") for problem in error.problems)
-        if is_model_wrong or error.problems[0].code == "trust-required":
+        errors = [problem for problem in error.problems if problem.severity == "error"]
+        if any(_is_fatal(problem) for problem in errors):
             raise
-        first = error.problems[0]
+        first = errors[0]
         names = ", ".join(f"`{name}`" for name in valid.shapes.size_learners[:3])
         message = f"The sizes that {names} learn are unknown, so the model cannot be run: {first.message}"
         return valid, [valid.make_problem(("data",), "unknown-size", message, first.hint, "warning")]
+
+
+def _is_fatal(problem: Problem) -> bool:
+    """Return whether a problem is more than a size that is not known: the model is wrong, or code is not trusted."""
+    return problem.code == "trust-required" or (
+        problem.path.startswith("model") and problem.code != "unknown-size"
+    )

@@ -63,9 +63,7 @@ def encode(config):
     """Return the outputs of the FeatureSpace for all examples, and the training examples."""
     valid = read_output_sizes(api.load(config))
     data = valid.config.data
-    dataset = load_dataset(
-        data, integers={name: x.dtype for name, x in valid.graph.inputs.items() if x.dtype == "int64"}
-    )
+    dataset = load_dataset(data, dtypes={name: x.dtype for name, x in valid.graph.inputs.items()})
     part = dataset.split(data.split, seed=valid.config.seed, shuffle=True).train
     assembled = assemble_model(valid)
     adapt_layers(assembled, valid, part)

@@ -15,7 +15,7 @@ WORDS = ["cat", "dog", "cow", "hen"]
 
 
 def write(place, layers, *, dtype="string", **train_keys):
-    rows = [f"{WORDS[n % 4]} {n % 3},{n % 6},{n % 2}" for n in range(60)]
+    rows = [f"{WORDS[n % 4]} {n % 3},{n % 6},{n // 12 % 2}" for n in range(60)]
     (place / "t.csv").write_text("\n".join(["text,number,y", *rows]) + "\n")
     column = "text" if dtype == "string" else "number"
     document = {

@@ -155,6 +155,13 @@ def test_model_without_data_cannot_be_built(config):
     result = invoke("build", config, "--json")
     (problem,) = json.loads(result.stdout)["problems"]
     assert (problem["code"], problem["line"]) == ("unknown-size", 1)
-    assert problem["hint"] == (
-        "Add the section `data`, or `max_tokens: 100` and `pad_to_max_tokens: true` to this layer."
-    )
+    assert problem["hint"] == "Add the section `data` with examples to learn it from."
+
+
+def test_model_without_data_has_static_shapes_and_a_warning(config):
+    result = invoke("inspect-shapes", config, "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["static"]) == (0, True)
+    assert [(problem["code"], problem["severity"]) for problem in document["problems"]] == [
+        ("unknown-size", "warning")
+    ]

@@ -304,6 +304,39 @@ def check_trained_types(
             )
 
 
+def check_trained_targets(types: Mapping[str, Any], plan: TablePlan, locate_row: LocateRow) -> None:
+    """Check that new files have numbers as targets and weights where training had them.
+
+    Raises:
+        DataError: a column contains other values; it reports each of them.
+    """
+    targets: list[tuple[str, KeyPath]] = [
+        (column, ("data", "target"))
+        for target in plan.targets.values()
+        if target.class_names is None
+        for column in target.columns
+    ]
+    weights: list[tuple[str, KeyPath]] = (
+        [] if plan.weight_column is None else [(plan.weight_column, ("data", "weights"))]
+    )
+    findings = [
+        make_data_finding(
+            f"`{sanitize_text(column, limit=60)}` must contain numbers as in training, got {_describe_type(types[column])} "
+            f"({locate_row(column, -1)}).",
+            key,
+            "Correct the column.",
+        )
+        for column, key in (*targets, *weights)
+        if not is_number_type(types[column])
+    ]
+    if findings:
+        raise DataError(*findings)
+
+
+def _describe_type(arrow_type: Any) -> str:
+    return "text" if is_text_type(arrow_type) else str(arrow_type)
+
+
 def select_columns(names: Sequence[str], data: TableConfig) -> set[str]:
     """Return the columns that must be read."""
     if data.inputs is None:

@@ -19,6 +19,7 @@ from layercli.data.tables.arrow import concatenate_tables, map_column_types, mer
 from layercli.data.tables.columns import (
     check_config_columns,
     check_trained_columns,
+    check_trained_targets,
     check_trained_types,
     make_table_plan,
     select_columns,
@@ -128,6 +129,7 @@ def open_new_table(
         map_column_types(table.schema), [(table, np.arange(len(table)))], data, plan, locate
     )
     table = convert_table(table, conversions, data)
+    check_trained_targets(map_column_types(table.schema), plan, locate)
     integer_check = IntegerColumnCheck(plan)
     class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
     complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
@@ -177,6 +179,7 @@ def _open_new_streamed(
     types = {name: kind for name, kind in types.items() if name in plan.columns}
     conversions = convert_new(types, row_groups.iterate_texts(types, data), data, plan, locate)
     row_groups = replace(row_groups, conversions=conversions)
+    check_trained_targets(merge_column_types(row_groups.column_types()), plan, locate)
     integer_check = IntegerColumnCheck(plan)
     class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
     complete_groups = row_groups.without_dropped_rows(plan, class_checks, integer_check)

@@ -212,7 +212,7 @@ def _refuse_format(file: Path, title: str) -> None:
     hint = "Save the table as CSV or Parquet."
     if command is not None:
         # A name with quotes could change the code.
-        name = file.as_posix() if _PLAIN_NAME.fullmatch(file.as_posix()) else f"FILE{file.suffix}"
+        name = file.as_posix() if _PLAIN_NAME.fullmatch(file.as_posix()) else "FILE"
         hint = f"Convert it: {command.format(name=name, stem=name.removesuffix(file.suffix))}"
     raise_data_error(message, PATH_KEY, hint)
 

@@ -79,7 +79,7 @@ def test_defaults_of_sizes_are_arguments_of_the_space(check):
 def test_features_are_joined_by_name_then_crosses(check):
     space = (
         "features: {z: float, b: string_categorical, a: {type: integer_categorical, max_tokens: 7}}\n"
-        "crosses: [[b, a], {feature_names: [a, b], crossing_dim: 8}]"
+        "crosses: [[b, a], {feature_names: [a, b], crossing_dim: 8, output_mode: one_hot}]"
     )
     found = layers(check(space))
     joined = found[-2]
@@ -197,6 +197,13 @@ def test_variables_and_blocks_are_expanded_first(tmp_path):
             "crosses[0].crossing_dim",
             6,
             "For example `crossing_dim: 32`.",
+        ),
+        (
+            "features: {a: string_hashed, b: string_hashed}\ncrosses: [{feature_names: [a, b], output_mode: int}]",
+            "unknown-value",
+            "crosses[0].output_mode",
+            6,
+            "Remove `output_mode`.",
         ),
         (
             "features: {a: string_hashed, b: string_hashed}\ncrosses: [{feature_names: [a, b], dim: 3}]",
