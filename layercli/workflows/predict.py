@@ -16,6 +16,7 @@ from layercli.config.data.tables import TableConfig
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.formats.registry import iterate_new_rows, load_new_dataset
 from layercli.formats.text.config import Text
+from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.io.atomic import stage_file
 from layercli.io.paths import is_file
 from layercli.source.nodes import sanitize_text
@@ -26,6 +27,7 @@ from layercli.workflows.preflight import read_memory_limit, require_data
 if TYPE_CHECKING:
     from layercli.config.data.section import DataConfig
     from layercli.config.data.tables import WindowsConfig
+    from layercli.data.examples import Examples
     from layercli.data.new_examples import NewExamples
     from layercli.data.predictions import ColumnChunk
     from layercli.data.types import Array
@@ -281,11 +283,49 @@ def _open_examples(
     if isinstance(data, TableConfig) and data.windows is None:
         plan = finished_run.load_reader_state().table_plan
         assert plan is not None
-        return iterate_new_rows(data, _open_sources(inputs, stack), plan, keep)
+        return _check_row_ids(finished_run, iterate_new_rows(data, _open_sources(inputs, stack), plan, keep))
     paths = [_save_stream(path, data, stack) for path in inputs]
     if data.example_suffixes is not None:
         return _iterate_files(finished_run, data, paths)
     return _iterate_dataset(finished_run, paths, batch_size)
+
+
+def _check_row_ids(finished_run: FinishedRun, pieces: Iterator[NewExamples]) -> Iterator[NewExamples]:
+    """Yield the pieces; rows with an id that a layer cannot look up have an error."""
+    if not has_id_layers(finished_run.valid.shapes):
+        yield from pieces
+        return
+    import numpy as np
+
+    from layercli.data.checks import find_value_ranges
+    from layercli.data.new_examples import read_separately
+    from layercli.data.statistics import compute_statistics
+    from layercli.data.types import DataError
+
+    shapes, names = finished_run.valid.shapes, list(finished_run.valid.graph.inputs)
+    for piece in pieces:
+
+        def check(first: int, last: int, examples: Examples = piece.examples) -> Examples:
+            rows = examples.take(slice(first, last))
+            ranges = find_value_ranges(compute_statistics(rows, has_ids=True), names)
+            errors = [
+                finding
+                for finding in check_ids(shapes, ranges, is_trained=True)
+                if finding.severity == "error"
+            ]
+            if errors:
+                raise DataError(*errors)
+            return rows
+
+        def describe(_row: int, error: DataError) -> str:
+            return sanitize_text(error.findings[0].message.replace(" in row 1", ""), limit=200).rstrip(".")
+
+        kept, errors = read_separately(len(piece.examples), check, describe)
+        merged = list(piece.errors)
+        for row, error in zip(np.flatnonzero(piece.is_usable).tolist(), errors, strict=True):
+            merged[row] = error
+        examples = piece.examples.take(slice(0, 0)) if kept is None else kept
+        yield replace(piece, examples=examples, errors=tuple(merged))
 
 
 def _open_sources(inputs: Sequence[str], stack: ExitStack) -> list[Path | IO[bytes]]:

@@ -539,3 +539,22 @@ def test_new_ids_outside_of_the_table_name_their_row(tmp_path):
         message = json.loads(result.stdout)["problems"][0]["message"]
         assert message == "Ids for `embedding` must be below 5, got 5 in row 3."
     assert not output.exists()
+
+
+def test_rows_with_ids_outside_of_the_table_have_an_error(tmp_path):
+    (tmp_path / "t.csv").write_text("k,y\n" + "".join(f"{row % 5},{row % 2}\n" for row in range(10)))
+    layers = [
+        {"type": "Embedding", "input_dim": 5, "output_dim": 2},
+        "Flatten",
+        {"type": "Dense", "units": 1},
+    ]
+    data = {"type": "csv", "path": "t.csv", "target": "y"}
+    model = {"input": {"shape": [1], "dtype": "int32"}, "layers": layers}
+    config = write_config(tmp_path, layers, data=data, model=model, train={"loss": "mse", "epochs": 1})
+    run = train(config, tmp_path / "run").path
+    (tmp_path / "n.csv").write_text("k\n1\n5\n-1\nx\n4\n")
+    predicted(run, tmp_path / "n.csv", tmp_path / "p.jsonl")
+    rows = jsonl((tmp_path / "p.jsonl").read_text())
+    assert [row["prediction"] is None for row in rows] == [False, True, True, True, False]
+    assert "must be below 5, got 5" in rows[1]["error"]
+    assert rows[3]["error"] == '`k` must be a number, got "x"'

@@ -18,7 +18,7 @@ from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
 _TIME_PATH: Final[KeyPath] = ("data", "windows", "time")
 _MAX_USUAL_FACTOR: Final = 1.5
-"""Longer steps than this many times the usual one are gaps: months do not have equal lengths."""
+"""Steps up to this many times the usual one are not a gap: months do not have equal lengths."""
 _UNITS: Final = (
     ("day", 86_400_000_000),
     ("hour", 3_600_000_000),
