@@ -126,6 +126,14 @@ def csv_gz(folder: Path) -> str:
     return format_table_config("csv", "d.csv.gz", 9)
 
 
+def empty_lines_gz(folder: Path) -> str:
+    with gzip.open(folder / "d.csv.gz", "wb") as file:
+        file.write(b"v,y\n1,0\n0,1\n")
+        for _ in range(300):
+            file.write(b"\n" * 10_000_000)
+    return TABLE_CONFIG.format(kind="csv", path="d.csv.gz")
+
+
 def one_line_gz(folder: Path) -> str:
     with gzip.open(folder / "d.csv.gz", "wb") as file:
         for _ in range(3_000):
@@ -308,6 +316,17 @@ def one_large_image_after_small(folder: Path) -> str:
     return format_image_config("")
 
 
+def jpeg_of_many_scans(folder: Path) -> str:
+    place = make_image_folder(folder)
+    buffer = io.BytesIO()
+    Image.new("L", (3000, 3000)).save(buffer, "JPEG", progressive=True)
+    content = buffer.getvalue()
+    start = content.rindex(b"\xff\xda")
+    scan = content[start : start + 2 + int.from_bytes(content[start + 2 : start + 4])]
+    (place / "1.jpg").write_bytes(content[:-2] + scan * 20_000 + content[-2:])
+    return format_image_config()
+
+
 def sparse_image(folder: Path) -> str:
     classes = make_image_folder(folder)
     for number in range(6):
@@ -381,6 +400,7 @@ ATTACKS: dict[str, Callable[[Path], str]] = {
     "a constant row group": constant_row_group,
     "a nested column": nested_column,
     "csv.gz": csv_gz,
+    "empty lines in gzip": empty_lines_gz,
     "one line in gzip": one_line_gz,
     "one quoted field": one_quoted_field,
     "many columns in gzip": many_columns_gz,
@@ -401,6 +421,7 @@ ATTACKS: dict[str, Callable[[Path], str]] = {
     "large images": large_images,
     "large images of different sizes": large_images_of_own_size,
     "large images after a small one": one_large_image_after_small,
+    "a JPEG of many scans": jpeg_of_many_scans,
     "declared BMP": declared_bmp,
     "declared GIF": declared_gif,
     "a sparse image": sparse_image,

@@ -74,6 +74,15 @@ FILES = {
     "inputs that double": "blocks: {"
     + ", ".join(f"b{n}: {{layers: [{{block: b{n + 1}, inputs: [input, input]}}]}}" for n in range(45))
     + ", b45: {layers: [Add]}}\nmodel: {input: [4], layers: [Flatten, {block: b0, inputs: [flatten, flatten]}]}\n",
+    "inputs that multiply": "blocks: {b0: {layers: [{block: b1, inputs: ["
+    + "input, " * 50_000
+    + "]}]}, b1: {layers: [Add]}}\nmodel: {input: [4], layers: [Flatten, {block: b0, inputs: ["
+    + "flatten, " * 9_000
+    + "]}]}\n",
+    "missing values": "data: {type: csv, path: d.csv, target: y, missing: {values: ["
+    + ", ".join(f"m{n}" for n in range(90_000))
+    + "]}}\n"
+    + MODEL,
     "a long layer name": "model: {input: [4], layers: [{type: Dense, units: 3, name: "
     + "x" * 900_000
     + ", repeat: 9000}]}\n",
@@ -100,16 +109,21 @@ FILES = {
     + "    - {type: EarlyStopping, monitor: loss}\n" * 18_000,
     "duplicate keys": "{" + "a: 1, " * 170_000 + "}",
 }
+FILES["many --set"] = stack("{type: Dense, units: 3, name: a{n}}", 9900)
+OPTIONS = {
+    "many --set": [f"--set=model.layers.a{n * 3}.units={n % 7 + 1}" for n in range(3000)],
+}
+"""Further options of ``validate`` for a file."""
 SECONDS, MEBIBYTES = 2.0, 300
 """The bounds for any text of at most 1 MiB."""
 
 
-def measure(text: str) -> tuple[float, int, str]:
+def measure(text: str, options: list[str]) -> tuple[float, int, str]:
     """Return seconds of the processor, peak memory in MiB, and the last printed line."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "config.yaml")
         path.write_text(text)
-        command = [sys.executable, "-m", "layercli", "validate", str(path)]
+        command = [sys.executable, "-m", "layercli", "validate", str(path), *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert process.stdout is not None
         said = process.stdout.read().strip().splitlines()
@@ -118,9 +132,10 @@ def measure(text: str) -> tuple[float, int, str]:
 
 
 def main() -> None:
+    print(f"Bounds: {SECONDS} s of the processor, {MEBIBYTES} MiB.")
     for name, text in FILES.items():
         if not sys.argv[1:] or name in sys.argv[1:]:
-            seconds, memory, said = measure(text)
+            seconds, memory, said = measure(text, OPTIONS.get(name, []))
             mark = "TOO MUCH" if seconds > SECONDS or memory > MEBIBYTES else ""
             print(
                 f"{name:24} {len(text) >> 10:5} KiB {seconds:5.2f} s {memory:4} MiB  {said} {mark}",

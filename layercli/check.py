@@ -149,7 +149,11 @@ class ValidConfig:
 
     def resolve_data_paths(self, data: DataConfig) -> DataConfig:
         """Return the data section with absolute paths."""
-        return data.with_absolute_paths(self.check_result.directory_of(("data", data.path_key)))
+        resolved = data.with_absolute_paths(self.check_result.directory_of(("data", data.path_key)))
+        split = resolved.split
+        for name in split.own_files:
+            split = split.with_absolute_paths(self.check_result.directory_of(("data", "split", name)), name)
+        return resolved.with_arguments(split=split) if split.own_files else resolved
 
     @property
     def custom_layers(self) -> list[GraphNode]:

@@ -61,7 +61,7 @@ STACKS: dict[str, dict[str, Any]] = {
 def write(kind: str, directory: Path, **section: Any) -> Path:
     """Write a config of one of the stacks on a subset of digits, with frequent checkpoints."""
     stack = STACKS[kind]
-    data = {"type": "sklearn", "dataset": "digits", "split": {"validation": 1400, "test": 100}}
+    data = {"type": "sklearn", "dataset": "digits", "split": {"validation": 100, "test": 1400}}
     if stack["shape"]:
         data["shape"] = stack["shape"]
     document = {

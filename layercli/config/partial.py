@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 _MAX_REPAIRED_LAYERS = 200
 """Maximum number of malformed layers to repair, because repairs take time."""
+_MAX_REPAIRED_KEYS = 100
+"""Maximum number of keys of a malformed layer that is repaired."""
 
 
 def build_partial_config(value: Any, malformed: Collection[Any]) -> Config | None:
@@ -90,7 +92,7 @@ def _make_placeholder(item: Any, *, should_repair: bool) -> LayerEntry:
 def _repair_layer(value: dict[str, Any]) -> tuple[Layer | None, Uncertainty]:
     """Return the layer with corrected names of arguments and without invalid ones; required ones get their example."""
     class_name = LAYERS.find(value["type"]) if isinstance(value.get("type"), str) else None
-    if class_name is None:
+    if class_name is None or len(value) > _MAX_REPAIRED_KEYS:
         return None, Uncertainty.RANK
     cls = LAYERS.load(class_name)
     fields = cls.model_fields

@@ -112,11 +112,17 @@ def check_splits(splits: Splits, data: DataConfig) -> Iterator[Finding]:
                 if absent:
                     yield _absent_class_finding(absent, target, title, path, splits, data)
         elif size:
+            has_own_files = isinstance(size, list)
+            reason = (
+                "its files have no examples"
+                if has_own_files
+                else f"{size} of {len(splits.train)} examples gives 0 examples"
+            )
             yield Finding(
                 code="bad-split",
-                message=f"The {title} split is empty: {size} of {len(splits.train)} examples gives 0 examples.",
+                message=f"The {title} split is empty: {reason}.",
                 path=path,
-                hint="Increase the size of the split.",
+                hint="Name other files." if has_own_files else "Increase the size of the split.",
                 severity="warning",
             )
 

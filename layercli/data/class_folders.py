@@ -6,24 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
 from layercli.data.paths import PATH_HINT, require_file
 from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.graph.finding import Finding
-from layercli.io.folders import list_folders, walk_files
+from layercli.io.folders import SET_NAMES, list_folders, walk_files
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_SHOWN_CLASSES = 12
 _MAX_SHOWN_SUFFIXES = 5
-SET_NAMES: Final = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
-"""Names in lower case of folders that are sets, not classes -> the set."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,13 +125,29 @@ class Dataset(Subset):
         """Return the data set with each target in the form that its meaning requires; see ``convert_target``."""
 
     @property
+    def table_plan(self) -> TablePlan | None:
+        """The plan that converts table rows to these examples; None without a table."""
+        return None
+
+    @property
     def findings(self) -> Sequence[Finding]:
         """Warnings about the data as it was read."""
         return ()
 
     @abstractmethod
-    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
-        """Split the examples; with ``shuffle`` at random, with the same result for the same seed."""
+    def read_strata(self) -> Array | None:
+        """Return one integer for each combination of labels, of shape (samples,); None if no target is labels."""
+
+    @abstractmethod
+    def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
+        """Split the examples; with ``shuffle`` at random, with the same result for the same seed.
+
+        ``assigned`` of shape (samples,) is the split (0, 1, 2) of each example, if it does not follow from the sizes.
+        """
+
+    def prepare(self, plan: TablePlan | None) -> Subset:  # noqa: ARG002 - only tables have a plan
+        """Return all examples as a separate set, with what ``plan`` learned from the training examples."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +195,10 @@ class Examples(IndexedSubset, Dataset):
         """Return only these rows."""
         selected = self.map_inputs(lambda _, array: _take_rows(array, rows), self.take_targets(rows))
         return selected if self.weights is None else replace(selected, weights=_take_rows(self.weights, rows))
+
+    def select_rows(self, rows: Array) -> Examples:
+        """Return these rows as a subset."""
+        return self.take(rows)
 
     def take_targets(self, rows: Array | slice) -> Targets:
         """Return the targets of these rows."""
@@ -231,20 +251,26 @@ class Examples(IndexedSubset, Dataset):
                 hasher.update(np.ascontiguousarray(array).data)
         return hasher.hexdigest()
 
-    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
-        """Split the examples; with ``shuffle`` at random, with the same result for the same seed."""
-        strata = self.compute_strata() if split.stratify else None
-        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle)
-        return Splits(*map(self.take, rows))
+    def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
+        """Split the examples; see ``Dataset``."""
+        strata = self.read_strata() if split.stratify and assigned is None else None
+        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle, assigned=assigned)
+        return Splits(*map(self.take, rows), rows=tuple(rows))
 
-    def compute_strata(self) -> Array:
-        """Return one integer for each combination of labels; int64 of shape (samples,)."""
-        strata = np.zeros(len(self), dtype=np.int64)
-        for _, array in self.targets:
-            if is_labels(array):
-                _, numbers = np.unique(array, return_inverse=True)
-                _, strata = np.unique(strata * (numbers.max(initial=0) + 1) + numbers, return_inverse=True)
-        return strata
+    def read_strata(self) -> Array | None:
+        """Return one integer for each combination of labels: int64 of shape (samples,)."""
+        return compute_strata([array for _, array in self.targets if is_labels(array)])
+
+
+def compute_strata(labels: Sequence[Array]) -> Array | None:
+    """Return one integer for each combination of labels: int64 of shape (samples,); None without labels."""
+    strata: Array | None = None
+    for array in labels:
+        _, numbers = np.unique(array, return_inverse=True)
+        if strata is not None:
+            _, numbers = np.unique(strata * (numbers.max(initial=0) + 1) + numbers, return_inverse=True)
+        strata = numbers
+    return strata
 
 
 def _take_rows(array: Array, rows: Array | slice) -> Array:
@@ -265,6 +291,9 @@ class Splits:
     """The plan that converts table rows to these examples, with values learned from the training rows; None without a table."""
     target_meanings: Mapping[str | None, TargetMeaning] = field(default_factory=dict, kw_only=True)
     """The meaning of each target by its output; None is the name of the only target."""
+
+    rows: tuple[Array | None, ...] | None = field(default=None, kw_only=True)
+    """The rows of the data, from 0, that are the examples of each set; None if they are unknown."""
 
     @property
     def subsets(self) -> tuple[Subset, Subset, Subset]:

@@ -16,6 +16,7 @@ from layercli.data.examples import (
     Examples,
     IndexedSubset,
     Splits,
+    compute_strata,
     iterate_batches,
 )
 from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
@@ -92,6 +93,10 @@ class LazyDataset(IndexedSubset, Dataset):
             target_columns=self.target_columns,
         )
 
+    def select_rows(self, rows: Array) -> LazyDataset:
+        """Return the examples at these indices, which are still read on demand."""
+        return replace(self, row_indices=self.row_indices[rows])
+
     def target_batches(self) -> Iterator[Targets]:
         """Yield only the targets, in order, some at a time."""
         targets_only = replace(self, x={}, weights=None)
@@ -119,14 +124,16 @@ class LazyDataset(IndexedSubset, Dataset):
         """Return the properties that the model must match."""
         return replace(self.empty_batch.facts(), samples=len(self))
 
-    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
+    def read_strata(self) -> Array | None:
+        """Return one integer for each combination of labels; see ``Dataset``."""
+        return compute_strata(list(self._select_labels().values()))
+
+    def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
         """Split the examples; see ``Dataset``."""
-        labels = self._select_labels()
-        strata = None
-        if split.stratify and labels:
-            strata = Examples(self.row_indices, unwrap_single(labels)).compute_strata()
-        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle)
-        return Splits(*(replace(self, row_indices=self.row_indices[selected]) for selected in rows))
+        strata = self.read_strata() if split.stratify and assigned is None else None
+        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle, assigned=assigned)
+        selected = [self.row_indices[each] for each in rows]
+        return Splits(*map(self.select_rows, rows), rows=tuple(selected))
 
     def digest(self) -> str:
         """Return the SHA-256 over the content id, the row indices, the weights and the labels."""

@@ -25,6 +25,8 @@ from layercli.data.labels import (
 from layercli.data.lazy import LazyArray, LazyDataset
 from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
+from layercli.data.split_datasets import with_split_keys
+from layercli.data.split_keys import make_split_keys
 from layercli.data.types import Array, raise_data_error
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -175,6 +177,8 @@ def to_training_dtype(array: Array, name: str, key_path: KeyPath, *, is_target: 
     Raises:
         DataError: it contains other values.
     """
+    if key_path[1:2] == ("split",) and array.dtype.kind not in "US":
+        return array  # it is compared only, in full precision
     if array.dtype.kind == "f":
         return array.astype(np.float32, copy=False)
     if array.dtype.kind == "b":
@@ -216,9 +220,16 @@ def _require_valid_text(array: Array, name: str, key_path: KeyPath) -> None:
         raise_data_error(message, key_path, "The file is damaged; create it again.")
 
 
-def list_array_references(data: ArraysConfig, *, has_targets: bool = True) -> list[tuple[str, KeyPath]]:
-    """Return each array once with the path that names it; without ``has_targets`` only those of inputs."""
+def list_array_references(
+    data: ArraysConfig, *, has_targets: bool = True, is_new: bool = False
+) -> list[tuple[str, KeyPath]]:
+    """Return each array once with the path that names it; without ``has_targets`` only those of inputs.
+
+    Arrays that split the examples are left out if the examples are new.
+    """
     others = (*_target_references(data).values(), *_weight_references(data)) if has_targets else ()
+    if not is_new:
+        others = (*others, *_split_references(data))
     references = (*_input_references(data).values(), *others)
     return list(dict(reversed(references)).items())[::-1]
 
@@ -237,6 +248,10 @@ def _target_references(data: ArraysConfig) -> ArrayReferences:
 
 def _weight_references(data: ArraysConfig) -> list[tuple[str, KeyPath]]:
     return [] if data.weights is None else [(data.weights, ("data", "weights"))]
+
+
+def _split_references(data: ArraysConfig) -> list[tuple[str, KeyPath]]:
+    return [(array, ("data", "split", key)) for key, array in data.split.key_columns.items()]
 
 
 def is_target_path(key_path: KeyPath) -> bool:
@@ -259,24 +274,35 @@ def build_training_dataset(
         return {name: NamedArray(arrays[array], array, key) for name, (array, key) in references.items()}
 
     weights = [NamedArray(arrays[name], name, key) for name, key in _weight_references(data)]
-    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
-    return build_dataset(
+    dataset = build_dataset(
         resolve_arrays(_input_references(data)),
         resolve_arrays(_target_references(data)),
         next(iter(weights), None),
-        hash_content_sample(files) if is_lazy else "",
+        _identify_content(arrays, files),
         data.target_type_of,
     )
+    split_keys = [
+        make_split_keys(str(key[-1]), name, arrays[name], len(dataset))
+        for name, key in _split_references(data)
+    ]
+    return with_split_keys(dataset, next(iter(split_keys), None))
+
+
+def _identify_content(arrays: Mapping[str, Array | LazyArray], files: Iterable[Path]) -> str:
+    """Return a text that identifies the content of files, if arrays are not in memory."""
+    is_lazy = any(not isinstance(array, np.ndarray) for array in arrays.values())
+    return hash_content_sample(files) if is_lazy else ""
 
 
 def build_new_dataset(
     data: ArraysConfig,
     arrays: Mapping[str, Array | LazyArray],
+    files: Iterable[Path],
     reader_state: ReaderState,
     *,
     has_targets: bool,
 ) -> Dataset:
-    """Return examples that are not from training, of arrays by their names; see ``Reader``.
+    """Return examples that are not from training, of arrays by their names, read from these files; see ``Reader``.
 
     Raises:
         DataError: arrays have different lengths, or a text is not a class of training.
@@ -284,9 +310,10 @@ def build_new_dataset(
     x = {
         name: NamedArray(arrays[array], array, key) for name, (array, key) in _input_references(data).items()
     }
+    content_id = _identify_content(arrays, files)
     if not has_targets:
         zeros = np.zeros(len(next(iter(x.values())).array), dtype=np.int32)
-        return build_dataset(x, {None: NamedArray(zeros, "the target", ("data", "target"))}, None, "")
+        return build_dataset(x, {None: NamedArray(zeros, "the target", ("data", "target"))}, None, content_id)
     y = {}
     for name, (array, key) in _target_references(data).items():
         names = reader_state.class_names if name is None else (reader_state.class_names or {}).get(name)
@@ -294,7 +321,7 @@ def build_new_dataset(
         if names is not None:
             y[name] = NamedArray(_encode_known_array(y[name], names), array, key)
     weights = [NamedArray(arrays[name], name, key) for name, key in _weight_references(data)]
-    return with_class_names(build_dataset(x, y, next(iter(weights), None), ""), reader_state)
+    return with_class_names(build_dataset(x, y, next(iter(weights), None), content_id), reader_state)
 
 
 def _encode_known_array(entry: NamedArray, class_names: tuple[str, ...]) -> Array | LazyArray:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from layercli.config.data.arrays import ArraysConfig
+from layercli.config.data.section import DataConfig
 from layercli.data.types import DataError
 from layercli.graph.finding import Finding
 from layercli.io.paths import describe_missing_file
@@ -52,6 +54,27 @@ def expand_paths(names: Sequence[str], key_path: KeyPath) -> list[Path]:
             raise DataError(Finding(code="unreadable-data", message=message, path=key_path, hint=PATH_HINT))
         unique_paths |= {require_file(match, key_path): None for match in matches}
     return list(unique_paths)
+
+
+def list_held_out_paths(patterns: Sequence[str], key_path: KeyPath, data: DataConfig) -> list[str]:
+    """Return the files of a set with separate files; the folders of class folders, if each class is a folder.
+
+    Raises:
+        DataError: a path does not exist, or a pattern matches none.
+    """
+    paths: list[str] = []
+    for pattern in patterns:
+        if isinstance(data, ArraysConfig) or not (glob.has_magic(pattern) or Path(pattern).is_dir()):
+            paths.append(pattern)
+        elif data.example_suffixes is not None:
+            paths += _match_pattern(pattern, key_path) if glob.has_magic(pattern) else [pattern]
+        else:
+            is_folder = Path(pattern).is_dir()
+            paths += map(str, expand_paths([f"{glob.escape(pattern)}/*" if is_folder else pattern], key_path))
+    if not paths:
+        message = f"No folder matches {', '.join(map(sanitize_text, patterns))}."
+        raise DataError(Finding(code="unreadable-data", message=message, path=key_path, hint=PATH_HINT))
+    return paths
 
 
 def _match_pattern(pattern: str, key: KeyPath) -> list[str]:

@@ -17,9 +17,12 @@ import numpy as np
 from layercli.data.types import Array
 
 ColumnChunk: TypeAlias = Mapping[str, Array]
-"""Some rows: column name -> array of shape (rows, ...)."""
+"""Some rows: column name -> array of shape (rows, ...); a value that is absent is masked, or None."""
 MAX_CSV_COLUMNS: Final = 10_000
 """Maximum number of CSV columns for an output with several numbers."""
+_GROUP_ROWS: Final = 4096
+"""Rows of a row group of a Parquet file."""
+_GROUP_BYTES: Final = 1 << 26
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -34,30 +37,61 @@ def escape_formula(value: Any) -> Any:
     return value
 
 
-def _write_csv(path: Path, chunks: Iterable[ColumnChunk]) -> int:
+def expand_steps(chunk: ColumnChunk, steps: int, horizon: int) -> ColumnChunk:
+    """Return a chunk with a row for each predicted step, and in ``step`` the number of rows since the last known one.
+
+    Columns of shape (rows, steps, ...) become columns of shape (rows * steps, ...); the others are repeated. A chunk without
+    such columns is unchanged.
+    """
+    rows = len(next(iter(chunk.values())))
+    by_step = [name for name, column in chunk.items() if column.ndim > 1 and column.shape[1] == steps]
+    expanded: dict[str, Array] = {}
+    for name, column in chunk.items():
+        if by_step and name == by_step[0]:
+            expanded["step"] = np.tile(np.arange(horizon, horizon + steps), rows)
+        expanded[name] = (
+            column.reshape(rows * steps, *column.shape[2:])
+            if name in by_step
+            else column.repeat(steps, axis=0)
+        )
+    return expanded if by_step else chunk
+
+
+def write_csv(file: IO[str], chunks: Iterable[ColumnChunk]) -> int:
+    """Write rows of CSV with a header, each chunk when it comes; return the number of rows."""
+    rows, writer = 0, csv.writer(file, lineterminator="\n")
+    for number, chunk in enumerate(chunks):
+        flat = _flatten_columns(chunk)
+        if not number:
+            writer.writerow([escape_formula(name) for name in flat])
+        cells = [_format_cells(column) for column in flat.values()]
+        writer.writerows(zip(*cells, strict=True))
+        file.flush()
+        rows += len(cells[0])
+    return rows
+
+
+def write_json_lines(file: IO[str], chunks: Iterable[ColumnChunk]) -> int:
+    """Write a JSON object for each row, each chunk when it comes; return the number of rows."""
     rows = 0
+    for chunk in chunks:
+        names, lists = list(chunk), [_replace_nonfinite(column.tolist()) for column in chunk.values()]
+        for values in zip(*lists, strict=True):
+            row = dict(zip(names, values, strict=True))
+            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+            rows += 1
+        file.flush()
+    return rows
+
+
+def _write_csv_file(path: Path, chunks: Iterable[ColumnChunk]) -> int:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        for chunk in chunks:
-            flat = _flatten_columns(chunk)
-            if not rows:
-                writer.writerow([escape_formula(name) for name in flat])
-            cells = [_format_cells(column) for column in flat.values()]
-            writer.writerows(zip(*cells, strict=True))
-            rows += len(cells[0])
-    return rows
+        return write_csv(file, chunks)
 
 
-def _write_json_lines(path: Path, chunks: Iterable[ColumnChunk]) -> int:
-    rows = 0
+def _write_json_lines_file(path: Path, chunks: Iterable[ColumnChunk]) -> int:
     with path.open("w", encoding="utf-8") as file:
-        for chunk in chunks:
-            names, lists = list(chunk), [_replace_nonfinite(column.tolist()) for column in chunk.values()]
-            for values in zip(*lists, strict=True):
-                row = dict(zip(names, values, strict=True))
-                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-                rows += 1
-    return rows
+        return write_json_lines(file, chunks)
 
 
 def _write_parquet(path: Path, chunks: Iterable[ColumnChunk]) -> int:
@@ -65,20 +99,37 @@ def _write_parquet(path: Path, chunks: Iterable[ColumnChunk]) -> int:
     from pyarrow import parquet
 
     rows, writer = 0, None
+    pending: list[Any] = []
     try:
         for chunk in chunks:
-            arrays = {
-                name: pa.array(column.tolist() if column.ndim > 1 or column.dtype.kind == "O" else column)
-                for name, column in chunk.items()
-            }
-            table = pa.table(arrays)
+            table = pa.table({name: _to_arrow(column) for name, column in chunk.items()})
             writer = writer or parquet.ParquetWriter(path, table.schema)
-            writer.write_table(table.cast(writer.schema))
+            pending.append(table.cast(writer.schema))
             rows += len(table)
+            if sum(map(len, pending)) >= _GROUP_ROWS or sum(each.nbytes for each in pending) >= _GROUP_BYTES:
+                writer.write_table(pa.concat_tables(pending))
+                pending = []
+        if writer is not None and pending:
+            writer.write_table(pa.concat_tables(pending))
     finally:
         if writer is not None:
             writer.close()
     return rows
+
+
+def _to_arrow(column: Array) -> Any:
+    """Return a column as an Arrow array, whose type depends only on the dtype."""
+    import pyarrow as pa
+
+    if column.dtype.kind == "O":
+        array = pa.array(column.tolist())
+        return array.cast(pa.string()) if pa.types.is_null(array.type) else array
+    if column.ndim == 1:
+        return pa.array(np.ma.getdata(column), mask=np.ma.getmaskarray(column))
+    kind = pa.from_numpy_dtype(column.dtype)
+    for _ in column.shape[1:]:
+        kind = pa.list_(kind)
+    return pa.array(column.tolist(), kind)
 
 
 def _write_npz(path: Path, chunks: Iterable[ColumnChunk]) -> int:
@@ -97,7 +148,7 @@ def _write_npz(path: Path, chunks: Iterable[ColumnChunk]) -> int:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     array.write(member)
-    return next(iter(arrays.values())).rows
+    return next((array.rows for array in arrays.values()), 0)
 
 
 class _SpooledArray:
@@ -114,7 +165,7 @@ class _SpooledArray:
 
     def add(self, column: Array) -> None:
         """Append rows of shape (rows, ...)."""
-        column = np.ascontiguousarray(column.astype(str) if column.dtype.kind == "O" else column)
+        column = np.ascontiguousarray(_fill_absent(column))
         self._file.write(column.tobytes())
         self._pieces.append((column.dtype, len(column)))
         self._shape = column.shape[1:]
@@ -132,14 +183,25 @@ class _SpooledArray:
 
 
 PREDICTION_WRITERS: Final = {
-    ".csv": _write_csv,
+    ".csv": _write_csv_file,
     ".parquet": _write_parquet,
     ".pq": _write_parquet,
-    ".jsonl": _write_json_lines,
-    ".ndjson": _write_json_lines,
+    ".jsonl": _write_json_lines_file,
+    ".ndjson": _write_json_lines_file,
     ".npz": _write_npz,
 }
 """File suffix -> function that writes the file and returns the number of rows."""
+STREAM_WRITERS: Final = {"csv": write_csv, "jsonl": write_json_lines}
+"""Format -> function that writes rows to an open stream as they come, and returns their number."""
+
+
+def _fill_absent(column: Array) -> Array:
+    """Return a column with NaN, -1 or an empty text in place of values that are absent."""
+    if column.dtype.kind == "O":
+        return np.array(["" if value is None else str(value) for value in column.tolist()], dtype=str)
+    if isinstance(column, np.ma.MaskedArray):
+        return column.filled(np.nan if column.dtype.kind == "f" else -1)
+    return column
 
 
 def _flatten_columns(chunk: ColumnChunk) -> dict[str, Array]:
@@ -163,7 +225,10 @@ def _flatten_columns(chunk: ColumnChunk) -> dict[str, Array]:
 
 def _format_cells(column: Array) -> list[Any]:
     if column.dtype.kind == "f":
-        return [repr(value) if value.is_integer() else f"{value:.7g}" for value in column.tolist()]
+        return [
+            value if value is None else repr(value) if value.is_integer() else f"{value:.7g}"
+            for value in column.tolist()
+        ]
     return [escape_formula(value) for value in column.tolist()]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from layercli.data.examples import Splits
+from layercli.data.examples import Dataset, Examples, Splits
 from layercli.data.tables.plan import TablePlan
 from layercli.graph.target_meaning import TargetKind
 
@@ -30,11 +30,21 @@ class ReaderState:
     @classmethod
     def from_splits(cls, splits: Splits) -> Self:
         """Return the state of splits that were read for training."""
-        batch = splits.train.empty_batch
-        inputs = {name: (array.shape[1:], array.dtype.name) for name, array in batch.inputs}
         kinds = {name: meaning.kind for name, meaning in splits.target_meanings.items()}
-        columns = {} if splits.table_plan is not None else batch.target_columns
-        return cls(inputs, batch.class_names, splits.table_plan, kinds, columns)
+        return cls._from_batch(splits.train.empty_batch, splits.table_plan, kinds)
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset) -> Self:
+        """Return the state of all examples, before values are learned from the training examples."""
+        return cls._from_batch(dataset.empty_batch, dataset.table_plan, {})
+
+    @classmethod
+    def _from_batch(
+        cls, batch: Examples, plan: TablePlan | None, kinds: Mapping[str | None, TargetKind]
+    ) -> Self:
+        inputs = {name: (array.shape[1:], array.dtype.name) for name, array in batch.inputs}
+        columns = {} if plan is not None else batch.target_columns
+        return cls(inputs, batch.class_names, plan, kinds, columns)
 
     def class_names_of(self, target: str | None) -> tuple[str, ...] | None:
         """Return the class names of a target: those of its labels, or its columns if it is one-hot."""

@@ -75,19 +75,30 @@ class SplitPlan:
 
 
 def split_rows(
-    strata: Array | None, samples: int, split: SplitConfig, *, seed: int, shuffle: bool
+    strata: Array | None,
+    samples: int,
+    split: SplitConfig,
+    *,
+    seed: int,
+    shuffle: bool,
+    assigned: Array | None = None,
 ) -> list[Array]:
-    """Return the indices of the training, validation and test rows; with ``strata``, each stratum in proportion."""
+    """Return the indices of the training, validation and test rows; with ``strata``, each stratum in proportion.
+
+    ``assigned`` of shape (samples,) is the split (0, 1, 2) of each row, if it does not follow from the sizes.
+    """
+    if assigned is not None:
+        return [np.flatnonzero(assigned == index) for index in range(3)]
     labels = None if strata is None else count_labels_by_block(strata, int(strata.max(initial=0)) + 1)
     split_plan = SplitPlan(samples, split.counts(samples), seed if shuffle else None, labels)
     starts = range(0, samples, BLOCK_ROWS)
-    orders, assigned = [np.arange(0)], [np.arange(0)]
+    orders, splits = [np.arange(0)], [np.arange(0)]
     for block, start in enumerate(starts):
         block_strata = None if strata is None else strata[start : start + BLOCK_ROWS]
         orders.append(start + split_plan.order_rows(block))
-        assigned.append(split_plan.assign_rows(block, block_strata))
+        splits.append(split_plan.assign_rows(block, block_strata))
     order = np.concatenate(orders)
-    split_of = np.concatenate(assigned)[order]
+    split_of = np.concatenate(splits)[order]
     return [order[split_of == index] for index in range(3)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import keras
 from keras.src.backend import compute_output_spec  # not public
+from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.utils.python_utils import is_default
 
 from layercli.check import ValidConfig
@@ -63,6 +65,7 @@ def assemble_model(valid: ValidConfig) -> AssembledModel:
 
 def _assemble_model(valid: ValidConfig) -> AssembledModel:
     keras.utils.set_random_seed(valid.config.seed)
+    _reserve_names(valid.graph.nodes)
     tensors: dict[str, Any] = {
         name: keras.Input(shape=tensor.shape[1:], dtype=tensor.dtype, name=name)
         for name, tensor in valid.graph.inputs.items()
@@ -100,6 +103,16 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
         name=valid.check_result.name,
     )
     return AssembledModel(model, layers, tensors, problems)
+
+
+def _reserve_names(nodes: Iterable[GraphNode]) -> None:
+    """Make Keras give other names to operations that it adds itself, such as the concatenation of masks."""
+    counts = get_global_attribute("object_name_uids", default=defaultdict(int), set_to_default=True)
+    for node in nodes:
+        base, _, number = node.name.rpartition("_")
+        base, following = (base, int(number) + 1) if number.isdecimal() else (node.name, 1)
+        counts[base] = max(counts[base], following)
+        counts[node.name] = max(counts[node.name], 1)
 
 
 def _custom_layer_warning(node: GraphNode, valid: ValidConfig, message: str) -> Problem:

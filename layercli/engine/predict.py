@@ -2,104 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
 
 from layercli.check import ValidConfig
-from layercli.data.examples import Examples, Subset
+from layercli.data.examples import Examples
 from layercli.data.labels import are_number_names
+from layercli.data.new_examples import NewExamples
 from layercli.data.reader_state import ReaderState
-from layercli.data.types import Array, DataError
+from layercli.data.types import Array
 from layercli.engine.adapt import to_keras_inputs
 from layercli.engine.keras_errors import model_error_types, summarize_error
 from layercli.errors import LayercliError
-from layercli.graph.finding import Finding
 from layercli.graph.output_activation import layer_activation
 from layercli.graph.output_kind import OutputKind, infer_output_kind
-from layercli.source.nodes import sanitize_text
 
-_FLUSH_ROWS = 4096
-"""Rows that are collected before they are yielded."""
-_FLUSH_BYTES = 1 << 26
-"""Bytes of outputs that are yielded even if there are fewer rows."""
+ERROR_COLUMN: Final = "error"
+"""The column that says why an example has no prediction."""
 
 
 def predict_columns(
     model: Any,
     valid: ValidConfig,
-    subset: Subset,
+    pieces: Iterable[NewExamples],
     reader_state: ReaderState,
-    files: Sequence[str] | None,
     batch_size: int,
 ) -> Iterator[dict[str, Array]]:
-    """Yield the prediction columns of consecutive rows: the file name, if each example is a file, then each output.
+    """Yield the columns of each piece: those that identify its examples, each output, and the error, if there is one.
+
+    The outputs of an example with an error are masked.
 
     Raises:
         LayercliError: Keras or a custom layer refuses the examples.
-        DataError: a number is missing or infinite.
     """
     titles = valid.graph.output_references
     targets = [title if len(titles) > 1 else None for title in titles]
-    pending: list[list[Array]] = []
-    pending_rows = done = 0
-    for batch in subset.batches(batch_size):
-        _require_finite(batch, done + pending_rows)
-        pending.append(_predict_batch(model, valid, to_keras_inputs(batch.x)))
-        pending_rows += len(batch)
-        pending_bytes = sum(array.nbytes for parts in pending for array in parts)
-        if pending_rows >= _FLUSH_ROWS or pending_bytes >= _FLUSH_BYTES or done + pending_rows == len(subset):
-            arrays = [np.concatenate(parts) for parts in zip(*pending, strict=True)]
-            columns: dict[str, Array] = {}
-            if files is not None:
-                columns["file"] = np.array(files[done : done + pending_rows], dtype=object)
-            for title, layer, target, array in zip(titles, valid.graph.outputs, targets, arrays, strict=True):
-                kind = infer_output_kind(
-                    valid.config,
-                    title,
-                    (None, *array.shape[1:]),
-                    target_kind=reader_state.target_kinds.get(target),
-                    activation=layer_activation(valid.shapes.by_name[layer]),
-                )
-                names = reader_state.class_names_of(target)
-                columns |= {
-                    name if target is None else f"{target}_{name}": column
-                    for name, column in _output_columns(
-                        array,
-                        kind,
-                        names,
-                        are_numbers=_are_mapped_numbers(valid, target, names),
-                        target_columns=reader_state.target_columns_of(target),
-                    )
-                }
-            yield columns
-            done, pending_rows, pending = done + pending_rows, 0, []
+    for piece in pieces:
+        outputs = _predict_examples(model, valid, piece.examples, batch_size)
+        columns = dict(piece.columns)
+        is_usable = piece.is_usable
+        for title, layer, target, array in zip(titles, valid.graph.outputs, targets, outputs, strict=True):
+            kind = infer_output_kind(
+                valid.config,
+                title,
+                (None, *array.shape[1:]),
+                target_kind=reader_state.target_kinds.get(target),
+                activation=layer_activation(valid.shapes.by_name[layer]),
+            )
+            names = reader_state.class_names_of(target)
+            for name, column in _output_columns(
+                array,
+                kind,
+                names,
+                are_numbers=_are_mapped_numbers(valid, target, names),
+                target_columns=reader_state.target_columns_of(target),
+            ):
+                full_name = name if target is None else f"{target}_{name}"
+                if full_name in columns:
+                    columns = _rename_key(columns, full_name, f"input_{full_name}")
+                columns[full_name] = _spread_rows(column, is_usable)
+        yield columns | {ERROR_COLUMN: np.array(piece.errors, dtype=object)}
 
 
-def _require_finite(batch: Examples, examples_before: int) -> None:
-    """Refuse missing and infinite numbers: the outputs for them are NaN and select no class.
+def _rename_key(columns: Mapping[str, Array], old: str, new: str) -> dict[str, Array]:
+    return {new if name == old else name: column for name, column in columns.items()}
 
-    Raises:
-        DataError: names the first such value in each input column of this batch.
-    """
-    findings = []
-    for name, array in batch.inputs:
-        if array.dtype.kind != "f" or (finite := np.isfinite(array)).all():
-            continue
-        titles = batch.columns.get(name, ())
-        positions = np.argwhere(~finite)
-        has_names = len(titles) == array.shape[-1]
-        _, firsts = np.unique(positions[:, -1], return_index=True) if has_names else (None, np.arange(1))
-        for position in positions[firsts]:
-            defect = "missing" if np.isnan(array[tuple(position)]) else "infinite"
-            title = titles[position[-1]] if has_names else name or "input"
-            message = f"`{sanitize_text(title, limit=60)}` is {defect} in example {examples_before + position[0] + 1}."
-            hint = "Remove or replace these numbers. For a table, the training config can set `missing` to fill them."
-            findings.append(Finding(code="not-finite", message=message, path=("data",), hint=hint))
-    if findings:
-        raise DataError(*findings)
+
+def _spread_rows(column: Array, is_usable: Array) -> Array:
+    """Return a column of the examples that are usable as one of all examples, in which the others are masked."""
+    if is_usable.all():
+        return column
+    shape = (len(is_usable), *column.shape[1:])
+    if column.dtype.kind == "O":
+        spread: Array = np.full(shape, None, dtype=object)
+    else:
+        spread = np.ma.MaskedArray(np.zeros(shape, column.dtype), mask=True)
+    spread[is_usable] = column
+    return spread
+
+
+def _predict_examples(model: Any, valid: ValidConfig, examples: Examples, batch_size: int) -> list[Array]:
+    """Return each output for all examples; arrays of shape (0, ...) without examples."""
+    if not len(examples):
+        one = examples.map_inputs(_make_example, np.zeros(1, dtype=np.int32))
+        return [array[:0] for array in _predict_batch(model, valid, to_keras_inputs(one.x))]
+    batches = [
+        _predict_batch(model, valid, to_keras_inputs(batch.x)) for batch in examples.batches(batch_size)
+    ]
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+
+def _make_example(_name: str | None, empty: Array) -> Array:
+    """Return an input with one example of zeros or empty texts, with the shape of those in an empty array."""
+    if empty.dtype.kind == "O":
+        return np.full((1, *empty.shape[1:]), "", dtype=object)
+    return np.zeros((1, *empty.shape[1:]), empty.dtype)
 
 
 def _predict_batch(model: Any, valid: ValidConfig, x: Any) -> list[Array]:

@@ -13,6 +13,7 @@ from layercli.config.data.tables import DEFAULT_WORD
 from layercli.data.tables.column_facts import ColumnFacts
 from layercli.formats.images.color import has_color
 from layercli.formats.images.config import IMAGE_FORMATS, IMAGE_SUFFIXES
+from layercli.io.folders import list_folders, walk_files
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -189,11 +190,12 @@ def preview_image_folder(folder: Path) -> ImageFolderPreview:
     Raises:
         PreviewError: no folder in it contains images.
     """
-    classes = sorted(
-        entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    files = {name: list(_list_images(folder / name)) for name in classes}
-    classes = [name for name in classes if files[name]]
+    files: dict[str, list[Path]] = {name: [] for name in list_folders(folder)}
+    for file in walk_files(folder):
+        name, *inner = file.relative_to(folder).parts
+        if inner and file.suffix.lower() in IMAGE_SUFFIXES:
+            files[name].append(file)
+    classes = [name for name in files if files[name]]
     if not classes:
         suffixes = ", ".join(IMAGE_SUFFIXES)
         raise PreviewError(
@@ -207,12 +209,6 @@ def preview_image_folder(folder: Path) -> ImageFolderPreview:
         sum(map(len, files.values())),
         Counter(header.size for header in headers),
         any(header.has_color for header in headers),
-    )
-
-
-def _list_images(folder: Path) -> Iterator[Path]:
-    return (
-        file for file in sorted(folder.iterdir()) if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
     )
 
 

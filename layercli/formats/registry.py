@@ -9,19 +9,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from layercli.config.data.arrays import ArraysConfig
 from layercli.config.data.section import DATA_TYPES, DataConfig
 from layercli.config.data.tables import TableConfig
+from layercli.formats.csv.config import Csv
+from layercli.formats.parquet.config import Parquet
 
 if TYPE_CHECKING:
     from layercli.check import ValidConfig
     from layercli.data.examples import Dataset
+    from layercli.data.new_examples import NewExamples
     from layercli.data.reader_state import ReaderState
+    from layercli.data.tables.plan import TablePlan
     from layercli.script.data_script import DataScript
     from layercli.script.facts import ScriptFacts
 
@@ -78,7 +84,7 @@ def _import_part(data: DataConfig, part: str) -> Any:
 def load_dataset(
     data: DataConfig, *, memory: int | None = None, dtypes: Mapping[str | None, str] | None = None
 ) -> Dataset:
-    """Return all examples of a config's data section; see ``Reader``.
+    """Return all examples of a config's data section, with those of the sets that have separate files; see ``Reader``.
 
     ``dtypes`` maps the inputs of the model to their dtypes; None is the name of the only input. Tables return integers
     exactly, and texts as they are written. All other values keep the dtypes in which they were saved.
@@ -88,7 +94,34 @@ def load_dataset(
     """
     reader: Any = import_reader(data)
     extra = [dtypes or {}] if isinstance(data, TableConfig) else []
-    return reader.read_dataset(data, memory, *extra)  # type: ignore[no-any-return]
+    dataset: Dataset = reader.read_dataset(data, memory, *extra)
+    return read_held_out(dataset, data, memory)
+
+
+def read_held_out(dataset: Dataset, data: DataConfig, memory: int | None) -> Dataset:
+    """Return the data set with the sets that have separate files, read as new examples for it.
+
+    Raises:
+        DataError: files cannot be read, or have other columns or classes; it reports those of every set.
+    """
+    from layercli.data.paths import list_held_out_paths
+    from layercli.data.reader_state import ReaderState
+    from layercli.data.split_datasets import HeldOutDataset
+    from layercli.data.types import DataError
+
+    if not data.split.own_files or isinstance(dataset, HeldOutDataset):
+        return dataset
+    state, held_out, findings = ReaderState.from_dataset(dataset), {}, []
+    for name, patterns in data.split.own_files.items():
+        key = ("data", "split", name)
+        try:
+            paths = list_held_out_paths(patterns, key, data)
+            held_out[name] = load_new_dataset(data, paths, state, memory=memory, has_targets=True)
+        except DataError as error:
+            findings += [replace(finding, path=key) for finding in error.findings]
+    if findings:
+        raise DataError(*findings)
+    return HeldOutDataset(dataset, held_out)
 
 
 def locate_row(data: TableConfig, row: int) -> str:
@@ -114,12 +147,39 @@ def load_new_dataset(
 
     reader = import_reader(data)
     if not hasattr(reader, "read_new_dataset"):
-        raise_data_error(
-            f"{data.title()} cannot be read from other files.",
-            ("data",),
-            "Predict from arrays: a .npy file, or an .npz file with an array for each input.",
-        )
+        hint = "Predict from arrays: a .npy file, or an .npz file with an array for each input."
+        if has_targets:
+            hint = "Evaluate a set of the run: `--part test`, `--part validation` or `--part train`."
+        raise_data_error(f"{data.title()} cannot be read from other files.", ("data",), hint)
     return reader.read_new_dataset(data, paths, reader_state, memory, has_targets=has_targets)
+
+
+def iterate_new_rows(
+    data: TableConfig, sources: Sequence[Path | IO[bytes]], plan: TablePlan, keep: Sequence[str]
+) -> Iterator[NewExamples]:
+    """Yield the rows of new files and streams, without targets, some at a time; streams are CSV or JSON Lines.
+
+    Raises:
+        DataError: they cannot be read, or columns are missing.
+    """
+    from layercli.formats.csv import reader as csv_reader
+    from layercli.formats.csv.new_rows import open_new_file
+    from layercli.formats.parquet import reader as parquet_reader
+
+    if isinstance(data, Parquet):
+        files = [str(source) for source in sources if isinstance(source, Path)]
+        if len(files) == len(sources):
+            yield from parquet_reader.iterate_new_rows(data, files, plan, keep)
+            return
+        common = {name: getattr(data, name) for name in TableConfig.model_fields}
+        data = Csv.model_validate({"path": "-", "target": "-"}).with_arguments(**common)
+    assert isinstance(data, Csv)
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(open_new_file(source)) if isinstance(source, Path) else source
+            for source in sources
+        ]
+        yield from csv_reader.iterate_new_rows(data, streams, plan, keep)
 
 
 def select_input_section(data: DataConfig, path: str, input_names: Sequence[str] | None) -> DataConfig:

@@ -14,7 +14,6 @@ from layercli.config.data.section import DataFacts
 from layercli.graph.build import GraphNode
 from layercli.graph.finding import Finding
 from layercli.graph.shapes import ModelShapes
-from layercli.layers.families.augmentation import AugmentationLayer
 from layercli.layers.shapes import Shape
 
 _MOVING: Final = frozenset(
@@ -76,7 +75,8 @@ def _keeps_places(node: GraphNode) -> bool:
     """Return whether a layer changes each pixel where it is, or is one that can move the target, too."""
     if node.type_name in _MOVING | _POINTWISE:
         return True
-    return isinstance(node.layer, AugmentationLayer) and node.type_name not in _UNPAIRED
+    is_augmentation = getattr(node.layer, "family", None) == "augmentation"
+    return is_augmentation and node.type_name not in _UNPAIRED
 
 
 def check_moved_targets(config: Config, shapes: ModelShapes, facts: DataFacts | None) -> Iterator[Finding]:

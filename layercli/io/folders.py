@@ -10,6 +10,13 @@ from typing import Final
 _SYSTEM_NAMES: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 """Names in lower case that file managers and archives add to folders."""
 
+SET_NAMES: Final = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""Names in lower case of folders that are sets, not classes -> the set."""
+
 
 def is_hidden(name: str) -> bool:
     """Return whether a file or folder is hidden, or was added by a file manager: ``.DS_Store``, ``._a.png``, ``Thumbs.db``."""
@@ -28,9 +35,9 @@ def walk_files(folder: Path) -> Iterator[Path]:
     is_top = {entry.path for entry in pending}
     while pending:
         entry = pending.pop()
-        if entry.is_dir(follow_symlinks=entry.path in is_top):
+        if _is_folder(entry, follow_symlinks=entry.path in is_top):
             pending += _list_entries(Path(entry.path))
-        elif entry.is_file():
+        elif Path(entry.path).is_file():  # unlike that of the entry, this is false for links to themselves
             yield Path(entry.path)
 
 
@@ -40,7 +47,16 @@ def list_folders(folder: Path) -> list[str]:
     Raises:
         OSError: the folder cannot be read.
     """
-    return [entry.name for entry in reversed(_list_entries(folder)) if entry.is_dir()]
+    return [
+        entry.name for entry in reversed(_list_entries(folder)) if _is_folder(entry, follow_symlinks=True)
+    ]
+
+
+def _is_folder(entry: os.DirEntry[str], *, follow_symlinks: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_symlinks)
+    except OSError:  # a link to itself
+        return False
 
 
 def _list_entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -30,7 +30,7 @@ _BATCH_SIZES: Final = {32: 2_000, 64: 8_000, 256: 200_000}
 """Batch size -> the number of examples from which it is larger."""
 _MAX_BATCH_SIZE: Final = 1024
 FEW_EXAMPLES: Final = 1_000
-"""With fewer, training needs a larger validation set and more weight decay, as it has fewer steps."""
+"""With fewer, a table needs a larger validation set, a smaller model and more weight decay, as it has fewer steps."""
 _MAX_LISTED_CLASSES: Final = 5
 _MANY_TEXTS: Final = 5_000
 
@@ -168,7 +168,7 @@ def _first_layer_lines(template: ConfigTemplate) -> list[str]:
         return [
             *_scaling_lines(template),
             *["    - Flatten"] * (len(template.shape) > 1),
-            *hidden_layer_lines(template.size),
+            *hidden_layer_lines(template.size, template.row_count),
         ]
     if template.kind == "sequences":
         units = width // 2
@@ -233,9 +233,10 @@ def _image_layer_lines(template: ConfigTemplate) -> list[str]:
     ]
 
 
-def hidden_layer_lines(size: ModelSize, *, name: str | None = None) -> list[str]:
-    """Return the hidden layers for vectors; ``name`` is that of the last one."""
-    width = _TABLE_WIDTHS[size]
+def hidden_layer_lines(size: ModelSize, rows: int | None, *, name: str | None = None) -> list[str]:
+    """Return the hidden layers for so many vectors; ``name`` is that of the last one."""
+    is_small = rows is not None and rows < FEW_EXAMPLES
+    width = _TABLE_WIDTHS[size] // (4 if is_small else 1)
     count = {"small": 1, "medium": 2, "large": 3}[size]
     repeat = f", repeat: {count}" if count > 1 else ""
     return [
@@ -245,23 +246,26 @@ def hidden_layer_lines(size: ModelSize, *, name: str | None = None) -> list[str]
 
 
 def _list_output_layers(template: ConfigTemplate) -> list[str]:
+    # Small tables need it: the model starts at the mean of the target, and its linear part learns first.
+    zeros = ", kernel_initializer: zeros" if template.is_table else ""
     if template.class_count is None:
         return [
-            f"    - {{type: Dense, units: {template.output_units}}}",
+            f"    - {{type: Dense, units: {template.output_units}{zeros}}}",
             "    - {type: Normalization, invert: true}   # to the target's units: its mean and variance are learned",
         ]
     if template.class_count == 2:
         name = quote_class_name(template.class_names[1]) if template.class_names else "class 1"
-        return [f"    - {{type: Dense, units: 1, activation: sigmoid}}   # the probability of {name}"]
+        return [f"    - {{type: Dense, units: 1, activation: sigmoid{zeros}}}   # the probability of {name}"]
+    units = template.class_count
     return [
-        f"    - {{type: Dense, units: {template.class_count}, activation: softmax}}   # a probability for each class"
+        f"    - {{type: Dense, units: {units}, activation: softmax{zeros}}}   # a probability for each class"
     ]
 
 
 def _list_training_lines(template: ConfigTemplate) -> list[str]:
     rows = template.row_count or 0
     batch_size = next((size for size, limit in _BATCH_SIZES.items() if rows < limit), _MAX_BATCH_SIZE)
-    weight_decay = 0.5 if template.is_table and rows < FEW_EXAMPLES else 0.05
+    weight_decay = 1.0 if template.is_table and rows < FEW_EXAMPLES else 0.05
     if template.class_count is None:
         loss, metric = "mean_squared_error", "mean_absolute_error"
     else:

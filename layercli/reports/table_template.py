@@ -33,7 +33,9 @@ _MIN_TEST_ROWS: Final = 100
 _MIN_PIXELS: Final = 32
 """Columns of integers from 0 with one scale, such as pixels, are normalized together if there are as many."""
 _MAX_PIXEL: Final = 255
-_WINDOW_LENGTH: Final = 24
+_MAX_WINDOW_LENGTH: Final = 24
+_WINDOWS_IN_TABLE: Final = 20
+"""A tenth of the rows, such as the validation set, must contain at least two windows."""
 _FORECAST_UNITS: Final[dict[ModelSize, int]] = {"small": 16, "medium": 32, "large": 64}
 _CURVES: Final = 8
 _MAX_CURVED_NUMBERS: Final = 100
@@ -124,23 +126,24 @@ def _make_forecast_template(
 ) -> ConfigTemplate:
     """Return choices for a forecast of the next row from the rows before it."""
     target = quote_yaml_text(columns.target.name)
+    length = max(2, min(_MAX_WINDOW_LENGTH, table.row_count // _WINDOWS_IN_TABLE))
     data = [
         *_describe_table(table, columns),
         *_list_data_keys(path, table, replace(columns, dates={})),
         f"  inputs: {{past: [{target}]}}",
-        f"  windows: {{length: {_WINDOW_LENGTH}, horizon: 1}}   # {_WINDOW_LENGTH} rows in, the target of the next row out",
+        f"  windows: {{length: {length}, horizon: 1}}   # {length} rows in, the target of the next row out",
         *(["  missing: {numbers: median}"] if columns.target.missing_count else []),
         "  split: {validation: 0.1, test: 0.1}   # the last rows",
     ]
     return ConfigTemplate(
         name,
         "sequences",
-        (_WINDOW_LENGTH, 1),
+        (length, 1),
         None,
         size,
         data,
         [
-            f"  inputs: {{past: [{_WINDOW_LENGTH}, 1]}}",
+            f"  inputs: {{past: [{length}, 1]}}",
             "  layers:",
             "    - Normalization",
             f"    - {{type: GRU, units: {_FORECAST_UNITS[size]}}}",
@@ -265,7 +268,7 @@ def _list_model_lines(
         lines += _wrap_list("    - {type: Concatenate, name: features, inputs: ", parts, "}")
     return [
         *lines,
-        *hidden_layer_lines(size, name="hidden"),
+        *hidden_layer_lines(size, row_count, name="hidden"),
         f"    - {{type: Concatenate, inputs: [hidden, {features}]}}   # a linear model next to the hidden layers",
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from layercli.config.data.section import SplitConfig
+from layercli.config.data.section import SplitConfig, SplitSize
 from layercli.script.data_script import INDENT
 from layercli.script.facts import ScriptFacts
 from layercli.script.python_source import LINE_WIDTH, quote_string
@@ -93,5 +93,6 @@ def _write_return(rows: list[str]) -> list[str]:
     ]
 
 
-def _write_size(size: int | float, count: str) -> str:
+def _write_size(size: SplitSize, count: str) -> str:
+    assert not isinstance(size, list)  # refused before
     return str(size) if isinstance(size, int) else f"round({size!r} * {count})"

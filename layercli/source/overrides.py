@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from layercli.errors import LayercliError, Problem
 from layercli.source.load import MAX_DEPTH, parse_yaml
@@ -16,6 +17,36 @@ _KEY_PATTERN = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[-?\d+\])*")
 
 ItemNamer = Callable[[list[YamlNode]], Sequence[str]]
 """Returns the names by which ``--set`` addresses the items of a list."""
+_NAMING_KEYS: Final = ("name", "type", "block", "reuse")
+"""Keys of an item that its name depends on."""
+
+
+class _ItemNames:
+    """The names of the items of each list, kept until a change affects them."""
+
+    def __init__(self, name_items: ItemNamer) -> None:
+        self._name_items = name_items
+        self._names: dict[KeyPath, dict[str, int]] = {}
+
+    def find_index(self, name: str, items: list[YamlNode], path: KeyPath) -> int | None:
+        """Return the first item of the list at ``path`` with a name; None if there is none."""
+        if path not in self._names:
+            names = list(self._name_items(items))
+            self._names[path] = {each: index for index, each in reversed([*enumerate(names)])}
+        return self._names[path].get(name)
+
+    def list_names(self, path: KeyPath) -> list[str]:
+        """Return the names of a list whose index was looked for, in their order."""
+        return sorted(self._names[path], key=self._names[path].__getitem__)
+
+    def forget_changed(self, path: KeyPath) -> None:
+        """Forget the names that a change of the node at ``path`` can affect."""
+        for place in list(self._names):
+            is_around = place[: len(path)] == path
+            key = path[len(place) + 1] if len(path) > len(place) + 1 else None
+            is_inside = path[: len(place)] == place and (key is None or key in _NAMING_KEYS)
+            if is_around or is_inside:
+                del self._names[place]
 
 
 def apply_overrides(root: YamlNode, overrides: Sequence[str], name_items: ItemNamer) -> None:
@@ -25,16 +56,17 @@ def apply_overrides(root: YamlNode, overrides: Sequence[str], name_items: ItemNa
         LayercliError: overrides are invalid; it lists all of them.
     """
     problems: list[Problem] = []
+    names = _ItemNames(name_items)
     for text in overrides:
         try:
-            _apply_override(root, text, name_items)
+            _apply_override(root, text, names)
         except LayercliError as error:
             problems.extend(error.problems)
     if problems:
         raise LayercliError(problems)
 
 
-def _apply_override(root: YamlNode, text: str, name_items: ItemNamer) -> None:
+def _apply_override(root: YamlNode, text: str, names: _ItemNames) -> None:
     source = SourceText(f"--set {sanitize_text(text, limit=100)}", [], Path.cwd(), has_positions=False)
     mark = Mark(source, 1, 1)
     key, equals, value = text.partition("=")
@@ -46,7 +78,7 @@ def _apply_override(root: YamlNode, text: str, name_items: ItemNamer) -> None:
             mark, f"The key has {len(steps)} steps; the limit is {MAX_DEPTH}.", "Shorten the key."
         )
     new = parse_yaml(SourceText(source.name, value.split("\n"), source.directory, has_positions=False))
-    set_node(root, steps, new, mark, name_items)
+    names.forget_changed(_set_node(root, steps, new, mark, names))
 
 
 def split_key(key: str) -> list[str] | None:
@@ -64,7 +96,11 @@ def set_node(
     Raises:
         LayercliError: the steps do not exist; the problem points at ``mark``.
     """
-    parent, path = _find_parent(root, steps, mark, name_items)
+    return _set_node(root, steps, new, mark, _ItemNames(name_items))
+
+
+def _set_node(root: YamlNode, steps: Sequence[str], new: YamlNode, mark: Mark, names: _ItemNames) -> KeyPath:
+    parent, path = _find_parent(root, steps, mark, names)
     last = path[-1]
     if isinstance(parent.value, list):
         parent.value[int(last)] = new
@@ -75,7 +111,7 @@ def set_node(
 
 
 def _find_parent(
-    root: YamlNode, steps: Sequence[str], mark: Mark, name_items: ItemNamer
+    root: YamlNode, steps: Sequence[str], mark: Mark, names: _ItemNames
 ) -> tuple[YamlNode, KeyPath]:
     """Return the list or mapping that contains the last step, and the full path."""
     node = root
@@ -83,7 +119,7 @@ def _find_parent(
     for number, step in enumerate(steps):
         key: str | int = step
         if isinstance(node.value, list):
-            key = _find_index(node.value, step, path, mark, name_items)
+            key = _find_index(node.value, step, path, mark, names)
         else:
             _ensure_mapping(node, step, path, mark)
         path = (*path, key)
@@ -112,7 +148,7 @@ def _copy_node(node: YamlNode) -> YamlNode:
     return replace(node, value=value, keys=dict(node.keys))
 
 
-def _find_index(items: list[YamlNode], step: str, path: KeyPath, mark: Mark, name_items: ItemNamer) -> int:
+def _find_index(items: list[YamlNode], step: str, path: KeyPath, mark: Mark, names: _ItemNames) -> int:
     if re.fullmatch(r"-?\d+", step) and len(step) < 10:
         index = int(step)
         if -len(items) <= index < len(items):
@@ -120,10 +156,10 @@ def _find_index(items: list[YamlNode], step: str, path: KeyPath, mark: Mark, nam
         count = "1 item" if len(items) == 1 else f"{len(items)} items"
         hint = f"Valid indices are 0 to {len(items) - 1}." if items else None
         raise _override_error(mark, f"`{format_path(path)}` has no item {step}: it has {count}.", hint)
-    item_names = list(name_items(items))
-    if step in item_names:
-        return item_names.index(step)
-    listed = ", ".join(f"`{name}`" for name in item_names[:20])
+    found = names.find_index(step, items, path)
+    if found is not None:
+        return found
+    listed = ", ".join(f"`{name}`" for name in names.list_names(path)[:20])
     raise _override_error(
         mark,
         f'`{format_path(path)}` has no item "{sanitize_text(step, limit=60)}".',

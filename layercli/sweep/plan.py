@@ -247,7 +247,7 @@ def _check_objective(document: YamlNode, base: ValidConfig) -> list[Problem]:
         return []  # reported already
     metric = named.value
     logged = list(collect_log_names(train, base.graph.output_references))
-    if data.split.validation != 0:
+    if data.split.has_validation:
         logged += [f"val_{name}" for name in logged]
     if metric not in logged:
         message = f"Training does not log `{sanitize_text(metric, limit=60)}`."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,12 @@ from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.adaptable import learns_normalization
 from layercli.graph.checks.consistency import check_consistency
 from layercli.graph.checks.ids import check_ids, has_id_layers
+from layercli.graph.finding import Finding
 from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.metrics import complete_metrics
 from layercli.graph.target_meaning import resolve_target_meanings
 from layercli.layers.families.lookup import MIN_TOKENS
+from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import read_memory_limit, require_data_trust
 
 if TYPE_CHECKING:
@@ -75,17 +78,16 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         findings.extend(check_consistency(valid.config, valid.shapes, facts))
     findings.extend(dataset.findings)
     findings.extend(check_leaks(dataset, data))
+    findings.extend(_check_held_out(valid, dataset, data, findings))
     problems = [valid.problem_from_finding(finding) for finding in findings]
     meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
     dataset = dataset.convert_targets(choose_target_forms(meanings, statistics))
-    if data.split.counts(len(dataset))[0] < 1:
-        message = f"The training set is empty: the other splits use all {len(dataset)} examples."
-        hint = "Use smaller splits, such as `split: {validation: 0.1, test: 0.1}`."
-        problems.append(valid.make_problem(("data", "split"), "bad-split", message, hint))
+    try:
+        splits = split_dataset(dataset, data, valid.config.seed)
+    except DataError as error:
+        problems.extend(valid.problem_from_finding(finding) for finding in error.findings)
         return DatasetReport(dataset, statistics, None, problems, facts)
-    splits = replace(
-        dataset.split(data.split, seed=valid.config.seed, shuffle=data.shuffle), target_meanings=meanings
-    )
+    splits = replace(splits, target_meanings=meanings)
     if not has_errors(problems):
         findings = [
             *check_training_columns(
@@ -132,6 +134,57 @@ def find_learned_sizes(declared: ValidConfig, completed: ValidConfig | None) -> 
     rows = completed.shapes.by_name
     sizes = {name: rows[name].outputs[0].shape[-1] for name in declared.shapes.size_learners}
     return {name: size for name, size in sizes.items() if size is not None}
+
+
+def _check_held_out(
+    valid: ValidConfig, dataset: Dataset, data: DataConfig, known: Sequence[Finding]
+) -> Iterator[Finding]:
+    """Yield the findings in the sets that have separate files, without those that the training examples have, too."""
+    from layercli.data.checks import check_examples, find_value_ranges
+    from layercli.data.split_datasets import HeldOutDataset
+    from layercli.data.statistics import compute_statistics
+    from layercli.data.target_values import add_target_values
+    from layercli.data.types import DataError
+
+    seen = {(finding.code, finding.message) for finding in known}
+    for name, held_out in dataset.held_out.items() if isinstance(dataset, HeldOutDataset) else ():
+        try:
+            statistics = compute_statistics(held_out.statistics_source, has_ids=has_id_layers(valid.shapes))
+        except DataError as error:
+            findings = list(error.findings)
+        else:
+            facts = add_target_values(held_out.facts(), statistics.target_values, data)
+            findings = [
+                *check_examples(statistics, data),
+                *check_ids(valid.shapes, find_value_ranges(statistics, list(valid.graph.inputs))),
+                *check_consistency(valid.config, valid.shapes, facts),
+                *held_out.findings,
+            ]
+        for finding in findings:
+            if (finding.code, finding.message) not in seen:
+                message = f"In the {name} files: {finding.message}"
+                yield replace(finding, message=message, path=("data", "split", name))
+
+
+def split_dataset(dataset: Dataset, data: DataConfig, seed: int) -> Splits:
+    """Return the training, validation and test examples.
+
+    Raises:
+        DataError: the training set is empty, or the examples cannot be split so.
+    """
+    from layercli.data.types import DataError
+
+    size = data.split.counts(len(dataset))[0]
+    splits = None if size < 1 else dataset.split(data.split, seed=seed, shuffle=data.shuffle)
+    if splits is not None and len(splits.train):
+        return splits
+    reason = f"the other splits use all {len(dataset)} examples"
+    hint = "Use smaller splits, such as `split: {validation: 0.1, test: 0.1}`."
+    if data.split.column is not None:
+        reason = f"`{sanitize_text(data.split.column, limit=60)}` is train in no example"
+        hint = "Correct the column."
+    message = f"The training set is empty: {reason}."
+    raise DataError(Finding(code="bad-split", message=message, path=("data", "split"), hint=hint))
 
 
 def combine_problems(valid: ValidConfig, report: DatasetReport) -> list[Problem]:

@@ -12,7 +12,7 @@ from layercli.workflows.preflight import require_sections, require_trust
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from layercli.data.examples import Subset
+    from layercli.data.examples import Splits, Subset
     from layercli.graph.target_meaning import TargetMeaning
 
 SplitName = Literal["train", "validation", "test"]
@@ -64,14 +64,23 @@ def evaluate_run(
 def _load_split(
     finished_run: FinishedRun, split: SplitName, *, trust: bool
 ) -> tuple[Subset, Mapping[str | None, TargetMeaning]]:
+    splits = load_run_splits(finished_run, split, trust=trust)
+    return getattr(splits, split), splits.target_meanings
+
+
+def load_run_splits(finished_run: FinishedRun, split: SplitName, *, trust: bool) -> Splits:
+    """Return the sets of a run's data.
+
+    Raises:
+        LayercliError: Its code is not trusted, its data cannot be read, or the named set is empty.
+    """
     valid = finished_run.valid
     data, _ = require_sections(valid)
     require_trust(valid, trust=trust, data=data)
     splits = load_splits(valid, data, trust=trust)[0]
-    examples: Subset = getattr(splits, split)
-    if not len(examples):
+    if not len(getattr(splits, split)):
         message = f"The {split} split of this run is empty."
         others = " or ".join(f"`--part {name}`" for name in SPLIT_NAMES if len(getattr(splits, name)))
         hint = f"Choose a different split with {others}."
         raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, hint))
-    return examples, splits.target_meanings
+    return splits

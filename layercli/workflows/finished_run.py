@@ -125,14 +125,13 @@ class FinishedRun:
             raise LayercliError(problems)
         return examples, meanings
 
-    def list_example_files(self, paths: Sequence[str]) -> list[str] | None:
-        """Return the file of each new example, or None if a file contains several examples."""
-        suffixes = self._make_new_data_section(paths, has_targets=False).example_suffixes
-        if suffixes is None:
-            return None
-        from layercli.data.class_folders import list_new_files
+    def resolve_data(self) -> DataConfig:
+        """Return the data section with absolute paths."""
+        return self.valid.resolve_data_paths(require_data(self.valid))
 
-        return list(map(str, list_new_files(paths, suffixes, (), has_targets=False)[0]))
+    def make_new_data_section(self, paths: Sequence[str]) -> DataConfig:
+        """Return the data section that reads new files without targets."""
+        return self._make_new_data_section(paths, has_targets=False)
 
     def _make_new_data_section(self, paths: Sequence[str], *, has_targets: bool) -> DataConfig:
         """Return the data section that reads new files. Inputs may always be arrays, named after the inputs."""

@@ -1,17 +1,42 @@
-"""Predict new examples with the model of a finished run."""
+"""Predict new examples, or the examples of a set, with the model of a finished run."""
 
 from __future__ import annotations
 
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
+from layercli.config.data.tables import TableConfig
 from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.formats.registry import iterate_new_rows, load_new_dataset
+from layercli.formats.text.config import Text
 from layercli.io.atomic import stage_file
+from layercli.io.paths import is_file
+from layercli.source.nodes import sanitize_text
+from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, load_run_splits
 from layercli.workflows.finished_run import FinishedRun
+from layercli.workflows.preflight import read_memory_limit, require_data
+
+if TYPE_CHECKING:
+    from layercli.config.data.section import DataConfig
+    from layercli.config.data.tables import WindowsConfig
+    from layercli.data.new_examples import NewExamples
+    from layercli.data.predictions import ColumnChunk
+    from layercli.data.types import Array
 
 DEFAULT_BATCH_SIZE = 128
+STANDARD_STREAM: Final = "-"
+"""The name of standard input and standard output."""
 PREDICTION_SUFFIXES = (".csv", ".parquet", ".pq", ".jsonl", ".ndjson", ".npz")
 """The keys of ``layercli.data.predictions.PREDICTION_WRITERS``, repeated here because that module imports numpy."""
+StreamFormat: TypeAlias = Literal["csv", "jsonl"]
+STREAM_FORMATS: tuple[StreamFormat, ...] = get_args(StreamFormat)
 
 
 def is_mask_folder(output: str) -> bool:
@@ -20,49 +45,420 @@ def is_mask_folder(output: str) -> bool:
 
 
 def predict_to_file(
-    run: str, inputs: list[str], output: str, *, batch_size: int = DEFAULT_BATCH_SIZE, trust: bool = False
+    run: str,
+    inputs: list[str],
+    output: str,
+    *,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    trust: bool = False,
+    keep: Sequence[str] = (),
+    stream_format: StreamFormat | None = None,
+    stdout: IO[str] | None = None,
 ) -> dict[str, Any]:
-    """Write predictions for the examples at ``inputs``. ``output`` is a file, which is written completely or not at
-    all, or a folder of masks.
+    """Write a row for each example at ``inputs``, in their order. A file is written completely or not at all.
+
+    Args:
+        run: The directory of a finished run.
+        inputs: Files, or "-" for standard input.
+        output: A file, a folder for masks, a named pipe, or "-" for standard output.
+        batch_size: Number of examples per batch.
+        trust: Whether custom code may be run.
+        keep: Columns of the input that are copied to the output.
+        stream_format: Format of the output; None follows from its name, csv for standard output.
+        stdout: Standard output.
 
     Raises:
-        LayercliError: The run is not finished, its code is not trusted, or the examples do not fit the model.
+        LayercliError: The run is not finished, its code is not trusted, or the examples cannot be read.
     """
     finished_run = FinishedRun.open(run, trust=trust)
-    dataset, _ = finished_run.read_new_examples(inputs, has_targets=False)
-    if not len(dataset):
-        raise make_file_error(inputs[0], "unreadable-data", "The input contains no examples.")
-    from layercli.data.predictions import PREDICTION_WRITERS
-    from layercli.data.types import DataError
+    for path in inputs:
+        _require_different_files(path, output)
+    with ExitStack() as stack:
+        pieces = _report_read_errors(_open_examples(finished_run, inputs, keep, batch_size, stack), inputs[0])
+        if not any(map(is_stream, inputs)):
+            pieces = _read_first(pieces, inputs[0])
+        return _write_predictions(
+            finished_run,
+            pieces,
+            _make_output(finished_run, output, stream_format, stdout, inputs),
+            batch_size,
+        )
+
+
+def predict_set(
+    run: str,
+    split: SplitName,
+    output: str,
+    *,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    trust: bool = False,
+    stream_format: StreamFormat | None = None,
+    stdout: IO[str] | None = None,
+) -> dict[str, Any]:
+    """Write a row for each example of a run's set, with its target; see ``predict_to_file``.
+
+    Raises:
+        LayercliError: The run is not finished, its code is not trusted, or its data cannot be read.
+    """
+    finished_run = FinishedRun.open(run, trust=trust)
+    pieces = _iterate_set(finished_run, split, batch_size, trust=trust)
+    return _write_predictions(
+        finished_run, pieces, _make_output(finished_run, output, stream_format, stdout, ()), batch_size
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """Where predictions are written."""
+
+    name: str
+    stream_format: StreamFormat | None
+    stdout: IO[str] | None
+    inputs: Sequence[str]
+    class_names: Sequence[str] | None
+
+    def write(self, chunks: Iterable[ColumnChunk]) -> int:
+        """Write all chunks, and return the number of rows."""
+        from layercli.data.predictions import PREDICTION_WRITERS, STREAM_WRITERS
+
+        path, stream_format = Path(self.name), self.stream_format
+        if self.name == STANDARD_STREAM:
+            return STREAM_WRITERS[stream_format or "csv"](self.stdout or sys.stdout, chunks)
+        if is_stream(self.name):  # a file in the place of a pipe would not reach its reader
+            with path.open("w", encoding="utf-8", newline="") as pipe:
+                return STREAM_WRITERS[stream_format or "csv"](pipe, chunks)
+        if is_mask_folder(self.name):
+            from layercli.formats.images.mask_files import write_masks
+
+            return write_masks(path, map(_select_predicted, chunks), self.inputs, self.class_names)
+        suffix = path.suffix.lower() if stream_format is None else f".{stream_format}"
+        with stage_file(path) as staging:
+            return PREDICTION_WRITERS[suffix](staging, chunks)
+
+
+def _make_output(
+    finished_run: FinishedRun,
+    name: str,
+    stream_format: StreamFormat | None,
+    stdout: IO[str] | None,
+    inputs: Sequence[str],
+) -> _Output:
+    names = finished_run.load_reader_state().class_names_of(None)
+    return _Output(name, stream_format, stdout, inputs, names)
+
+
+def _select_predicted(chunk: ColumnChunk) -> ColumnChunk:
+    """Return the rows without an error."""
+    import numpy as np
+
+    rows = np.flatnonzero([error is None for error in chunk["error"]])
+    return {name: np.ma.getdata(column[rows]) for name, column in chunk.items()}
+
+
+def is_stream(name: str) -> bool:
+    """Return whether an input or output is a standard stream, a pipe or a device."""
+    path = Path(name)
+    return name == STANDARD_STREAM or path.is_fifo() or path.is_char_device()
+
+
+def _read_first(pieces: Iterator[NewExamples], source: str) -> Iterator[NewExamples]:
+    """Return the same pieces after the first was read, so that errors are found before the model is loaded.
+
+    Raises:
+        LayercliError: There are none, or they cannot be read.
+    """
+    first = next(pieces, None)
+    if first is None:
+        raise make_file_error(source, "unreadable-data", "The input contains no examples.")
+    return chain([first], pieces)
+
+
+def _write_predictions(
+    finished_run: FinishedRun, pieces: Iterable[NewExamples], output: _Output, batch_size: int
+) -> dict[str, Any]:
+    """Return the document of ``predict --json``.
+
+    Raises:
+        LayercliError: The examples cannot be read, or the file cannot be written.
+    """
+    from layercli.data.predictions import expand_steps
     from layercli.engine.load_model import load_model
     from layercli.engine.predict import predict_columns
 
     model = load_model(finished_run.path, finished_run.valid)
-    target = Path(output)
-    chunks = predict_columns(
+    counter = _ErrorCounter()
+    chunks: Iterator[ColumnChunk] = predict_columns(
         model,
         finished_run.valid,
-        dataset,
+        counter.count(pieces),
         finished_run.load_reader_state(),
-        finished_run.list_example_files(inputs),
         batch_size,
     )
+    windows = _find_windows(finished_run)
+    if windows is not None and windows.steps is not None:
+        steps, horizon = windows.steps, windows.horizon
+        chunks = (expand_steps(chunk, steps, horizon) for chunk in chunks)
     try:
-        if is_mask_folder(output):
-            from layercli.formats.images.mask_files import write_masks
-
-            rows = write_masks(target, chunks, inputs, finished_run.load_reader_state().class_names_of(None))
-        else:
-            with stage_file(target) as staging:
-                rows = PREDICTION_WRITERS[target.suffix.lower()](staging, chunks)
-    except DataError as error:
-        raise LayercliError(
-            Problem(code=finding.code, message=finding.message, hint=finding.hint, file=inputs[0])
-            for finding in error.findings
-        ) from None
+        rows = output.write(chunks)
+    except BrokenPipeError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise make_file_error(
-            output, "cannot-write", f"The predictions cannot be written: {reason}."
+            output.name, "cannot-write", f"The predictions cannot be written: {reason}."
         ) from None
-    return {"ok": True, "run": str(finished_run.path), "examples": rows, "output": output, "problems": []}
+    return {
+        "ok": True,
+        "run": str(finished_run.path),
+        "examples": rows,
+        "output": output.name,
+        "problems": [problem.as_json() for problem in counter.list_problems()],
+    }
+
+
+def _find_windows(finished_run: FinishedRun) -> WindowsConfig | None:
+    data = require_data(finished_run.valid)
+    return data.windows if isinstance(data, TableConfig) else None
+
+
+class _ErrorCounter:
+    """Counts the examples that have an error instead of a prediction."""
+
+    def __init__(self) -> None:
+        self._rows = self._wrong_rows = 0
+        self._first: tuple[int, str] | None = None
+
+    def count(self, pieces: Iterable[NewExamples]) -> Iterator[NewExamples]:
+        """Yield the same pieces."""
+        for piece in pieces:
+            for row, error in enumerate(piece.errors, start=self._rows + 1):
+                if error is not None:
+                    self._wrong_rows += 1
+                    self._first = self._first or (row, error)
+            self._rows += len(piece)
+            yield piece
+
+    def list_problems(self) -> list[Problem]:
+        """Return a warning if there are such examples."""
+        if self._first is None:
+            return []
+        row, error = self._first
+        count = (
+            f"{self._wrong_rows:,} of {self._rows:,} examples have" if self._rows > 1 else "The example has"
+        )
+        message = f"{count} no prediction; the first is example {row}: {error}."
+        hint = "The column `error` of the output has the reason for each. Correct these examples, and predict again."
+        return [Problem(code="no-prediction", severity="warning", message=message, hint=hint)]
+
+
+def _require_different_files(input_: str, output: str) -> None:
+    """Check that the output does not replace the input.
+
+    Raises:
+        LayercliError: They are the same file.
+    """
+    first, second = Path(input_), Path(output)
+    if is_file(first) and is_file(second) and first.samefile(second):
+        message = "The predictions cannot be written to the input file."
+        raise make_file_error(output, "cannot-write", message, "Name another file with `--output`.")
+
+
+def _open_examples(
+    finished_run: FinishedRun, inputs: list[str], keep: Sequence[str], batch_size: int, stack: ExitStack
+) -> Iterator[NewExamples]:
+    """Return the examples of the inputs, some at a time.
+
+    Raises:
+        LayercliError: A path does not exist, or the data cannot be read so.
+    """
+    data = finished_run.make_new_data_section(inputs)
+    if isinstance(data, Text):
+        data = data.as_table() or data
+    is_table = isinstance(data, TableConfig)
+    if keep and not is_table:
+        message = f"`--keep` names columns of a table, but the input is {data.title()}."
+        raise make_file_error(inputs[0], "unreadable-data", message, "Remove `--keep`.")
+    if isinstance(data, TableConfig) and data.windows is None:
+        plan = finished_run.load_reader_state().table_plan
+        assert plan is not None
+        return iterate_new_rows(data, _open_sources(inputs, stack), plan, keep)
+    paths = [_save_stream(path, data, stack) for path in inputs]
+    if data.example_suffixes is not None:
+        return _iterate_files(finished_run, data, paths)
+    return _iterate_dataset(finished_run, paths, batch_size)
+
+
+def _open_sources(inputs: Sequence[str], stack: ExitStack) -> list[Path | IO[bytes]]:
+    """Return the files and open streams that inputs name.
+
+    Raises:
+        LayercliError: A file does not exist.
+    """
+    from layercli.data.paths import expand_paths
+
+    sources: list[Path | IO[bytes]] = []
+    for name in inputs:
+        path = Path(name)
+        if name == STANDARD_STREAM:
+            sources.append(sys.stdin.buffer)
+        elif is_stream(name):
+            sources.append(stack.enter_context(path.open("rb")))
+        else:
+            with _report_data_errors(name):
+                sources += expand_paths([name], ("data", "path"))
+    return sources
+
+
+def _save_stream(name: str, data: DataConfig, stack: ExitStack) -> str:
+    """Return the path of an input; that of a copy if it is a stream, because the series of a table are read at once.
+
+    Raises:
+        LayercliError: The data is not a table.
+    """
+    path = Path(name)
+    if not is_stream(name):
+        return name
+    if not isinstance(data, TableConfig):
+        message = f"{data.title()} cannot be read from a stream."
+        raise make_file_error(name, "unreadable-data", message, "Name files with `--input`.")
+    folder = stack.enter_context(TemporaryDirectory(prefix="layercli-"))
+    copy = Path(folder) / "input"
+    with copy.open("wb") as target:
+        source = sys.stdin.buffer if name == STANDARD_STREAM else stack.enter_context(path.open("rb"))
+        while block := source.read(1 << 20):
+            target.write(block)
+    return str(copy)
+
+
+def _iterate_files(
+    finished_run: FinishedRun, data: DataConfig, paths: Sequence[str]
+) -> Iterator[NewExamples]:
+    """Yield the examples of files, some at a time; files that cannot be read have an error."""
+    import numpy as np
+
+    from layercli.data.class_folders import list_new_files
+    from layercli.data.examples import Examples, load_examples
+    from layercli.data.new_examples import NewExamples, read_separately
+    from layercli.data.types import DataError
+
+    state = finished_run.load_reader_state()
+    files, _ = list_new_files(paths, data.example_suffixes or (), (), has_targets=False)
+    empty: Examples | None = None
+    for start in range(0, len(files), _FILES_AT_ONCE):
+        names = list(map(str, files[start : start + _FILES_AT_ONCE]))
+
+        def read(first: int, last: int, names: Sequence[str] = names) -> Examples:
+            return load_examples(
+                load_new_dataset(
+                    data, names[first:last], state, memory=read_memory_limit(), has_targets=False
+                )
+            )
+
+        def describe(_row: int, error: DataError) -> str:
+            return sanitize_text(error.findings[0].message, limit=200).rstrip(".")
+
+        examples, errors = read_separately(len(names), read, describe)
+        if examples is None:
+            shapes = {name: np.empty((0, *shape), dtype) for name, (shape, dtype) in state.inputs.items()}
+            empty = Examples(shapes.get(None, shapes), np.zeros(0, dtype=np.int32))  # type: ignore[arg-type]
+        columns = {"file": np.array(names, dtype=object)}
+        yield NewExamples(examples or empty, tuple(errors), columns)  # type: ignore[arg-type]
+
+
+_FILES_AT_ONCE: Final = 128
+"""Files that are read together."""
+
+
+def _iterate_dataset(
+    finished_run: FinishedRun, paths: Sequence[str], batch_size: int
+) -> Iterator[NewExamples]:
+    from layercli.data.new_examples import iterate_new_examples
+    from layercli.data.tables.windows import WindowedDataset
+
+    dataset, _ = finished_run.read_new_examples(paths, has_targets=False)
+    if not len(dataset):
+        raise make_file_error(paths[0], "unreadable-data", "The input contains no examples.")
+    columns = None
+    if isinstance(dataset, WindowedDataset):
+        columns = dataset.last_row_columns | _make_step_column(finished_run, len(dataset))
+    for piece in iterate_new_examples(dataset, batch_size, columns):
+        yield piece.without_non_finite()
+
+
+def _iterate_set(
+    finished_run: FinishedRun, split: SplitName, batch_size: int, *, trust: bool
+) -> Iterator[NewExamples]:
+    """Yield the examples of a set with their numbers or files and their targets."""
+    import numpy as np
+
+    from layercli.data.examples import Examples
+    from layercli.data.lazy import LazyDataset
+    from layercli.data.new_examples import iterate_new_examples, list_target_columns
+
+    splits = load_run_splits(finished_run, split, trust=trust)
+    subset = getattr(splits, split)
+    rows = splits.rows[SPLIT_NAMES.index(split)] if splits.rows is not None else None
+    if rows is not None and isinstance(subset, (Examples, LazyDataset)):  # in the order of the data
+        subset, rows = subset.select_rows(np.argsort(rows)), np.sort(rows)
+    columns = {"example" if rows is None else "row": np.arange(len(subset)) + 1 if rows is None else rows + 1}
+    files = _list_set_files(finished_run, split)
+    if files is not None and rows is not None:
+        columns = {"file": np.array(files, dtype=object)[rows]}
+    columns |= _make_step_column(finished_run, len(subset))
+    for piece in iterate_new_examples(subset, batch_size, columns):
+        identified = replace(piece, columns={**piece.columns, **list_target_columns(piece.examples)})
+        yield identified.without_non_finite()
+
+
+def _list_set_files(finished_run: FinishedRun, split: SplitName) -> list[str] | None:
+    """Return the files from which the examples of a set were selected; None if a file contains several examples."""
+    from layercli.data.class_folders import list_class_files
+    from layercli.data.paths import list_held_out_paths
+
+    data = finished_run.resolve_data()
+    if data.example_suffixes is None or not getattr(data, "has_class_folders", True):
+        return None
+    own_files = data.split.own_files
+    folders = [data.path]  # type: ignore[attr-defined]  # as all data with example suffixes
+    if split != "train" and split in own_files:
+        folders = list_held_out_paths(own_files[split], ("data", "split", split), data)
+    return [
+        str(file)
+        for folder in folders
+        for file in list_class_files(Path(folder), data.example_suffixes).files
+    ]
+
+
+def _make_step_column(finished_run: FinishedRun, count: int) -> dict[str, Array]:
+    """Return the column of the number of rows from the last known to the predicted one, if it is always the same."""
+    import numpy as np
+
+    windows = _find_windows(finished_run)
+    return {} if windows is None or windows.steps is not None else {"step": np.full(count, windows.horizon)}
+
+
+def _report_read_errors(pieces: Iterable[NewExamples], source: str) -> Iterator[NewExamples]:
+    """Yield the pieces; an error that reading them raises names the input.
+
+    Raises:
+        LayercliError: They cannot be read.
+    """
+    with _report_data_errors(source):
+        yield from pieces
+
+
+@contextmanager
+def _report_data_errors(source: str) -> Iterator[None]:
+    from layercli.data.types import DataError
+
+    try:
+        yield
+    except DataError as error:
+        raise LayercliError(
+            Problem(code=finding.code, message=finding.message, hint=finding.hint, file=source)
+            for finding in error.findings
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"The input cannot be read: {sanitize_text(reason, limit=200)}."
+        raise make_file_error(source, "unreadable-data", message) from None

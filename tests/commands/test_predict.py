@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import shutil
+from threading import Thread
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -13,7 +16,7 @@ from pyarrow import csv as arrow_csv
 
 from layercli.data.predictions import PREDICTION_WRITERS
 from layercli.runs.directory import READER_STATE
-from layercli.workflows.predict import PREDICTION_SUFFIXES
+from layercli.workflows.predict import PREDICTION_SUFFIXES, predict_to_file
 from tests.running import invoke, problems, train, write_config
 
 RNG = np.random.default_rng(0)
@@ -75,19 +78,22 @@ def test_csv_has_class_and_all_probabilities(run, new, tmp_path):
     }
     rows = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
     assert list(rows[0]) == [
+        "row",
         "class",
         "probability",
         "probability_=fig",
         "probability_a,b",
         "probability_plum",
+        "error",
     ]
+    assert [(row["row"], row["error"]) for row in rows] == [(str(number), "") for number in range(1, 8)]
     model = keras.models.load_model(run / "model.keras")
     read = arrow_csv.read_csv(new)
     x = np.stack([column.to_numpy() for column in read.columns], axis=1).astype("float32")
     plan = json.loads((run / READER_STATE).read_text())["plan"]
     x[3, 0] = plan["fill"]["size"]
     expected = model.predict(x, verbose=0)
-    probabilities = np.array([[float(row[name]) for name in list(rows[0])[2:]] for row in rows])
+    probabilities = np.array([[float(row[name]) for name in list(rows[0])[3:6]] for row in rows])
     np.testing.assert_allclose(probabilities, expected, rtol=1e-5)
     names = ["'=fig", "a,b", "plum"]
     assert [row["class"] for row in rows] == [names[label] for label in expected.argmax(axis=1)]
@@ -103,7 +109,7 @@ def test_every_format_has_equal_content(run, new, tmp_path):
     assert pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist() == lines
     with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
         for name, array in arrays.items():
-            assert array.tolist() == [line[name] for line in lines]
+            assert array.tolist() == [line[name] or "" for line in lines]
     cells = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
     assert [float(row["probability"]) for row in cells] == pytest.approx(
         [line["probability"] for line in lines], rel=1e-6
@@ -151,7 +157,6 @@ def test_missing_column_keeps_existing_file(run, tmp_path):
         ("none.csv", None),
         ("empty.csv", ""),
         ("head.csv", "size,weight\n"),
-        ("text.csv", "size,weight\nx,1\n"),
         ("new.npz", "x"),
     ],
 )
@@ -210,13 +215,15 @@ def test_image_folder_and_single_image(image_run, tmp_path):
         assert line["class"] == ("dog" if line["probability_dog"] > 0.5 else "cat")
     predicted(image_run, tmp_path / "in" / "b.png", tmp_path / "one.jsonl")
     assert json.loads((tmp_path / "one.jsonl").read_text()) == pytest.approx(lines[1])
-    (tmp_path / "in" / "bad.png").write_bytes(b"no image")
-    result = invoke(
-        "predict", image_run, "--input", tmp_path / "in", "--output", tmp_path / "p.csv", "--json"
-    )
-    assert problems(result)[0][0] == "unreadable-data"
-    assert "bad.png" in json.loads(result.stdout)["problems"][0]["message"]
-    assert not (tmp_path / "p.csv").exists()
+    for name in ("bad.png", "._a.png", ".hidden/a.png"):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"no image")
+    document = predicted(image_run, tmp_path / "in", tmp_path / "p.jsonl")
+    assert [problem["code"] for problem in document["problems"]] == ["no-prediction"]
+    after = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert [*after[:2], after[3]] == [pytest.approx(line) for line in lines]
+    assert after[2]["class"] is None
+    assert "Cannot read the image" in after[2]["error"]
 
 
 def test_new_images_in_a_subset_of_class_folders_are_evaluated(image_run, tmp_path):
@@ -268,7 +275,7 @@ train: {loss: {size: mse, shape: mse}}
     predicted(run, tmp_path / "new.npz", tmp_path / "p.csv")
     head = (tmp_path / "p.csv").read_text().splitlines()[0]
     places = ["shape_prediction_0_0", "shape_prediction_0_1", "shape_prediction_1_0", "shape_prediction_1_1"]
-    assert head.split(",") == ["size_prediction", *places]
+    assert head.split(",") == ["row", "size_prediction", *places, "error"]
     predicted(run, tmp_path / "new.npz", tmp_path / "p.parquet")
     rows = pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist()
     assert np.array(rows[0]["shape_prediction"]).shape == (2, 2)
@@ -287,28 +294,228 @@ def test_large_output_is_written_in_order(digits_run, tmp_path):
     np.testing.assert_allclose(probabilities, model.predict(x, verbose=0)[:, 0], rtol=1e-4)
 
 
-def test_missing_and_infinite_values_are_located(tmp_path):
-    config = write_config(tmp_path, [HEAD], data={"type": "csv", "path": "t.csv", "target": "kind"})
-    (tmp_path / "t.csv").write_text("size,weight,kind\n" + "1,2,a\n2,3,b\n3,4,c\n" * 9)
-    options = ("--set", "model.input=[2]", "--set", "train.epochs=1")
-    found = train(config, tmp_path / "run", *options)
-    assert found.result.exit_code == 0, found.result.output
-    (tmp_path / "new.csv").write_text("size,weight\n" + "1,2\n" * 8 + "3,\n3,\ninf,3\n")
-    result = invoke(
-        "predict",
-        found.path,
-        "-i",
-        tmp_path / "new.csv",
-        "-o",
-        tmp_path / "p.csv",
-        "--batch-size",
-        "4",
-        "--json",
+def jsonl(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_rows_without_prediction_have_an_error(run, tmp_path):
+    (tmp_path / "new.csv").write_text("id,size,weight\na,,2\nb,x,3\n\nc,1\nd,1,\ne,inf,1\n")
+    document = predicted(run, tmp_path / "new.csv", tmp_path / "p.jsonl", "--keep", "id")
+    rows = jsonl((tmp_path / "p.jsonl").read_text())
+    errors = [(row["row"], row["id"], row["error"], row["class"] is None) for row in rows]
+    assert errors == [
+        (1, "a", None, False),  # training has a median
+        (2, "b", '`size` must be a number, got "x"', True),
+        (3, "c", "the row has 2 values, but there are 3 columns", True),
+        (4, "d", None, False),
+        (5, "e", "`size` is infinite", True),
+    ]
+    [problem] = document["problems"]
+    assert (problem["code"], problem["severity"]) == ("no-prediction", "warning")
+    assert problem["message"] == (
+        '3 of 5 examples have no prediction; the first is example 2: `size` must be a number, got "x".'
     )
-    assert problems(result) == [("not-finite", None)] * 2
-    assert "`size` is infinite in example 11." in result.stdout
-    assert "`weight` is missing in example 9." in result.stdout
-    assert not (tmp_path / "p.csv").exists()
+    for suffix in ("csv", "parquet", "npz"):
+        predicted(run, tmp_path / "new.csv", tmp_path / f"p.{suffix}", "--keep", "id")
+    cells = list(csv.DictReader((tmp_path / "p.csv").read_text().splitlines()))
+    assert [row["probability_plum"] == "" for row in cells] == [False, True, True, False, True]
+    assert pyarrow.parquet.read_table(tmp_path / "p.parquet").to_pylist() == rows
+    with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
+        assert np.isnan(arrays["probability"]).tolist() == [False, True, True, False, True]
+        assert arrays["class"].tolist()[1:3] == ["", ""]
+
+
+def test_all_rows_without_prediction(run, tmp_path):
+    (tmp_path / "new.csv").write_text("size,weight\nx,1\n")
+    predicted(run, tmp_path / "new.csv", tmp_path / "p.csv")
+    head, line = (tmp_path / "p.csv").read_text().splitlines()
+    assert head == 'row,class,probability,probability_=fig,"probability_a,b",probability_plum,error'
+    assert line == '1,,,,,,"`size` must be a number, got ""x"""'
+
+
+def test_kept_columns_with_the_name_of_an_output(run, tmp_path):
+    (tmp_path / "new.csv").write_text("class,size,weight\n =1,1,2\n")
+    predicted(run, tmp_path / "new.csv", tmp_path / "p.jsonl", "--keep", "class", "--keep", "size")
+    [row] = jsonl((tmp_path / "p.jsonl").read_text())
+    assert list(row)[:4] == ["row", "input_class", "size", "class"]
+    assert (row["input_class"], row["size"]) == (" =1", "1")
+    result = invoke(
+        "predict", run, "-i", tmp_path / "new.csv", "-o", tmp_path / "q.csv", "--keep", "who", "--json"
+    )
+    assert [(row["message"], row["hint"]) for row in json.loads(result.stdout)["problems"]] == [
+        ('Missing column "who"; `--keep` names it.', "The columns are class, size, weight.")
+    ]
+
+
+@pytest.mark.parametrize("stream_format", ["csv", "jsonl"])
+def test_standard_streams(run, new, tmp_path, stream_format):
+    predicted(run, new, tmp_path / f"p.{stream_format}")
+    expected = (tmp_path / f"p.{stream_format}").read_text()
+    options = ("-o", "-", "--format", stream_format)
+    piped = invoke("predict", run, "-i", "-", *options, stdin=new.read_text())
+    assert (piped.exit_code, piped.stdout) == (0, expected)
+    lines = [
+        dict(zip(("size", "weight"), line.split(","), strict=True)) for line in new.read_text().split()[1:]
+    ]
+    text = "".join(
+        json.dumps({key: float(value) if value else None for key, value in line.items()}) + "\n"
+        for line in lines
+    )
+    assert invoke("predict", run, "-i", "-", *options, stdin=text).stdout == expected
+    assert invoke("predict", run, "-i", "-", *options, stdin="size,weight\n").stdout == ""
+
+
+def test_named_pipes(run, new, tmp_path):
+    predicted(run, new, tmp_path / "p.csv")
+    for name in ("in", "out"):
+        os.mkfifo(tmp_path / name)
+    found = []
+    threads = [
+        Thread(target=(tmp_path / "in").write_text, args=[new.read_text()]),
+        Thread(target=lambda: found.append((tmp_path / "out").read_text())),
+    ]
+    for thread in threads:
+        thread.start()
+    assert invoke("predict", run, "-i", tmp_path / "in", "-o", tmp_path / "out").exit_code == 0
+    for thread in threads:
+        thread.join()
+    assert found == [(tmp_path / "p.csv").read_text()]
+
+
+def test_first_row_comes_before_the_last_is_read(run):
+    """The second row is written only after the prediction of the first was read."""
+    (read_in, write_in), (read_out, write_out) = os.pipe(), os.pipe()
+    os.write(write_in, b"size,weight\n1,2\n")
+
+    def predict():
+        with (
+            os.fdopen(read_in, "rb") as source,
+            os.fdopen(write_out, "w") as target,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr("sys.stdin", SimpleNamespace(buffer=source))
+            predict_to_file(str(run), ["-"], "-", stdout=target)
+
+    thread = Thread(target=predict)
+    thread.start()
+    with os.fdopen(read_out) as predictions:
+        assert predictions.readline().startswith("row,")
+        assert predictions.readline().startswith("1,")
+        os.write(write_in, b"3,4\n")
+        os.close(write_in)
+        assert predictions.readline().startswith("2,")
+    thread.join()
+
+
+def test_output_that_is_the_input(run, new):
+    before = new.read_text()
+    (new.parent / "link.csv").symlink_to(new)
+    for output in (new, new.parent / "link.csv"):
+        result = invoke("predict", run, "-i", new, "-o", output, "--json")
+        assert problems(result) == [("cannot-write", None)]
+    assert new.read_text() == before
+
+
+def test_test_set_of_a_run(run):
+    shutil.copy(run.parent / "kept.csv", run.parent / "t.csv")
+    output = run.parent / "test.jsonl"
+    result = invoke("predict", run, "--part", "test", "-o", output, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["examples"]) == (0, 12)
+    (run.parent / "t.csv").unlink()
+    rows = jsonl(output.read_text())
+    assert [row["row"] for row in rows] == sorted({row["row"] for row in rows})
+    assert [row["target"] for row in rows] == [NAMES[(row["row"] - 1) % 3] for row in rows]
+    predicted(run, run.parent / "kept.csv", run.parent / "all.jsonl")
+    every = jsonl((run.parent / "all.jsonl").read_text())
+    for row in rows:
+        assert row["probability"] == pytest.approx(every[row["row"] - 1]["probability"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-o", "p.csv"), "give either --input or --part"),
+        (("-o", "p.csv", "-i", "a", "--part", "test"), "give either --input or --part"),
+        (("-o", "p.csv", "--keep", "a", "--part", "test"), "it needs --input"),
+        (("-o", "-", "-i", "a", "--json"), "both would use standard output"),
+    ],
+)
+def test_options_that_contradict(run, options, message):
+    result = invoke("predict", run, *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.replace("│", " ").split())
+
+
+def test_streams_and_kept_columns_of_other_data(image_run, digits_run, tmp_path):
+    result = invoke("predict", image_run, "-i", "-", "-o", tmp_path / "p.csv")
+    assert "images data cannot be read from a stream." in result.stderr
+    np.save(tmp_path / "x.npy", np.full((2, 64), [[np.nan] * 64, [1.0] * 64][0], dtype=np.float32))
+    predicted(digits_run.path, tmp_path / "x.npy", tmp_path / "p.jsonl")
+    assert [row["error"] for row in jsonl((tmp_path / "p.jsonl").read_text())] == ["`input` is missing"] * 2
+    result = invoke(
+        "predict", digits_run.path, "-i", tmp_path / "x.npy", "-o", tmp_path / "p.csv", "--keep", "a"
+    )
+    assert "`--keep` names columns of a table" in result.stderr
+
+
+def test_evaluate_on_other_data_of_scikit_learn(digits_run, tmp_path):
+    result = invoke("evaluate", digits_run.path, "--data", tmp_path / "x.npz", "--json")
+    [problem] = json.loads(result.stdout)["problems"]
+    assert problem["message"] == "sklearn data cannot be read from other files."
+    assert problem["hint"].startswith("Evaluate a set of the run: `--part test`")
+
+
+@pytest.fixture(scope="module")
+def series_run(tmp_path_factory):
+    """A run that predicts the next two values of each of two series."""
+    place = tmp_path_factory.mktemp("series")
+    rows = [f"{day},{name},{value + 100 * (name == 'b')}" for name in "ab" for value, day in enumerate(DAYS)]
+    (place / "t.csv").write_text("\n".join(["day,who,v", *reversed(rows)]) + "\n")
+    windows = {"length": 3, "steps": 2, "time": "day", "by": "who"}
+    data = {"type": "csv", "path": "t.csv", "target": "v", "windows": windows, "split": {"test": 0.5}}
+    config = write_config(place, ["Flatten", {"type": "Dense", "units": 2}], data=data)
+    options = ("train.epochs=1", "train.loss=mse", "train.metrics=[]", "model.input=[3, 1]")
+    found = train(config, place / "run", *(word for option in options for word in ("--set", option)))
+    assert found.result.exit_code == 0, found.result.output
+    return found.path
+
+
+DAYS = [f"2024-01-{day:02}" for day in range(1, 13)]
+
+
+def test_predictions_of_series_have_series_time_and_step(series_run, tmp_path):
+    (tmp_path / "n.csv").write_text(
+        "who,v,day\nb,3,2024-02-03\nb,1,2024-02-01\na,9,2024-02-01\nb,2,2024-02-02\nb,,2024-02-04\n"
+    )
+    predicted(series_run, tmp_path / "n.csv", tmp_path / "p.jsonl")
+    rows = jsonl((tmp_path / "p.jsonl").read_text())
+    assert [(row["row"], row["who"], row["day"], row["step"], row["error"]) for row in rows] == [
+        (1, "b", "2024-02-03", 1, None),
+        (1, "b", "2024-02-03", 2, None),
+        (5, "b", "2024-02-04", 1, "`v` is missing"),
+        (5, "b", "2024-02-04", 2, "`v` is missing"),
+    ]
+    model = keras.models.load_model(series_run / "model.keras")
+    expected = model.predict(np.array([[[1], [2], [3]]], dtype="float32"), verbose=0)[0]
+    assert [row["prediction"] for row in rows[:2]] == pytest.approx(expected.tolist(), rel=1e-5)
+    piped = invoke(
+        "predict",
+        series_run,
+        "-i",
+        "-",
+        "-o",
+        "-",
+        "--format",
+        "jsonl",
+        stdin=(tmp_path / "n.csv").read_text(),
+    )
+    assert jsonl(piped.stdout) == [pytest.approx(row) for row in rows]
+    test = invoke("predict", series_run, "--part", "test", "-o", "-", "--format", "jsonl")
+    assert [(row["row"], row["step"], row["target"]) for row in jsonl(test.stdout)][:3] == [
+        (3, 1, 110),
+        (3, 2, 111),
+        (4, 1, 109),
+    ]
 
 
 def test_new_ids_outside_of_the_table_name_their_row(tmp_path):

@@ -69,6 +69,9 @@ def test_links_to_folders_are_followed_only_at_the_top():
     write("other/x/1.txt", "d/b/1.txt")
     Path("d/a").symlink_to("../other")
     Path("d/b/loop").symlink_to("..")
+    Path("d/self").symlink_to("self")
+    Path("d/b/none.txt").symlink_to("/nowhere")
+    os.mkfifo("d/b/pipe.txt")
     assert listed()[1] == ["d/a/x/1.txt", "d/b/1.txt"]
 
 

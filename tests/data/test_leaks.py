@@ -87,7 +87,7 @@ def test_warning_names_the_column_and_its_input(section):
     ]
 
 
-def test_past_values_of_the_target_in_windows_are_no_leak(section):
+def test_past_values_of_the_target_in_windows_are_not_reported(section):
     data = section(inputs={"numbers": ["casual", "registered"]}, windows={"length": 3})
     assert list(check_leaks(load_dataset(data), data)) == []
 

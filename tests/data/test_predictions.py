@@ -1,9 +1,11 @@
+import json
 import tracemalloc
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
-from layercli.data.predictions import PREDICTION_WRITERS, escape_formula
+from layercli.data.predictions import PREDICTION_WRITERS, escape_formula, expand_steps
 
 
 def test_npz_from_chunks_equals_npz_of_whole_arrays(tmp_path):
@@ -38,3 +40,58 @@ def test_formulas_are_quoted(text):
 @pytest.mark.parametrize("value", ["plain", "a=b", "-1.5", "+3", "", -2.5, 7, None])
 def test_other_values_are_unchanged(value):
     assert escape_formula(value) is value
+
+
+def test_each_step_has_a_row():
+    chunk = {
+        "row": np.array([7, 8]),
+        "s": np.array(["a", "b"], dtype=object),
+        "prediction": np.arange(4.0).reshape(2, 2),
+        "wide": np.arange(8).reshape(2, 2, 2),
+        "error": np.array([None, "x"], dtype=object),
+    }
+    found = expand_steps(chunk, 2, 3)
+    assert list(found) == ["row", "s", "step", "prediction", "wide", "error"]
+    assert {name: column.tolist() for name, column in found.items()} == {
+        "row": [7, 7, 8, 8],
+        "s": ["a", "a", "b", "b"],
+        "step": [3, 4, 3, 4],
+        "prediction": [0, 1, 2, 3],
+        "wide": [[0, 1], [2, 3], [4, 5], [6, 7]],
+        "error": [None, None, "x", "x"],
+    }
+    assert expand_steps(chunk, 3, 1) is chunk
+
+
+def test_absent_values_in_every_format(tmp_path):
+    absent = [False, True]
+    chunks = [
+        {
+            "class": np.array(["a", None], dtype=object),
+            "label": np.ma.MaskedArray([1, 0], mask=absent),
+            "p": np.ma.MaskedArray(np.array([0.5, 0], np.float32), mask=absent),
+            "grid": np.ma.MaskedArray(np.ones((2, 2)), mask=[[False, False], [True, True]]),
+        }
+    ]
+    rows = [
+        {"class": "a", "label": 1, "p": 0.5, "grid": [1, 1]},
+        {"class": None, "label": None, "p": None, "grid": [None, None]},
+    ]
+    for suffix in (".csv", ".jsonl", ".parquet", ".npz"):
+        assert PREDICTION_WRITERS[suffix](tmp_path / f"p{suffix}", chunks) == 2
+    assert (tmp_path / "p.csv").read_text() == "class,label,p,grid_0,grid_1\na,1,0.5,1.0,1.0\n,,,,\n"
+    assert [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()] == rows
+    assert parquet.read_table(tmp_path / "p.parquet").to_pylist() == rows
+    with np.load(tmp_path / "p.npz") as arrays:
+        assert (arrays["class"].tolist(), arrays["label"].tolist()) == (["a", ""], [1, -1])
+        np.testing.assert_array_equal(arrays["p"], [0.5, np.nan])
+
+
+def test_parquet_rows_are_written_in_large_groups(tmp_path):
+    chunks = [
+        {"x": np.arange(first, first + 100), "e": np.array([None] * 100)} for first in range(0, 9000, 100)
+    ]
+    PREDICTION_WRITERS[".parquet"](tmp_path / "p.parquet", chunks)
+    file = parquet.ParquetFile(tmp_path / "p.parquet")
+    assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [4100, 4100, 800]
+    assert file.read()["x"].to_pylist() == list(range(9000))

@@ -112,3 +112,22 @@ model:
     output = model.predict([tf.constant([["good good day"], ["bad"]]), np.ones((2, 2))], verbose=0)
     expected = [[0, 2 if mode == "count" else 1, 1, 0, 1, 1], [1, 0, 0, 0, 1, 1]]
     np.testing.assert_allclose(output, expected, atol=2e-3)  # BatchNormalization divides by sqrt(1 + 0.001)
+
+
+def test_operations_of_masks_do_not_take_the_name_of_a_layer(tmp_path):
+    path = tmp_path / "model.yaml"
+    path.write_text("""
+model:
+  inputs: {one: {shape: [6], dtype: int32}, two: {shape: [6], dtype: int32}}
+  layers:
+    - {type: Embedding, input_dim: 10, output_dim: 3, mask_zero: true, inputs: one, name: first}
+    - {type: Embedding, input_dim: 10, output_dim: 2, mask_zero: true, inputs: two, name: second}
+    - {type: Concatenate, inputs: [first, second]}
+    - {type: BatchNormalization}
+    - {type: Concatenate, inputs: [first, previous], name: concatenate_1}
+    - {type: LSTM, units: 2}
+""")
+    model = api.build(path)
+    names = [operation.name for operation in model.operations]
+    assert len(names) == len(set(names))
+    assert model.output_shape == (None, 2)

@@ -93,4 +93,4 @@ def test_logits_of_several_labels_are_labels_and_probabilities(predicted):
     probabilities = expit(outputs["tags"])
     assert columns["tags_prediction"].tolist() == (probabilities > 0.5).astype(int).tolist()
     np.testing.assert_allclose(columns["tags_probability"], probabilities, rtol=1e-4)
-    assert len(columns) == 11
+    assert len(columns) == 13  # with the row and the error

@@ -61,7 +61,7 @@ def test_several_numbers_from_a_stream(tmp_path):
     config = write(tmp_path, NUMBERS, ["a", "b"], 2, None, "mse", stream="always")
     run, expected = assert_like_keras(config, NUMBERS)
     rows = predict(run)
-    assert set(rows[0]) == {"prediction_a", "prediction_b"}
+    assert set(rows[0]) == {"row", "prediction_a", "prediction_b", "error"}
     assert [row["prediction_b"] for row in rows] == pytest.approx(expected[:, 1], rel=1e-5)
 
 

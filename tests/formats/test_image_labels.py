@@ -60,12 +60,21 @@ def test_several_columns_are_one_target():
     assert examples.target_columns == {None: ("red", "big")}
     examples = read("file,x,y\n4.png,1,0.5\na/1.png,7,0\n", target=["x", "y"])
     assert examples.y.tolist() == [[1, 0.5], [7, 0]]
-    assert findings("file,x,y\n4.png,1,no\na/1.png,0,yes\n", target=["x", "y"]) == [
+    assert findings("file,x,y\n4.png,1,low\na/1.png,0,high\n", target=["x", "y"]) == [
         "Several target columns must contain numbers, but `y` contains texts."
     ]
 
 
-@pytest.mark.parametrize("name", ["a/1.png", "a/1", "1.png", "1", "flowers/a/1.png", "./a/1.png", "a\\1.png"])
+def test_booleans_and_other_separators():
+    examples = read("file;red;big\n4.png;True;no\na/1.png;False;no\n", target=["red", "big"])
+    assert examples.y.tolist() == [[1, 0], [0, 0]]
+    assert read("4.png,1\na/1.png,7\n", file="column_1", target="column_2").y.tolist() == [1, 7]
+    assert read("file\tred\n4.png\t0.5\na/1.png\t2\n", target="red").y.tolist() == [0.5, 2]
+
+
+@pytest.mark.parametrize(
+    "name", ["A/1.PNG", "a/1.png", "a/1", "1.png", "1", "flowers/a/1.png", "./a/1.png", "a\\1.png"]
+)
 def test_files_may_be_named_in_several_ways(name):
     assert numbers(read(f"file,kind\n{name},x\n4,y\n")) == [1, 4]
 
@@ -105,6 +114,10 @@ def test_missing_target_and_column_are_reported_at_labels():
     with pytest.raises(DataError) as caught:
         read("file,kind\n4,x\n", file="name")
     assert [found.path for found in caught.value.findings] == [("data", "labels", "file")]
+
+
+def test_table_without_rows_is_refused():
+    assert findings("file,kind\n") == ["labels.csv contains no rows."]
 
 
 def test_images_without_a_row_are_reported(flowers):

@@ -98,6 +98,32 @@ def test_value_that_is_not_a_number_is_found_after_the_first_megabyte(tmp_path):
     assert table.notes == ('`v` has numbers except for 1 value such as "unknown".',)
 
 
+@pytest.mark.parametrize(
+    ("names", "value", "reason"),
+    [
+        ("x,y", lambda n: 10 + n, "it numbers the rows"),
+        ("x,y", lambda n: n * n, "an id in the order of the rows"),  # the first column
+        ("y,x", lambda n: n * n, None),
+        ("y,user_id", lambda n: n * n, "an id in the order of the rows"),
+        ("y,x", lambda n: n * 7 % 40, "an id, different in every row"),
+        ("y,x", lambda n: n * 7 % 41 * 9 + n % 2, None),
+        ("y,x", lambda n: n // 2, None),
+    ],
+)
+def test_reason_to_take_integers_for_an_id(tmp_path, names, value, reason):
+    order = slice(None, None, 1 if names.startswith("x") else -1)
+    rows = [",".join([str(value(n)), str(n % 2)][order]) for n in range(40)]
+    facts = {column.name: column for column in preview(tmp_path, "\n".join([names, *rows])).columns}
+    assert facts[next(name for name in facts if name != "y")].id_reason == reason
+
+
+def test_names_of_several_words_differ_from_free_text(tmp_path):
+    rows = [f"San Jose {n},a word and {n} more,{n % 2}" for n in range(30)]
+    rows[0] = "Rancho Santa Fe X,a word and more,0"
+    table = preview(tmp_path, "\n".join(["city,review,y", *rows]))
+    assert kinds(table) == {"city": "unique", "review": "text", "y": "integer"}
+
+
 def test_booleans_dates_and_ids(tmp_path):
     rows = "".join(
         f"{7 * n + 2**53},{['t', 'f'][n % 2]},{n % 9 + 1}/{n % 8 + 1}/2020,{1577836800 + n}\n"
@@ -176,7 +202,7 @@ def test_name_with_quotes_is_not_in_a_command(tmp_path):
     (tmp_path / "a'b.csv").write_text('{"a": 1}\n')
     with pytest.raises(PreviewError) as caught:
         preview_table(tmp_path / "a'b.csv")
-    assert "json.read_json('FILE.csv')" in caught.value.hint
+    assert "json.read_json('FILE')" in caught.value.hint
 
 
 def test_feather_is_refused_with_a_conversion_that_works(tmp_path, monkeypatch):

@@ -497,3 +497,19 @@ def test_accuracy_of_several_labels_after_softmax_names_sigmoid():
         "The target has several labels of an example: use `activation: sigmoid` in the last layer, and the loss "
         "binary_crossentropy."
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "is_completed"),
+    [("[4]", 1, True), ("[4]", -1, True), ("[4, 2]", 2, True), ("[4, 2]", 1, False)],
+)
+def test_metrics_of_classes_on_the_last_axis_are_completed(tmp_path, shape, axis, is_completed):
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"model: {{input: {shape}, layers: [{{type: Dense, units: 3}}]}}\n"
+        f"train: {{loss: {{type: CategoricalCrossentropy, axis: {axis}, from_logits: true}}, metrics: [AUC]}}\n"
+    )
+    result = check_config(str(path))
+    (auc,) = complete_metrics(result.config, result.shapes, None).train.metrics
+    assert auc.from_logits is False
+    assert auc.activation == ("softmax" if is_completed else None)

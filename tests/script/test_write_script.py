@@ -467,6 +467,24 @@ def test_table_in_another_form_is_read_as_in_training(tmp_path):
     assert y[:3].tolist() == [0, 1, 0]
 
 
+def test_columns_without_name_and_with_the_same_name_are_read_as_in_training(tmp_path):
+    rows = "".join(f"{n},{n + 1},{n + 2},{n % 2}\n" for n in range(20))
+    (tmp_path / "d.csv").write_text(f"Title\n,a,a,y\n{rows}")
+    data = {
+        "type": "csv",
+        "path": "d.csv",
+        "target": "y",
+        "skip_lines": 1,
+        "inputs": {"n": ["column_1", "a.1"]},
+    }
+    head = {"type": "Dense", "units": 1, "activation": "sigmoid"}
+    train = {"loss": "binary_crossentropy"}
+    valid = model_of(tmp_path, {"inputs": {"n": [2]}, "layers": [head]}, data=data, train=train)
+    names = defined(script_of(valid, collect_script_facts(valid)[0], tmp_path), tmp_path / "script.py")
+    x, _ = names["load_data"]()
+    assert x[:2].tolist() == [[0, 2], [1, 3]]
+
+
 def test_numbers_with_signs_are_inexpressible(tmp_path):
     (tmp_path / "d.csv").write_text("a,y\n" + "5%,0\n6%,1\n" * 9)
     data = {"type": "csv", "path": "d.csv", "target": "y"}

@@ -41,6 +41,8 @@ DOUBLING = ", ".join(
     f"b{number}: {{layers: [{{block: b{number + 1}, inputs: [input, input]}}]}}" for number in range(45)
 )
 
+MAPPING = "{" + ", ".join(f"x{number}: input" for number in range(9000)) + "}"
+
 
 @pytest.mark.parametrize(
     ("text", "code"),
@@ -53,6 +55,16 @@ DOUBLING = ", ".join(
         (
             f"blocks: {{{DOUBLING}, b45: {{layers: [Add]}}}}\n"
             "model: {input: [4], layers: [Flatten, {block: b0, inputs: [flatten, flatten]}]}\n",
+            "out-of-range",
+        ),
+        (
+            f"blocks: {{b0: {{layers: [{{block: b1, inputs: [{'input, ' * 20_000}]}}]}}, b1: {{layers: [Add]}}}}\n"
+            "model: {input: [4], layers: [Flatten, {block: b0, inputs: [" + "flatten, " * 9_000 + "]}]}\n",
+            "out-of-range",
+        ),
+        (
+            f"blocks: {{b: {{layers: [{{type: Add, inputs: {MAPPING}}}]}}}}\n"
+            "model: {input: [4], layers: [Flatten, {block: b, inputs: [" + "flatten, " * 9_000 + "]}]}\n",
             "out-of-range",
         ),
         (
@@ -77,6 +89,8 @@ DOUBLING = ", ".join(
         "many long strings",
         "unknown variables",
         "inputs that double",
+        "inputs that multiply",
+        "inputs that multiply in a mapping",
         "parameters of repeated blocks",
         "a long name",
         "overflowing sizes",

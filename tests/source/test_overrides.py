@@ -99,6 +99,45 @@ def test_the_last_one_wins():
     assert changed("name=a", "name=b").to_plain()["name"] == "b"
 
 
+def test_names_follow_earlier_changes():
+    text = "model: {layers: [{name: a, type: X}, {name: b, type: X}]}"
+    root = parse_yaml(SourceText("config.yaml", text.split("\n"), Path()))
+    options = [
+        "model.layers.b.units=1",
+        "model.layers.a.name=c",
+        "model.layers.c.units=2",
+        "model.layers.b.rate=3",
+    ]
+    apply_overrides(root, options, names)
+    assert root.to_plain()["model"]["layers"] == [
+        {"name": "c", "type": "X", "units": 2},
+        {"name": "b", "type": "X", "units": 1, "rate": 3},
+    ]
+    for change in (
+        "model.layers[0]={name: d, type: X}",
+        "model.layers=[{name: d}]",
+        "model={layers: [{name: d}]}",
+    ):
+        root = parse_yaml(SourceText("config.yaml", text.split("\n"), Path()))
+        apply_overrides(root, ["model.layers.a.x=1", change, "model.layers.d.x=2"], names)
+        assert root.to_plain()["model"]["layers"][0]["x"] == 2
+        with pytest.raises(LayercliError, match="has no item"):
+            apply_overrides(root, ["model.layers.d.x=1", change, "model.layers.a.x=2"], names)
+
+
+def test_names_are_listed_once_for_many_changes():
+    calls = []
+
+    def count(items):
+        calls.append(len(items))
+        return names(items)
+
+    text = "model: {layers: [{name: a}, {name: b}]}"
+    root = parse_yaml(SourceText("config.yaml", [text], Path()))
+    apply_overrides(root, [f"model.layers.{'ab'[number % 2]}.x{number}=1" for number in range(50)], count)
+    assert calls == [2]
+
+
 def test_an_alias_is_changed_in_one_place_only():
     root = changed("b.rate=2", text="a: &a {rate: 1}\nb: *a\n")
     assert root.to_plain() == {"a": {"rate": 1}, "b": {"rate": 2}}

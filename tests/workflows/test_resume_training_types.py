@@ -1,5 +1,6 @@
 """Every optimizer, schedule and callback resumes exactly after a kill inside an epoch."""
 
+import shutil
 from itertools import zip_longest
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from layercli.config.training.registry import CALLBACKS, OPTIMIZERS, SCHEDULES
 from layercli.runs.checkpoints import CheckpointDirectory
-from tests.interrupting import assert_same, at_block, interrupt, outcome
+from tests.interrupting import assert_same, at_block, outcome
 from tests.running import IRIS, invoke, train
 
 SCHEDULED = {
@@ -47,7 +48,7 @@ CASES = {
     "CSVLogger, EarlyStopping": {
         "callbacks": [
             {"type": "CSVLogger", "filename": "log.csv"},
-            {"type": "EarlyStopping", "monitor": "val_accuracy", "restore_best_weights": True, "patience": 1},
+            {"type": "EarlyStopping", "monitor": "val_accuracy", "restore_best_weights": True, "patience": 2},
         ]
     },
     "ReduceLROnPlateau, TerminateOnNaN": {
@@ -79,11 +80,13 @@ def test_resume_is_bit_exact(case, tmp_path, monkeypatch):
     }
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump(document))
+    at_block(
+        monkeypatch, 6, lambda: shutil.copytree(tmp_path / "alone", tmp_path / "run")
+    )  # as a kill leaves it
     alone = train(config, tmp_path / "alone")
     assert alone.result.exit_code == 0, alone.result.output
-    at_block(monkeypatch, 6, interrupt)
-    train(config, tmp_path / "run")
     monkeypatch.undo()
+    assert not (tmp_path / "run" / "model.keras").exists()
     assert CheckpointDirectory(tmp_path / "run").read_latest()[0] is not None
     resumed = invoke("train", "--resume", tmp_path / "run")
     assert resumed.exit_code == 0, resumed.output

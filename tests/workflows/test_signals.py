@@ -14,7 +14,7 @@ from tests.interrupting import STACKS, assert_same, outcome, write
 from tests.running import LAYERCLI, invoke, problems, train
 
 KILLS = int(os.environ.get("LAYERCLI_KILLS", "4"))
-LONG = {"epochs": 30, "execution": {"steps_per_execution": 1}, "checkpoints": {"steps": 4}}
+LONG = {"epochs": 20, "execution": {"steps_per_execution": 1}, "checkpoints": {"steps": 4}}
 """A training long enough to be killed in the middle."""
 _HANG_SECONDS = 300
 """Seconds after which a process counts as hanging, however slow the machine is."""
@@ -149,10 +149,11 @@ def test_second_ctrl_c_stops_immediately(tmp_path):
 
 @pytest.mark.slow
 def test_second_process_on_same_run_is_rejected(tmp_path):
-    config = write("dense", tmp_path, **LONG)
+    config = write("lstm", tmp_path, **LONG | {"epochs": 10_000})
     first = start(tmp_path, config, "--run-dir", "run")
     wait_for(lambda: checkpoints(tmp_path / "run"), first)
     second = invoke("train", "--resume", tmp_path / "run", "--json")
     assert problems(second) == [("run-in-use", None)]
+    first.send_signal(signal.SIGTERM)
     first.communicate(timeout=_HANG_SECONDS)
-    assert first.returncode == 0
+    assert first.returncode == 143

@@ -103,6 +103,7 @@ def test_leaks_and_ids_are_left_out(tmp_path):
         ("price", ["0", "1"], 900, ("0", "1")),
         ("y", [str(n) for n in range(10)], 12, tuple(str(n) for n in range(10))),
         ("y", [str(n) for n in range(20)], 100, tuple(str(n) for n in range(20))),
+        ("y", [str(n) for n in range(19, -1, -1)], 100, tuple(str(n) for n in range(20))),
         ("y", [str(n) for n in range(20)], 99, None),
         ("y", [str(2 * n) for n in range(20)], 1000, None),
         ("y", [str(n) for n in range(21)], 1000, None),
@@ -112,12 +113,15 @@ def test_few_integers_are_classes(name, values, rows, classes):
     assert list_number_classes(name, values, rows) == classes
 
 
-def test_first_column_is_the_target_of_pixels(tmp_path):
-    rows = [",".join([str(n % 3), "0", *(str(n * k % 17) for k in range(1, 33)), "0"]) for n in range(40)]
+@pytest.mark.parametrize(("highest", "target"), [(17, "column_1"), (3, "column_34")])
+def test_first_column_is_the_target_if_only_the_others_are_pixels(tmp_path, highest, target):
+    rows = [
+        ",".join([str(n % 3), "0", *(str(n * k % highest) for k in range(1, 33)), "0"]) for n in range(40)
+    ]
     path = tmp_path / "t.csv"
     path.write_text("\n".join(rows) + "\n")
     columns = assign_columns(path, preview_table(path), None)
-    assert columns.target.name == "column_1"
+    assert columns.target.name == target
     assert columns.class_names == ("0", "1", "2")
     assert len(columns.numbers) == 34
     assert columns.left_out == {}

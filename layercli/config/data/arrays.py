@@ -56,6 +56,7 @@ class ArraysConfig(DataConfig):
         }
 
     def check(self) -> None:
+        super().check()
         check_target_type(self.target_type, self.target)
         if (self.features is None) == (not self.inputs):
             message = f"{self.title()} requires either `features` (the array of the only input) or `inputs` (several inputs)."

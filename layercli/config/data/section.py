@@ -6,15 +6,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, TypeAlias
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.layers.shapes import Shape
 from layercli.schema.component import Catalogue, Component
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
-from layercli.source.nodes import quote_value
+from layercli.source.nodes import quote_value, sanitize_text
 from layercli.source.scalars import is_number
 
 TargetType: TypeAlias = Literal["labels", "numbers"]
+HeldOutName: TypeAlias = Literal["validation", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,45 +107,86 @@ class UserFunction(NamedTuple):
     """The file; None if it is in a module."""
 
 
-def _parse_split_size(value: Any) -> int | float:
+def _parse_split_size(value: Any) -> int | float | list[str]:
     if is_number(value) and (value >= 0 if isinstance(value, int) else 0 <= value < 1):
         return value
+    if isinstance(value, str) and _is_number_text(value):
+        message = f"Invalid split size: expected a number, got the string {quote_value(value)}."
+        raise value_error("wrong-type", message, f"Remove the quotes: `{value}`.")
+    if isinstance(value, str) and (percent := re.fullmatch(r"(\d{1,2}) ?%", value, re.ASCII)):
+        message = f"Invalid split size: expected a fraction from 0 to below 1, got {quote_value(value)}."
+        raise value_error("wrong-type", message, f"Write {int(percent[1]) / 100}.")
+    paths = [value] if isinstance(value, str) else value
+    if isinstance(paths, list) and paths and all(isinstance(path, str) and path for path in paths):
+        return paths
     raise value_error(
         "out-of-range" if is_number(value) else "wrong-type",
-        f"Invalid split size: expected a fraction from 0 to below 1 or a number of examples, got {quote_value(value)}.",
-        _suggest_split_size(value),
+        "Invalid split size: expected a fraction from 0 to below 1, a number of examples, or files, "
+        f"got {quote_value(value)}.",
+        "For example `validation: 0.1`, or `validation: validation.csv`.",
     )
 
 
-def _suggest_split_size(value: object) -> str:
-    """Return a hint with the fraction that a percentage such as 20% means."""
-    percent = re.fullmatch(r"(\d{1,2}) ?%", value, re.ASCII) if isinstance(value, str) else None
-    return f"Write {int(percent[1]) / 100}." if percent else "For example `validation: 0.1`."
+def _is_number_text(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 SplitSize = Annotated[
-    int | float,
+    int | float | list[str],
     PlainValidator(_parse_split_size),
-    ExpectedText("a fraction from 0 to below 1, or a number of examples"),
+    WithJsonSchema({"type": ["number", "string", "array"]}),
+    ExpectedText("a fraction from 0 to below 1, a number of examples, or files"),
 ]
 
 
 class SplitConfig(StrictModel):
-    """The sizes of the validation and test sets; all other examples are the training set."""
+    """The validation and test sets; all other examples are the training set."""
 
     hints: ClassVar[dict[str, str]] = {
-        "train": "Remove it: the training set contains all remaining examples."
+        "train": "Remove it: the training set contains all remaining examples, or the files of `path`.",
+        "groups": "Write `group`, and the name of one column.",
     }
 
     validation: Annotated[
-        SplitSize, Field(description="Size of the validation set: a fraction, or a number of examples.")
+        SplitSize,
+        Field(
+            description="The validation set: a fraction, a number of examples, or separate files (a file, a folder, a "
+            "pattern, or a list)."
+        ),
     ] = 0
-    test: Annotated[
-        SplitSize, Field(description="Size of the test set: a fraction, or a number of examples.")
-    ] = 0
+    test: Annotated[SplitSize, Field(description="The test set, likewise.")] = 0
     stratify: Annotated[bool, Field(description="Keep the proportions of the classes equal in all sets.")] = (
         False
     )
+    group: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Column, or array, whose equal values are always in the same set.",
+            examples=["patient"],
+        ),
+    ] = None
+    order: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Column, or array, of numbers or dates: the examples with the largest values are the test set, those "
+            "before them the validation set.",
+            examples=["date"],
+        ),
+    ] = None
+    column: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Column, or array, that names the set of each example: train, validation (val, valid, dev) or test.",
+            examples=["part"],
+        ),
+    ] = None
 
     example: ClassVar[str | None] = "split: {validation: 0.1, test: 0.1}"
 
@@ -152,10 +194,36 @@ class SplitConfig(StrictModel):
     def title(cls) -> str:
         return "`split`"
 
+    @property
+    def own_files(self) -> dict[HeldOutName, list[str]]:
+        """The files of the sets that have separate files."""
+        sizes: dict[HeldOutName, SplitSize] = {"validation": self.validation, "test": self.test}
+        return {name: size for name, size in sizes.items() if isinstance(size, list)}
+
+    @property
+    def key_columns(self) -> dict[str, str]:
+        """The columns that determine the set of an example, by their keys."""
+        columns = {"group": self.group, "order": self.order, "column": self.column}
+        return {key: column for key, column in columns.items() if column is not None}
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there may be validation examples."""
+        return self.validation != 0 or self.column is not None
+
+    def with_absolute_paths(self, directory: Path, name: HeldOutName) -> Self:
+        """Return the same split with the paths of the files of a set made absolute."""
+        return self.model_copy(update={name: [str(directory / path) for path in self.own_files[name]]})
+
+    def without_own_files(self) -> Self:
+        """Return the split of the examples that are left for sets without separate files."""
+        return self.model_copy(update=dict.fromkeys(self.own_files, 0))
+
     def counts(self, samples: int) -> tuple[int, int, int]:
-        """Return the numbers of training, validation and test examples."""
+        """Return the numbers of training, validation and test examples; 0 for sets with separate files."""
         validation, test = (
-            size if isinstance(size, int) else round(size * samples) for size in (self.validation, self.test)
+            0 if isinstance(size, list) else size if isinstance(size, int) else round(size * samples)
+            for size in (self.validation, self.test)
         )
         return samples - validation - test, validation, test
 
@@ -167,6 +235,32 @@ class SplitConfig(StrictModel):
                 f"validation and test must sum to less than 1, got {held_out:g}: no training examples remain.",
                 "Reduce validation or test.",
             )
+        self._check_keys()
+
+    def _check_keys(self) -> None:
+        sizes = [name for name in ("validation", "test") if getattr(self, name)]
+        if self.column is not None:
+            self._refuse_beside(
+                "column", (*sizes, "group", "order", "stratify"), "names the set of each example"
+            )
+        if self.order is not None:
+            self._refuse_beside("order", ("group", "stratify"), "splits the examples by order")
+        for key in ("group", "order"):
+            if getattr(self, key) is not None and not any(
+                getattr(self.without_own_files(), name) for name in sizes
+            ):
+                message = f"`{key}` has no effect: no set is a part of the examples of `path`."
+                raise ArgumentError(key, message, f"Add a size, such as `test: 0.2`, or remove `{key}`.")
+
+    def _refuse_beside(self, key: str, others: Sequence[str], reason: str) -> None:
+        given = [f"`{other}`" for other in others if getattr(self, other)]
+        if given:
+            listed = " and ".join(filter(None, (", ".join(given[:-1]), given[-1])))
+            verb = "contradict" if len(given) > 1 else "contradicts"
+            message = (
+                f"{listed} {verb} `{key}: {sanitize_text(getattr(self, key), limit=60)}`, which {reason}."
+            )
+            raise ArgumentError(given[0].strip("`"), message, f"Remove {listed}, or remove `{key}`.")
 
 
 TargetTypeField = Annotated[
@@ -232,9 +326,18 @@ class DataConfig(Component):
             return declared
         return next(iter(declared.values()), None) if output is None else declared.get(output)
 
+    def declared_target(self, output: str) -> TargetFacts | None:  # noqa: ARG002 - most types must be read
+        """Return what is known about the target of an output before the data is read; None if that is nothing."""
+        return None
+
     def facts(self) -> DataFacts | None:
         """Return the facts that are known without reading; None if the data must be read first."""
         return None
+
+    @property
+    def split_sources(self) -> frozenset[Literal["files", "columns"]]:
+        """What may determine the sets in addition to sizes: separate files; columns or arrays."""
+        return frozenset({"files", "columns"})
 
     @property
     def example_suffixes(self) -> tuple[str, ...] | None:
@@ -258,6 +361,16 @@ class DataConfig(Component):
     def with_absolute_paths(self, directory: Path) -> Self:  # noqa: ARG002 - some types have no files
         """Return the same section with each path that is relative to ``directory`` made absolute."""
         return self
+
+    def check(self) -> None:
+        for name in self.split.own_files:
+            if "files" not in self.split_sources:
+                message = f"{self.title()} cannot have separate files for {name}."
+                raise ArgumentError("split", message, f"Write a fraction, such as `{name}: 0.1`.")
+        for key in self.split.key_columns:
+            if "columns" not in self.split_sources:
+                message = f"`{key}` names a column or an array, and {self.title()} has none."
+                raise ArgumentError("split", message, f"Remove `{key}`.")
 
 
 DATA_TYPES: Final = Catalogue[DataConfig](

@@ -6,9 +6,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.config.data.section import DataConfig, TargetTypeField, check_target_type
+from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField, check_target_type
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
-from layercli.source.nodes import KeyPath, quote_value
+from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
 _ONE_OR_LIST_SCHEMA = WithJsonSchema({"type": ["string", "array"]})
 
@@ -260,10 +260,43 @@ class WindowsConfig(StrictModel):
             examples=["station"],
         ),
     ] = None
+    steps: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=100_000,
+            description="Number of consecutive rows that are the target; null: one row, and the target has no axis for it.",
+            examples=[24],
+        ),
+    ] = None
+    time: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Column of dates, times or numbers by which the rows of each series are sorted; null: the order of "
+            "the file.",
+            examples=["date"],
+        ),
+    ] = None
 
     @classmethod
     def title(cls) -> str:
         return "`windows`"
+
+    @property
+    def first_target_offset(self) -> int:
+        """Number of rows from the first row of a sequence to its first target."""
+        return self.length - 1 + self.horizon
+
+    @property
+    def span(self) -> int:
+        """Number of rows of a sequence and its targets."""
+        return self.first_target_offset + (self.steps or 1)
+
+    def check(self) -> None:
+        if self.time is not None and self.time in (self.by or ()):
+            message = f"`time` and `by` name the same column, `{sanitize_text(self.time, limit=60)}`."
+            raise ArgumentError("time", message, "Remove it from one of them.")
 
 
 class TableConfig(DataConfig):
@@ -378,10 +411,18 @@ class TableConfig(DataConfig):
                 references += [(output, column, (*path, index)) for index, column in enumerate(choice)]
         return references
 
+    def declared_target(self, output: str) -> TargetFacts | None:
+        steps = self.windows.steps if self.windows is not None else None
+        columns = self.target_columns.get(output if len(self.target_columns) > 1 else None)
+        if steps is None or columns is None:
+            return None
+        return TargetFacts(shape=(steps, len(columns)) if len(columns) > 1 else (steps,))
+
     def with_absolute_paths(self, directory: Path) -> Self:
         return self.with_arguments(path=[str(directory / path) for path in self.path])
 
     def check(self) -> None:
+        super().check()
         self._check_inputs()
         self._check_targets()
         if self.decimal == self.thousands:
@@ -417,6 +458,12 @@ class TableConfig(DataConfig):
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
 
     def _check_windows_split(self) -> None:
+        if self.windows is not None and self.windows.steps is not None and self.weights is not None:
+            message = "`weights` cannot be used with `steps`: a sequence has several target rows."
+            raise ArgumentError("weights", message, "Remove `weights`.")
+        if self.split.order is not None:
+            message = "With `windows`, the sets are consecutive in time already; `order` has no effect."
+            raise ArgumentError("split", message, "Remove `order`.")
         sizes = (self.split.validation, self.split.test)
         count = next((size for size in sizes if isinstance(size, int) and size), None)
         if count is not None:

@@ -7,7 +7,13 @@ from typing import Final, Literal, NoReturn, TypeAlias
 
 from layercli.config.language.blocks import BLOCKS_KEY, BlockDefinition, parse_blocks
 from layercli.config.language.feature_space import expand_feature_space
-from layercli.config.language.scopes import NameScope, list_input_names, make_implied_inputs
+from layercli.config.language.scopes import (
+    MAX_INPUTS,
+    NameScope,
+    TooManyInputsError,
+    list_input_names,
+    make_implied_inputs,
+)
 from layercli.config.language.variables import (
     VARS_KEY,
     VariableBindings,
@@ -441,7 +447,14 @@ class _Expander:
         """Return the inputs of an instance with full layer names; None for the previous layer in the list."""
         node = entry.value.get("inputs")
         if node is not None and (is_first or PREVIOUS in list_input_names(node)):
-            return scope.rewire_inputs(node, entry.raw.find(("inputs",)))
+            try:
+                return scope.rewire_inputs(node, entry.raw.find(("inputs",)))
+            except TooManyInputsError:
+                message = (
+                    f"`inputs` must name at most {MAX_INPUTS:,} layers; in a block, `input` can name several."
+                )
+                self._report_problem(entry, ("inputs",), "out-of-range", message, "Remove some of them.")
+                raise LayercliError(self._problems) from None
         if node is not None and isinstance(node.value, (list, dict)) and len(node.value) > 1:
             message = "With `repeat`, one of several `inputs` must be `previous`, the output of the previous repetition."
             self._report_problem(

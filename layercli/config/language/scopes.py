@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from layercli.config.language.variables import VariableBindings, match_sole_reference
 from layercli.config.names import INPUT, PREVIOUS
 from layercli.source.nodes import Mark, YamlNode
+
+MAX_INPUTS: Final = 10_000
+"""Most names in ``inputs`` of a layer or block; ``input`` can mean several layers, and multiplies in each block."""
+
+
+class TooManyInputsError(Exception):
+    """More than ``MAX_INPUTS`` names in ``inputs``."""
 
 
 @dataclass(slots=True)
@@ -52,16 +60,23 @@ class NameScope:
         Args:
             node: The value after parameter substitution.
             raw: The value before parameter substitution.
+
+        Raises:
+            TooManyInputsError: there are more than ``MAX_INPUTS`` names.
         """
         node_scope = self.defining_scope(raw)
         if isinstance(node.value, str):
             return make_inputs(node_scope.resolve_name(node.value), node)
         rewired: list[tuple[str | int, YamlNode]] = []
+        count = 0
         for step, child in node.children:
             child_scope = node_scope.defining_scope(
                 raw.find((step,)) if raw is not None and node_scope is self else None
             )
             names = child_scope.resolve_name(child.value) if isinstance(child.value, str) else ()
+            count += len(names)
+            if count > MAX_INPUTS:
+                raise TooManyInputsError
             rewired.append((step, make_inputs(names, child) if names else child))
         if isinstance(node.value, dict):
             return replace(node, value={str(key): child for key, child in rewired})

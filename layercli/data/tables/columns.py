@@ -72,6 +72,7 @@ def make_table_plan(
         weight_column=data.weights,
         required_columns=_list_required_columns(policies, data),
         series_columns=tuple(data.windows.by or ()) if data.windows is not None else (),
+        time_column=data.windows.time if data.windows is not None else None,
         fill_values=_choose_fill_values(policies, texts, data),
         fill_statistics=_choose_fill_statistics(policies, texts | integer_columns, data),
         integer_dtypes=integer_dtypes,
@@ -104,6 +105,8 @@ def _list_input_columns(types: Mapping[str, Any], data: TableConfig) -> InputCol
         return {name: _expand_dates(columns, data) for name, columns in data.inputs.items()}
     windows = data.windows
     excluded: set[str | None] = {data.weights, *(windows.by or [] if windows else [])}
+    order_columns = {*data.split.key_columns.values(), windows.time if windows else None}
+    excluded |= order_columns - data.date_columns.keys()
     if windows is None or not windows.horizon:
         excluded |= {column for _, column, _ in data.target_references}
     return {None: _expand_dates([name for name in types if name not in excluded], data)}
@@ -264,6 +267,27 @@ def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
         raise DataError(*findings)
 
 
+def check_new_columns(names: Sequence[str], plan: TablePlan, keep: Collection[str]) -> None:
+    """Check that new rows have every column that the model was trained with, and those to keep.
+
+    Raises:
+        DataError: columns are missing; it reports each of them.
+    """
+    needed = [*plan.columns, *keep]
+    findings = [
+        make_data_finding(
+            f'Missing column "{sanitize_text(name, limit=60)}"; '
+            + ("the model was trained with it." if name in plan.columns else "`--keep` names it."),
+            ("data", "path"),
+            _suggest_column(name, names),
+        )
+        for name in dict.fromkeys(needed)
+        if name not in names
+    ]
+    if findings:
+        raise DataError(*findings)
+
+
 def check_trained_types(
     types: Mapping[str, Any], plan: TablePlan, locate_row: LocateRow, inspection: Inspection
 ) -> Iterator[Finding]:
@@ -278,6 +302,39 @@ def check_trained_types(
             yield replace(
                 finding, hint="Correct the file: the model was trained with numbers in this column."
             )
+
+
+def check_trained_targets(types: Mapping[str, Any], plan: TablePlan, locate_row: LocateRow) -> None:
+    """Check that new files have numbers as targets and weights where training had them.
+
+    Raises:
+        DataError: a column contains other values; it reports each of them.
+    """
+    targets: list[tuple[str, KeyPath]] = [
+        (column, ("data", "target"))
+        for target in plan.targets.values()
+        if target.class_names is None
+        for column in target.columns
+    ]
+    weights: list[tuple[str, KeyPath]] = (
+        [] if plan.weight_column is None else [(plan.weight_column, ("data", "weights"))]
+    )
+    findings = [
+        make_data_finding(
+            f"`{sanitize_text(column, limit=60)}` must contain numbers as in training, got {_describe_type(types[column])} "
+            f"({locate_row(column, -1)}).",
+            key,
+            "Correct the column.",
+        )
+        for column, key in (*targets, *weights)
+        if not is_number_type(types[column])
+    ]
+    if findings:
+        raise DataError(*findings)
+
+
+def _describe_type(arrow_type: Any) -> str:
+    return "text" if is_text_type(arrow_type) else str(arrow_type)
 
 
 def select_columns(names: Sequence[str], data: TableConfig) -> set[str]:
@@ -299,10 +356,12 @@ def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
         for name, columns in (data.inputs or {}).items()
         for column in columns
     ]
+    columns += [(column, ("data", "split", key)) for key, column in data.split.key_columns.items()]
     if data.weights is not None:
         columns.append((data.weights, ("data", "weights")))
     if data.windows is not None:
         columns += [(name, ("data", "windows", "by")) for name in data.windows.by or []]
+        columns += [(data.windows.time, ("data", "windows", "time"))] if data.windows.time is not None else []
     return columns
 
 

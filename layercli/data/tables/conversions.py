@@ -56,6 +56,8 @@ def list_column_uses(
             *(column for _, column, _ in data.target_references),
             data.weights,
             *((data.windows.by or []) if data.windows else []),
+            data.windows.time if data.windows else None,
+            *data.split.key_columns.values(),
         }
         inputs = {None: [name for name in names if name not in others]}  # type: ignore[dict-item]
     for name, columns in inputs.items():

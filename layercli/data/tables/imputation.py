@@ -44,6 +44,14 @@ def learn_inputs(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan
     return Learned(shifted, first_days)
 
 
+def compare_plans(before: TablePlan, after: TablePlan) -> Learned:
+    """Return what a plan learned from the training rows since it was ``before``."""
+    return Learned(
+        {column: float(after.fill_values[column]) for column in before.fill_statistics},
+        {name: after.dates[name].first_day - before.dates[name].first_day for name in before.elapsed_columns},
+    )
+
+
 def _learn_first_days(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan) -> dict[str, float]:
     """Return the smallest number of each column of elapsed days; 0 if all are missing."""
     indices = {

@@ -14,11 +14,15 @@ from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
 from layercli.data.labels import TargetForm
+from layercli.data.new_examples import to_object_array
 from layercli.data.split import split_rows
 from layercli.data.tables.decode import decode_and_free, find_complete_rows
-from layercli.data.tables.imputation import BATCH_ROWS, apply_learned, learn_inputs
+from layercli.data.tables.files import LocateRow
+from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, compare_plans, learn_inputs
 from layercli.data.tables.plan import TablePlan
-from layercli.data.tables.windows import SeriesIds, make_windowed_dataset, order_rows
+from layercli.data.tables.row_order import SeriesIds, order_rows
+from layercli.data.tables.times import Times, check_steps, read_times
+from layercli.data.tables.windows import make_windowed_dataset
 from layercli.data.types import Array
 from layercli.graph.finding import Finding
 
@@ -33,6 +37,13 @@ class TableExamples(Examples):
 
     plan: TablePlan = field(kw_only=True)
     """How the rows were decoded, before values are learned from the training rows."""
+    row_numbers: Array | None = field(default=None, kw_only=True)
+    """The row in the files of each row, from 0; None if no row was dropped."""
+
+    @property
+    def table_plan(self) -> TablePlan:
+        """The plan that converts table rows to these examples."""
+        return self.plan
 
     @property
     def findings(self) -> Sequence[Finding]:
@@ -48,34 +59,40 @@ class TableExamples(Examples):
         plan = self.plan.with_target_forms(forms)
         return replace(self, y=Examples.convert_targets(self, forms).y, plan=plan)
 
-    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
+    def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
-        splits = self._split_rows(split, seed=seed, shuffle=shuffle)
+        splits = self._split_rows(split, seed=seed, shuffle=shuffle, assigned=assigned)
         learned = learn_inputs(partial(splits.train.batches, BATCH_ROWS), self.plan)
-        filled = [
-            load_examples(subset).map_inputs(
-                lambda name, array: apply_learned(array, self.plan, learned, name)
-            )
-            for subset in splits.subsets
-        ]
-        return Splits(*filled, table_plan=self.plan.with_learned(*learned))
+        filled = [_apply_to_all(load_examples(subset), self.plan, learned) for subset in splits.subsets]
+        rows = splits.rows
+        if self.row_numbers is not None and rows is not None:
+            rows = tuple(None if each is None else self.row_numbers[each] for each in rows)
+        return Splits(*filled, table_plan=self.plan.with_learned(*learned), rows=rows)
 
-    def _split_rows(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
+    def _split_rows(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None) -> Splits:
         """Split the rows; those of a large table are moved within its arrays, which the sets then share.
 
         After that, this object has its rows in the order of the sets.
         """
         arrays = [array for _, array in self.inputs]
         if sum(array.nbytes for array in arrays) < _MIN_MOVED_BYTES:
-            return Examples.split(self, split, seed=seed, shuffle=shuffle)
-        strata = self.compute_strata() if split.stratify else None
-        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle)
+            return Examples.split(self, split, seed=seed, shuffle=shuffle, assigned=assigned)
+        strata = self.read_strata() if split.stratify and assigned is None else None
+        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle, assigned=assigned)
         order, ends = np.concatenate(rows), np.cumsum([0, *map(len, rows)])
-        del rows
         targets = [array for _, array in self.targets]
         for array in (*arrays, *targets, *([] if self.weights is None else [self.weights])):
             move_rows(array, order)
-        return Splits(*(self.take(slice(start, end)) for start, end in pairwise(ends.tolist())))
+        sets = (self.take(slice(start, end)) for start, end in pairwise(ends.tolist()))
+        return Splits(*sets, rows=tuple(rows))
+
+    def prepare(self, plan: TablePlan | None) -> Examples:
+        """Return the rows with what ``plan`` learned from the training rows; see ``Dataset``."""
+        return self if plan is None else _apply_to_all(self, self.plan, compare_plans(self.plan, plan))
+
+
+def _apply_to_all(rows: Examples, plan: TablePlan, learned: Learned) -> Examples:
+    return rows.map_inputs(lambda name, array: apply_learned(array, plan, learned, name))
 
 
 def move_rows(array: Array, order: Array) -> None:
@@ -86,13 +103,23 @@ def move_rows(array: Array, order: Array) -> None:
         columns[:, first : first + width] = columns[order, first : first + width]
 
 
-def decode_dataset(data: TableConfig, held: list[Any], file_rows: Sequence[int], plan: TablePlan) -> Dataset:
+def decode_dataset(
+    data: TableConfig, held: list[Any], file_rows: Sequence[int], plan: TablePlan, locate: LocateRow
+) -> Dataset:
     """Return the rows of an Arrow table, or their windows; ``file_rows`` is the number of rows of each file.
 
     ``held`` contains the table, and the only reference to it; see ``decode_and_free``.
+
+    Raises:
+        DataError: a label is unknown, or the time of a row is missing.
     """
     mask = find_complete_rows(held[0], plan)
     series_ids = SeriesIds(plan.series_columns).assign(held[0])
+    times: Times | None = None
+    if plan.time_column is not None:
+        times = read_times([held[0].column(plan.time_column)], plan.time_column, locate)
+    names = () if plan.targets else plan.order_columns
+    row_columns = {name: to_object_array(held[0].column(name).to_pylist()) for name in names}
     decoded = decode_and_free(held, plan, mask)
     rows = TableExamples(
         decoded.x,
@@ -102,7 +129,13 @@ def decode_dataset(data: TableConfig, held: list[Any], file_rows: Sequence[int],
         decoded.weights,
         target_columns=decoded.target_columns,
         plan=plan,
+        row_numbers=None if mask is None else np.flatnonzero(mask),
     )
     if data.windows is None:
         return rows
-    return make_windowed_dataset(rows, order_rows(series_ids, file_rows, mask), data.windows, plan)
+    findings: list[Finding] = []
+    if times is not None and plan.targets:
+        all_rows = order_rows(series_ids, file_rows, None, times.values)
+        findings += check_steps(times, all_rows, locate)
+    row_order = order_rows(series_ids, file_rows, mask, None if times is None else times.values)
+    return make_windowed_dataset(rows, row_order, data.windows, plan, findings, row_columns)

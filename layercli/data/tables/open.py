@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from layercli.data.examples import Dataset
 from layercli.data.labels import are_number_names
 from layercli.data.memory import is_too_large_to_load
 from layercli.data.paths import expand_paths
+from layercli.data.split_datasets import with_split_keys
 from layercli.data.tables.arrow import concatenate_tables, map_column_types, merge_column_types
 from layercli.data.tables.columns import (
     check_config_columns,
     check_trained_columns,
+    check_trained_targets,
     check_trained_types,
     make_table_plan,
     select_columns,
@@ -41,10 +43,13 @@ from layercli.data.tables.in_memory import decode_dataset
 from layercli.data.tables.integers import IntegerColumnCheck
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
+from layercli.data.tables.split_columns import SplitColumnReader
 from layercli.data.tables.streamed import StreamedRows
 from layercli.data.tables.streamed_windows import stream_windows
-from layercli.data.tables.target_inference import infer_targets, make_inferences
+from layercli.data.tables.target_inference import KnownClassCheck, infer_targets, make_inferences
 from layercli.data.types import DataError, raise_data_error
+
+T = TypeVar("T", bound=TableConfig)
 
 
 def open_table(
@@ -83,12 +88,15 @@ def open_table(
     inferences = make_inferences(data)
     for inference in inferences:
         inference.add(complete_rows.column(inference.column), row_numbers)
-    integer_check = IntegerColumnCheck(plan)
+    integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
     integer_check.add(complete_rows, row_numbers)
+    split_column.add(complete_rows, row_numbers)
     integer_check.raise_findings(locate)
+    keys = split_column.finish(locate)
     held = [table]
     del table, complete_rows  # decoding frees it
-    return decode_dataset(data, held, file_rows, infer_targets(inferences, plan, locate))
+    dataset = decode_dataset(data, held, file_rows, infer_targets(inferences, plan, locate), locate)
+    return with_split_keys(dataset, keys)
 
 
 def open_new_table(
@@ -117,16 +125,21 @@ def open_new_table(
     table, file_rows = concatenate_tables(tables), [len(table) for table in tables]
     del tables
     locate = make_locator(files, paths, file_rows)
-    conversions = _convert_new(
+    conversions = convert_new(
         map_column_types(table.schema), [(table, np.arange(len(table)))], data, plan, locate
     )
     table = convert_table(table, conversions, data)
+    check_trained_targets(map_column_types(table.schema), plan, locate)
     integer_check = IntegerColumnCheck(plan)
-    integer_check.add(*_drop_incomplete_rows(table, plan))
-    integer_check.raise_findings(locate)
+    class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
+    complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
+    integer_check.add(complete_rows, row_numbers)
+    for check in class_checks:
+        check.add(complete_rows.column(check.column), row_numbers)
+    _raise_new_findings(integer_check, class_checks, locate)
     held = [table]
-    del table  # decoding frees it
-    return decode_dataset(data, held, file_rows, plan)
+    del table, complete_rows  # decoding frees it
+    return decode_dataset(data, held, file_rows, plan, locate)
 
 
 def _open_streamed(
@@ -150,10 +163,11 @@ def _open_streamed(
     plan = plan.with_findings(check_repeated_names(files, paths[0]))
     plan = plan.with_first_days(find_first_days(row_groups.iterate_dates(plan), plan))
     inferences = make_inferences(data)
-    integer_check = IntegerColumnCheck(plan)
-    row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check)
+    integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
+    row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check, split_column)
     integer_check.raise_findings(locate)
-    return _apply_windows(StreamedRows(row_groups, infer_targets(inferences, plan, locate)))
+    dataset = _apply_windows(StreamedRows(row_groups, infer_targets(inferences, plan, locate)), locate)
+    return with_split_keys(dataset, split_column.finish(locate))
 
 
 def _open_new_streamed(
@@ -163,15 +177,26 @@ def _open_new_streamed(
     locate = make_locator(files, paths, row_groups.file_rows)
     types = merge_column_types(row_groups.column_types())
     types = {name: kind for name, kind in types.items() if name in plan.columns}
-    conversions = _convert_new(types, row_groups.iterate_texts(types, data), data, plan, locate)
+    conversions = convert_new(types, row_groups.iterate_texts(types, data), data, plan, locate)
     row_groups = replace(row_groups, conversions=conversions)
+    check_trained_targets(merge_column_types(row_groups.column_types()), plan, locate)
     integer_check = IntegerColumnCheck(plan)
-    complete_groups = row_groups.without_dropped_rows(plan, (), integer_check)
+    class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
+    complete_groups = row_groups.without_dropped_rows(plan, class_checks, integer_check)
+    _raise_new_findings(integer_check, class_checks, locate)
+    return _apply_windows(StreamedRows(complete_groups, plan), locate)
+
+
+def _raise_new_findings(
+    integer_check: IntegerColumnCheck, class_checks: Sequence[KnownClassCheck], locate: LocateRow
+) -> None:
     integer_check.raise_findings(locate)
-    return _apply_windows(StreamedRows(complete_groups, plan))
+    findings = [finding for check in class_checks for finding in check.list_findings(locate)]
+    if findings:
+        raise DataError(*findings)
 
 
-def _convert_new(
+def convert_new(
     types: Mapping[str, Any],
     batches: Iterable[tuple[Any, np.ndarray[Any, Any]]],
     data: TableConfig,
@@ -191,11 +216,11 @@ def _convert_new(
     return inspection.conversions
 
 
-def _apply_windows(rows: StreamedRows) -> Dataset:
-    return rows if rows.row_groups.data.windows is None else stream_windows(rows)
+def _apply_windows(rows: StreamedRows, locate: LocateRow) -> Dataset:
+    return rows if rows.row_groups.data.windows is None else stream_windows(rows, locate)
 
 
-def declare_trained_columns(data: TableConfig, plan: TablePlan) -> TableConfig:
+def declare_trained_columns(data: T, plan: TablePlan) -> T:
     """Return the section that reads columns as in training: the same types, and dates of the same form."""
     uses = list_trained_uses(plan)
     types = {name: use for name, use in uses.items() if use in ("text", "number")}

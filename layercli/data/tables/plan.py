@@ -47,6 +47,8 @@ class TablePlan:
     """Columns that drop a row if their value is missing."""
     series_columns: tuple[str, ...] = ()
     """Columns that identify the series of a row."""
+    time_column: str | None = None
+    """Column by which the rows of a series are sorted."""
     fill_values: Mapping[str, float | str] = field(default_factory=dict)
     """Column -> replacement of a missing value."""
     fill_statistics: Mapping[str, str] = field(default_factory=dict)
@@ -66,8 +68,13 @@ class TablePlan:
         input_columns = [self.source_of(column) for columns in self.inputs.values() for column in columns]
         target_columns = [column for target in self.targets.values() for column in target.columns]
         weight_columns = [] if self.weight_column is None else [self.weight_column]
-        extra = [*target_columns, *weight_columns, *self.required_columns, *self.series_columns]
+        extra = [*target_columns, *weight_columns, *self.required_columns, *self.order_columns]
         return list(dict.fromkeys([*input_columns, *extra]))
+
+    @property
+    def order_columns(self) -> list[str]:
+        """The columns that determine the series of a row and its place in it."""
+        return [*self.series_columns, *([] if self.time_column is None else [self.time_column])]
 
     def source_of(self, column: str) -> str:
         """Return the column of the table that contains an input column: for a number of a date, that of the dates."""
@@ -89,6 +96,7 @@ class TablePlan:
             integer_dtypes={},
             weight_column=None,
             series_columns=(),
+            time_column=None,
         )
 
     def without_target(self) -> TablePlan:
@@ -172,6 +180,7 @@ class TablePlan:
             "weights": self.weight_column,
             "drop": list(self.required_columns),
             "keys": list(self.series_columns),
+            "time": self.time_column,
             "fill": dict(self.fill_values),
             "integers": [[name, dtype] for name, dtype in self.integer_dtypes.items()],
             "dates": {name: list(number) for name, number in self.dates.items()},
@@ -201,6 +210,7 @@ class TablePlan:
             weight_column=document["weights"],
             required_columns=tuple(document["drop"]),
             series_columns=tuple(document["keys"]),
+            time_column=document.get("time"),  # older runs have none
             fill_values=dict(document["fill"]),
             integer_dtypes=dict(document["integers"]),
             dates={name: DateNumber(*number) for name, number in document.get("dates", {}).items()},

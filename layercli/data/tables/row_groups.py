@@ -20,7 +20,8 @@ from layercli.data.tables.flat_columns import read_flat_columns
 from layercli.data.tables.integers import IntegerColumnCheck
 from layercli.data.tables.parquet_sizes import measure_groups
 from layercli.data.tables.plan import TablePlan
-from layercli.data.tables.target_inference import TargetInference
+from layercli.data.tables.split_columns import SplitColumnReader
+from layercli.data.tables.target_inference import KnownClassCheck, TargetInference
 from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.source.nodes import sanitize_text
 
@@ -98,13 +99,18 @@ class RowGroups:
             first_row += len(table)
 
     def without_dropped_rows(
-        self, plan: TablePlan, inferences: Sequence[TargetInference], integer_check: IntegerColumnCheck
+        self,
+        plan: TablePlan,
+        inferences: Sequence[TargetInference | KnownClassCheck],
+        integer_check: IntegerColumnCheck,
+        split_column: SplitColumnReader | None = None,
     ) -> Self:
         """Return the row groups without rows that lack a required value; run the checks on the other rows."""
-        if not inferences and not plan.required_columns and not integer_check.columns:
+        split_columns = [] if split_column is None else split_column.columns
+        if not inferences and not plan.required_columns and not integer_check.columns and not split_columns:
             return self
         target_columns = [inference.column for inference in inferences]
-        columns = [*target_columns, *plan.required_columns, *integer_check.columns]
+        columns = [*target_columns, *plan.required_columns, *integer_check.columns, *split_columns]
         groups, first_row = [], 0
         for number, group in enumerate(self.groups):
             table = self.read_table(number, columns)
@@ -114,6 +120,8 @@ class RowGroups:
             if mask is not None:
                 table, rows = table.filter(mask), rows[mask]
             integer_check.add(table, rows)
+            if split_column is not None:
+                split_column.add(table, rows)
             for inference in inferences:
                 inference.add(table.column(inference.column), rows)
             groups.append(group._replace(rows=len(table)))

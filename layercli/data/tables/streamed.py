@@ -101,6 +101,11 @@ class StreamedRows(Dataset):
         return replace(self, plan=self.plan.with_target_forms(forms))
 
     @property
+    def table_plan(self) -> TablePlan:
+        """The plan that converts table rows to these examples."""
+        return self.plan
+
+    @property
     def findings(self) -> Sequence[Finding]:
         """Warnings about the columns of the table."""
         return self.plan.findings
@@ -200,9 +205,25 @@ class StreamedRows(Dataset):
             return examples
         return examples.take(np.flatnonzero(self.membership.row_splits(group_index) == self.split_index))
 
-    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:
+    def read_strata(self) -> Array | None:
+        """Return one integer for each combination of labels; see ``Dataset``."""
+        strata = np.concatenate(list(self._iterate_strata()) or [np.zeros(0, np.int64)])
+        return np.asarray(np.unique(strata, return_inverse=True)[1])
+
+    def prepare(self, plan: TablePlan | None) -> StreamedRows:
+        """Return the rows with the plan that learned from the training rows; see ``Dataset``."""
+        if plan is None:
+            return self
+        learned = replace(self.plan, fill_values=plan.fill_values, fill_statistics={}, dates=plan.dates)
+        return replace(self, plan=learned)
+
+    def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
-        membership = self._assign_rows(split, seed if shuffle else None)
+        membership = (
+            self._assign_rows(split, seed if shuffle else None)
+            if assigned is None
+            else SplitMembership.from_splits(assigned, self.row_groups.row_offsets)
+        )
         subsets = [
             replace(self, membership=membership, split_index=index, full_dataset=self) for index in range(3)
         ]
@@ -271,7 +292,15 @@ class SplitMembership:
             _pack_splits(split_plan.assign_rows(block, next(labels) if labels is not None else None))
             for block in blocks
         ]
-        packed = np.concatenate(pieces or [np.zeros(0, np.uint8)])
+        return cls._count_splits(np.concatenate(pieces or [np.zeros(0, np.uint8)]), row_offsets)
+
+    @classmethod
+    def from_splits(cls, splits: Array, row_offsets: Array) -> SplitMembership:
+        """Return the membership of rows whose splits are known: uint8 of shape (rows,)."""
+        return cls._count_splits(_pack_splits(splits), row_offsets)
+
+    @classmethod
+    def _count_splits(cls, packed: Array, row_offsets: Array) -> SplitMembership:
         membership = cls(packed, row_offsets, np.zeros((0, 3), np.int64))
         counts = [
             np.bincount(membership.row_splits(number), minlength=3) for number in range(len(row_offsets) - 1)

@@ -10,27 +10,26 @@ import numpy as np
 
 from layercli.data.examples import Examples
 from layercli.data.labels import unwrap_single
+from layercli.data.new_examples import to_object_array
 from layercli.data.tables.cache import Cache, hash_json
 from layercli.data.tables.decode import find_complete_rows
+from layercli.data.tables.files import LocateRow
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
+from layercli.data.tables.row_order import SeriesIds, order_rows
 from layercli.data.tables.streamed import StreamedRows
-from layercli.data.tables.windows import (
-    RowOrder,
-    SeriesIds,
-    WindowedDataset,
-    make_windowed_dataset,
-    order_rows,
-)
+from layercli.data.tables.times import check_steps, read_times
+from layercli.data.tables.windows import WindowedDataset, make_windowed_dataset
 from layercli.data.types import Array, raise_data_error
+from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
 
-def stream_windows(streamed_rows: StreamedRows) -> WindowedDataset:
+def stream_windows(streamed_rows: StreamedRows, locate: LocateRow) -> WindowedDataset:
     """Return the windows of streamed rows; the rows are memory-mapped.
 
     Raises:
-        DataError: an input contains text.
+        DataError: an input contains text, or the time of a row is missing.
     """
     row_groups, plan, windows = (
         streamed_rows.row_groups,
@@ -51,7 +50,33 @@ def stream_windows(streamed_rows: StreamedRows) -> WindowedDataset:
         weights,
         target_columns=target_columns,
     )
-    return make_windowed_dataset(rows, _read_row_order(row_groups, plan), windows, plan)
+    times = None
+    if plan.time_column is not None:
+        name = plan.time_column
+        pieces = (
+            row_groups.read_table(number, [name]).column(name) for number in range(len(row_groups.groups))
+        )
+        times = read_times(pieces, name, locate)
+    series_ids, kept_mask = _read_series(row_groups, plan)
+    row_order = order_rows(
+        series_ids, row_groups.file_rows, kept_mask, None if times is None else times.values
+    )
+    findings: list[Finding] = []
+    if times is not None and plan.targets:
+        all_rows = order_rows(series_ids, row_groups.file_rows, None, times.values)
+        findings += check_steps(times, all_rows, locate)
+    row_columns = {} if plan.targets else _read_order_columns(row_groups, plan)
+    return make_windowed_dataset(rows, row_order, windows, plan, findings, row_columns)
+
+
+def _read_order_columns(row_groups: RowGroups, plan: TablePlan) -> dict[str, Array]:
+    """Return the columns that identify the series and the time of each row, as objects."""
+    columns: dict[str, list[Any]] = {name: [] for name in plan.order_columns}
+    for number in range(len(row_groups.groups)) if columns else ():
+        table = row_groups.read_table(number, list(columns))
+        for name, values in columns.items():
+            values += table.column(name).to_pylist()
+    return {name: to_object_array(values) for name, values in columns.items()}
 
 
 def _require_number_inputs(plan: TablePlan) -> None:
@@ -128,17 +153,17 @@ def _cache_rows(
     }
 
 
-def _read_row_order(row_groups: RowGroups, plan: TablePlan) -> RowOrder:
+def _read_series(row_groups: RowGroups, plan: TablePlan) -> tuple[Array | None, Array | None]:
+    """Return the series of each row, and which rows are not dropped; None if all rows are one series, or none is dropped."""
     series_ids, series, kept_masks = SeriesIds(plan.series_columns), [], []
     for number in range(len(row_groups.groups)) if plan.series_columns or plan.required_columns else ():
         table = row_groups.read_table(number, [*plan.series_columns, *plan.required_columns])
         mask = find_complete_rows(table, plan)
         series.append(series_ids.assign(table))
         kept_masks.append(np.ones(len(table), dtype=bool) if mask is None else mask)
-    return order_rows(
+    return (
         np.concatenate([ids for ids in series if ids is not None])
         if plan.series_columns and series
         else None,
-        row_groups.file_rows,
         np.concatenate(kept_masks) if plan.required_columns and kept_masks else None,
     )

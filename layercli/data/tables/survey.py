@@ -19,6 +19,8 @@ from layercli.data.types import Array
 _MAX_VALUES: Final = 1000
 """Distinct values that are listed."""
 _MAX_COUNTED: Final = 100_000
+_SENTENCE_SHARE: Final = 5
+"""Free text has one value in so many with several blanks; names of places and people have fewer."""
 _FIRST_DATES: Final = 100
 """Values that must be dates for the others to be read as dates."""
 _TEXT_ORDERS: Final = ("ymd", "dmy", "mdy", "time")
@@ -79,7 +81,8 @@ class _ColumnSurvey:
         """The first value."""
         self.distinct: set[str] | None = set()
         """None if there are too many."""
-        self.has_sentences = False
+        self.sentences = 0
+        """Number of values with several blanks."""
         self.lowest: float = np.inf
         self.highest: float = -np.inf
         self.is_ascending = True
@@ -105,8 +108,7 @@ class _ColumnSurvey:
                 self.dates.add(known[:_FIRST_DATES], rows)
             if self.dates.order is not None:
                 self.dates.add(column, rows)
-            if not self.has_sentences:
-                self.has_sentences = bool(pc.any(pc.greater(pc.count_substring(known, " "), 2)).as_py())
+            self.sentences += pc.sum(pc.greater(pc.count_substring(known, " "), 2)).as_py()
         else:
             self._add_range(convert_numbers(known, self.texts.number_format) if numbers is None else numbers)
         if self.counts is None and self.texts.numbers == self.texts.values and not self.texts.is_integral:
@@ -144,7 +146,7 @@ class _ColumnSurvey:
             return replace(facts, kind="date", values=facts.values[:1])
         if self.dates is not None and self.dates.order in _TEXT_ORDERS:
             return self._date_facts(facts, self.dates)
-        if self.has_sentences and known and (distinct is None or distinct > known // 2):
+        if self.sentences * _SENTENCE_SHARE > known and (distinct is None or distinct > known // 2):
             return replace(facts, kind="text", values=facts.values[:1])
         if distinct is None or distinct > _MAX_VALUES or is_unique:
             return replace(

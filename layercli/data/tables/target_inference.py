@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, NoReturn
 
@@ -16,6 +16,7 @@ from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_TEXT_CLASSES: Final = MAX_CLASSES
+_MAX_UNKNOWN_CLASSES: Final = 8
 
 
 class TargetInference:
@@ -136,6 +137,46 @@ class TargetInference:
     def _with_target(self, plan: TablePlan, classes: int, names: tuple[str, ...] | None) -> TablePlan:
         target = TargetPlan((self.column,), classes, names)
         return replace(plan, targets={**plan.targets, self._output: target})
+
+
+class KnownClassCheck:
+    """Check that new targets are classes of training, some rows at a time."""
+
+    def __init__(self, output: str | None, target: TargetPlan) -> None:
+        self.column = target.columns[0]
+        self._output = output
+        self._class_names = target.class_names
+        self._first_rows: dict[str | None, int] = {}
+        """Each unknown class, or None for missing values -> its first row."""
+
+    def add(self, column: Any, rows: Array) -> None:
+        """Add the targets of some rows: an Arrow column, and the row numbers of shape (rows,)."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        if self._class_names is None:
+            return
+        texts = column.cast(pa.string()).combine_chunks()
+        is_unknown = compute.index_in(texts, pa.array(self._class_names, pa.string())).is_null()
+        for value in compute.unique(texts.filter(is_unknown)).to_pylist():
+            matches = texts.is_null() if value is None else compute.equal(texts, value)
+            self._first_rows.setdefault(value, int(rows[compute.index(matches, True).as_py()]))
+
+    def list_findings(self, locate_row: LocateRow) -> Iterator[Finding]:
+        """Yield a finding for each unknown class, with its first row."""
+        title = sanitize_text(self.column, limit=60)
+        for value, row in list(self._first_rows.items())[:_MAX_UNKNOWN_CLASSES]:
+            problem = (
+                "is missing"
+                if value is None
+                else f'has the class "{sanitize_text(value, limit=40)}", which is not in the training data'
+            )
+            yield Finding(
+                code="bad-label",
+                message=f"The target `{title}` {problem} ({locate_row(self.column, row)}).",
+                path=("data", "target") if self._output is None else ("data", "target", self._output),
+                hint="Remove those rows.",
+            )
 
 
 def make_inferences(data: TableConfig) -> list[TargetInference]:

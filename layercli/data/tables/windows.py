@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -13,63 +12,15 @@ from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import WindowsConfig
 from layercli.data.examples import Dataset, Examples, IndexedSubset, Splits, Subset
 from layercli.data.labels import TargetForm
-from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, learn_inputs
+from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, compare_plans, learn_inputs
 from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.row_order import RowOrder
 from layercli.data.types import Array, Targets
 from layercli.graph.finding import Finding
 
 _MAX_MEMORY_BYTES = 1 << 28
 """Windows that need at most this much are copied into memory; others are gathered batch by batch."""
 _DIGEST_BATCH = 1 << 12
-
-
-@dataclass(frozen=True)
-class RowOrder:
-    """Rows in the order of their series and, within a series, in their original order."""
-
-    permutation: Array | None
-    """Table row at each position: int64 of shape (rows,); None if the order is unchanged."""
-    series_starts: Array
-    """First position of each series: int64 of shape (series,), ascending, from 0."""
-    segment_starts: Array
-    """First position of each segment, which has one series, one file and no dropped row: int64 of shape (segments,)."""
-
-
-def order_rows(series_ids: Array | None, file_rows: Sequence[int], kept_mask: Array | None) -> RowOrder:
-    """Return the order of the kept rows.
-
-    ``series_ids`` of shape (rows,) is the series of each row, ``file_rows`` the number of rows of each file, and
-    ``kept_mask`` of shape (rows,) marks the rows that are not dropped.
-    """
-    rows = sum(file_rows)
-    order = None if series_ids is None else np.argsort(series_ids, kind="stable")
-    breaks = np.zeros(rows, dtype=bool)
-    file_starts = np.cumsum([0, *file_rows])[:-1]
-    if order is None or series_ids is None:
-        breaks[file_starts[file_starts < rows]] = True
-        series = np.zeros(1, dtype=np.int64)
-    else:
-        file_of = np.repeat(np.arange(len(file_rows), dtype=np.int32), file_rows)[order]
-        ordered_ids = series_ids[order]
-        changes = np.flatnonzero(np.diff(ordered_ids)) + 1
-        breaks[changes] = True
-        breaks[1:] |= np.diff(file_of) != 0
-        series = np.concatenate([[0], changes])
-    if rows:
-        breaks[0] = True
-    if kept_mask is None:
-        return RowOrder(order, series, np.flatnonzero(breaks))
-    is_kept = kept_mask if order is None else kept_mask[order]
-    positions = np.cumsum(is_kept) - is_kept  # position of each row, or of the next kept row
-    breaks[1:] |= ~is_kept[:-1]
-    segment_starts = np.unique(positions[breaks])
-    numbers = np.cumsum(kept_mask) - 1
-    kept_count = int(is_kept.sum())
-    return RowOrder(
-        None if order is None else numbers[order[is_kept]],
-        np.unique(np.minimum(positions[series], kept_count)) if rows else series,
-        segment_starts[segment_starts < kept_count],
-    )
 
 
 def split_segments(row_order: RowOrder, rows: int, split: SplitConfig) -> tuple[Array, Array, Array]:
@@ -98,6 +49,19 @@ def split_segments(row_order: RowOrder, rows: int, split: SplitConfig) -> tuple[
         inside = inside[segments[inside, 0] < end[nearest[inside]]]
         segments_by_split.append(segments[inside])
     return segments_by_split[0], segments_by_split[1], segments_by_split[2]
+
+
+def divide_segments(row_order: RowOrder, rows: Array, assigned: Array) -> tuple[Array, Array, Array]:
+    """Return the segments of positions of each split, as ``split_segments``, if the split of each row is known.
+
+    ``rows`` is the row at each position: int64 of shape (rows,).
+    """
+    splits = assigned[rows]
+    changes = np.flatnonzero(np.diff(splits)) + 1
+    edges = np.unique(np.concatenate([row_order.segment_starts, changes, [len(rows)]]))
+    segments = np.stack([edges[:-1], edges[1:]], axis=1).reshape(-1, 2)
+    split_of = splits[segments[:, 0]] if len(segments) else np.zeros(0, np.uint8)
+    return segments[split_of == 0], segments[split_of == 1], segments[split_of == 2]
 
 
 def find_window_starts(segments: Array, span: int, stride: int) -> Array:
@@ -131,12 +95,19 @@ class WindowedExamples(IndexedSubset):
 
     def target_batches(self) -> Iterator[Targets]:
         """Yield all targets at once."""
-        yield self.rows.take_targets(self._map_to_rows(self.window_starts + self.target_offset))
+        yield self.rows.take_targets(self._find_target_rows(self.window_starts))
 
-    @property
-    def target_offset(self) -> int:
-        """Number of rows from the first row of a window to its target row."""
-        return self.windows.length - 1 + self.windows.horizon
+    def _find_target_rows(self, starts: Array) -> Array:
+        """Return the target row of each window, of shape (windows,); or rows, of shape (windows, steps)."""
+        if not self.plan.targets:
+            return self._map_to_rows(starts)
+        first = starts + self.windows.first_target_offset
+        steps = self.windows.steps
+        return self._map_to_rows(first if steps is None else first[:, None] + np.arange(steps))
+
+    def _find_last_rows(self, starts: Array) -> Array:
+        """Return the last input row of each window: int64 of shape (windows,)."""
+        return self._map_to_rows(starts + self.windows.length - 1)
 
     def _map_to_rows(self, positions: Array) -> Array:
         return positions if self.row_order.permutation is None else self.row_order.permutation[positions]
@@ -144,7 +115,7 @@ class WindowedExamples(IndexedSubset):
     def _gather(self, starts: Array) -> Examples:
         """Return the windows that start at these positions."""
         input_rows = self._map_to_rows(starts[:, None] + np.arange(self.windows.length))
-        target_rows = self._map_to_rows(starts + (self.target_offset if self.plan.targets else 0))
+        target_rows = self._find_target_rows(starts)
         rows = self.rows
         gathered = rows.map_inputs(
             lambda name, array: apply_learned(array[input_rows], self.plan, self.learned, name),
@@ -171,6 +142,22 @@ class WindowedExamples(IndexedSubset):
 class WindowedDataset(WindowedExamples, Dataset):
     """All windows of a table, before the split."""
 
+    order_findings: tuple[Finding, ...] = ()
+    """Warnings about the times of the rows."""
+    row_columns: Mapping[str, Array] = field(default_factory=dict)
+    """Columns that identify each row: objects of shape (rows,)."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """Warnings about the columns of the table, and about the times of the rows."""
+        return (*self.plan.findings, *self.order_findings)
+
+    @property
+    def last_row_columns(self) -> dict[str, Array]:
+        """Columns that identify the last row of each window: its number from 1, its series and its time."""
+        rows = self._find_last_rows(self.window_starts)
+        return {"row": rows + 1} | {name: column[rows] for name, column in self.row_columns.items()}
+
     @property
     def statistics_source(self) -> Subset:
         """The rows, because each row is in many windows."""
@@ -181,17 +168,35 @@ class WindowedDataset(WindowedExamples, Dataset):
         return replace(self, rows=self.rows.convert_targets(forms), plan=self.plan.with_target_forms(forms))
 
     @property
-    def findings(self) -> Sequence[Finding]:
-        """Warnings about the columns of the table."""
-        return self.plan.findings
+    def table_plan(self) -> TablePlan:
+        """The plan that converts table rows to these examples."""
+        return self.plan
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
         return self.plan.data_facts(self.empty_batch.facts(), len(self))
 
-    def split(self, split: SplitConfig, *, seed: int, shuffle: bool) -> Splits:  # noqa: ARG002 - time is not shuffled
-        """Split every series in time order; replace missing numbers by values learned from the training rows."""
-        segments_by_split = split_segments(self.row_order, len(self.rows), split)
+    def read_strata(self) -> None:
+        """Windows are not stratified; see ``Dataset``."""
+        return
+
+    def split(
+        self,
+        split: SplitConfig,
+        *,
+        seed: int,  # noqa: ARG002 - time is not shuffled
+        shuffle: bool,  # noqa: ARG002
+        assigned: Array | None = None,
+    ) -> Splits:
+        """Split every series in time order; replace missing numbers by values learned from the training rows.
+
+        ``assigned`` is the split of each row.
+        """
+        segments_by_split = (
+            split_segments(self.row_order, len(self.rows), split)
+            if assigned is None
+            else divide_segments(self.row_order, self._map_to_rows(np.arange(len(self.rows))), assigned)
+        )
         training_positions = np.concatenate(
             [np.arange(*segment) for segment in segments_by_split[0]] or [np.arange(0)]
         )
@@ -202,52 +207,51 @@ class WindowedDataset(WindowedExamples, Dataset):
             ),
             self.plan,
         )
-        span = self.target_offset + 1
-        subsets = [
-            WindowedExamples(
-                self.rows,
-                self.row_order,
-                self.windows,
-                self.plan,
-                find_window_starts(segments, span, self.windows.stride),
-                learned,
-            )
-            for segments in segments_by_split
-        ]
+        span, stride = self.windows.span, self.windows.stride
+        starts = [find_window_starts(segments, span, stride) for segments in segments_by_split]
         return Splits(
-            *(subset.load_if_small() for subset in subsets),
+            *(self._select_windows(each, learned) for each in starts),
             table_plan=self.plan.with_learned(*learned),
+            rows=self._list_last_rows(starts),
         )
+
+    def _list_last_rows(self, starts: Sequence[Array]) -> tuple[Array, ...] | None:
+        """Return the rows in the files of the last rows of windows; None if rows were dropped and they are unknown."""
+        rows = tuple(map(self._find_last_rows, starts))
+        if not self.plan.required_columns:
+            return rows
+        row_numbers = getattr(self.rows, "row_numbers", None)
+        return None if row_numbers is None else tuple(row_numbers[each] for each in rows)
+
+    def prepare(self, plan: TablePlan | None) -> Subset:
+        """Return all windows with what ``plan`` learned from the training rows; see ``Dataset``."""
+        learned = Learned() if plan is None else compare_plans(self.plan, plan)
+        return self._select_windows(self.window_starts, learned)
+
+    def _select_windows(self, starts: Array, learned: Learned) -> Subset:
+        return WindowedExamples(
+            self.rows, self.row_order, self.windows, self.plan, starts, learned
+        ).load_if_small()
 
 
 def make_windowed_dataset(
-    rows: Examples, row_order: RowOrder, windows: WindowsConfig, plan: TablePlan
+    rows: Examples,
+    row_order: RowOrder,
+    windows: WindowsConfig,
+    plan: TablePlan,
+    findings: Sequence[Finding] = (),
+    row_columns: Mapping[str, Array] | None = None,
 ) -> WindowedDataset:
     """Return all windows of rows; without targets each row can be the last row of a window."""
-    span = windows.length + (windows.horizon if plan.targets else 0)
+    span = windows.span if plan.targets else windows.length
     edges = np.append(row_order.segment_starts, len(rows))
     segments = np.stack([edges[:-1], edges[1:]], axis=1).reshape(-1, 2)
-    return WindowedDataset(rows, row_order, windows, plan, find_window_starts(segments, span, windows.stride))
-
-
-class SeriesIds:
-    """Integer ids of the series that columns identify, consistent over all pieces of a table."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = columns
-        self._ids: dict[tuple[Any, ...], int] = {}
-
-    def assign(self, table: Any) -> Array | None:
-        """Return the series id of each row: int32 of shape (rows,); None if there is only one series."""
-        if not self._columns:
-            return None
-        encoded = [table.column(name).combine_chunks().dictionary_encode("encode") for name in self._columns]
-        codes = np.zeros(len(table), dtype=np.int64)
-        for column in encoded:
-            codes = codes * len(column.dictionary) + column.indices.to_numpy()
-        distinct, first_rows, inverse = np.unique(codes, return_index=True, return_inverse=True)
-        ids = np.empty(len(distinct), dtype=np.int32)
-        for index in np.argsort(first_rows):
-            key = tuple(column[int(first_rows[index])].as_py() for column in encoded)
-            ids[index] = self._ids.setdefault(key, len(self._ids))
-        return ids[inverse.ravel()]
+    return WindowedDataset(
+        rows,
+        row_order,
+        windows,
+        plan,
+        find_window_starts(segments, span, windows.stride),
+        order_findings=tuple(findings),
+        row_columns=row_columns or {},
+    )

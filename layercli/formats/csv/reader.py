@@ -11,13 +11,16 @@ from typing import IO, Any, NoReturn
 
 from layercli.data.examples import Dataset
 from layercli.data.memory import MEMORY_DIVISOR
+from layercli.data.new_examples import NewExamples
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.files import list_repeated_names
 from layercli.data.tables.open import open_new_table, open_table
+from layercli.data.tables.plan import TablePlan
 from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
+from layercli.formats.csv import new_rows
 from layercli.formats.csv.config import Csv
 from layercli.formats.csv.sniff import guess_separator, read_first_lines
 from layercli.formats.csv.source import (
@@ -67,6 +70,13 @@ def read_new_dataset(
 def locate_row(data: Csv, row: int) -> str:
     """Return the file and line of a row, from 0, of a section with one file."""
     return CsvFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
+
+
+def iterate_new_rows(
+    data: Csv, streams: Sequence[IO[bytes]], plan: TablePlan, keep: Sequence[str]
+) -> Iterator[NewExamples]:
+    """Yield the rows of streams of CSV or JSON Lines as they arrive; see ``new_rows``."""
+    return new_rows.iterate_new_rows(data, streams, plan, keep, CsvFiles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from layercli.config.data.tables import DEFAULT_WORD, FALSE_WORDS, TRUE_WORDS
 from layercli.formats.csv.config import Csv
@@ -21,6 +21,10 @@ from layercli.script.table_code import TABLE_KEYS, TableScript
 from layercli.source.nodes import KeyPath
 
 _ARROW_TYPES: Final = {"text": "pa.string()", "number": "pa.float64()"}
+
+
+if TYPE_CHECKING:
+    from layercli.formats.csv.diagnostics import Header
 
 
 def _list_spellings(words: Sequence[str]) -> list[str]:
@@ -56,6 +60,22 @@ class Script(TableScript[Csv]):
         read = "csv.read_csv(path, **options)" if entries else "csv.read_csv(path)"
         return [*lines, f"{INDENT}table = pa.concat_tables([{read} for path in DATA])"]
 
+    def _find_renamed_header(self) -> Header | None:
+        """Return the header of the first file if a column has no name, or the name of another one; None otherwise."""
+        from layercli.data.paths import expand_paths
+        from layercli.data.types import DataError
+        from layercli.formats.csv.diagnostics import read_header
+
+        if self.data.columns is not None:
+            return None
+        located = self.valid.resolve_data_paths(self.data)
+        assert isinstance(located, Csv)
+        try:
+            header = read_header(expand_paths(located.path, ("data", "path"))[0], located)
+        except (DataError, OSError, EOFError, ValueError):
+            return None  # the data cannot be read here; the script then reads the usual header
+        return header if header.names != [name.strip() for name in header.raw] else None
+
     @property
     def _column_types(self) -> dict[str, str]:
         """The declared types, and those of inputs of texts, which pyarrow would read as numbers or booleans if they can be."""
@@ -67,8 +87,12 @@ class Script(TableScript[Csv]):
         """Return the options of pyarrow that are not its defaults, by name."""
         data, has_text = self.data, bool(self.text_inputs)
         read: list[Expression] = []
-        if data.columns is not None:
-            read.append(NamedValue("column_names=", render_literal(data.columns)))
+        names, skipped_lines = data.columns, data.skip_lines
+        renamed = self._find_renamed_header()
+        if renamed is not None:
+            names, skipped_lines = renamed.names, renamed.line_count
+        if names is not None:
+            read.append(NamedValue("column_names=", render_literal(names)))
         parse: list[Expression] = []
         if data.separator != ",":
             parse.append(NamedValue("delimiter=", quote_string(data.separator)))
@@ -76,8 +100,8 @@ class Script(TableScript[Csv]):
             parse.append(NamedValue("newlines_in_values=", "True"))
         if data.encoding != "utf-8":
             read.append(NamedValue("encoding=", quote_string(data.encoding)))
-        if data.skip_lines:
-            read.append(NamedValue("skip_rows=", str(data.skip_lines)))
+        if skipped_lines:
+            read.append(NamedValue("skip_rows=", str(skipped_lines)))
         convert: list[Expression] = []
         if self._column_types:
             entries = tuple(

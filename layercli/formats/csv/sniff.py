@@ -78,7 +78,7 @@ def guess_separator(lines: Sequence[str]) -> str:
     best = max(SEPARATORS, key=rate)
     if rate(best):
         return best
-    # Words in one column of text are no columns; a number in every row shows that blanks divide values.
+    # Blanks also divide words: only a number in every row shows that they divide values.
     rows = _split(lines, " ")[1:]
     has_numbers = all(any(_NUMBER.fullmatch(value) for value in row) for _, row in rows)
     return " " if rows and has_numbers and rate(" ") > _MIN_BLANK_RATE else ","

@@ -212,7 +212,7 @@ def _refuse_format(file: Path, title: str) -> None:
     hint = "Save the table as CSV or Parquet."
     if command is not None:
         # A name with quotes could change the code.
-        name = file.as_posix() if _PLAIN_NAME.fullmatch(file.as_posix()) else f"FILE{file.suffix}"
+        name = file.as_posix() if _PLAIN_NAME.fullmatch(file.as_posix()) else "FILE"
         hint = f"Convert it: {command.format(name=name, stem=name.removesuffix(file.suffix))}"
     raise_data_error(message, PATH_KEY, hint)
 
@@ -265,6 +265,23 @@ def open_utf8(file: Path, data: Csv) -> Iterator[IO[bytes]]:
         yield cast("IO[bytes]", io.BufferedReader(_CleanStream(stream, encoding, data)))
 
 
+def clean_stream(stream: IO[bytes], data: Csv) -> IO[bytes]:
+    """Return an open stream as UTF-8, as ``open_utf8`` returns a file; it may also have JSON lines.
+
+    Raises:
+        DataError: it is neither.
+    """
+    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(cast("io.RawIOBase", stream))
+    start = buffered.peek(4)
+    if start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
+        return buffered
+    _refuse_other_formats(Path("-"), start)
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), data.encoding)
+    if codecs.lookup(encoding).name == "utf-8" and not data.skip_lines and data.comment is None:
+        return buffered
+    return cast("IO[bytes]", io.BufferedReader(_CleanStream(buffered, encoding, data)))
+
+
 class _CleanStream(io.RawIOBase):
     """A stream of UTF-8 with empty lines instead of skipped lines and comments."""
 
@@ -293,7 +310,8 @@ class _CleanStream(io.RawIOBase):
         return count
 
     def _fill(self) -> None:
-        block = self._stream.read(_BLOCK_BYTES)
+        # What is available, so that a pipe does not wait for a whole block.
+        block = cast("io.BufferedReader", self._stream).read1(_BLOCK_BYTES)
         self._is_finished = not block
         text = self._rest + self._decoder.decode(cast("Any", block), final=self._is_finished)
         end = len(text) if self._is_finished else text.rfind("\n") + 1

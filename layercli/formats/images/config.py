@@ -132,6 +132,10 @@ class Images(DataConfig):
     target_type: TargetTypeField = None
 
     @property
+    def split_sources(self) -> frozenset[Literal["files", "columns"]]:
+        return frozenset({"files"})
+
+    @property
     def example_suffixes(self) -> tuple[str, ...]:
         return IMAGE_SUFFIXES
 
@@ -156,6 +160,7 @@ class Images(DataConfig):
         return self.with_arguments(**changes)
 
     def check(self) -> None:
+        super().check()
         if self.labels is not None and self.masks is not None:
             message = "`labels` and `masks` cannot be used together: each image has one target."
             raise ArgumentError("masks", message, "Remove one of them.")

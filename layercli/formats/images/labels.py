@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from layercli.data.class_folders import FolderFiles, list_files, make_skipped_finding
 from layercli.data.examples import Examples, load_examples
 from layercli.data.labels import encode_known_labels, is_labels
-from layercli.data.types import Array, DataError, make_data_finding
+from layercli.data.types import Array, DataError, make_data_finding, raise_data_error
 from layercli.formats import registry
+from layercli.formats.csv.config import Csv
+from layercli.formats.csv.sniff import sniff_csv
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images
 from layercli.graph.finding import Finding
 from layercli.io.paths import is_file
@@ -105,10 +107,14 @@ class _Rows:
 
 def _read_rows(data: Images) -> _Rows:
     table = data.labels_as_table()
+    if isinstance(table, Csv):
+        table = table.with_arguments(**_sniff_form(Path(table.path[0])))
     try:
         examples = load_examples(registry.load_dataset(table))
     except DataError as error:
         raise DataError(*dict.fromkeys(map(_point_to_labels, error.findings))) from None
+    if not len(examples):
+        raise_data_error(f"{sanitize_text(table.path[0])} contains no rows.", _TABLE_KEY, None)
     (_, column), *_ = examples.inputs
     return _Rows([str(name) for name in column[:, 0]], examples, lambda row: registry.locate_row(table, row))
 
@@ -135,13 +141,35 @@ def _combine_targets(examples: Examples) -> tuple[Array, tuple[str, ...] | None]
     if not isinstance(examples.y, Mapping):
         names = examples.class_names
         return examples.y, names if isinstance(names, tuple) else None
-    if isinstance(examples.class_names, Mapping):
-        column = next(iter(examples.class_names))
+    names = examples.class_names if isinstance(examples.class_names, Mapping) else {}
+    y = {column: _to_numbers(labels, names.get(column)) for column, labels in examples.y.items()}
+    texts = [column for column, numbers in y.items() if numbers is None]
+    if texts:
+        column = texts[0]
         message = f"Several target columns must contain numbers, but `{sanitize_text(column, limit=60)}` contains texts."
         raise DataError(make_data_finding(message, _TARGET_KEY, "Write 0 and 1 for no and yes."))
-    columns = list(examples.y.values())
+    columns = [numbers for numbers in y.values() if numbers is not None]
     dtype = np.int32 if all(map(is_labels, columns)) else np.float32
     return np.stack(columns, axis=1).astype(dtype), None
+
+
+def _to_numbers(labels: Array, names: Sequence[str] | None) -> Array | None:
+    """Return a target column as numbers, with 1 for true and 0 for false; None if it contains other texts."""
+    if names is None:
+        return labels
+    numbers = [_BOOLEANS.get(name.lower()) for name in names]
+    return None if None in numbers else np.array(numbers, np.int32)[labels]
+
+
+_BOOLEANS: Final = {"true": 1, "false": 0, "yes": 1, "no": 0}
+
+
+def _sniff_form(table: Path) -> dict[str, Any]:
+    """Return the keys with which a CSV file is read, such as its encoding and separator."""
+    try:
+        return sniff_csv(table)[1]
+    except (OSError, ValueError, DataError):
+        return {}  # reading the table reports the reason
 
 
 class _FileIndex:
@@ -157,7 +185,8 @@ class _FileIndex:
         for rule in range(len(_NAMING_RULES)):
             if rule not in self._files_by_name:
                 self._files_by_name[rule] = self._name_files(_NAMING_RULES[rule])
-            found = self._files_by_name[rule].get(name)
+            files = self._files_by_name[rule]
+            found = files.get(name) or (files.get(name.casefold()) if rule >= _FIRST_CASELESS_RULE else None)
             if found:
                 return found
         return []
@@ -180,8 +209,13 @@ _NAMING_RULES: Final[tuple[_NamingRule, ...]] = (
     lambda _, relative, __: relative.with_suffix("").as_posix(),
     lambda file, _, __: file.name,
     lambda file, _, __: file.stem,
+    lambda _, relative, __: relative.as_posix().casefold(),
+    lambda file, _, __: file.name.casefold(),
 )
-"""In this order; the first that a name fits counts."""
+"""In this order; the first that a name fits counts, last without regard to case."""
+
+
+_FIRST_CASELESS_RULE: Final = len(_NAMING_RULES) - 2
 
 
 def _find_files(rows: _Rows, index: _FileIndex, *, near_table: Path | None = None) -> list[Path]:

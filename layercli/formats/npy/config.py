@@ -34,4 +34,8 @@ class Npy(ArraysConfig):
                 return {key: str(directory / name) for key, name in names.items()}
             return None if names is None else str(directory / names)
 
-        return self.with_arguments(**{key: resolve_paths(getattr(self, key)) for key in self.array_keys})
+        keys = {key: str(directory / name) for key, name in self.split.key_columns.items()}
+        return self.with_arguments(
+            **{key: resolve_paths(getattr(self, key)) for key in self.array_keys},
+            split=self.split.model_copy(update=keys),
+        )

@@ -46,7 +46,8 @@ def read_new_dataset(
     Raises:
         DataError: a file cannot be read, or the number of files is wrong.
     """
-    references = list_array_references(data.with_arguments(weights=None), has_targets=has_targets)
+    unweighted = data.with_arguments(weights=None)
+    references = list_array_references(unweighted, has_targets=has_targets, is_new=True)
     if len(paths) != len(references):
         expected = ", ".join(format_path(key) for _, key in references)
         raise_data_error(
@@ -57,9 +58,7 @@ def read_new_dataset(
     new = dict(zip((name for name, _ in references), paths, strict=True))
     arrays = read_arrays([(new[name], key) for name, key in references], memory)
     by_name = {name: arrays[new[name]] for name, _ in references}
-    return build_new_dataset(
-        data.with_arguments(weights=None), by_name, reader_state, has_targets=has_targets
-    )
+    return build_new_dataset(unweighted, by_name, map(Path, paths), reader_state, has_targets=has_targets)
 
 
 def read_arrays(

@@ -70,10 +70,10 @@ def read_new_dataset(
     """
     if len(paths) != 1:
         raise_data_error(f"npz data must be one file, got {len(paths)}.", PATH_KEY, None)
-    arrays = read_arrays(
-        require_file(paths[0], PATH_KEY), list_array_references(data, has_targets=has_targets), memory
-    )
-    return build_new_dataset(data, arrays, reader_state, has_targets=has_targets)
+    path = require_file(paths[0], PATH_KEY)
+    references = list_array_references(data, has_targets=has_targets, is_new=True)
+    arrays = read_arrays(path, references, memory)
+    return build_new_dataset(data, arrays, [path], reader_state, has_targets=has_targets)
 
 
 def list_headers(path: Path) -> dict[str, ArrayHeader]:

@@ -9,13 +9,19 @@ from typing import Any, NoReturn
 
 from layercli.data.examples import Dataset
 from layercli.data.memory import raise_too_large
+from layercli.data.new_examples import NewExamples
+from layercli.data.paths import expand_paths
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
+from layercli.data.tables.columns import check_new_columns
 from layercli.data.tables.files import list_repeated_names
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
-from layercli.data.tables.open import open_new_table, open_table
+from layercli.data.tables.new_rows import iterate_row_groups
+from layercli.data.tables.open import declare_trained_columns, open_new_table, open_table
 from layercli.data.tables.parquet_sizes import GroupSize, measure_groups
+from layercli.data.tables.plan import TablePlan
+from layercli.data.tables.row_groups import RowGroups
 from layercli.data.types import raise_data_error
 from layercli.formats.parquet.config import Parquet
 from layercli.source.nodes import sanitize_text
@@ -57,6 +63,25 @@ def read_new_dataset(
 def locate_row(data: Parquet, row: int) -> str:
     """Return the file and line of a row, from 0, of a section with one file."""
     return ParquetFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
+
+
+def iterate_new_rows(
+    data: Parquet, paths: Sequence[str], plan: TablePlan, keep: Sequence[str]
+) -> Iterator[NewExamples]:
+    """Yield the rows of files without targets, some at a time.
+
+    Raises:
+        DataError: a file cannot be read, or columns are missing.
+    """
+    plan = plan.without_target()
+    data = declare_trained_columns(data, plan)
+    files = ParquetFiles(data)
+    opened = expand_paths(paths, ("data", "path"))
+    for path in opened:
+        check_new_columns(files.column_names(path), plan, keep)
+    columns = {*plan.columns, *keep}
+    row_groups = RowGroups.open(data, [files.to_parquet(path, columns) for path in opened])
+    return iterate_row_groups(row_groups, data, plan, keep)
 
 
 @dataclass(frozen=True, slots=True)

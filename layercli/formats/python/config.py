@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
@@ -50,6 +50,10 @@ class Python(DataConfig):
         dict[str, Any],
         Field(description="Keyword arguments of the function.", examples=[{"samples": 500}]),
     ] = {}  # noqa: RUF012
+
+    @property
+    def split_sources(self) -> frozenset[Literal["files", "columns"]]:
+        return frozenset()
 
     @property
     def module(self) -> str:

@@ -45,6 +45,10 @@ class Sklearn(DataConfig):
     ] = None
     target_type: TargetTypeField = None
 
+    @property
+    def split_sources(self) -> frozenset[Literal["files", "columns"]]:
+        return frozenset()
+
     def facts(self) -> DataFacts:
         samples, shape, values = _DATASETS[self.dataset]
         kind = self.target_type_of(None) or ("numbers" if self.dataset in _NUMBER_DATASETS else "labels")
@@ -57,6 +61,7 @@ class Sklearn(DataConfig):
         return DataFacts(samples, tuple(self.shape) if self.shape else shape, target)
 
     def check(self) -> None:
+        super().check()
         samples, dataset_shape, _ = _DATASETS[self.dataset]
         features = prod(dataset_shape)
         if self.shape is not None and prod(self.shape) != features:

@@ -1,7 +1,7 @@
 """The ``data`` section of type text."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
@@ -61,6 +61,10 @@ class Text(DataConfig):
     has_text_labels: ClassVar[bool] = True
 
     @property
+    def split_sources(self) -> frozenset[Literal["files", "columns"]]:
+        return frozenset({"files"} if self.column is None else {"files", "columns"})
+
+    @property
     def example_suffixes(self) -> tuple[str, ...] | None:
         return TEXT_SUFFIXES if self.column is None else None
 
@@ -68,6 +72,7 @@ class Text(DataConfig):
         return self.with_arguments(path=str(directory / self.path))
 
     def check(self) -> None:
+        super().check()
         if (self.column is None) != (self.target is None):
             missing = "column" if self.column is None else "target"
             message = "Text data from a table requires `column` (the text) and `target` (the label)."

@@ -126,7 +126,9 @@ def _check_output(
     if output is None:
         return
     reference = format_reference(graph.outputs[index], graph.output_indices[index])
-    target = facts.target_of(reference) if facts is not None else None
+    target = None if config.data is None else config.data.declared_target(reference)
+    if facts is not None:
+        target = facts.target_of(reference)
     last_layer = shapes.by_name[graph.outputs[index]]
     sized_layer = last_layer
     while sized_layer.node.type_name == "Normalization" and sized_layer.inputs:

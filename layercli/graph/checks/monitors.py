@@ -29,7 +29,7 @@ def check_monitors(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
     if train is None:
         return
     # Without valid data, the size of the validation set is unknown.
-    has_validation = config.data is None or config.data.split.validation != 0
+    has_validation = config.data is None or config.data.split.has_validation
     for index, callback in enumerate(train.callbacks):
         path: KeyPath = ("train", "callbacks", index)
         monitor = get_monitor(callback)

@@ -12,6 +12,7 @@ PLAN = TablePlan(
     weight_column="w",
     required_columns=("b", "c"),
     series_columns=("s",),
+    time_column="t",
     fill_values={"a": 1.5},
     fill_statistics={"b": "mean"},
     integer_dtypes={"n": "int32"},
@@ -19,8 +20,8 @@ PLAN = TablePlan(
 
 
 def test_columns_are_listed_once_in_order():
-    assert PLAN.columns == ["a", "b", "word", "y", "v", "z", "w", "c", "s"]
-    assert PLAN.without_target().columns == ["a", "b", "word", "s"]
+    assert PLAN.columns == ["a", "b", "word", "y", "v", "z", "w", "c", "s", "t"]
+    assert PLAN.without_target().columns == ["a", "b", "word", "s", "t"]
     assert (PLAN.is_text("n"), PLAN.is_text("t")) == (False, True)
 
 
@@ -66,6 +67,7 @@ def test_document_of_a_plan_reads_back():
         "weights": "w",
         "drop": ["b", "c"],
         "keys": ["s"],
+        "time": "t",
         "fill": {"a": 1.5},
         "integers": [["n", "int32"]],
         "dates": {},

@@ -162,3 +162,23 @@ def test_meaning_of_each_target_is_kept():
     rows = load(["price", "rent"])
     splits = Splits(rows, rows, rows, table_plan=rows.plan, target_meanings={None: TargetMeaning("numbers")})
     assert ReaderState.from_splits(splits).target_kinds == {None: "numbers"}
+
+
+@each_reading
+@pytest.mark.parametrize("target", ["price", ["price", "rent"]])
+def test_text_in_new_files_is_reported_where_training_had_numbers(target, stream):
+    data = {
+        "type": "parquet",
+        "path": "t.parquet",
+        "target": target,
+        "stream": stream,
+        "inputs": {"x": ["size"]},
+    }
+    data = DATA_TYPES.parse(data)
+    state = ReaderState({}, None, load_dataset(data, memory=None).plan)
+    parquet.write_table(pa.table({"size": [1.0], "price": ["cheap"], "rent": [3]}), "new.parquet")
+    with pytest.raises(DataError) as caught:
+        load_new_dataset(data, ["new.parquet"], state, memory=None, has_targets=True)
+    (finding,) = caught.value.findings
+    assert finding.message.startswith("`price` must contain numbers as in training, got text (")
+    assert len(all_of(load_new_dataset(data, ["new.parquet"], state, memory=None, has_targets=False))) == 1

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import csv
+from pydantic import ValidationError
 
 from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.config.data.tables import WindowsConfig
@@ -15,9 +16,11 @@ from layercli.data.examples import ShuffleSeed, load_examples
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables import windows as windows_module
 from layercli.data.tables.plan import TablePlan
-from layercli.data.tables.windows import find_window_starts, order_rows, split_segments
+from layercli.data.tables.row_order import order_rows
+from layercli.data.tables.windows import find_window_starts, split_segments
+from layercli.data.types import DataError
 from layercli.formats.csv import reader as csv_reader
-from layercli.formats.registry import load_dataset
+from layercli.formats.registry import load_dataset, load_new_dataset
 from tests.formats.helpers import refusal
 
 
@@ -250,3 +253,157 @@ def test_text_is_not_streamed_in_windows(tmp_path, monkeypatch):
 def test_conflicting_keys_are_reported_without_reading_data(keys, message):
     with pytest.raises(ValueError, match=message):
         DATA_TYPES.parse({"type": "csv", "path": "t.csv", "target": "v"} | keys)
+
+
+HOURS = np.datetime64("2024-01-01T00", "s") + np.arange(24).astype("timedelta64[h]")
+
+
+def hourly(count=10, **columns):
+    return {"v": np.arange(count), "u": np.zeros(count, int), "when": HOURS[:count]} | columns
+
+
+def shuffled(table, seed=0):
+    order = np.random.default_rng(seed).permutation(len(table["v"]))
+    return {name: np.asarray(column)[order] for name, column in table.items()}
+
+
+hows = pytest.mark.parametrize("how", ["never", "always"])
+
+
+@hows
+def test_target_of_several_steps(tmp_path, how):
+    windows = {"length": 3, "horizon": 2, "steps": 3}
+    data = section(tmp_path, series(1, 10), windows=windows, target_type="numbers", stream=how)
+    source = load_dataset(data)
+    found = load_examples(source)
+    assert found.y.tolist() == [[4, 5, 6], [5, 6, 7], [6, 7, 8], [7, 8, 9]]
+    assert source.facts().target.shape == (3,)
+    assert [batch.tolist() for batch in source.target_batches()] == [found.y.tolist()]
+    splits = source.split(SplitConfig(test=0.5), seed=0, shuffle=True)
+    assert [len(subset) for subset in splits.subsets] == [0, 0, 0]  # 7 rows are needed, each set has 5
+    one = section(tmp_path, series(1, 10), windows=windows | {"steps": 1}, target_type="numbers", stream=how)
+    assert load_examples(load_dataset(one)).y.tolist()[0] == [4]
+
+
+@hows
+def test_rows_are_sorted_by_time_in_each_series_over_files(tmp_path, how):
+    table = {name: np.concatenate([column, column]) for name, column in hourly().items()}
+    table["v"] = np.arange(20)
+    table["s"] = np.repeat(["a", "b"], 10)
+    data = section(
+        tmp_path,
+        shuffled(table),
+        files=3,
+        windows={"length": 3, "time": "when", "by": "s"},
+        split={"test": 0.5},
+        target_type="numbers",
+        stream=how,
+    )
+    dataset = load_dataset(data)
+    assert dataset.findings == ()
+    splits = dataset.split(data.split, seed=0, shuffle=True)
+    assert sorted(load_examples(splits.train).y.tolist()) == [3, 4, 13, 14]
+    assert sorted(load_examples(splits.test).y.tolist()) == [8, 9, 18, 19]
+    written = np.concatenate([csv.read_csv(tmp_path / f"t{n}.csv")["v"].to_numpy() for n in range(3)])
+    assert [written[rows].tolist() for rows in splits.rows] == [
+        (load_examples(subset).y - 1).tolist() if len(subset) else [] for subset in splits.subsets
+    ]
+
+
+@hows
+def test_duplicate_times_and_gaps_are_reported(tmp_path, how):
+    table = hourly(12)
+    kept = [0, 1, 2, 3, 3, 4, 5, 6, 9, 10, 11]
+    table = {name: column[kept] for name, column in table.items()}
+    data = section(tmp_path, table, windows={"length": 3, "time": "when"}, stream=how)
+    duplicate, gap = load_dataset(data).findings
+    place = tmp_path / "t0.csv"
+    assert (duplicate.code, duplicate.severity) == ("duplicate-time", "warning")
+    assert (
+        duplicate.message
+        == f"1 row has the same `when` as another row of the series, first in {place}, line 6."
+    )
+    assert (gap.code, gap.severity, gap.path) == ("time-gap", "warning", ("data", "windows", "time"))
+    assert gap.message == (
+        "`when` has 1 gap larger than the usual step of 1 hour; the largest, 3 hours, "
+        f"ends in {place}, line 10."
+    )
+
+
+def test_times_of_numbers_and_months(tmp_path):
+    table = hourly(6, when=[2, 4, 6, 16, 18, 30])
+    [gap] = load_dataset(section(tmp_path, table, windows={"length": 2, "time": "when"})).findings
+    assert "2 gaps larger than the usual step of 2; the largest, 12, ends in" in gap.message
+    months = np.arange("2023-01", "2025-01", dtype="datetime64[M]").astype("datetime64[D]").astype(str)
+    table = hourly(24, when=months)
+    assert load_dataset(section(tmp_path, table, windows={"length": 2, "time": "when"})).findings == ()
+
+
+@hows
+def test_bad_times_are_located(tmp_path, how):
+    when = HOURS[:6].astype(str).astype(object)
+    when[1], when[4] = "", "noon"
+    data = section(tmp_path, hourly(6, when=when), windows={"length": 2, "time": "when"}, stream=how)
+    with pytest.raises(DataError) as caught:
+        load_dataset(data)
+    assert [finding.message for finding in caught.value.findings] == [
+        f"`when` is missing ({tmp_path}/t0.csv, line 3).",
+        f'`when` must be a number or a date, got "noon" ({tmp_path}/t0.csv, line 6).',
+    ]
+
+
+@hows
+def test_new_windows_have_their_series_and_time(tmp_path, how):
+    table = {name: np.concatenate([column, column]) for name, column in hourly(4).items()}
+    table["s"] = np.repeat(["a", "b"], 4)
+    windows = {"length": 3, "time": "when", "by": "s", "steps": 2}
+    data = section(tmp_path, table, windows=windows, stream=how)
+    state = ReaderState.from_dataset(load_dataset(data))
+    state = ReaderState.from_json(json.loads(json.dumps(state.to_json())))
+    csv.write_csv(pa.table({name: table[name] for name in ("v", "u", "when", "s")}), tmp_path / "n.csv")
+    new = load_new_dataset(data, [str(tmp_path / "n.csv")], state, has_targets=False)
+    columns = {name: [str(value) for value in column] for name, column in new.last_row_columns.items()}
+    assert columns == {
+        "row": ["3", "4", "7", "8"],
+        "s": ["a", "a", "b", "b"],
+        "when": ["2024-01-01 02:00:00", "2024-01-01 03:00:00"] * 2,
+    }
+
+
+@hows
+def test_a_split_column_divides_windows(tmp_path, how):
+    table = hourly(10, part=["train"] * 5 + ["val"] * 1 + ["test"] * 4)
+    data = section(tmp_path, table, windows={"length": 2}, split={"column": "part"}, stream=how)
+    splits = load_dataset(data).split(data.split, seed=0, shuffle=True)
+    targets = [load_examples(subset).y.tolist() for subset in splits.subsets]
+    assert targets == [[2, 3, 4], [], [8, 9]]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"windows": {"length": 2, "time": "s", "by": "s"}}, "`time` and `by` name the same column, `s`."),
+        (
+            {"windows": {"length": 2, "steps": 2}, "weights": "w"},
+            "`weights` cannot be used with `steps`: a sequence has several target rows.",
+        ),
+    ],
+)
+def test_keys_of_windows_that_contradict(tmp_path, keys, message):
+    with pytest.raises(ValidationError) as caught:
+        section(tmp_path, hourly(), **keys)
+    assert [error["msg"] for error in caught.value.errors()] == [message]
+
+
+def test_rows_of_sets_are_those_of_the_file(tmp_path):
+    v = pa.array(np.arange(10), mask=np.arange(10) == 2)
+    data = section(
+        tmp_path,
+        {"v": v, "u": np.zeros(10, int)},
+        windows={"length": 2},
+        missing={"columns": {"v": "drop"}},
+        split={"test": 0.4},
+    )
+    splits = load_dataset(data).split(data.split, seed=0, shuffle=True)
+    assert [rows.tolist() for rows in splits.rows] == [[4], [], [7, 8]]
+    assert [load_examples(subset).y.tolist() for subset in splits.subsets] == [[5], [], [8, 9]]

@@ -12,6 +12,7 @@ from layercli.data.examples import Examples
 from layercli.engine.compare import compare_outputs, run_references
 from layercli.engine.comparison_inputs import ComparisonCase, build_cases
 from layercli.engine.export import quantization_metrics, verify
+from layercli.engine.export.isolated_run import run_isolated
 from layercli.engine.export.options import ExportOptions
 from layercli.errors import LayercliError
 from layercli.workflows import preflight
@@ -253,3 +254,21 @@ def test_missing_package_is_reported(monkeypatch):
     assert problem.code == "missing-package"
     assert problem.message == "tf2onnx must be installed for the onnx format."
     assert problem.hint == "Install it: `pip install 'layercli[onnx]'`."
+
+
+SCRIPT = """
+import keras
+from keras import layers
+
+
+def build_model():
+    number, text = keras.Input((1,), name="n"), keras.Input((1,), name="t", dtype="string")
+    one_hot = layers.StringLookup(vocabulary=["${a}", "$${c}"], output_mode="one_hot")(text)
+    return keras.Model([number, text], layers.Concatenate()([number, one_hot]))
+"""
+
+
+def test_script_takes_numbers_beside_text(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    batch = {"n": np.float32([[2.5]]), "t": np.array([["$${c}"]], object)}
+    assert run_isolated("script", tmp_path / "script.py", [batch])[0][0].tolist() == [[2.5, 0.0, 0.0, 1.0]]

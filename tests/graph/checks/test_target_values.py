@@ -380,3 +380,26 @@ def test_target_type_of_folders_is_refused(place):
         path = write(place, {"type": kind, "path": "f", "target_type": "labels"}, SOFTMAX, SPARSE)
         [found] = json.loads(invoke("validate", path, "--json").stdout)["problems"]
         assert found["hint"] == hint
+
+
+@pytest.mark.parametrize(
+    ("target", "layers", "expected"),
+    [
+        ("v", "[Flatten, {type: Dense, units: 24}]", None),
+        ("v", "[Flatten, {type: Dense, units: 1}]", "(None, 1), but the target has shape (None, 24)."),
+        (
+            "[v, w]",
+            "[Flatten, {type: Dense, units: 24}]",
+            "(None, 24), but the target has shape (None, 24, 2).",
+        ),
+        ("[v, w]", "[Flatten, {type: Dense, units: 48}, {type: Reshape, target_shape: [24, 2]}]", None),
+    ],
+)
+def test_shape_of_several_steps_is_known_without_the_data(place, target, layers, expected):
+    (place / "c.yaml").write_text(
+        f"data: {{type: csv, path: t.csv, target: {target}, windows: {{length: 4, steps: 24}}}}\n"
+        f"model: {{input: [4, 2], layers: {layers}}}\ntrain: {{loss: mean_squared_error}}\n"
+    )
+    found = json.loads(invoke("validate", "c.yaml", "--json").stdout)["problems"]
+    messages = [problem["message"] for problem in found if problem["code"] == "target-mismatch"]
+    assert messages == ([] if expected is None else [f"The model's output has shape {expected}"])

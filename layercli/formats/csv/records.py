@@ -1,0 +1,133 @@
+"""Split a stream of CSV or JSON Lines into complete records, as they arrive."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from io import BufferedReader
+from typing import IO, Any, Final, cast
+
+from layercli.source.nodes import sanitize_text
+
+_READ_BYTES: Final = 1 << 20
+MAX_BATCH_RECORDS: Final = 4096
+"""Largest number of records that are read together."""
+_MAX_RECORD_LINES: Final = 1000
+"""Lines of one record; a quotation mark that is never closed would join all others."""
+_MAX_RECORD_BYTES: Final = 1 << 24
+
+
+class BadRecordError(ValueError):
+    """A record that is not JSON, or has other keys than the columns."""
+
+
+def iterate_record_batches(stream: IO[bytes], separator: str) -> Iterator[list[bytes]]:
+    """Yield records that are complete, without blank lines; a batch has what had arrived when it was read.
+
+    A record is one line, or several lines if a quoted value contains line breaks.
+    """
+    waiting: list[bytes] = []  # lines of a record that is not complete
+    partial = b""
+    while data := _read_available(stream):
+        text = partial + data
+        end = max(text.rfind(b"\n"), text.rfind(b"\r", 0, -1)) + 1
+        if not end and len(text) <= _MAX_RECORD_BYTES:
+            partial = text
+            continue
+        end = end or len(text)
+        partial = text[end:]
+        records = _join_lines(text[:end].splitlines(keepends=True), waiting, separator)
+        yield from _divide(records)
+    records = _join_lines([partial], waiting, separator) if partial else []
+    yield from _divide([*records, *([b"".join(waiting)] if waiting else [])])
+
+
+def _read_available(stream: IO[bytes]) -> bytes:
+    """Return the bytes that are available, and wait if there are none; empty at the end."""
+    return cast("BufferedReader", stream).read1(_READ_BYTES)
+
+
+def _divide(records: Sequence[bytes]) -> Iterator[list[bytes]]:
+    kept = [record for record in records if record.strip()]
+    for first in range(0, len(kept), MAX_BATCH_RECORDS):
+        yield kept[first : first + MAX_BATCH_RECORDS]
+
+
+def _join_lines(lines: Sequence[bytes], waiting: list[bytes], separator: str) -> list[bytes]:
+    """Return the complete records of lines; ``waiting`` keeps those of the last one, if it is not complete."""
+    records = []
+    for line in lines:
+        if not waiting and b'"' not in line:
+            records.append(line)
+            continue
+        waiting.append(line)
+        if b'"' not in line and len(waiting) < _MAX_RECORD_LINES:
+            continue
+        record = b"".join(waiting)
+        is_too_long = len(waiting) >= _MAX_RECORD_LINES or len(record) > _MAX_RECORD_BYTES
+        if is_too_long or _is_complete(record, separator):
+            records.append(record)
+            waiting.clear()
+    return records
+
+
+def _is_complete(record: bytes, separator: str) -> bool:
+    """Return whether every quoted value of a record ends."""
+    text = record.decode("utf-8", "replace")
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):
+            pass
+    except csv.Error as error:
+        return "unexpected end of data" not in str(error)
+    return True
+
+
+def parse_fields(record: bytes, separator: str) -> list[str]:
+    """Return the values of a record as texts."""
+    text = record.decode("utf-8-sig", "replace")
+    return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+
+
+def is_json_lines(record: bytes) -> bool:
+    """Return whether the first record of a stream is a JSON object."""
+    return record.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+
+
+def parse_json_record(record: bytes, names: Sequence[str]) -> list[str]:
+    """Return the values of a JSON object in the order of ``names``, as CSV has them; null is an empty text.
+
+    Raises:
+        BadRecordError: it is not an object, lacks a name, or a value is not a number, a text, a boolean or null.
+    """
+    try:
+        document = json.loads(record.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise BadRecordError(f"not JSON: {sanitize_text(str(error), limit=100)}") from None
+    if not isinstance(document, dict):
+        raise BadRecordError("not a JSON object")
+    absent = [name for name in names if name not in document]
+    if absent:
+        listed = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in absent[:3])
+        raise BadRecordError(
+            f"it has no {listed}" + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
+        )
+    return [_to_csv_value(name, document[name]) for name in names]
+
+
+def _to_csv_value(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    raise BadRecordError(f"`{sanitize_text(name, limit=60)}` must be a number or a text")
+
+
+def write_record(values: Sequence[str], separator: str) -> bytes:
+    """Return values as a line of CSV."""
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=separator, lineterminator="\n").writerow(values)
+    return text.getvalue().encode("utf-8", "replace")

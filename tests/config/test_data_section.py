@@ -1,0 +1,93 @@
+"""Splits that contradict themselves or their type of data."""
+
+import pytest
+from pydantic import ValidationError
+
+from layercli.config.data.section import DATA_TYPES, SplitConfig
+
+SPLITS = [
+    (
+        {"test": "0.1"},
+        'Invalid split size: expected a number, got the string "0.1".',
+        "Remove the quotes: `0.1`.",
+    ),
+    (
+        {"test": [1]},
+        "Invalid split size: expected a fraction from 0 to below 1, a number of examples, or files, got [1].",
+        "For example `validation: 0.1`, or `validation: validation.csv`.",
+    ),
+    (
+        {"column": "part", "test": 0.1, "stratify": True},
+        "`test` and `stratify` contradict `column: part`, which names the set of each example.",
+        "Remove `test` and `stratify`, or remove `column`.",
+    ),
+    (
+        {"order": "day", "test": 0.1, "group": "who"},
+        "`group` contradicts `order: day`, which splits the examples by order.",
+        "Remove `group`, or remove `order`.",
+    ),
+    (
+        {"group": "who", "test": "t.csv"},
+        "`group` has no effect: no set is a part of the examples of `path`.",
+        "Add a size, such as `test: 0.2`, or remove `group`.",
+    ),
+    (
+        {"order": "day"},
+        "`order` has no effect: no set is a part of the examples of `path`.",
+        "Add a size, such as `test: 0.2`, or remove `order`.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("split", "message", "hint"), SPLITS)
+def test_splits_that_contradict(split, message, hint):
+    with pytest.raises(ValidationError) as caught:
+        SplitConfig.model_validate(split)
+    [error] = caught.value.errors()
+    assert (error["msg"], error["ctx"]["hint"]) == (message, hint)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            {"type": "sklearn", "dataset": "iris", "split": {"test": "t.csv"}},
+            "sklearn data cannot have separate files for test.",
+        ),
+        (
+            {"type": "python", "function": "m:f", "split": {"test": 0.1, "group": "g"}},
+            "`group` names a column or an array, and python data has none.",
+        ),
+        (
+            {"type": "images", "path": "d", "split": {"column": "g"}},
+            "`column` names a column or an array, and images data has none.",
+        ),
+        (
+            {"type": "text", "path": "d", "split": {"test": 1, "order": "g"}},
+            "`order` names a column or an array, and text data has none.",
+        ),
+        (
+            {
+                "type": "csv",
+                "path": "d",
+                "target": "y",
+                "windows": {"length": 2},
+                "split": {"test": 0.1, "order": "g"},
+            },
+            "With `windows`, the sets are consecutive in time already; `order` has no effect.",
+        ),
+    ],
+)
+def test_splits_that_a_type_cannot_have(data, message):
+    with pytest.raises(ValidationError) as caught:
+        DATA_TYPES.parse(data)
+    assert [error["msg"] for error in caught.value.errors()] == [message]
+
+
+def test_sizes_of_separate_files_are_0():
+    split = SplitConfig(validation="v.csv", test=0.25)
+    assert split.own_files == {"validation": ["v.csv"]}
+    assert split.counts(8) == (6, 0, 2)
+    assert split.has_validation
+    assert SplitConfig(column="part").has_validation
+    assert not SplitConfig(test=0.1).has_validation

@@ -1,0 +1,102 @@
+"""Records of CSV and JSON Lines from bytes that arrive in any pieces."""
+
+import csv
+import io
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from layercli.formats.csv import records as module
+from layercli.formats.csv.records import (
+    BadRecordError,
+    iterate_record_batches,
+    parse_fields,
+    parse_json_record,
+    write_record,
+)
+
+
+class Pieces:
+    """A stream from which each read returns the next piece."""
+
+    def __init__(self, pieces):
+        self.pieces = list(pieces)
+
+    def read1(self, _size):
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+def batches(*pieces, separator=","):
+    return list(iterate_record_batches(Pieces(pieces), separator))
+
+
+def test_a_batch_has_what_arrived():
+    assert batches(b"a,b\n1,2\n3", b",4\n", b"5,6") == [[b"a,b\n", b"1,2\n"], [b"3,4\n"], [b"5,6"]]
+
+
+def test_blank_lines_and_line_ends():
+    assert batches(b"\n1\r\n\r\n 2\r3\n \t\n4") == [[b"1\r\n", b" 2\r", b"3\n"], [b"4"]]
+
+
+def test_line_breaks_in_quotes():
+    assert batches(b'1,"a\n', b'b ""c"" \n', b'"\n2,x"y\n3,z\n') == [
+        [b'1,"a\nb ""c"" \n"\n', b'2,x"y\n', b"3,z\n"]
+    ]
+
+
+def test_a_quote_that_never_ends_joins_few_lines(monkeypatch):
+    monkeypatch.setattr(module, "_MAX_RECORD_LINES", 3)
+    assert batches(b'1,"a\n2\n3\n4\n5\n') == [[b'1,"a\n2\n3\n', b"4\n", b"5\n"]]
+
+
+def test_long_lines_are_divided(monkeypatch):
+    monkeypatch.setattr(module, "_MAX_RECORD_BYTES", 4)
+    assert batches(b"12", b"345", b"6\n7\n") == [[b"12345"], [b"6\n", b"7\n"]]
+
+
+def test_batches_are_bounded(monkeypatch):
+    monkeypatch.setattr(module, "MAX_BATCH_RECORDS", 2)
+    assert [len(batch) for batch in batches(b"1\n2\n3\n4\n5\n")] == [2, 2, 1]
+
+
+CELLS = st.text(st.sampled_from('a",;\n\r é '), min_size=1, max_size=6).map(lambda text: f"x{text}")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1, max_size=5), st.lists(st.integers(0, 60))
+)
+def test_records_are_those_of_the_csv_module(rows, cuts):
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    content = text.getvalue().encode()
+    edges = sorted({0, len(content), *(cut for cut in cuts if cut < len(content))})
+    pieces = [content[first:last] for first, last in pairwise(edges)]
+    found = [parse_fields(record, ",") for batch in batches(*pieces) for record in batch]
+    assert found == rows
+
+
+def test_values_of_json_as_csv():
+    record = b'{"b": "x,\\"y", "a": 1.5, "c": null, "d": true, "other": [1]}'
+    values = parse_json_record(record, ["a", "b", "c", "d"])
+    assert values == ["1.5", 'x,"y', "", "true"]
+    assert write_record(values, ",") == b'1.5,"x,""y",,true\n'
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        (b"{", "not JSON: Expecting property name"),
+        (b"[" * 100_000, "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[1]", "not a JSON object"),
+        (b'{"a": 1}', "it has no `b`"),
+        (b"{}", "it has no `a`, `b`"),
+        (b'{"a": 1, "b": [2]}', "`b` must be a number or a text"),
+    ],
+)
+def test_bad_json(record, message):
+    with pytest.raises(BadRecordError, match=message):
+        parse_json_record(record, ["a", "b"])
