@@ -99,7 +99,8 @@ class DataScript(Generic[D]):
             return render_statement(Brackets("[", tuple(expressions), "]"), "", before="DATA = ")
         place = render_inline(_path_expression(parent, folder))
         place = f"({place})" if " / " in place else place
-        return [f"DATA = sorted({place}.glob({quote_string(pattern)}))"]
+        call = CallExpression("sorted", (f"{place}.glob({quote_string(pattern)})",))
+        return render_statement(call, "", before="DATA = ")
 
 
 def write_class_files(condition: str) -> list[str]:

@@ -111,7 +111,7 @@ INEXPRESSIBLE = {
 @each_config
 def test_script_of_an_example_config(name, place, tmp_path, monkeypatch):
     valid = require_valid(check_config(str(place / name)))
-    known = collect_script_facts(valid, trust=True)[0]
+    known, _, _, valid = collect_script_facts(valid, trust=True)
     assert [problem.path for problem in problems_of(valid, known)] == INEXPRESSIBLE.get(name, [])
     if name in INEXPRESSIBLE:
         return
@@ -128,7 +128,10 @@ def test_script_of_an_example_config(name, place, tmp_path, monkeypatch):
         ours = x if isinstance(x, dict) else {name: x for name, _ in part.inputs}
         theirs = dict(part.inputs)
         for key, array in theirs.items():
-            assert np.array_equal(np.asarray(ours[key]).astype(array.dtype), array)
+            written = np.asarray(ours[key]).astype(array.dtype)
+            if array.dtype.kind == "f":  # missing numbers are filled after the split
+                written = np.where(np.isnan(written), array, written)
+            assert np.array_equal(written, array)
         assert np.array_equal(np.asarray(y).astype(part.y.dtype), part.y)
 
 
