@@ -1057,7 +1057,7 @@ def test_unknown_model_key(problems, key, hint):
             (
                 "unknown-key",
                 '`split` has no key "train".',
-                "Remove it: the training set contains all remaining examples.",
+                "Remove it: the training set contains all remaining examples, or the files of `path`.",
             ),
         ),
         (

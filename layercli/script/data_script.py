@@ -97,10 +97,10 @@ class DataScript(Generic[D]):
         parent, pattern = Path(os.path.normpath(paths[0])).parent, Path(paths[0]).name
         if has_magic(str(parent)):
             return render_statement(Brackets("[", tuple(expressions), "]"), "", before="DATA = ")
-        place = render_inline(_path_expression(parent, folder))
-        place = f"({place})" if " / " in place else place
-        call = CallExpression("sorted", (f"{place}.glob({quote_string(pattern)})",))
-        return render_statement(call, "", before="DATA = ")
+        found = CallExpression(
+            f"{render_inline(_path_expression(parent, folder))}.glob", (quote_string(pattern),)
+        )
+        return render_statement(CallExpression("sorted", (found,)), "", before="DATA = ")
 
 
 def write_class_files(condition: str) -> list[str]:

@@ -22,7 +22,8 @@ from tests.stacks import document
 from tests.stateless import unallocated_weights
 from tests.test_stacks import stacks
 
-EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))
+# orders_features.yaml learns sizes from data, which is not in the folder
+EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml") if path.name != "orders_features.yaml")
 
 
 @pytest.fixture

@@ -25,6 +25,23 @@ def diabetes_run(tmp_path_factory):
     return folder / "runs"
 
 
+@pytest.fixture(scope="module")
+def wine_run(tmp_path_factory):
+    """A folder with the run of a table, and with new rows for it."""
+    folder = tmp_path_factory.mktemp("wine")
+    rows = "".join(f"{number},w{number},{number % 7},{'ab'[number % 2]}\n" for number in range(40))
+    for name in ("wine.csv", "new.csv"):
+        (folder / name).write_text(f"id,name,size,kind\n{rows}")
+    (folder / "wine.yaml").write_text(
+        "data: {type: csv, path: wine.csv, target: kind, inputs: {numbers: size}, split: {test: 0.2}}\n"
+        "model: {inputs: {numbers: [1]}, layers: [{type: Dense, units: 1, activation: sigmoid}]}\n"
+        "train: {loss: binary_crossentropy}\n"
+    )
+    found = invoke("train", folder / "wine.yaml", "--run-dir", folder / "runs" / "wine" / "1")
+    assert found.exit_code == 0, found.output
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path, request):
     """A folder with the examples, the configs of the page, and the run if the page uses it."""
@@ -74,8 +91,10 @@ SHELL = [
 
 
 @pytest.mark.parametrize(("page", "command"), SHELL, ids=[command for _, command in SHELL])
-def test_command_in_a_shell_block_is_accepted(page, command, folder, monkeypatch):
+def test_command_in_a_shell_block_is_accepted(page, command, folder, request, monkeypatch):
     """Commands that train, build or run the model are replaced with ``validate``."""
+    if "runs/wine/" in command:
+        shutil.copytree(request.getfixturevalue("wine_run"), folder, dirs_exist_ok=True)
     for name, text in complete_configs("sweep").items():  # of a page whose config other pages name
         (folder / name).write_text(text)
     if command.startswith("layercli runs"):  # which checks names of results against those of the runs

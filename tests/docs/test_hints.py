@@ -277,7 +277,7 @@ MORE = {
     ),
     "a monitor without validation examples": (
         config(HEAD, data=DIGITS, train=SPARSE.replace("}", ", callbacks: [EarlyStopping]}")),
-        Edit("`data: {split: {validation: 0.1}}`", "digits}", "digits, split: {validation: 0.1}}"),
+        Edit("`split` such as {validation: 0.1}", "digits}", "digits, split: {validation: 0.1}}"),
     ),
     "a number as the input": (config(HEAD, input="64"), Edit("Write `[64]`", "input: 64", "input: [64]")),
     "a tuple as the input": (config(HEAD, input="(64,)"), Edit("Write `[64]`", "(64,)", "[64]")),

@@ -96,4 +96,7 @@ def test_predictions_of_mapped_labels_are_the_original_numbers(mapped_run, tmp_p
     assert [row["class"] for row in rows] == [
         expected[index] for index in model.predict(X, verbose=0).argmax(axis=1)
     ]
-    assert set(rows[0]) == {"class", "probability", "probability_10", "probability_20", "probability_30"}
+    assert list(rows[0]) == [
+        *("row", "class", "probability"),
+        *("probability_10", "probability_20", "probability_30", "error"),
+    ]

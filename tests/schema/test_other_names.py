@@ -301,7 +301,10 @@ def test_hint_for_training_has_the_values_of_the_config(tmp_path, train, hint):
         ),
         ("type: csv, path: x.csv, target: y, split: {test: 5%}", "Write 0.05."),
         ("type: csv, path: x.csv, target: y, split: {test: 5 %}", "Write 0.05."),
-        ("type: csv, path: x.csv, target: y, split: {test: many}", "For example `validation: 0.1`."),
+        (
+            "type: csv, path: x.csv, target: y, split: {test: 1.5}",
+            "For example `validation: 0.1`, or `validation: validation.csv`.",
+        ),
     ],
 )
 def test_names_of_other_readers_are_explained(tmp_path, data, hint):
