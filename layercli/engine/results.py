@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,7 +18,13 @@ from layercli.data.evaluation.scores import ScoreResult
 from layercli.data.examples import Subset
 from layercli.data.types import Array
 from layercli.engine.adapt import to_keras_inputs
-from layercli.graph.target_meaning import TargetMeaning
+from layercli.graph.target_meaning import (
+    BINARY_LOSSES,
+    MARGIN_LOSSES,
+    TargetMeaning,
+    resolve_loss_name,
+)
+from layercli.layers.shapes import Tensor
 from layercli.schema.component import Component
 
 MAX_CLASSES = 50_000
@@ -57,6 +63,8 @@ class _OutputResults:
             true = target.argmax(-1) if kind in ("one-hot", "probabilities") else target.astype(np.int64)
             true = true.reshape(predicted.shape)
         is_used = np.ones(true.shape, bool)
+        if scores is None:
+            is_used &= (true >= 0) & (true < output.shape[-1])
         if mask is not None and mask.shape == true.shape[: mask.ndim]:
             is_used &= mask.reshape(mask.shape + (1,) * (true.ndim - mask.ndim))
         ignored = getattr(self.loss, "ignore_class", None)
@@ -97,7 +105,9 @@ def collect_results(
             if key not in targets or key not in meanings:
                 continue
             if title not in results:
-                made = _make_results(meanings[key], train.loss_of(title), output, class_names(key))
+                loss = train.loss_of(title)
+                meaning = _fit_meaning(meanings[key], loss, output)
+                made = _make_results(meaning, loss, output, class_names(key))
                 if made is None:
                     continue
                 results[title] = made
@@ -120,6 +130,16 @@ def _predict_batches(
         pairs = predict(tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(batch.x)))
         arrays = [(np.asarray(output), None if mask is None else np.asarray(mask)) for output, mask in pairs]
         yield dict(batch.targets), arrays
+
+
+def _fit_meaning(meaning: TargetMeaning, loss: str | Component | None, output: Array) -> TargetMeaning:
+    """Return the meaning of labels for an output of one unit, whose shape may have been unknown before it was computed."""
+    if meaning.kind not in ("labels", "one-hot") or output.ndim < 2 or output.shape[-1] != 1:
+        return meaning
+    name = "" if loss is None else resolve_loss_name(loss, Tensor(output.shape, str(output.dtype)))
+    if name in BINARY_LOSSES:
+        return replace(meaning, kind="binary", classes=2)
+    return replace(meaning, kind="signs" if name in MARGIN_LOSSES else "numbers", classes=None)
 
 
 def _make_results(
