@@ -127,12 +127,14 @@ def _make_forecast_template(
     """Return choices for a forecast of the next row from the rows before it."""
     target = quote_yaml_text(columns.target.name)
     length = max(2, min(_MAX_WINDOW_LENGTH, table.row_count // _WINDOWS_IN_TABLE))
+    windows = f"{{length: {length}, horizon: 1, time: {quote_yaml_text(str(columns.series))}}}"
+    missing = _list_missing_policies(table, columns)
     data = [
         *_describe_table(table, columns),
         *_list_data_keys(path, table, replace(columns, dates={})),
         f"  inputs: {{past: [{target}]}}",
-        f"  windows: {{length: {length}, horizon: 1}}   # {length} rows in, the target of the next row out",
-        *(["  missing: {numbers: median}"] if columns.target.missing_count else []),
+        f"  windows: {windows}   # {length} rows in, the target of the next row out",
+        *([f"  missing: {{{', '.join(missing)}}}"] if missing else []),
         "  split: {validation: 0.1, test: 0.1}   # the last rows",
     ]
     return ConfigTemplate(

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, Problem
+from layercli.errors import LayercliError, Problem, has_errors
+from layercli.graph.checks.consistency import check_consistency
 from layercli.io.atomic import report_write_errors, stage_file
 from layercli.workflows.initial_weights import load_initial_weights
 from layercli.workflows.output_sizes import read_output_sizes, try_output_sizes
@@ -58,6 +59,30 @@ def assemble_checked_model(valid: ValidConfig, *, should_be_savable: bool) -> As
     if should_be_savable:
         require_savable(assembled, valid)
     return assembled
+
+
+def complete_output_shapes(valid: ValidConfig) -> ValidConfig:
+    """Return the config with the shapes from Keras if custom layers leave the shape of an output unknown.
+
+    Then the checks of targets, losses and metrics apply to it as to any other model.
+
+    Raises:
+        LayercliError: Keras or a custom layer rejects its input, or the outputs do not fit the loss or the data.
+    """
+    graph, shapes = valid.graph, valid.shapes
+    outputs = [
+        shapes.output(name, pick) for name, pick in zip(graph.outputs, graph.output_indices, strict=True)
+    ]
+    is_known = all(output is not None and output.shape[-1] is not None for output in outputs)
+    if is_known or not valid.custom_layers or shapes.size_learners:
+        return valid
+    from layercli.engine.assemble import assemble_model, with_built_weights
+
+    built = with_built_weights(valid, assemble_model(valid))
+    problems = list(map(built.problem_from_finding, check_consistency(built.config, built.shapes)))
+    if has_errors(problems):
+        raise LayercliError(problems)
+    return built
 
 
 def save_model(model: Any, output_path: Path) -> None:

@@ -24,7 +24,7 @@ from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.resume_command import format_resume_command
-from layercli.workflows.build import assemble_checked_model, save_model
+from layercli.workflows.build import assemble_checked_model, complete_output_shapes, save_model
 from layercli.workflows.dataset import load_training_data
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
@@ -83,7 +83,7 @@ def load_training_inputs(
         LayercliError: The data cannot be read or does not fit, or Keras or custom code rejects a layer.
     """
     data, _ = require_sections(valid)
-    valid, splits, warnings = load_training_data(valid, data, trust=trust)
+    valid, splits, warnings = load_training_data(complete_output_shapes(valid), data, trust=trust)
     changed = {name: meaning for name, meaning in splits.target_meanings.items() if meaning.is_converted}
     for line in describe_targets(changed, lambda _: None):
         progress.print_message(line)

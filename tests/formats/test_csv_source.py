@@ -12,6 +12,7 @@ import pytest
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.examples import load_examples
 from layercli.data.types import DataError
+from layercli.formats.csv.sniff import sniff_csv
 from layercli.formats.csv.source import guess_encoding
 from layercli.formats.registry import load_dataset
 
@@ -225,3 +226,23 @@ def test_invalid_keys(make, keys, message):
     with pytest.raises(ValueError, match="validation error") as caught:
         make("", **keys)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"'])
+def test_line_with_the_separator_of_excel_is_not_the_header(tmp_path, line):
+    file = tmp_path / "t.csv"
+    file.write_text(f"{line}\r\nregion;sales\r\nN;1\r\nS;2\r\n", encoding="utf-8-sig")
+    section, keys = sniff_csv(file)
+    assert (keys["separator"], keys["skip_lines"], section.columns) == (";", 1, None), keys
+
+
+def test_separator_at_the_end_of_rows_is_an_empty_column(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text("age,bp,kind\n20,119,sick,\n30,120,well,\n22,130,sick,\n")
+    assert sniff_csv(file)[1]["columns"] == ["age", "bp", "kind", "column_4"]
+
+
+def test_first_column_without_a_name_has_the_names_of_rows(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text("age,bp,kind\na,20,119,sick\nb,30,120,well\nc,22,130,\n")
+    assert sniff_csv(file)[1]["columns"] == ["row", "age", "bp", "kind"]

@@ -1,5 +1,8 @@
 """Trainings whose metrics are completed: the run's config shows them, and their values are scikit-learn's."""
 
+import json
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from sklearn import metrics as sk
 
 from layercli import api
 from layercli.workflows.dataset import load_splits
-from tests.running import invoke, train
+from tests.running import CONFIGS, invoke, train
 
 BINARY = """
 data: {type: sklearn, dataset: breast_cancer, split: {validation: 0.2, test: 0.3}}
@@ -147,3 +150,30 @@ def test_weights_and_metrics_of_several_outputs(tmp_path):
     )
     assert found["flag_accuracy"] == pytest.approx(sk.accuracy_score(y["flag"], is_positive))
     assert found["flag_Recall"] == pytest.approx(sk.recall_score(y["flag"], is_positive, **weights))
+
+
+def test_metrics_after_a_custom_layer_of_unknown_shape(tmp_path):
+    shutil.copy(CONFIGS / "simple_dense.py", tmp_path)
+    config = tmp_path / "config.yaml"
+    layer = '{type: "simple_dense.py:SimpleDense", units: 8}'
+    text = BINARY.replace("Normalization,", f"Normalization, {layer},")
+    config.write_text(
+        text.replace("  callbacks: [{type: EarlyStopping, monitor: val_f1_score, patience: 5}]\n", "")
+    )
+    run = train(config, tmp_path / "run", "--trust")
+    assert run.result.exit_code == 0, run.result.output
+    result = invoke("evaluate", run.path, "--trust", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    (_, wrong), (missed, hits) = document["confusion"]
+    assert document["metrics"]["accuracy"] == pytest.approx(1 - (wrong + missed) / document["examples"])
+    assert document["metrics"]["Precision"] == pytest.approx(hits / (hits + wrong))
+
+
+def test_units_after_a_custom_layer_of_unknown_shape(tmp_path):
+    shutil.copy(CONFIGS / "simple_dense.py", tmp_path)
+    config = tmp_path / "config.yaml"
+    layer = '{type: "simple_dense.py:SimpleDense", units: 8}'
+    config.write_text(IRIS.replace("[{type: Dense, units: 3}]", f"[{layer}, {{type: Dense, units: 2}}]"))
+    result = invoke("train", config, "--run-dir", tmp_path / "run", "--trust", "--json")
+    assert "wrong-units" in [problem["code"] for problem in json.loads(result.stdout)["problems"]]

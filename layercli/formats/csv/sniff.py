@@ -19,6 +19,8 @@ _MIN_BLANK_RATE: Final = 0.95
 _SAMPLE_BYTES: Final = 1 << 18
 _SAMPLE_LINES: Final = 200
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][-+]?\d+)?%?")
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?')
+"""The first line with which Excel reads a separator from a file."""
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _MISSING: Final = frozenset({"", *DEFAULT_MISSING_VALUES})
 
@@ -39,7 +41,9 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
     if first.lstrip().startswith("#") and not _is_header_with_hash(lines):
         keys["comment"] = "#"
         lines = ["" if line.lstrip().startswith("#") else line for line in lines]
-    separator = guess_separator(lines)
+    declared = _SEPARATOR_LINE.fullmatch(lines[0].strip()) if lines else None
+    lines = ["", *lines[1:]] if declared else lines
+    separator = declared[1] if declared else guess_separator(lines)
     if separator != ",":
         keys["separator"] = separator
     rows = _split(lines, separator)
@@ -50,12 +54,16 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
         and len(rows[0][1]) == width - 1
         and all(len(row) == width for _, row in rows[1:])
     ):
-        # R's write.table and others give no name to the column of row names.
-        keys |= {"skip_lines": rows[0][0], "columns": ["row", *(name.strip() for name in rows[0][1])]}
+        names = [name.strip() for name in rows[0][1]]
+        if all(not row[-1].strip() for _, row in rows[1:]):
+            names.append(f"column_{width}")  # each row, but not the header, ends with a separator
+        else:
+            names.insert(0, "row")  # R's write.table and others give no name to the column of row names
+        keys |= {"skip_lines": rows[0][0], "columns": names}
         return make_section(file, keys), keys
     top = next((number for number, (_, row) in enumerate(rows) if _is_full(row, width)), 0)
-    if top:
-        keys["skip_lines"] = rows[top][0] - 1
+    if top or declared:
+        keys["skip_lines"] = rows[top][0] - 1 if rows else 1
     body = [[value.strip() for value in row] for _, row in rows[top:] if len(row) == width]
     if body and not _is_header(body[0], body[1:]):
         keys["columns"] = [f"column_{number}" for number in range(1, width + 1)]
