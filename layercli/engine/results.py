@@ -75,6 +75,8 @@ class _OutputResults:
             self.scores.add(true[is_used], scores[is_used])
 
     def to_json(self) -> dict[str, Any]:
+        if isinstance(self.result, ClassResult) and self.result.is_empty:
+            return {}
         document = self.result.to_json()
         if self.scores is not None:
             document["scores"] = self.scores.to_json()

@@ -134,6 +134,12 @@ def test_positions_without_the_ignored_class(results):
     assert "mean_iou" in document
 
 
+def test_no_position_has_a_class(results):
+    x = RANDOM.normal(size=(20, 5, 4)).astype("float32")
+    loss = "{type: SparseCategoricalCrossentropy, from_logits: true, ignore_class: 255}"
+    assert results(dense(2, loss, "[5, 4]"), x, np.full((20, 5), 255))[1] == {}
+
+
 def test_masked_timesteps_are_left_out(results):
     x = RANDOM.integers(0, 3, (20, 6))
     y = RANDOM.integers(0, 2, (20, 6))

@@ -26,6 +26,11 @@ class ClassResult:
         """Count pairs of class numbers: two integer arrays of the same shape."""
         self._pairs.add(true.astype(np.int64).ravel() * len(self._class_names) + predicted.ravel())
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pair was counted, for example because every position is masked."""
+        return not len(self._pairs.values)
+
     def to_json(self) -> dict[str, Any]:
         """Return the confusion counts and the results of each class, as ``sklearn.metrics`` computes them."""
         from sklearn.metrics import precision_recall_fscore_support
