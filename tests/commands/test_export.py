@@ -226,14 +226,3 @@ def test_config_can_only_be_exported_as_a_script():
     for options in (["python", "--weights"], ["onnx"]):
         result = invoke("export", config, "--json", "-f", *options)
         assert [code for code, _ in problems(result)] == ["run-directory"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["digits_residual", "digits_transformer", "digits_lstm"])
-@pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
-@pytest.mark.usefixtures("here")
-def test_larger_networks_have_the_same_outputs(name, form, tmp_path_factory):
-    run = tmp_path_factory.getbasetemp() / f"exported-{name}"
-    if not run.exists():
-        train(CONFIGS / f"{name}.yaml", run, "--set", "train.epochs=1")
-    assert exported(run, "-f", form)["compared"]["largest_difference"] < 1e-4

@@ -572,7 +572,7 @@ def test_wrong_graph_is_reported(monkeypatch, imported):
 @pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small", "EfficientNetV2B0", "InceptionV3"])
 def test_keras_applications_survive_the_round_trip(name, tmp_path):
     with unallocated_weights():
-        model = getattr(keras.applications, name)(weights=None)
+        model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
     (tmp_path / "model.json").write_text(model.to_json())
     result = invoke("import", tmp_path / "model.json", "--output", tmp_path / "out.yaml", "--json")
     document = json.loads(result.stdout)
