@@ -345,6 +345,11 @@ class DataConfig(Component):
         return None
 
     @property
+    def preparation(self) -> tuple[str, ...]:
+        """Return a sentence for each step from a file of an example to the input of the model."""
+        return ()
+
+    @property
     def user_function(self) -> UserFunction | None:
         """The custom function that returns the data; None if the type runs no custom code."""
         return None
