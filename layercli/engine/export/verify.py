@@ -163,9 +163,7 @@ def _export_error(
         return LayercliError(valid.make_problem(("model",), "export-failed", message, hint))
     layer, reason = refused
     explanation = _explain_error(error, title) if _missing_operation(error) else _explain_error(reason, title)
-    if not facts.supports_text and any(
-        tensor.dtype == "string" for tensor in keras.tree.flatten([layer.input, layer.output])
-    ):
+    if not facts.supports_text and _has_texts(layer):
         explanation = f"{title} does not support text."
         hint = (
             "Export as `saved_model`, or train a model with numeric inputs and convert text before the model."
@@ -190,6 +188,12 @@ def _explain_error(error: Exception, title: str) -> str:
         if operation is None
         else f"{title} does not support the operation {operation}."
     )
+
+
+def _has_texts(layer: Any) -> bool:
+    """Return whether a layer takes or returns texts; Keras gives the output of an inverted lookup another dtype."""
+    returns_texts = isinstance(layer, keras.layers.StringLookup) and layer.invert
+    return returns_texts or any(tensor.dtype == "string" for tensor in keras.tree.flatten(layer.input))
 
 
 def _has_loops(model: Any) -> bool:
