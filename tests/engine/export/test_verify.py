@@ -146,13 +146,12 @@ def test_onnx_outputs_are_renamed_to_unused_names():
     assert [node.output[0] for node in proto.graph.node] == ["taken", *names]
 
 
-@pytest.mark.parametrize("form", ["onnx", "litert"])
-def test_unsupported_layer_is_reported_at_its_line(form, made, export):
+def test_unsupported_layer_is_reported_at_its_line(made, export):
     text = {
         "input": {"shape": [1], "dtype": "int64"},
         "layers": [{"type": "StringLookup", "vocabulary": ["a", "b"], "invert": True}],
     }
-    problem = refusal(export, form, *made(text))
+    problem = refusal(export, "onnx", *made(text))
     assert problem.code == "export-failed"
     assert problem.message.startswith("`string_lookup` (StringLookup) cannot be exported as ")
     assert problem.message.endswith(" does not support text.")
