@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
+from layercli.commands.options import JsonOption, SetOption, TrustOption
 from layercli.reports.console import is_terminal, make_console, print_json
 from layercli.reports.crossval import CrossvalProgress, print_crossval_summary
 from layercli.reports.problems import print_problems
+from layercli.source.load import STDIN
 from layercli.workflows.crossval import CrossvalRequest, open_crossval, run_crossval
 
 
 def command(
-    config: ConfigArgument,
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The config file.")],
     folds: Annotated[
         int, typer.Option("--folds", min=2, max=10_000, metavar="K", help="Number of folds.")
     ] = 5,
@@ -36,6 +37,8 @@ def command(
     trust: TrustOption = False,
 ) -> None:
     """Train once for each fold, test on the fold, and combine the results."""
+    if config == STDIN:
+        raise typer.BadParameter("CONFIG must be a file, because several processes read it.")
     request = CrossvalRequest(config, set_ or (), folds, repeats, run_dir, jobs, trust)
     crossval = open_crossval(request)
     print_problems(make_console(error=True), crossval.valid.check_result.problems)

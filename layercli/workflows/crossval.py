@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
-from layercli.errors import LayercliError
 from layercli.io.atomic import stage_file
 from layercli.processes.worker_pool import StopSignal, WorkerPool
 from layercli.reports.crossval import CrossvalProgress, FoldRow
@@ -25,7 +24,6 @@ from layercli.runs.crossval_directory import (
 )
 from layercli.runs.listing import read_run
 from layercli.runs.manifest import require_manifest
-from layercli.source.load import STDIN
 from layercli.source.scalars import is_number
 from layercli.workflows.preflight import require_sections
 from layercli.workflows.training_run import require_trainable
@@ -64,12 +62,6 @@ def open_crossval(request: CrossvalRequest) -> OpenCrossval:
     Raises:
         LayercliError: The config cannot be trained so, or the directory has something else.
     """
-    if request.file == STDIN:
-        raise LayercliError(
-            require_valid(check_config(request.file, request.overrides)).make_problem(
-                (), "cannot-read", "A cross-validation needs a file, got standard input.", "Save the config."
-            )
-        )
     first = Fold(1, request.repeats, request.folds)
     valid = require_valid(check_config(request.file, [*request.overrides, *first.overrides]))
     require_sections(valid)
@@ -111,7 +103,7 @@ def run_crossval(crossval: OpenCrossval, progress: CrossvalProgress) -> dict[str
         jobs=min(request.jobs, len(waiting)),
         directory=directory.path,
     )
-    with StopSignal("cross-validation") as stop_signal, progress, pool:
+    with StopSignal("trainings") as stop_signal, progress, pool:
         is_working = bool(waiting)
         while is_working:
             time.sleep(_POLL_SECONDS)
