@@ -30,7 +30,6 @@ TENSORFLOW_FILES = (
     "commands/test_inspect_shapes.py",
     "commands/test_predict.py",
     "commands/test_train.py",
-    "config/test_custom_layers.py",
     "config/training",
     "docs/test_console.py",
     "engine",

@@ -16,6 +16,7 @@ from layercli.data.reader_state import ReaderState
 from layercli.data.types import Array
 from layercli.engine.adapt import to_keras_inputs
 from layercli.engine.keras_errors import model_error_types, summarize_error
+from layercli.engine.unknown_ids import explain_id_error
 from layercli.errors import LayercliError
 from layercli.graph.output_activation import layer_activation
 from layercli.graph.output_kind import OutputKind, infer_output_kind
@@ -106,6 +107,9 @@ def _predict_batch(model: Any, valid: ValidConfig, x: Any) -> list[Array]:
     try:
         outputs = model.predict_on_batch(x)
     except model_error_types(valid) as error:
+        id_error = explain_id_error(error, valid, is_trained=True)
+        if id_error is not None:
+            raise id_error from error
         message = f"The model cannot predict: {summarize_error(error)}"
         hint = "Check that the examples match the model's inputs."
         raise LayercliError(valid.make_problem(("data",), "prediction-failed", message, hint)) from error
