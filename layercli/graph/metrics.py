@@ -21,6 +21,7 @@ from layercli.config.training.metric_inputs import (
 from layercli.config.training.metrics import ACCURACY_TYPES, COMPLETED_ARGUMENTS, Accuracy, Metric
 from layercli.config.training.registry import METRICS
 from layercli.graph.output_activation import layer_activation
+from layercli.graph.output_kind import PROBABILITY_ACTIVATIONS
 from layercli.graph.shapes import ModelShapes
 from layercli.graph.target_meaning import (
     BINARY_LOSSES,
@@ -38,7 +39,6 @@ from layercli.schema.component import Component
 from layercli.source.nodes import KeyPath
 
 _METRIC_KEYS: Final = ("metrics", "weighted_metrics")
-_PROBABILITY_ACTIVATIONS: Final = ("sigmoid", "softmax", "hard_sigmoid", "sparse_sigmoid", "sparsemax")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def adapt_metric(metric: str | Component, inputs: MetricInputs) -> str | Compone
     if isinstance(metric, Accuracy):
         if inputs.form == "numbers" and not inputs.are_fractions:
             return metric  # there are no classes
-        return METRICS.load(metric.choose_type(inputs)).model_validate(metric.arguments()).adapt(inputs)
+        metric = METRICS.load(metric.choose_type(inputs)).model_validate(metric.arguments())
     return metric.adapt(inputs) if isinstance(metric, Metric) else metric
 
 
@@ -248,7 +248,7 @@ def _find_logits_activation(
     """Return the function that makes probabilities of the predictions; None if they are not logits."""
     is_margin_loss = loss_name in MARGIN_LOSSES or loss_name == "CategoricalHinge"
     if not getattr(loss, "from_logits", False) and (
-        not is_margin_loss or activation in _PROBABILITY_ACTIVATIONS
+        not is_margin_loss or activation in PROBABILITY_ACTIVATIONS
     ):
         return None
     return "sigmoid" if loss_name in BINARY_LOSSES | MARGIN_LOSSES else "softmax"

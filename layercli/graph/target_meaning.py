@@ -130,14 +130,15 @@ def _interpret_each_unit(
     values = target.values
     if loss_name in SPARSE_LOSSES or (loss_name in ONE_HOT_LOSSES and units == 1):
         return None
-    if loss_name in MARGIN_LOSSES:
-        return TargetMeaning("signs", 2, position_axes + (units != 1))
     is_zero_or_one = values is None or _is_zero_or_one(values)
+    if loss_name in MARGIN_LOSSES:
+        if values is None or not is_zero_or_one:
+            return TargetMeaning("signs", 2, position_axes + (units != 1))
+        return TargetMeaning(*(("binary", 2) if units == 1 else ("multi-label", units)), position_axes)
     if loss_name in BINARY_LOSSES and units == 1:
-        is_class = is_zero_or_one or target.kind == "labels" or values is None or values.is_integral
-        return (
-            TargetMeaning("binary", 2, position_axes) if is_class else _interpret_numbers(values, loss_name)
-        )
+        if values is None or is_zero_or_one or target.kind == "labels" or values.is_integral:
+            return TargetMeaning("binary", 2, position_axes)
+        return _interpret_numbers(values, loss_name)
     if units is not None and units > 1 and (values.is_one_hot if values else loss_name in ONE_HOT_LOSSES):
         return TargetMeaning("one-hot", units, position_axes)
     if target.kind != "numbers" and values is not None and is_zero_or_one:
