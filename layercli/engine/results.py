@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Final, TypeAlias
+from math import prod
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -13,14 +14,14 @@ from layercli.check import ValidConfig
 from layercli.config.data.tables import TableConfig
 from layercli.config.training.section import TrainSection
 from layercli.data.evaluation.classes import ClassResult, LabelResult
-from layercli.data.evaluation.errors import ErrorResult
+from layercli.data.evaluation.errors import MAX_TARGETS, ErrorResult
 from layercli.data.evaluation.scores import ScoreResult
-from layercli.data.examples import Subset
+from layercli.data.examples import Examples, Subset
 from layercli.data.reader_state import ReaderState
-from layercli.data.types import Array
+from layercli.data.types import Array, iterate_named
 from layercli.engine.output_values import find_output_kind, interpret_output, make_predictor
 from layercli.graph.output_kind import OutputKind, name_classes
-from layercli.graph.target_meaning import TargetMeaning
+from layercli.graph.target_meaning import TargetKind, TargetMeaning
 
 MAX_CLASSES: Final = 50_000
 """Largest number of classes for which results of each class are computed."""
@@ -103,8 +104,8 @@ def _find_used_positions(output: Array, mask: Array | None) -> Array:
 
 def _repeat_last(last_target: Array, true: Array) -> Array:
     """Return the last known value of each series for each predicted step: of the shape of the target."""
-    samples, columns = len(true), int(np.prod(last_target.shape[1:]))
-    steps = true.reshape(samples, -1, columns).shape[1]
+    samples, columns = len(true), prod(last_target.shape[1:])
+    steps = true.size // (samples * columns)
     repeated: Array = np.repeat(last_target.reshape(samples, 1, columns), steps, axis=1).reshape(true.shape)
     return repeated
 
@@ -125,7 +126,6 @@ def collect_results(
     meanings: Mapping[str | None, TargetMeaning],
     *,
     reader_state: ReaderState | None = None,
-    last_targets: Mapping[str | None, Array] | None = None,
 ) -> dict[str, Any]:
     """Return the results of each output whose target has a meaning: in ``outputs``; without names for a single output.
 
@@ -138,106 +138,96 @@ def collect_results(
         subset: The examples.
         meanings: The meaning of each target.
         reader_state: What training knew about the targets.
-        last_targets: The last known values before the targets of windows: arrays of shape (samples, ...).
     """
     titles = valid.graph.output_references
     results: dict[str, _OutputResults | None] = {}
     predict = make_predictor(model)
-    first = 0
     for batch in subset.batches(train.batch_size):
         targets = dict(batch.targets)
+        last_targets = {} if batch.last_targets is None else dict(iterate_named(batch.last_targets))
         for index, (title, (output, mask)) in enumerate(zip(titles, predict(batch), strict=True)):
             key = title if title in targets else None
             if key not in targets or key not in meanings:
                 continue
             if title not in results:
-                description = _TargetDescription.find(
-                    key, meanings[key], batch.class_names_of(key), reader_state
-                )
-                shape = output.shape[1:] if mask is None else output.shape[-1:]
-                names = _name_numbers(valid, shape, description.columns)
+                described = _describe_target(key, meanings[key].kind, batch, reader_state)
                 results[title] = _make_results(
-                    valid, index, output, targets[key], description, names, last_targets
+                    valid,
+                    index,
+                    output,
+                    targets[key],
+                    described,
+                    has_mask=mask is not None,
+                    has_naive=key in last_targets,
                 )
             result = results[title]
             if result is not None:
-                last = None if last_targets is None else last_targets.get(key)
-                last = None if last is None else last[first : first + len(batch)]
-                result.add(targets[key], output, mask, last)
-        first += len(batch)
+                result.add(targets[key], output, mask, last_targets.get(key))
     documents = {title: result.to_json() for title, result in results.items() if result is not None}
     return {"outputs": documents} if len(titles) > 1 else documents.get(titles[0], {})
 
 
-@dataclass(frozen=True, slots=True)
-class _TargetDescription:
-    """The meaning of a target, the names of its classes, and its columns."""
+class _Target(NamedTuple):
+    """What training knew about a target, or else what the examples have."""
 
-    name: str | None
-    meaning: TargetMeaning
-    names: tuple[str, ...] | None = None
+    kind: TargetKind
+    class_names: tuple[str, ...] | None
     columns: tuple[str, ...] | None = None
 
-    @classmethod
-    def find(
-        cls,
-        name: str | None,
-        meaning: TargetMeaning,
-        names: tuple[str, ...] | None,
-        reader_state: ReaderState | None,
-    ) -> _TargetDescription:
-        """Return what training knew about the target, or else what the examples have."""
-        if reader_state is None:
-            return cls(name, meaning, names)
-        return cls(
-            name,
-            replace(meaning, kind=reader_state.target_kinds.get(name, meaning.kind)),
-            reader_state.class_names_of(name) or names,
-            reader_state.target_columns_of(name),
-        )
+
+def _describe_target(
+    name: str | None, kind: TargetKind, examples: Examples, reader_state: ReaderState | None
+) -> _Target:
+    class_names = examples.class_names_of(name)
+    if reader_state is None:
+        return _Target(kind, class_names)
+    return _Target(
+        reader_state.target_kinds.get(name, kind),
+        reader_state.class_names_of(name) or class_names,
+        reader_state.target_columns_of(name),
+    )
 
 
 def _make_results(
     valid: ValidConfig,
     index: int,
     output: Array,
-    target: Array,
-    description: _TargetDescription,
-    number_names: tuple[str, ...] | None,
-    last_targets: Mapping[str | None, Array] | None,
+    values: Array,
+    target: _Target,
+    *,
+    has_mask: bool,
+    has_naive: bool,
 ) -> _OutputResults | None:
-    """Return empty results for an output of shape (samples, ..., units), or None if there are too many classes."""
+    """Return empty results for an output of shape (samples, ..., units); None if it has none, or too many classes."""
     title = valid.graph.output_references[index]
-    target_kind = description.meaning.kind
-    kind = find_output_kind(valid, index, output, target_kind)
+    kind = find_output_kind(valid, index, output, target.kind)
     loss = None if valid.config.train is None else valid.config.train.loss_of(title)
     ignored = getattr(loss, "ignore_class", None)
     if kind.kind == "numbers":
-        if target.size != output.size:
+        if values.size != output.size:
             return None  # such as the labels of a loss for embeddings
-        has_naive = last_targets is not None and description.name in last_targets
-        naive = ErrorResult(number_names) if has_naive else None
-        return _OutputResults(kind, ignored, ErrorResult(number_names), naive=naive)
+        shape = output.shape[-1:] if has_mask else output.shape[1:]
+        names = _name_numbers(valid, shape, target.columns)
+        naive = ErrorResult(names) if has_naive else None
+        return _OutputResults(kind, ignored, ErrorResult(names), naive=naive)
     size = 2 if kind.kind in ("two", "sign") else output.shape[-1]
     if size > MAX_CLASSES:
         return None
     if kind.kind == "labels":
-        return _OutputResults(
-            kind, ignored, LabelResult(name_classes(kind, size, description.columns, target_kind))
-        )
-    scores = (
-        ScoreResult(is_probability=kind.has_probabilities) if size == 2 and kind.kind != "classes" else None
-    )
-    class_names = name_classes(kind, size, description.names, target_kind)
-    return _OutputResults(kind, ignored, ClassResult(class_names, has_positions=output.ndim > 2), scores)
+        names = name_classes(kind, size, target.columns, target.kind)
+        return _OutputResults(kind, ignored, LabelResult(names))
+    has_score = kind.kind in ("two", "sign")
+    scores = ScoreResult(is_probability=kind.has_probabilities) if has_score else None
+    names = name_classes(kind, size, target.class_names, target.kind)
+    return _OutputResults(kind, ignored, ClassResult(names, has_positions=output.ndim > 2), scores)
 
 
 def _name_numbers(
     valid: ValidConfig, shape: Sequence[int], columns: tuple[str, ...] | None
-) -> tuple[str, ...] | None:
-    """Return the name of each number of an output, by its column and its step; None if there is one."""
-    if int(np.prod(shape)) < 2:
-        return None
+) -> tuple[str, ...]:
+    """Return the name of each number of an output, by its column and its step; none if there is only one, or too many."""
+    if not 2 <= prod(shape) <= MAX_TARGETS:
+        return ()
     data = valid.config.data
     windows = data.windows if isinstance(data, TableConfig) else None
     axes = []

@@ -18,11 +18,11 @@ MAX_TARGETS: Final = 50
 class ErrorResult:
     """Sums over the errors of each number of an output.
 
-    With ``names``, each of them is a target with results of its own.
+    With ``names``, at most ``MAX_TARGETS``, each number is a target with results of its own.
     """
 
-    def __init__(self, names: Sequence[str] | None = None) -> None:
-        self._names = names if names is not None and len(names) <= MAX_TARGETS else ()
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self._names = names
         self._count = 0
         self._mean: Array = np.zeros(1)
         self._squares: Array = np.zeros(1)
