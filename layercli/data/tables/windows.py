@@ -109,6 +109,11 @@ class WindowedExamples(IndexedSubset):
         """Return the last input row of each window: int64 of shape (windows,)."""
         return self.row_order.map_to_rows(starts + self.windows.length - 1)
 
+    def _find_last_target_rows(self, starts: Array) -> Array | None:
+        """Return the last row of each window that is before its targets: int64 of shape (windows,); None if there is none."""
+        offset = self.windows.first_target_offset - max(1, self.windows.horizon)
+        return self.row_order.map_to_rows(starts + offset) if self.plan.targets and offset >= 0 else None
+
     def _gather(self, starts: Array) -> Examples:
         """Return the windows that start at these positions."""
         input_rows = self.row_order.map_to_rows(starts[:, None] + np.arange(self.windows.length))
@@ -118,7 +123,12 @@ class WindowedExamples(IndexedSubset):
             lambda name, array: apply_learned(array[input_rows], self.plan, self.learned, name),
             rows.take_targets(target_rows),
         )
-        return gathered if rows.weights is None else replace(gathered, weights=rows.weights[target_rows])
+        last_rows = self._find_last_target_rows(starts)
+        return replace(
+            gathered,
+            weights=None if rows.weights is None else rows.weights[target_rows],
+            last_targets=None if last_rows is None else rows.take_targets(last_rows),
+        )
 
     def load_if_small(self) -> Subset:
         """Return the windows in memory if they are small, otherwise this subset."""
