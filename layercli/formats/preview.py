@@ -132,7 +132,10 @@ def _preview_csv(path: Path) -> TablePreview:
         survey = survey_table(CsvFiles(data).iterate_texts(path), NumberFormat.of(data))
     _require_rows(path, survey)
     return TablePreview(
-        survey, "csv", keys | _make_column_keys(survey), (*_describe_form(keys), *_describe_columns(survey))
+        survey,
+        "csv",
+        keys | _make_column_keys(survey),
+        (*_describe_form(keys, path), *_describe_columns(survey)),
     )
 
 
@@ -152,9 +155,13 @@ def _make_column_keys(survey: TableSurvey) -> dict[str, Any]:
     return {"missing": {"values": [DEFAULT_WORD, *strays]}} if strays else {}
 
 
-def _describe_form(keys: Mapping[str, Any]) -> Iterator[str]:
+def _describe_form(keys: Mapping[str, Any], path: Path) -> Iterator[str]:
+    from layercli.formats.csv.encodings import find_example
+
+    example = find_example(path, keys["encoding"]) if "encoding" in keys else None
     titles = {
-        "encoding": "encoding {}",
+        "encoding": "encoding {}"
+        + ("" if example is None else f', as in "{sanitize_text(example, limit=40)}"'),
         "separator": "separator {!r}",
         "comment": "comments after {!r}",
         "skip_lines": "the header after line {}",

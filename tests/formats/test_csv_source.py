@@ -12,8 +12,8 @@ import pytest
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.examples import load_examples
 from layercli.data.types import DataError
+from layercli.formats.csv.encodings import guess_encoding
 from layercli.formats.csv.sniff import sniff_csv
-from layercli.formats.csv.source import guess_encoding
 from layercli.formats.registry import load_dataset
 
 HOW = pytest.mark.parametrize("stream", ["never", "always"])
@@ -106,22 +106,44 @@ def test_comment_at_the_end_of_a_block_of_bytes(make, stream, monkeypatch):
             TABLE.encode("cp1252"),
             {},
             ("data", "encoding"),
-            "t.csv cannot be read: line 1 has the bytes f6 df, which are not utf-8.",
+            "t.csv cannot be read: line 1, column 3 has the byte f6, which is not utf-8.",
             "Set `encoding: cp1252`, which the file seems to have, or save it as UTF-8.",
         ),
         (
             b"a,y\n1,ja\n2,sch\xf6n\n",
             {},
             ("data", "encoding"),
-            "t.csv cannot be read: line 3 has the bytes f6 6e, which are not utf-8.",
+            "t.csv cannot be read: line 3, column 6 has the byte f6, which is not utf-8.",
             "Set `encoding: cp1252`, which the file seems to have, or save it as UTF-8.",
         ),
         (
             TABLE.encode("utf-16-le"),
             {"encoding": "ascii"},
             ("data", "encoding"),
-            "t.csv cannot be read: line 1 has the bytes f6 00, which are not ascii.",
+            "t.csv cannot be read: line 1, column 5 has the byte f6, which is not ascii.",
             "Set `encoding: utf-16-le`, which the file seems to have, or save it as UTF-8.",
+        ),
+        (
+            "größe,y\n1,schön\n2,".encode() + b"sch\xf6n\n",
+            {},
+            ("data", "encoding"),
+            "t.csv cannot be read: line 3, column 6 has the byte f6, which is not utf-8.",
+            "Correct it in an editor, as the other characters are UTF-8; or remove such bytes: "
+            "`iconv -c -f UTF-8 -t UTF-8 t.csv > t-utf8.csv`.",
+        ),
+        (
+            TABLE.encode(),
+            {"encoding": "cp1252"},
+            ("data", "encoding"),
+            "t.csv is UTF-8, but `encoding` is cp1252.",
+            "Remove `encoding`.",
+        ),
+        (
+            "größe,y\n1,0\n2,ö".encode()[:-1],
+            {},
+            ("data", "encoding"),
+            "t.csv cannot be read: line 3, column 3 ends within a character of utf-8.",
+            "Save it again: it may be incomplete.",
         ),
         (
             "a;b;y\n1;2;0\n",
@@ -203,6 +225,19 @@ def test_files_that_need_a_key(make, stream, content, keys, path, message, hint)
         ("schön, €".encode("cp1252"), "cp1252"),
         (b"sch\xf6n \x81", "latin-1"),
         ("plain text".encode("utf-16-be"), "utf-16-be"),
+        ("schön, größe".encode() + b", \xfc", "utf-8"),
+        ("sch\xf6n".encode() + b", \xfc \xfc", "cp1252"),
+        ("it’s, “Hello”, don’t, that’s".encode("cp1252"), "cp1252"),
+        ("ÄÖÜ, Ärger".encode("cp1252"), "cp1252"),
+        ("prix, 5 €, 20 °C".encode("cp1252"), "cp1252"),
+        ("город, цена, Москва".encode("cp1251"), "cp1251"),
+        ("город, цена, Москва".encode("koi8_r"), "koi8_r"),
+        ("город, цена, Москва".encode("cp866"), "cp866"),
+        ("都市, 値, 購入, はい, いいえ".encode("cp932"), "cp932"),
+        ("都市, 値, 購入, はい, いいえ".encode("euc_jp"), "euc_jp"),
+        ("城市, 价格, 购买, 北京, 上海".encode("gb18030"), "gb18030"),
+        ("城市, 價格, 購買, 臺北, 高雄".encode("big5"), "big5"),
+        ("도시, 가격, 구매, 서울, 부산".encode("euc_kr"), "euc_kr"),
     ],
 )
 def test_probable_encoding(tmp_path, content, encoding):

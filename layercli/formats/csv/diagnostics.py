@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from layercli.formats.csv.config import Csv
 from layercli.formats.csv.source import open_bytes, open_utf8
@@ -112,23 +113,49 @@ def _suggest_ragged(data: Csv, header: list[str], fields: list[str], *, is_first
     return "Each line must have one value for each column; quote a value that contains the separator."
 
 
-def find_undecodable_line(file: Path, encoding: str) -> str | None:
-    """Describe the first line with bytes that are not in an encoding; None if there is none."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    line = 1
+class UndecodableBytes(NamedTuple):
+    """The first bytes of a file that are not in its encoding."""
+
+    line: int
+    column: int
+    """The character of the line, from 1."""
+    shown: str
+    """Two bytes at most, in hexadecimal; empty if the file ends within a character."""
+
+    def describe(self, encoding: str) -> str:
+        """Return the place and the bytes as a part of a sentence."""
+        place = f"line {self.line}, column {self.column}"
+        if not self.shown:
+            return f"{place} ends within a character of {encoding}"
+        title, verb = ("bytes", "are") if " " in self.shown else ("byte", "is")
+        return f"{place} has the {title} {self.shown}, which {verb} not {encoding}"
+
+
+def find_undecodable(file: Path, encoding: str) -> UndecodableBytes | None:
+    """Return the first bytes that are not in an encoding; None if there are none."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
+    line, column = 1, 1
     with open_bytes(file) as stream:
-        while block := stream.read(_BLOCK_BYTES):
+        is_last = False
+        while not is_last:
+            block = stream.read(_BLOCK_BYTES)
+            is_last = not block
             try:
-                line += decoder.decode(block).count("\n")
+                text = decoder.decode(cast("Any", block), final=is_last)
             except UnicodeDecodeError as error:
-                before = error.object[: error.start]
-                shown = " ".join(f"{byte:02x}" for byte in error.object[error.start : error.start + 2])
-                return f"line {line + before.count(10)} has the bytes {shown}, which are not {encoding}"
-    try:
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return f"line {line} ends within a character of {encoding}"
+                before = re.sub("\r\n?", "\n", error.object[: error.start].decode(encoding, "replace"))
+                line, column = _move_position(before, line, column)
+                is_cut = is_last and error.end == len(error.object)
+                bad = b"" if is_cut else error.object[error.start : max(error.end, error.start + 1)][:2]
+                return UndecodableBytes(line, column, bad.hex(" "))
+            line, column = _move_position(text, line, column)
     return None
+
+
+def _move_position(text: str, line: int, column: int) -> tuple[int, int]:
+    """Return the line and column after a text."""
+    lines = text.count("\n")
+    return line + lines, len(text) - text.rfind("\n") if lines else column + len(text)
 
 
 def find_non_number(file: Path, data: Csv, column: str) -> str | None:

@@ -22,14 +22,15 @@ from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
 from layercli.formats.csv import new_rows
 from layercli.formats.csv.config import Csv
+from layercli.formats.csv.encodings import guess_encoding, is_utf8_file
 from layercli.formats.csv.sniff import guess_separator, read_first_lines
 from layercli.formats.csv.source import (
     READ_ERRORS,
     find_encoding,
-    guess_encoding,
     max_compression_ratio,
     open_bytes,
     open_utf8,
+    shell_name,
 )
 from layercli.source.nodes import sanitize_text
 
@@ -127,6 +128,11 @@ class CsvFiles:
         shown = sanitize_text(str(file))
         if any("\ufffd" in name for name in header.raw):
             self._raise_unreadable(file, ValueError("its text is not in the declared encoding"))
+        encoding = find_encoding(file, self.data)
+        if is_utf8_file(file, encoding):
+            raise_data_error(
+                f"{shown} is UTF-8, but `encoding` is {encoding}.", ("data", "encoding"), "Remove `encoding`."
+            )
         if len(header.raw) == 1:
             separator = guess_separator(read_first_lines(file, self.data))
             if separator != self.data.separator and separator in header.raw[0]:
@@ -345,14 +351,23 @@ class CsvFiles:
         """Return what is wrong with the encoding of a file, and a hint; None if it can be decoded."""
         try:
             encoding = find_encoding(file, self.data)
-            undecodable = csv_diagnostics.find_undecodable_line(file, encoding)
+            undecodable = csv_diagnostics.find_undecodable(file, encoding)
             if undecodable is None:
                 return None
             guess = guess_encoding(file)
         except (DataError, *READ_ERRORS):
             return None
         hint = f"Set `encoding: {guess}`, which the file seems to have, or save it as UTF-8."
-        return undecodable, hint if guess != encoding else "Save it again: it may be incomplete."
+        if guess == encoding:
+            hint = suggest_repair(file) if undecodable.shown else "Save it again: it may be incomplete."
+        return undecodable.describe(encoding), hint
+
+
+def suggest_repair(file: Path) -> str:
+    """Return a hint for a file of UTF-8 with a few bytes that are not."""
+    name = shell_name(file)
+    command = f"iconv -c -f UTF-8 -t UTF-8 {name} > {name.removesuffix(file.suffix)}-utf8.csv"
+    return f"Correct it in an editor, as the other characters are UTF-8; or remove such bytes: `{command}`."
 
 
 @contextmanager

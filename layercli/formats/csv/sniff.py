@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from layercli.config.data.tables import DEFAULT_MISSING_VALUES
 from layercli.formats.csv.config import Csv
-from layercli.formats.csv.source import guess_encoding, open_utf8
+from layercli.formats.csv.encodings import guess_encoding
+from layercli.formats.csv.source import open_utf8
 
 SEPARATORS: Final = ("\t", ";", "|", ",")
 """The separators that are recognized; of several that fit equally, the first."""
