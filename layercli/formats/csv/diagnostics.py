@@ -8,16 +8,18 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 from layercli.formats.csv.config import Csv
-from layercli.formats.csv.source import open_bytes, open_utf8
+from layercli.formats.csv.source import open_bytes, open_utf8, shell_name
 from layercli.source.nodes import sanitize_text
 
 _BLOCK_BYTES = 1 << 20
 _MAX_LINE = 1 << 24
 """Longest line, and longest value, in characters."""
+_MAX_FOOTER_LINES = 10
 
 
 class LongLineError(OSError):
@@ -83,22 +85,77 @@ def find_ragged_line(file: Path, data: Csv, *, rows: int | None = None) -> Defec
     ``rows`` is the number of rows after the header to look at; None for all.
     """
     header = read_header(file, data).raw
-    width = len(header)
     with open_text(file, data) as text:
-        for number, (line, fields, _) in enumerate(_iterate_rows(text, data)):
+        found = enumerate(_iterate_rows(text, data))
+        for number, row in found:
             if rows is not None and number > rows:
                 return None
-            if len(fields) != width:
-                message = (
-                    f"line {line} has {_format_value_count(len(fields))}, but there {_format_columns(width)}"
+            if len(row.fields) != len(header):
+                # Only the end of a file may have other lines than values.
+                rest = [later for _, later in islice(found, _MAX_FOOTER_LINES)]
+                is_footer = len(rest) < _MAX_FOOTER_LINES and all(
+                    len(later.fields) != len(header) for later in rest
                 )
-                return Defect(message, _suggest_ragged(data, header, fields, is_first=number == 1, line=line))
+                return _describe_ragged(file, data, header, row, number, is_footer=is_footer and number > 1)
     return None
 
 
-def _suggest_ragged(data: Csv, header: list[str], fields: list[str], *, is_first: bool, line: int) -> str:
+def _describe_ragged(
+    file: Path, data: Csv, header: list[str], row: _Row, number: int, *, is_footer: bool
+) -> Defect:
+    line, fields = row.line, row.fields
+    count, columns = _format_value_count(len(fields)), _format_columns(len(header))
+    message = f"line {line} has {count}, but there {columns}"
+    if row.last_line > line:
+        message = (
+            f"the quoted value that begins in line {line} continues up to line {row.last_line}, and so the row has {count} "
+            f"instead of {len(header)}"
+        )
+        return Defect(
+            message, f"Close the quotation mark in line {line}, or write it twice if it is part of the value."
+        )
+    first = next(filter(None, map(str.strip, fields)), "0")
+    if is_footer and len(fields) < len(header) and not _is_number_text(first) and not first.startswith("#"):
+        message = f'line {line} has {count} ("{sanitize_text(first, limit=40)}"), but there {columns}'
+        name = shell_name(file)
+        command = f"head -n {line - 1} {name} > {name.removesuffix(file.suffix)}-rows.csv"
+        return Defect(message, f"If it is a footer below the table, remove it: `{command}`.")
+    return Defect(message, _suggest_ragged(data, header, row, is_first=number == 1))
+
+
+def find_open_quote(file: Path, data: Csv) -> int | None:
+    """Return the line of the last row if it has a quotation mark that is not closed; None otherwise."""
+    last: _Row | None = None
+    with open_text(file, data) as text:
+        for row in _iterate_rows(text, data):
+            last = row
+    if last is None or last.last_line == last.line:
+        return None
+    with open_text(file, data) as text:
+        marks = sum(line.count('"') for line in islice(_iterate_lines(text), last.line - 1, None))
+    return last.line if marks % 2 else None
+
+
+def find_character(file: Path, data: Csv, character: str) -> tuple[int, int] | None:
+    """Return the line and column of the first character like this; None if there is none."""
+    with open_text(file, data) as text:
+        for number, line in enumerate(_iterate_lines(text), 1):
+            if character in line:
+                return number, line.index(character) + 1
+    return None
+
+
+def _suggest_ragged(data: Csv, header: list[str], row: _Row, *, is_first: bool) -> str:
+    fields, line = row.fields, row.line
     if data.comment is None and any(field.startswith("#") for field in (*header[:1], *fields[:1])):
         return 'If lines with # are comments, set `comment: "#"`.'
+    text = data.separator.join(fields)
+    if any(field.lstrip().startswith('"') for field in fields):
+        trimmed = next(csv.reader([text], delimiter=data.separator, skipinitialspace=True))
+        if len(trimmed) == len(header):
+            return "Remove the blanks before the quotation marks: only a mark directly after the separator quotes a value."
+    if '\\"' in text:
+        return 'Write a quotation mark within a quoted value twice, as "", instead of with a backslash.'
     if is_first and data.columns is None:
         filled = sum(bool(name.strip()) for name in header)
         if filled <= max(1, len(fields) // 2):

@@ -26,7 +26,9 @@ _FREQUENT_LEADS: Final[Mapping[str, bytes]] = {
 _ASCII_SECOND_BYTES: Final = ("cp932", "big5")
 """Encodings whose frequent characters may end with the byte of an ASCII letter."""
 _CYRILLIC: Final = ("cp1251", "koi8_r", "cp866")
-_RUSSIAN_WORD: Final = re.compile("[А-ЯЁа-яё][а-яё]+|[А-ЯЁ]{2,}")
+_RUSSIAN_WORD: Final = re.compile(
+    "[\u0410-\u042f\u0401\u0430-\u044f\u0451][\u0430-\u044f\u0451]+|[\u0410-\u042f\u0401]{2,}"
+)
 _WORD: Final = re.compile(r"[^\W\d_]+")
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -344,7 +348,7 @@ class CsvFiles:
         raise_data_error(
             f"{shown_file} cannot be read: {reason.rstrip('.')}.",
             ("data", "path"),
-            "Each line must have one value for each column, and the file must be complete.",
+            suggest_after_error(error),
         )
 
     def _describe_encoding(self, file: Path) -> tuple[str, str] | None:
@@ -363,6 +367,13 @@ class CsvFiles:
         return undecodable.describe(encoding), hint
 
 
+def suggest_after_error(error: Exception) -> str:
+    """Return a hint for an error of reading a file."""
+    if isinstance(error, (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)):
+        return "The compressed file is incomplete or damaged: download or copy it again."
+    return "Each line must have one value for each column, and the file must be complete."
+
+
 def suggest_repair(file: Path) -> str:
     """Return a hint for a file of UTF-8 with a few bytes that are not."""
     name = shell_name(file)
@@ -376,7 +387,34 @@ def open_arrow_stream(file: Path, data: Csv) -> Iterator[Any]:
     import pyarrow as pa
 
     with open_utf8(file, data) as stream:
-        yield pa.PythonFile(_TerminatedStream(stream), "r")
+        terminated = _TerminatedStream(stream)
+        yield pa.PythonFile(terminated, "r")
+    if terminated.has_nul:
+        _raise_nul(file, data)
+    if terminated.quote_count % 2 and (line := csv_diagnostics.find_open_quote(file, data)) is not None:
+        raise_data_error(
+            f"{sanitize_text(str(file))} cannot be read: the quotation mark in line {line} is not closed.",
+            ("data", "path"),
+            "Close it, or write it twice within quotation marks if it is part of the value.",
+        )
+
+
+def _raise_nul(file: Path, data: Csv) -> NoReturn:
+    """Raise the error of a file with a NUL byte, with its place.
+
+    Raises:
+        DataError: always.
+    """
+    shown, guess = sanitize_text(str(file)), guess_encoding(file)
+    line, column = csv_diagnostics.find_character(file, data, "\0") or (1, 1)
+    message = f"{shown} cannot be read: line {line}, column {column} is a NUL byte."
+    if guess.startswith("utf-16"):
+        raise_data_error(
+            message, ("data", "encoding"), f"Set `encoding: {guess}`, which the file seems to have."
+        )
+    name = shell_name(file)
+    command = f"tr -d '\\000' < {name} > {name.removesuffix(file.suffix)}-clean.csv"
+    raise_data_error(message, ("data", "path"), f"The file is damaged; remove such bytes: `{command}`.")
 
 
 class _TerminatedStream:
@@ -385,6 +423,9 @@ class _TerminatedStream:
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._is_finished = False
+        self.quote_count = 0
+        """Quotation marks that were read."""
+        self.has_nul = False
 
     @property
     def closed(self) -> bool:
@@ -400,6 +441,8 @@ class _TerminatedStream:
             return b""
         content = self._stream.read(size - 1 if size > 0 else size)
         self._is_finished = size < 0 or len(content) < size - 1
+        self.quote_count += content.count(b'"')
+        self.has_nul = self.has_nul or b"\0" in content
         return content + b"\n" if self._is_finished else content
 
 
