@@ -12,8 +12,6 @@ from typing import Final
 from layercli.formats.csv.source import BYTE_ORDER_MARKS, READ_ERRORS, open_bytes
 
 _SAMPLE_BYTES: Final = 1 << 20
-_VALID_PER_BAD: Final = 2
-"""A text with so many valid characters of UTF-8 for each bad byte is UTF-8: other encodings have almost none."""
 _MIN_EVIDENCE: Final = 0.8
 _FREQUENT_LEADS: Final[Mapping[str, bytes]] = {
     "cp932": bytes((0x82, 0x83, *range(0x88, 0x98))),
@@ -51,20 +49,25 @@ def guess_text_encoding(content: bytes) -> str:
 
 
 def is_mostly_utf8(content: bytes) -> bool:
-    """Return whether a text is ASCII or UTF-8, apart from few bad bytes."""
+    """Return whether a text is ASCII or UTF-8, apart from bad bytes; other encodings have almost no characters of UTF-8."""
     valid, bad = _count_utf8(content)
-    return bad == 0 or valid >= _VALID_PER_BAD * bad
+    return bad <= valid
 
 
 def is_utf8_file(file: Path, encoding: str) -> bool:
-    """Return whether the first bytes of a file are UTF-8, although an encoding with one byte for each character is declared."""
+    """Return whether the first bytes of a file are UTF-8, although another encoding is declared; see ``is_other_utf8``."""
+    return is_other_utf8(_read_sample(file), encoding)
+
+
+def is_other_utf8(content: bytes, encoding: str) -> bool:
+    """Return whether a text is UTF-8, although an encoding with one byte for each character is declared."""
     try:
         has_one_byte = len(_decode("ä".encode(), encoding, "replace")) == len("ä".encode())
     except UnicodeError:  # UTF-16 without a byte order mark
         return False
     if not has_one_byte:
         return False
-    valid, bad = _count_utf8(_read_sample(file))
+    valid, bad = _count_utf8(content)
     return valid > 0 and bad == 0
 
 

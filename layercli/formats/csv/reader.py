@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -27,7 +28,7 @@ from layercli.formats.csv import diagnostics as csv_diagnostics
 from layercli.formats.csv import new_rows
 from layercli.formats.csv.config import Csv
 from layercli.formats.csv.encodings import guess_encoding, is_utf8_file
-from layercli.formats.csv.sniff import guess_separator, read_first_lines
+from layercli.formats.csv.sniff import guess_separator, read_first_lines, suggest_separator
 from layercli.formats.csv.source import (
     READ_ERRORS,
     find_encoding,
@@ -69,7 +70,9 @@ def read_new_dataset(
     """
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
-    return open_new_table(located, CsvFiles, reader_state.table_plan, memory, has_targets=has_targets)
+    return open_new_table(
+        located, partial(CsvFiles, is_new=True), reader_state.table_plan, memory, has_targets=has_targets
+    )
 
 
 def locate_row(data: Csv, row: int) -> str:
@@ -89,6 +92,8 @@ class CsvFiles:
     """The files of a section of type csv."""
 
     data: Csv
+    is_new: bool = False
+    """Whether they are other files than those of the section, and must have its form."""
 
     def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:  # noqa: ARG002 - all are parsed
         """Return an upper estimate of the bytes that its table takes; above ``limit`` a lower bound."""
@@ -135,7 +140,9 @@ class CsvFiles:
         encoding = find_encoding(file, self.data)
         if is_utf8_file(file, encoding):
             raise_data_error(
-                f"{shown} is UTF-8, but `encoding` is {encoding}.", ("data", "encoding"), "Remove `encoding`."
+                f"{shown} is UTF-8, but `encoding` is {encoding}.",
+                ("data", "encoding"),
+                suggest_encoding(file, "utf-8", encoding) if self.is_new else "Remove `encoding`.",
             )
         if len(header.raw) == 1:
             separator = guess_separator(read_first_lines(file, self.data))
@@ -145,7 +152,9 @@ class CsvFiles:
                     f"{shown} has only one column with the separator {json.dumps(self.data.separator)}; the file seems to "
                     f"be separated by {written}.",
                     ("data", "separator"),
-                    f"Set `separator: {written}`.",
+                    suggest_separator(shell_name(file), separator, self.data.separator)
+                    if self.is_new
+                    else f"Set `separator: {written}`.",
                 )
             if self.data.comment is None and header.raw[0].startswith("#"):
                 raise_data_error(
@@ -364,6 +373,8 @@ class CsvFiles:
         hint = f"Set `encoding: {guess}`, which the file seems to have, or save it as UTF-8."
         if guess == encoding:
             hint = suggest_repair(file) if undecodable.shown else "Save it again: it may be incomplete."
+        elif self.is_new:
+            hint = suggest_encoding(file, guess, encoding)
         return undecodable.describe(encoding), hint
 
 
@@ -372,6 +383,11 @@ def suggest_after_error(error: Exception) -> str:
     if isinstance(error, (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)):
         return "The compressed file is incomplete or damaged: download or copy it again."
     return "Each line must have one value for each column, and the file must be complete."
+
+
+def suggest_encoding(file: Path, found: str, wanted: str) -> str:
+    """Return the command that writes a file in the encoding that is wanted."""
+    return f"Convert it: `iconv -f {found} -t {wanted} {shell_name(file)} > converted.csv`."
 
 
 def suggest_repair(file: Path) -> str:

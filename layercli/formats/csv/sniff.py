@@ -137,6 +137,12 @@ def guess_separator(lines: Sequence[str]) -> str:
     return " " if rows and has_numbers and rate(" ") > _MIN_BLANK_RATE else ","
 
 
+def suggest_separator(name: str, found: str, wanted: str) -> str:
+    """Return the command that writes a file with the separator that is wanted; ``name`` is the file."""
+    code = "import csv, sys; csv.writer(sys.stdout, delimiter={!r}).writerows(csv.reader(sys.stdin, delimiter={!r}))"
+    return f'Convert it: `python -c "{code.format(wanted, found)}" < {name} > converted.csv`.'
+
+
 def read_first_lines(file: Path, data: Csv) -> list[str]:
     """Return some of the first lines of a file."""
     with open_utf8(file, data) as stream:

@@ -242,13 +242,20 @@ def open_utf8(file: Path, data: Csv) -> Iterator[IO[bytes]]:
         yield cast("IO[bytes]", io.BufferedReader(_CleanStream(stream, encoding, data)))
 
 
+def make_peekable(stream: IO[bytes]) -> io.BufferedReader:
+    """Return a stream whose next bytes can be seen before they are read."""
+    if hasattr(stream, "peek"):
+        return cast("io.BufferedReader", stream)
+    return io.BufferedReader(cast("io.RawIOBase", stream))
+
+
 def clean_stream(stream: IO[bytes], data: Csv) -> IO[bytes]:
     """Return an open stream as UTF-8, as ``open_utf8`` returns a file; it may also have JSON lines.
 
     Raises:
         DataError: it is neither.
     """
-    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(cast("io.RawIOBase", stream))
+    buffered = make_peekable(stream)
     start = buffered.peek(4)
     if start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
         return buffered
