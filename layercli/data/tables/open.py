@@ -229,6 +229,10 @@ def declare_trained_columns(data: T, plan: TablePlan) -> T:
         dates.setdefault(column, {"order": plan.conversions.get(column), "features": []})["features"].append(
             feature
         )
+    types = dict.fromkeys(plan.kept_columns, "text") | types
+    time = plan.time_column
+    if time is not None and time in plan.conversions and time not in dates:
+        dates[time] = {"order": plan.conversions[time], "features": ["elapsed"]}
     return data.with_arguments(types=types, dates=dates)
 
 

@@ -251,16 +251,19 @@ def make_windowed_dataset(
     findings: Sequence[Finding] = (),
     row_columns: Mapping[str, Array] | None = None,
 ) -> WindowedDataset:
-    """Return all windows of rows; without targets each row can be the last row of a window."""
+    """Return all windows of rows; without targets each row can be the last row of a window, and they are in its order."""
     span = windows.span if plan.targets else windows.length
     edges = np.append(row_order.segment_starts, len(rows))
     segments = np.stack([edges[:-1], edges[1:]], axis=1).reshape(-1, 2)
+    starts = find_window_starts(segments, span, windows.stride)
+    if not plan.targets and row_order.permutation is not None:
+        starts = starts[np.argsort(row_order.permutation[starts + windows.length - 1])]
     return WindowedDataset(
         rows,
         row_order,
         windows,
         plan,
-        find_window_starts(segments, span, windows.stride),
+        starts,
         order_findings=tuple(findings),
         row_columns=row_columns or {},
     )
