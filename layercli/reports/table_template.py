@@ -13,10 +13,10 @@ from layercli.config.data.tables import DEFAULT_WORD
 from layercli.config.names import RESERVED_NAMES
 from layercli.formats.preview import ColumnPreview, TablePreview
 from layercli.reports.config_template import (
-    FEW_EXAMPLES,
     ConfigTemplate,
     ModelSize,
     describe_target,
+    format_split,
     hidden_layer_lines,
     quote_always,
     quote_yaml_text,
@@ -28,8 +28,6 @@ _MAX_LISTED_VALUES = 30
 _MAX_LISTED_COLUMNS = 12
 """Columns that are not used, of which each has a comment; more are counted."""
 _LINE_WIDTH = 110
-_MIN_TEST_ROWS: Final = 100
-"""A table with fewer rows has no test set."""
 _MIN_PIXELS: Final = 32
 """Columns of integers from 0 with one scale, such as pixels, are normalized together if there are as many."""
 _MAX_PIXEL: Final = 255
@@ -106,7 +104,7 @@ def template_from_table(
     missing = _list_missing_policies(table, columns)
     if missing:
         data.append(f"  missing: {{{', '.join(missing)}}}   # medians of the training examples")
-    data.append(_split_line(table.row_count, is_stratified=columns.class_names is not None))
+    data.append(format_split(table.row_count, is_stratified=columns.class_names is not None))
     return ConfigTemplate(
         name,
         "vectors",
@@ -201,14 +199,6 @@ def _list_missing_policies(table: TablePreview, columns: TableColumns) -> list[s
     if columns.target.missing_count:
         policies.append(f"columns: {{{quote_yaml_text(columns.target.name)}: drop}}")
     return policies
-
-
-def _split_line(rows: int, *, is_stratified: bool) -> str:
-    stratify = ", stratify: true" if is_stratified else ""
-    if rows < _MIN_TEST_ROWS:
-        return f"  split: {{validation: 0.2{stratify}}}   # too few rows for a test set"
-    # Early stopping needs enough rows to see the best epoch.
-    return f"  split: {{validation: {0.2 if rows < FEW_EXAMPLES else 0.1}, test: 0.1{stratify}}}"
 
 
 def _wrap_list(start: str, items: Sequence[str], end: str = "") -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from layercli.errors import LayercliError, make_file_error
 from layercli.formats.preview import ColumnPreview, TablePreview
+from layercli.reports.config_template import TargetForm
 from layercli.reports.table_template import DateUse, TableColumns, are_pixels
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
@@ -208,6 +210,80 @@ def list_number_classes(name: str, values: Sequence[str], row_count: int) -> tup
         if _AMOUNT_NAME.fullmatch(name) or not is_certain:
             return None
     return tuple(sorted(values, key=float))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelColumns:
+    """The target columns of a table, beside which only other files are inputs."""
+
+    columns: list[ColumnPreview]
+    reason: str
+    """Why these columns are the target."""
+    form: TargetForm
+    class_names: tuple[str, ...] | None
+    """The classes of the only target, or the names of columns of 0 and 1; None for numbers."""
+    target_type: str | None
+    """The key that says what the only target is, where its values do not."""
+    unused: list[str]
+    """The columns that could be targets, too."""
+
+
+def choose_label_columns(path: Path, table: TablePreview, targets: Sequence[str]) -> LabelColumns:
+    """Return the target columns of a table; ``targets`` names them, if it is not empty.
+
+    Several columns of 0 and 1, if there are no other columns, are one target.
+
+    Raises:
+        LayercliError: A column does not exist or cannot be a target, or several are not numbers.
+    """
+    possible = [column for column in table.columns if _find_target_problem(column) is None]
+    if targets:
+        columns = [_choose_target(path, table, name)[0] for name in targets]
+        reason = "as --target says"
+    elif len(possible) > 1 and all(map(_is_binary, possible)):
+        columns, reason = possible, "all columns of 0 and 1"
+    else:
+        column, reason = _choose_target(path, table, None)
+        columns = [column]
+    unused = [column.name for column in possible if column not in columns]
+    if len(columns) == 1:
+        [column] = columns
+        class_names = _list_classes(column, table.row_count)
+        is_declared = column.kind == "integer" or (column.kind == "number" and class_names is not None)
+        target_type = ("numbers" if class_names is None else "labels") if is_declared else None
+        return LabelColumns(columns, reason, "value", class_names, target_type, unused)
+    form = find_common_form(path, table, columns)
+    names = None if form == "value" else tuple(column.name for column in columns)
+    return LabelColumns(columns, reason, form, names, None, unused)
+
+
+def find_common_form(path: Path, table: TablePreview, columns: Sequence[ColumnPreview]) -> TargetForm:
+    """Return what several target columns are together.
+
+    Raises:
+        LayercliError: A column contains texts.
+    """
+    if all(map(_is_binary, columns)):
+        return "one-hot" if _are_one_hot(table, columns) else "multi-label"
+    texts = [column.name for column in columns if column.kind not in ("number", "integer")]
+    if texts:
+        message = f"Several targets must be columns of numbers, but `{sanitize_text(texts[0], limit=60)}` contains texts."
+        raise _make_error(path, message, "Name one target, or columns of numbers.")
+    return "value"
+
+
+def _is_binary(column: ColumnPreview) -> bool:
+    return column.is_boolean or (
+        column.kind in ("number", "integer") and {float(value) for value in column.values} == {0, 1}
+    )
+
+
+def _are_one_hot(table: TablePreview, columns: Sequence[ColumnPreview]) -> bool:
+    """Return whether exactly one of the columns is 1 in each row."""
+    if any(column.is_boolean or column.missing_count for column in columns):
+        return False
+    values = [table.survey.sample.column(column.name).to_pylist() for column in columns]
+    return all(sum(map(float, row)) == 1 for row in zip(*values, strict=True))
 
 
 def _make_input_error(path: Path, target: ColumnPreview, left_out: Mapping[str, str]) -> LayercliError:
