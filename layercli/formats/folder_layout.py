@@ -13,7 +13,7 @@ from layercli.io.folders import SET_NAMES, list_folders, list_visible_files, wal
 _IMAGE_FOLDERS: Final = ("images", "image", "imgs", "img", "jpegimages")
 _MASK_FOLDERS: Final = ("masks", "mask", "labels", "annotations", "segmentation", "segmentationclass")
 _OTHER_MASK_FOLDERS: Final = ("segmentationobject",)
-"""Folders beside those of Pascal VOC that are not read."""
+"""Folders of Pascal VOC that are not read."""
 _TABLE_SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 _MAX_SEARCHED: Final = 1000
 """Files of a folder that are looked at to find an example."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -35,6 +36,7 @@ _BATCH_SIZES: Final = {32: 2_000, 64: 8_000, 256: 200_000}
 _MAX_BATCH_SIZE: Final = 1024
 FEW_EXAMPLES: Final = 1_000
 """With fewer, a table needs a larger validation set, a smaller model and more weight decay, as it has fewer steps."""
+_MAX_CHANNELS: Final = 4
 _MIN_TEST_ROWS: Final = 100
 """Data with fewer examples has no test set."""
 _MAX_LISTED_CLASSES: Final = 5
@@ -133,7 +135,7 @@ def render_config(template: ConfigTemplate) -> str:
     input_lines = (
         ["  input: {shape: [1], dtype: string}   # one text an example"]
         if template.kind == "text"
-        else [f"  input: {shape:<20} # one example: {AXIS_NAMES[template.kind]}, without the batch axis"]
+        else [f"  input: {shape:<20} # one example: {_name_axes(template)}, without the batch axis"]
     )
     model = template.model_lines or [*input_lines, "  layers:", *_first_layer_lines(template)]
     return "\n".join(
@@ -155,6 +157,13 @@ def render_config(template: ConfigTemplate) -> str:
             "",
         ]
     )
+
+
+def _name_axes(template: ConfigTemplate) -> str:
+    if has_channels_first(template.shape):
+        return "channels, height, width"
+    names = AXIS_NAMES[template.kind]
+    return "height, width" if template.kind == "images" and len(template.shape) == 2 else names
 
 
 def format_split(rows: int, *, is_stratified: bool) -> str:
@@ -184,7 +193,8 @@ def describe_target(class_names: tuple[str, ...] | None) -> str:
     if class_names is None:
         return "a number"
     names = ", ".join(map(quote_class_name, class_names[:_MAX_LISTED_CLASSES]))
-    return f"{len(class_names)} classes: {names}{', ...' * (len(class_names) > _MAX_LISTED_CLASSES)}"
+    more = len(class_names) - _MAX_LISTED_CLASSES
+    return f"{len(class_names)} classes: {names}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _first_layer_lines(template: ConfigTemplate) -> list[str]:
@@ -207,7 +217,7 @@ def _first_layer_lines(template: ConfigTemplate) -> list[str]:
     if template.kind == "images" and template.target_form == "positions":
         return [
             *_image_scaling_lines(template),
-            *list_segmentation_layers(template.shape, _LAYER_WIDTHS[template.size] // 4),
+            *list_segmentation_layers(_find_image_size(template), _LAYER_WIDTHS[template.size] // 4),
         ]
     if template.kind == "images":
         return _image_layer_lines(template)
@@ -239,7 +249,7 @@ def _scaling_lines(template: ConfigTemplate) -> list[str]:
 
 
 def _image_layer_lines(template: ConfigTemplate) -> list[str]:
-    height, width = template.shape[:2]
+    height, width = _find_image_size(template)
     first = _LAYER_WIDTHS[template.size] // 2
     pools = max(
         0, min({"small": 2, "medium": 3, "large": 4}[template.size], int(math.log2(min(height, width))))
@@ -264,8 +274,21 @@ def _image_scaling_lines(template: ConfigTemplate) -> list[str]:
         if template.is_scaled
         else "    - {type: Rescaling, scale: 0.00392157}   # scales 0-255 to 0-1; remove it if yours are scaled"
     )
-    reshape = f"    - {{type: Reshape, target_shape: [{height}, {width}, 1]}}"
-    return [scaling, *[reshape] * (len(template.shape) == 2)]
+    if len(template.shape) == 2:
+        return [scaling, f"    - {{type: Reshape, target_shape: [{height}, {width}, 1]}}"]
+    if has_channels_first(template.shape):
+        return [scaling, "    - {type: Permute, dims: [2, 3, 1]}   # height, width, channels"]
+    return [scaling]
+
+
+def _find_image_size(template: ConfigTemplate) -> Sequence[int]:
+    """Return the height and width of an image."""
+    return template.shape[1:] if has_channels_first(template.shape) else template.shape[:2]
+
+
+def has_channels_first(shape: Sequence[int]) -> bool:
+    """Return whether an image has the shape (channels, height, width), as PyTorch expects it."""
+    return len(shape) == 3 and shape[0] <= _MAX_CHANNELS < min(shape[1:])
 
 
 def hidden_layer_lines(size: ModelSize, rows: int | None, *, name: str | None = None) -> list[str]:

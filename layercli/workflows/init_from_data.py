@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from layercli.formats.array_preview import ARRAY_SUFFIXES, ArraysPreview, preview_arrays
+from layercli.formats.array_preview import ARRAY_SUFFIXES
 from layercli.formats.preview import PreviewError, TablePreview, preview_table
-from layercli.reports.config_template import ConfigTemplate, ModelSize, describe_target, quote_yaml_text
+from layercli.reports.config_template import ConfigTemplate, ModelSize, describe_target
 from layercli.reports.table_template import TableColumns, template_from_table
 from layercli.source.nodes import sanitize_text
+from layercli.workflows.init_from_arrays import make_array_template
 from layercli.workflows.init_from_folder import make_folder_template, make_label_table_template
 from layercli.workflows.init_paths import make_init_error, make_relative
-from layercli.workflows.preflight import read_memory_limit
-from layercli.workflows.table_columns import assign_columns, list_number_classes
+from layercli.workflows.table_columns import assign_columns
 
 _MAX_NAMED_COLUMNS = 8
 
@@ -35,13 +35,11 @@ def make_template(
     """
     if not path.exists():
         raise make_init_error(path, "The file does not exist.", "Name a table, a file of arrays or a folder.")
-    target = targets[0] if targets else None
     try:
-        if path.is_dir():
+        if path.is_dir() and not any(path.glob("*.npy")):
             return make_folder_template(path, config_folder, name, targets, size)
-        if path.suffix.lower() in ARRAY_SUFFIXES:
-            arrays = preview_arrays(path, target, read_memory_limit())
-            return _make_array_template(arrays, config_folder, name, size)
+        if path.is_dir() or path.suffix.lower() in ARRAY_SUFFIXES:
+            return make_array_template(path, config_folder, name, targets, size)
         table = preview_table(path)
         labelled = make_label_table_template(path, table, config_folder, name, targets, size)
     except (PreviewError, OSError) as error:
@@ -50,7 +48,7 @@ def make_template(
         ) from None
     if labelled is not None:
         return labelled
-    columns = assign_columns(path, table, target)
+    columns = assign_columns(path, table, targets[0] if targets else None)
     relative = make_relative(path, config_folder)
     return template_from_table(name, relative, table, columns, size), _describe_table(table, columns)
 
@@ -81,45 +79,3 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
             f"Not used: {', '.join(listed[:_MAX_NAMED_COLUMNS])}{f' and {more:,} more' if more > 0 else ''}."
         )
     return notes
-
-
-def _make_array_template(
-    arrays: ArraysPreview, config_folder: Path, name: str, size: ModelSize
-) -> tuple[ConfigTemplate, list[str]]:
-    """Return a template for arrays: vectors, sequences or images by the number of their axes."""
-    shape, target = arrays.features.shape[1:], arrays.target
-    type_name = "npz" if arrays.path is not None else "npy"
-    names = [arrays.features.name, target.name]
-    data = [f"  # {arrays.features.shape[0]:,} examples of shape {list(shape)}.", f"  type: {type_name}"]
-    if arrays.path is not None:
-        data.append(f"  path: {quote_yaml_text(make_relative(arrays.path, config_folder))}")
-    else:
-        names = [make_relative(Path(file), config_folder) for file in names]
-    class_names = arrays.values
-    if class_names is not None and not arrays.has_text_labels:
-        class_names = list_number_classes(Path(target.name).stem, class_names, target.shape[0])
-    data += [
-        f"  features: {quote_yaml_text(names[0])}",
-        f"  target: {quote_yaml_text(names[1])}   # {describe_target(class_names)}",
-    ]
-    if not arrays.has_text_labels:
-        data.append(f"  target_type: {'numbers' if class_names is None else 'labels'}")
-    stratify = "" if class_names is None else ", stratify: true"
-    data.append(f"  split: {{validation: 0.1, test: 0.1{stratify}}}")
-    template = ConfigTemplate(
-        name,
-        arrays.kind,
-        shape,
-        None if class_names is None else len(class_names),
-        size,
-        data,
-        class_names=class_names or (),
-        row_count=arrays.features.shape[0],
-        is_scaled=not arrays.are_bytes,
-        output_units=target.shape[1] if len(target.shape) > 1 else 1,
-    )
-    note = (
-        f"Found {arrays.features.shape[0]:,} examples of shape {list(shape)} in `{sanitize_text(names[0])}`. "
-        f"Target: `{sanitize_text(names[1])}`, {describe_target(class_names)}."
-    )
-    return template, [note]

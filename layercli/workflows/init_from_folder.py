@@ -32,7 +32,7 @@ from layercli.reports.segmentation_template import SIZE_MULTIPLE
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_paths import convert_data_error, make_init_error, make_relative
 from layercli.workflows.preflight import read_memory_limit
-from layercli.workflows.table_columns import choose_label_columns
+from layercli.workflows.table_columns import choose_class_count, choose_label_columns
 
 _MAX_IMAGE_SIZE: Final = 128
 """Maximum height and width; larger images are scaled down."""
@@ -40,8 +40,6 @@ _MAX_LISTED_CLASSES: Final = 8
 _MIN_MATCHES: Final = 0.5
 """Share of the values of a column of a table that must be images for it to be the column of files."""
 _MATCHED_ROWS: Final = 100
-_VOID: Final = 255
-"""The usual value of pixels without a class."""
 
 
 def make_folder_template(
@@ -372,14 +370,11 @@ class _MaskTarget:
         """Return the classes that a model of these masks has."""
         if masks.classes.names is not None:
             return cls(masks.classes.names, are_mapped=True)
-        values = list(masks.classes.values)
-        has_void = values[-1] == _VOID and len(values) > 2 and values[-2] < _VOID // 2
-        numbers = values[:-1] if has_void else values
-        is_sparse = numbers[-1] + 1 > 2 * len(numbers) or numbers[0] > 0
-        if is_sparse and not has_void:
+        values = masks.classes.values
+        count, ignored = choose_class_count(values)
+        if count is None:
             return cls(tuple(map(str, values)), are_mapped=True)
-        names = tuple(map(str, range(max(numbers[-1] + 1, 2))))
-        return cls(names, are_mapped=False, ignored=_VOID if has_void else None)
+        return cls(tuple(map(str, range(count))), are_mapped=False, ignored=ignored)
 
 
 def _describe_form(form: TargetForm, class_names: tuple[str, ...] | None, count: int) -> str:
@@ -413,4 +408,5 @@ def _choose_size(preview: ImagesPreview, multiple: int) -> tuple[int, int, bool]
 
 def _list_classes(classes: Sequence[str]) -> str:
     shown = ", ".join(sanitize_text(name, limit=60) for name in classes[:_MAX_LISTED_CLASSES])
-    return f"{shown}{', ...' * (len(classes) > _MAX_LISTED_CLASSES)}"
+    more = len(classes) - _MAX_LISTED_CLASSES
+    return f"{shown}{f' and {more:,} more' if more > 0 else ''}"

@@ -38,6 +38,8 @@ _AMOUNT_NAME: Final = re.compile(
 )
 """Names of a quantity, whose integers are not classes."""
 _FEW_CLASSES, _MAX_CLASSES = 10, 20
+_VOID: Final = 255
+"""The usual value of pixels without a class."""
 _MIN_ROWS_PER_CLASS: Final = 5
 _UNSUITABLE_KINDS: Final = {
     "text": "it is free text",
@@ -214,7 +216,7 @@ def list_number_classes(name: str, values: Sequence[str], row_count: int) -> tup
 
 @dataclass(frozen=True, slots=True)
 class LabelColumns:
-    """The target columns of a table, beside which only other files are inputs."""
+    """The target columns of a table whose inputs are files."""
 
     columns: list[ColumnPreview]
     reason: str
@@ -284,6 +286,19 @@ def _are_one_hot(table: TablePreview, columns: Sequence[ColumnPreview]) -> bool:
         return False
     values = [table.survey.sample.column(column.name).to_pylist() for column in columns]
     return all(sum(map(float, row)) == 1 for row in zip(*values, strict=True))
+
+
+def choose_class_count(values: Sequence[int]) -> tuple[int | None, int | None]:
+    """Return the number of classes of pixels or timesteps, and the value of those without a class.
+
+    The number is None if the ascending ``values`` are not class numbers from 0, so that they must be mapped.
+    """
+    has_void = values[-1] == _VOID and len(values) > 2 and values[-2] < _VOID // 2
+    numbers = values[:-1] if has_void else values
+    is_sparse = numbers[-1] + 1 > 2 * len(numbers) or numbers[0] > 0
+    if is_sparse and not has_void:
+        return None, None
+    return max(numbers[-1] + 1, 2), _VOID if has_void else None
 
 
 def _make_input_error(path: Path, target: ColumnPreview, left_out: Mapping[str, str]) -> LayercliError:
