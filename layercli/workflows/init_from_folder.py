@@ -215,6 +215,8 @@ class _FolderTemplate:
         data = Images.model_validate({"path": str(self.layout.examples), "masks": {"path": str(masks)}})
         limit = limit_item_bytes(read_memory_limit())
         found = read_masks(data, self.layout.examples, masks, limit)
+        if found.errors:
+            raise DataError(*found.errors)
         classes = _MaskTarget.from_masks(found)
         preview = preview_images(found.files)
         summary = f"{len(found.files):,} images, {preview.describe_sizes()}, with masks of {len(classes.names)} classes"
