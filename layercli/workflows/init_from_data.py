@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from layercli.workflows.table_columns import assign_columns, list_number_classes
 _MAX_IMAGE_SIZE = 128
 """Maximum height and width; larger images are scaled down."""
 _MAX_NAMED_COLUMNS = 8
+_MAX_PARENTS = 3
+"""Data in folders that are further away has an absolute path."""
 
 
 def make_template(
@@ -60,7 +63,8 @@ def make_template(
 
 def _make_relative(path: Path, folder: Path) -> str:
     path, folder = path.resolve(), folder.resolve()
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+    relative = os.path.relpath(path, folder)
+    return relative if relative.count("..") <= _MAX_PARENTS else str(path)
 
 
 def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
