@@ -173,7 +173,8 @@ def test_parquet(tmp_path):
         (b'[{"a": 1}]', "is a JSON document", "pandas.read_json('t.csv')"),
         (b'{\n"a": [1, 2]\n}', "is a JSON document", "pandas.read_json('t.csv')"),
         (b"\x80\x04\x95\x00", "is a pickle", "Save the table as CSV or Parquet."),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook", "pip install pandas openpyxl && python"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an old Excel workbook", "pip install pandas xlrd && python"),
+        (b"$FL2@(#) SPSS", "is an SPSS file", "pandas.read_spss('t.csv')"),
         (b"PAR1....", "is a Parquet file", "Set `type: parquet`."),
         (b"a,y\n1,2\n3\n", "line 3 has 1 value, but there are 2 columns", "quote a value"),
         (
@@ -195,6 +196,7 @@ def test_files_that_are_not_tables_of_text(tmp_path, monkeypatch, content, messa
 def test_archives_that_are_not_one_table(tmp_path):
     for names, message in (
         (["[Content_Types].xml", "xl/workbook.xml"], "is an Excel workbook"),
+        (["mimetype", "content.xml"], "is an OpenDocument spreadsheet"),
         (["a.csv", "b.csv"], "must contain one file, got 2: a.csv, b.csv."),
     ):
         with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as archive:
@@ -333,3 +335,10 @@ def test_row_of_a_total_is_named(tmp_path):
 def test_one_word_and_missing_values_are_a_text(tmp_path):
     assert not describe(tmp_path, ["yes", ""])[0].is_boolean
     assert describe(tmp_path, ["yes", "no", ""])[0].is_boolean
+
+
+def test_binary_formats_without_signature_are_known_by_their_suffix(tmp_path):
+    (tmp_path / "t.dta").write_bytes(b"r\x02\x01\x00" * 100)
+    with pytest.raises(PreviewError, match="is a Stata file") as caught:
+        preview_table(tmp_path / "t.dta")
+    assert "pandas.read_stata(" in caught.value.hint

@@ -13,7 +13,12 @@ import numpy as np
 from layercli.data.leaks import MAX_LEAK_ROWS, find_leaks
 from layercli.data.tables.column_facts import ColumnFacts
 from layercli.data.tables.dates import DateContent, is_date_type
-from layercli.data.tables.number_texts import NumberFormat, TextContent, convert_numbers
+from layercli.data.tables.number_texts import (
+    NumberFormat,
+    TextContent,
+    cast_plain_numbers,
+    convert_numbers,
+)
 from layercli.data.types import Array
 from layercli.source.nodes import sanitize_text
 
@@ -40,6 +45,7 @@ _LAST_SECOND: Final = 4_102_444_800
 """2100."""
 _FORMAT_ROWS: Final = 2000
 """Rows from which the format of numbers is inferred."""
+_FORMAT_COLUMNS: Final = 50
 _DENSITY: Final = 2
 """A column of different integers is an id if their range is at most so many times their number."""
 _MAX_EXACT: Final = 2.0**53
@@ -440,17 +446,33 @@ def find_number_format(survey: TableSurvey, *, prefers_comma: bool) -> dict[str,
     }
     if prefers_comma:
         formats[thousands,] = formats.pop((thousands,))
-    rows = survey.sample[:_FORMAT_ROWS]
-    counts = {keys: _count_numbers(rows, number_format) for keys, number_format in formats.items()}
+    columns = _select_format_columns(survey.sample[:_FORMAT_ROWS])
+    counts = {keys: _count_numbers(columns, number_format) for keys, number_format in formats.items()}
     # Of several that fit equally, the first.
     return dict(max(counts.items(), key=lambda item: item[1])[0])
 
 
-def _count_numbers(rows: Any, number_format: NumberFormat) -> int:
+def _select_format_columns(rows: Any) -> list[Any]:
+    """Return columns that show the format of numbers: some that are not plain numbers; without one, the format is plain."""
+    from pyarrow import compute as pc
+
+    plain, others = [], []
+    for column in rows.columns:
+        if len(others) >= _FORMAT_COLUMNS:
+            break
+        if cast_plain_numbers(column, NumberFormat()) is None:
+            if pc.any(pc.match_substring_regex(column, r"\d")).as_py():
+                others.append(column)
+        elif len(plain) < _FORMAT_COLUMNS:
+            plain.append(column)
+    return [*plain, *others] if others else []
+
+
+def _count_numbers(columns: Sequence[Any], number_format: NumberFormat) -> int:
     """Return the number of values that are numbers, in columns of which most are."""
     count = 0
-    for name in rows.column_names:
+    for column in columns:
         content = TextContent(number_format)
-        content.add(rows.column(name), np.arange(len(rows)))
+        content.add(column, np.arange(len(column)))
         count += content.numbers if content.are_numbers or content.are_mostly_numbers else 0
     return count

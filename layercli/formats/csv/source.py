@@ -58,12 +58,18 @@ def _write_arrow_command(module: str, reader: str) -> str:
 
 _CONVERSIONS: Final = {
     "an Excel workbook": _write_pandas_command("pandas openpyxl", "read_excel('{name}')"),
+    "an old Excel workbook": _write_pandas_command("pandas xlrd", "read_excel('{name}')"),
+    "an OpenDocument spreadsheet": _write_pandas_command(
+        "pandas odfpy", "read_excel('{name}', engine='odf')"
+    ),
     "a file of JSON lines": _write_arrow_command("json", "read_json('{name}')"),
     "a JSON document": _write_pandas_command("pandas", "read_json('{name}')"),
     "a Feather file": _write_arrow_command("feather", "read_table('{name}')"),
     "an ORC file": _write_arrow_command("orc", "read_table('{name}')"),
     "a web page (HTML)": _write_pandas_command("pandas lxml", "read_html('{name}')[0]"),
     "a Stata file": _write_pandas_command("pandas", "read_stata('{name}')"),
+    "a SAS file": _write_pandas_command("pandas", "read_sas('{name}', encoding='utf-8')"),
+    "an SPSS file": _write_pandas_command("pandas pyreadstat", "read_spss('{name}')"),
     "an HDF5 file": _write_pandas_command("pandas tables", "read_hdf('{name}')"),
 }
 """Formats of tables that are not read, and the command that converts a file."""
@@ -73,7 +79,8 @@ _SIGNATURES: Final = (
     (b"ARROW1", "a Feather file"),
     (b"FEA1", "a Feather file"),
     (b"ORC", "an ORC file"),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+    (b"$FL2", "an SPSS file"),
     (b"\x89HDF", "an HDF5 file"),
     (b"SQLite format 3", "a SQLite database"),
     (b"\x93NUMPY", "an array of NumPy (.npy)"),
@@ -85,6 +92,10 @@ _SIGNATURES: Final = (
     (b"\xff\xd8\xff", "an image"),
     (b"<stata_dta>", "a Stata file"),
 )
+
+
+_BINARY_SUFFIXES: Final = {".dta": "a Stata file", ".sas7bdat": "a SAS file"}
+"""Formats whose files have no signature."""
 
 
 @contextmanager
@@ -165,8 +176,10 @@ def _find_only_member(file: Path, archive: zipfile.ZipFile) -> str:
         if not info.is_dir() and not Path(info.filename).name.startswith((".", "__MACOSX"))
     ]
     names = [name for name in names if not name.startswith("__MACOSX/")]
-    if "[Content_Types].xml" in names or "mimetype" in names:
+    if "[Content_Types].xml" in names:
         _refuse_format(file, "an Excel workbook")
+    if "mimetype" in names:
+        _refuse_format(file, "an OpenDocument spreadsheet")
     if len(names) != 1:
         listed = ", ".join(sanitize_text(name, limit=40) for name in names[:5])
         raise_data_error(
@@ -182,7 +195,7 @@ def _refuse_other_formats(file: Path, start: bytes) -> None:
         if start.startswith(signature):
             _refuse_format(file, title)
     if _is_binary(start):
-        _refuse_format(file, "a binary file")
+        _refuse_format(file, _BINARY_SUFFIXES.get(file.suffix.lower(), "a binary file"))
     text = start.removeprefix(codecs.BOM_UTF8).lstrip()
     if text[:200].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         _refuse_format(file, "a web page (HTML)" if b"html" in text[:500].lower() else "an XML document")
