@@ -122,6 +122,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory):
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture
+def warm_processes() -> Iterator[None]:
+    """Start the Python processes of a test with Keras imported already."""
+    from tests.warm_processes import start_processes_warm
+
+    with start_processes_warm():
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory):
     """A run of ``configs/digits_dense.yaml`` with three epochs."""
