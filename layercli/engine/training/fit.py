@@ -31,6 +31,7 @@ from layercli.engine.training.checkpointing import (
     TrainingStoppedError,
 )
 from layercli.engine.training.compile import build_callback, compile_model
+from layercli.engine.training.diagnostics import DiagnosticsCallback, LayerProbe
 from layercli.engine.training.execution_plan import ExecutionPlan
 from layercli.engine.training.feed import make_feed
 from layercli.engine.training.log_values import order_logs, to_python
@@ -53,6 +54,9 @@ class TrainingObserver(Protocol):
 
     def finish_epoch(self, record: Mapping[str, Any]) -> None:
         """Report a finished epoch: its number, metrics, seconds and examples per second."""
+
+    def record_diagnostics(self, record: Mapping[str, Any]) -> None:
+        """Record the statistics of all layers, before the first step and after each epoch."""
 
 
 @dataclass(slots=True)
@@ -152,6 +156,7 @@ def fit_model(
             workers=workers,
             train_step=make_training_step(assembled, valid, splits.train),
         )
+        diagnostics = _make_diagnostics(assembled, valid, train, splits, observer, checkpointing)
         checkpoint_callback = CheckpointCallback(
             checkpointing.store,
             train.checkpoints,
@@ -173,12 +178,14 @@ def fit_model(
         epochs = checkpointing.start.epoch if was_stopped else train.epochs
         try:
             loop.run(
-                [DivergenceGuard(), *callbacks, history_callback, checkpoint_callback],
+                [DivergenceGuard(), *callbacks, history_callback, *diagnostics, checkpoint_callback],
                 epochs=epochs,
                 start=checkpointing.start,
             )
         except DivergedError as error:
             history_callback.record_divergence(error)
+            for callback in diagnostics:
+                callback.record(error.epoch + 1)
             cause = f"Training stopped: the loss became {to_python(error.logs['loss'])} in epoch {error.epoch + 1}"
             raise LayercliError(
                 _divergence_problem(valid, cause, run_dir, checkpoint_callback.saved_position)
@@ -199,6 +206,22 @@ def fit_model(
         test_feed = make_feed(splits.test, train.batch_size, stream=stream)
         result.test_metrics = order_logs(loop.evaluate(test_feed), metric_order)
     return result
+
+
+def _make_diagnostics(
+    assembled: AssembledModel,
+    valid: ValidConfig,
+    train: TrainSection,
+    splits: Splits,
+    observer: TrainingObserver,
+    checkpointing: CheckpointSettings,
+) -> list[DiagnosticsCallback]:
+    """Return the callback for `train.diagnostics`; only the first process of a group has one."""
+    if not train.diagnostics or (runtime.cluster is not None and runtime.cluster.rank):
+        return []
+    probe = LayerProbe(assembled, valid, splits.train)
+    is_resumed = checkpointing.snapshot is not None
+    return [DiagnosticsCallback(probe, observer.record_diagnostics, is_resumed=is_resumed)]
 
 
 def _close_callbacks(callbacks: Iterable[Any]) -> None:
