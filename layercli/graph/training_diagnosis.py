@@ -100,12 +100,11 @@ def diagnose_training(
     ``frozen`` are the names and patterns of ``model.freeze``.
     """
     diagnosis = _Diagnosis(shapes, train, facts, frozen)
+    scales = [*diagnosis.find_large_weights(), *diagnosis.find_unscaled_inputs()]
     causes = [
         *diagnosis.find_constant_targets(),
         *diagnosis.find_frozen_layers(),
-        *diagnosis.find_large_weights(),
-        *diagnosis.find_unscaled_inputs(),
-        *diagnosis.find_wrong_rate(),
+        *(scales or diagnosis.find_wrong_rate()),
     ]
     findings = (
         causes

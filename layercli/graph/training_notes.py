@@ -64,6 +64,22 @@ def describe_training(
     return notes
 
 
+def describe_end(epochs: int, train: TrainSection, early_stop: EarlyStop | None) -> str:
+    """Return why the training ended after this number of epochs."""
+    if early_stop is not None:
+        return _describe_early_stop(early_stop)
+    if epochs == 1:
+        return _describe_single_epoch(train)
+    if epochs >= train.epochs:
+        return f"The training ended because all {epochs} epochs are done."
+    return f"A callback stopped the training after epoch {epochs} of {train.epochs}."
+
+
+def _describe_single_epoch(train: TrainSection) -> str:
+    reason = "since `epochs` is 1" if train.epochs == 1 else f"although `epochs` is {train.epochs}"
+    return f"The training ended after its first epoch, {reason}. Most models need more epochs."
+
+
 def _describe_early_stop(stop: EarlyStop) -> str:
     start = f"EarlyStopping stopped the training after epoch {stop.epoch}: `{stop.monitor}`"
     if not math.isfinite(stop.best):
@@ -87,8 +103,7 @@ def _describe_first_epoch(
 ) -> Iterator[str]:
     epochs = max(map(len, history.values()), default=0)
     if epochs == 1:
-        reason = "since `epochs` is 1" if train.epochs == 1 else f"although `epochs` is {train.epochs}"
-        yield f"The training ended after its first epoch, {reason}. Most models need more epochs."
+        yield _describe_single_epoch(train)
     elif best.get("epoch") == 1 and epochs > _OVERFIT_EPOCHS:
         saved = ", and the saved model has its weights" if restored_epoch == 1 else ""
         yield (

@@ -14,7 +14,7 @@ from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem, make_file_error
-from layercli.graph.training_notes import describe_training
+from layercli.graph.training_notes import describe_end, describe_training
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
@@ -123,7 +123,7 @@ class TrainingRun:
         for warning in self.inputs.warnings:
             progress.print_warning(warning)
         progress.start_training(self.inputs.split_sizes, section)
-        progress.print_message(self.execution_plan.summary)
+        progress.print_detail(self.execution_plan.summary)
         with (
             report_disk_errors(self.run_dir, self.inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
@@ -137,6 +137,7 @@ class TrainingRun:
                 self.inputs,
                 fit_result.history,
                 has_best_weights=fit_result.restored_epoch is not None,
+                constant_loss=fit_result.constant_loss,
             )
             for warning in warnings:
                 progress.print_warning(warning)
@@ -220,14 +221,16 @@ class TrainingRun:
             "history": fit_result.history,
             "best": fit_result.best_record,
             "test": fit_result.test_metrics,
+            "baseline": fit_result.baseline or None,
             "seconds": round(seconds, 3),
             "examples_per_second": round(fit_result.examples_per_second, 1),
             "parameters": self.inputs.assembled.model.count_params(),
             "resumed_from": self.resumed_from,
         }
+        _, section = require_sections(self.inputs.valid)
+        summary["stop_reason"] = describe_end(len(fit_result.records), section, fit_result.early_stop)
         if fit_result.restored_epoch is not None:
             summary["restored_epoch"] = fit_result.restored_epoch
-        _, section = require_sections(self.inputs.valid)
         summary["notes"] = describe_training(
             fit_result.history,
             section,

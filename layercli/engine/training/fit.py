@@ -22,6 +22,7 @@ from layercli.data.examples import Splits
 from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
+from layercli.engine.baseline import learn_baseline
 from layercli.engine.keras_errors import model_error_types, summarize_error
 from layercli.engine.training.checkpointing import (
     CheckpointCallback,
@@ -71,6 +72,10 @@ class FitResult:
     restored_epoch: int | None = None
     """The epoch whose weights a callback restored; None: the weights of the last epoch remain."""
     examples_per_second: float = 0.0
+    baseline: dict[str, Any] = field(default_factory=dict)
+    """The metrics of a constant prediction, the set they are from, and what it predicts; empty if there is none."""
+    constant_loss: float | None = None
+    """The training loss of that prediction, with `train.diagnostics`."""
     early_stop: EarlyStop | None = None
     """Why EarlyStopping stopped the training, if it did."""
 
@@ -205,7 +210,38 @@ def fit_model(
     if len(splits.test):
         test_feed = make_feed(splits.test, train.batch_size, stream=stream)
         result.test_metrics = order_logs(loop.evaluate(test_feed), metric_order)
+    if workers is None:
+        _compare_with_baseline(result, model, valid, splits, metric_order, plan)
     return result
+
+
+def _compare_with_baseline(
+    result: FitResult,
+    model: Any,
+    valid: ValidConfig,
+    splits: Splits,
+    metric_order: Sequence[str],
+    plan: ExecutionPlan,
+) -> None:
+    """Add the metrics of a constant prediction for the last set that has examples."""
+    train = valid.config.train
+    baseline = learn_baseline(model, valid, splits)
+    if baseline is None or train is None:
+        return
+    named = {"test": splits.test, "validation": splits.validation, "training": splits.train}
+    part = next(name for name, subset in named.items() if len(subset))
+    parts = {part, "training"} if train.diagnostics else {part}
+    metrics = {
+        name: baseline.evaluate(
+            model,
+            make_feed(named[name], train.batch_size, stream=plan.feed == "stream"),
+            metric_order,
+            max_steps_per_call=plan.steps_per_execution,
+        )
+        for name in parts
+    }
+    result.baseline = {"set": part, "predicts": baseline.description, "metrics": metrics[part]}
+    result.constant_loss = metrics["training"]["loss"] if train.diagnostics else None
 
 
 def _make_diagnostics(
