@@ -224,7 +224,7 @@ def _train_from_checkpoint(
     if differences:
         resume_record["changes"] = [problem.message for problem in differences]
     manifest = {
-        **resumable.manifest,
+        **{key: value for key, value in resumable.manifest.items() if key != "ended"},
         "execution": execution.as_json(),
         "resumed": [*resumable.manifest.get("resumed", []), resume_record],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -125,6 +125,7 @@ class TrainingRun:
         progress.start_training(self.inputs.split_sizes, section)
         progress.print_detail(self.execution_plan.summary)
         with (
+            _recording_failure(self.run_dir, self.manifest),
             report_disk_errors(self.run_dir, self.inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
@@ -278,6 +279,20 @@ class HistoryWriter:
     def record_diagnostics(self, record: Mapping[str, Any]) -> None:
         """Record the statistics of all layers."""
         append_json_line(self._diagnostics, replace_non_finite(record))
+
+
+@contextmanager
+def _recording_failure(run_dir: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
+    """Write the first error that ends a training into its manifest, where ``layercli runs`` reads it."""
+    try:
+        yield
+    except LayercliError as error:
+        problem = next(iter(error.problems), None)
+        if problem is not None:
+            ended = {"code": problem.code, "message": problem.full_message}
+            with suppress(OSError):
+                manifests.write_manifest(run_dir, {**manifest, "ended": ended})
+        raise
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from layercli.data.examples import Splits
 from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
-from layercli.engine.baseline import learn_baseline
 from layercli.engine.keras_errors import model_error_types, summarize_error
+from layercli.engine.training.baseline import learn_baseline
 from layercli.engine.training.checkpointing import (
     CheckpointCallback,
     CheckpointSink,
