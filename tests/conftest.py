@@ -23,13 +23,14 @@ sys.dont_write_bytecode = False
 
 TENSORFLOW_FILES = (
     "commands/test_build.py",
+    "commands/test_crossval.py",
     "commands/test_evaluate.py",
     "commands/test_export.py",
+    "commands/test_export_tables.py",
     "commands/test_import.py",
     "commands/test_inspect_shapes.py",
     "commands/test_predict.py",
     "commands/test_train.py",
-    "config/test_custom_layers.py",
     "config/training",
     "docs/test_console.py",
     "engine",
@@ -59,6 +60,7 @@ LONG_FILES = (
     "engine/training/test_multi_worker.py",
     "workflows/test_signals.py",
     "commands/test_export.py",
+    "commands/test_export_tables.py",
     "commands/test_sweep.py",
     "workflows/test_resume_training_types.py",
     "test_configs.py",
