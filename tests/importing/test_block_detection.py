@@ -275,3 +275,10 @@ def graphs(draw):
 @given(graphs())
 def test_folded_config_flattens_to_same_layers(items):
     assert_same(stack_of(items))
+
+
+def test_pattern_that_occurs_twice_becomes_block():
+    pattern = [("Dropout", {"rate": number / 16}) for number in range(1, 9)]
+    text = assert_same(stack_of(chain(*pattern, ("Flatten", {}), *pattern)))
+    assert text.count("type: Dropout") == 8
+    assert text.count("block: ") == 2
