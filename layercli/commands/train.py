@@ -97,4 +97,4 @@ def command(
     elif quiet and scratch_dir is None:
         out.print(summary["run"], soft_wrap=True)
     elif scratch_dir is None:
-        print_training_summary(out, summary)
+        print_training_summary(out, summary, needs_trust=valid.needs_trust)

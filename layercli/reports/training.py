@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from layercli.reports.console import make_table
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print the time, the metrics of the saved model, its path, and the next commands."""
+def print_training_summary(
+    console: Console, summary: Mapping[str, Any], *, needs_trust: bool = False
+) -> None:
+    """Print the time, the metrics of the saved model, its path, and the next commands; with ``--trust`` if needed."""
     best, test, run = summary["best"], summary["test"], sanitize_text(summary["run"])
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     message = f"Trained {epochs} in {format_duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
@@ -49,7 +52,10 @@ def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None
     console.print(f"Model: {run}/model.keras", soft_wrap=True)
     console.print(
         "Next:",
-        *(f"  layercli {command.format(run)}" for command in _NEXT_COMMANDS[0 if test else 1 :]),
+        *(
+            f"  layercli {command.format(quote(run))}{' --trust' if needs_trust else ''}"
+            for command in _NEXT_COMMANDS[0 if test else 1 :]
+        ),
         sep="\n",
         soft_wrap=True,
     )

@@ -22,9 +22,9 @@ SUMMARY = {
 }
 
 
-def shown(summary):
+def shown(summary, **options):
     console = Console(file=io.StringIO(), width=60, markup=False, highlight=False)
-    print_training_summary(console, summary)
+    print_training_summary(console, summary, **options)
     return console.file.getvalue().splitlines()
 
 
@@ -63,6 +63,15 @@ def test_metric_of_each_class_has_a_row_for_each_value():
 def test_evaluate_is_not_recommended_without_a_test_set():
     lines = [line.split()[1] for line in shown(SUMMARY | {"test": {}}) if line.startswith("  layercli")]
     assert lines == ["predict", "export"]
+
+
+def test_next_commands_can_be_copied():
+    lines = shown(SUMMARY | {"run": "my runs/1"}, needs_trust=True)
+    assert [line for line in lines if line.startswith("  layercli")] == [
+        "  layercli evaluate 'my runs/1' --trust",
+        "  layercli predict 'my runs/1' --input FILE --output predictions.csv --trust",
+        "  layercli export 'my runs/1' --format onnx --trust",
+    ]
 
 
 def test_next_commands_exist():

@@ -225,7 +225,7 @@ def _divergence_problem(
     )
     message = f"{cause}. The last valid checkpoint is from {saved_text}."
     rate = f"--set train.optimizer.learning_rate={_find_smaller_rate(valid):g}"
-    command = format_resume_command(run_dir, "--allow-changes", rate)
+    command = format_resume_command(run_dir, "--allow-changes", rate, needs_trust=valid.needs_trust)
     return valid.make_problem(
         ("train", "loss"), "loss-not-finite", message, f"{advice}. Resume from the checkpoint with {command}."
     )
@@ -282,7 +282,7 @@ def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
     except model_error_types(valid) as error:
         if runtime.cluster is not None and is_lost_peer(error):
             message = f"Lost the connection to another worker process: {summarize_error(error)}"
-            command = format_resume_command("RUN")
+            command = format_resume_command("RUN", needs_trust=valid.needs_trust)
             hint = f"Restart all workers with {command}, which continues from the last checkpoint."
             raise LayercliError(Problem(code="worker-lost", message=message, hint=hint)) from error
         id_error = explain_id_error(error, valid)
