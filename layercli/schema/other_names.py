@@ -46,6 +46,7 @@ RENAMED_KEYS: Final = _expand(
     ("pool_length kernel_size", "pool_size"),
     ("length", "size"),
     ("dims", "target_shape"),
+    ("bins", "bin_boundaries"),
     ("beta_init", "beta_initializer"),
     ("gamma_init", "gamma_initializer"),
     ("m", "max_value"),
@@ -68,7 +69,7 @@ RENAMED_KEYS: Final = _expand(
     ("head_size", "key_dim"),
     # sections
     ("input_shape", "input"),
-    ("training fit", "train"),
+    ("training fit trainer", "train"),
     ("random_seed random_state", "seed"),
     ("val valid validation_split val_split", "validation"),
     ("test_size test_split", "test"),
@@ -97,6 +98,15 @@ EXPLAINED_KEYS: Final = _expand(
     ("forget_bias_init", "Write `unit_forget_bias: true` for ones, or false for zeros."),
     ("nonlinearity", "Write `activation: tanh` or `activation: relu`."),
     ("affine elementwise_affine", "Write `center: true` and `scale: true`, or false for both."),
+    (
+        "return_attention_scores",
+        "Remove it: it is an argument of the call in Python code, and only such code can use the scores.",
+    ),
+    (
+        "input_features output_features",
+        "Declare the columns in `data`, with `inputs` and `target`, and the layers in `model`.",
+    ),
+    ("combiner", "Join layers with a layer: {type: Concatenate, inputs: [a, b]}."),
     ("padding_idx", "Write `mask_zero: true` to ignore the index 0."),
     ("regularizer", "Write `kernel_regularizer`, `bias_regularizer` or `activity_regularizer`."),
     ("initializer", "Write `kernel_initializer` or `bias_initializer`."),
@@ -198,7 +208,7 @@ def _explain_validation_split(mapping: Mapping[str, object], _: str) -> str:
 
 
 def _explain_patience(mapping: Mapping[str, object], _: str) -> str:
-    patience = _choose_number(mapping, "early_stopping patience", 5)
+    patience = _choose_number(mapping, "early_stop early_stopping patience", 5)
     return f"Write `callbacks: [{{type: EarlyStopping, monitor: val_loss, patience: {patience}}}]` instead."
 
 
@@ -263,6 +273,7 @@ _EXPLAIN_WITH_VALUES: Final[Mapping[str, Callable[[Mapping[str, object], str], s
     "d_model": _explain_embedding_size,
     "validation_split": _explain_validation_split,
     "val_split": _explain_validation_split,
+    "early_stop": _explain_patience,
     "early_stopping": _explain_patience,
     "patience": _explain_patience,
     "learning_rate": _explain_learning_rate,
@@ -355,6 +366,10 @@ _AS_CUSTOM_LAYER: Final = (
 
 EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
     "layer": _expand(
+        (
+            "CategoryCrossing",
+            "Write {type: HashedCrossing, num_bins: 1000}, with as many bins as there can be combinations or fewer.",
+        ),
         ("LocallyConnected1D LocallyConnected2D Highway MaxoutDense SReLU", _AS_CUSTOM_LAYER),
         ("ParametricSoftplus DenseFeatures PixelShuffle TransformerEncoderLayer", _AS_CUSTOM_LAYER),
         (

@@ -22,7 +22,7 @@ from layercli.data.examples import Splits
 from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
-from layercli.engine.keras_errors import model_error_types, summarize_error
+from layercli.engine.keras_errors import is_raised_in, layer_error, model_error_types, summarize_error
 from layercli.engine.training.checkpointing import (
     CheckpointCallback,
     CheckpointSink,
@@ -120,7 +120,7 @@ def fit_model(
         for layer in adaptable_layers(assembled.layers[node.name], node.layer)
     ]
     if snapshot is None:
-        with _reporting_model_errors(valid):
+        with _reporting_model_errors(valid, assembled):
             adapt_layers(assembled, valid, splits.train)
             check_computed_ids(assembled, valid, splits)
     else:
@@ -140,7 +140,7 @@ def fit_model(
         is_unchanged = checkpointing.changes is None and train.epochs == snapshot.state["epochs"]
         was_stopped = snapshot.state["stopped"] and is_unchanged
     stream = plan.feed == "stream"
-    with _reporting_model_errors(valid):
+    with _reporting_model_errors(valid, assembled):
         workers = Workers() if runtime.cluster is not None else None
         loop = TrainingLoop(
             model,
@@ -265,7 +265,7 @@ def _restored_record(records: list[dict[str, Any]], callbacks: list[Any]) -> dic
 
 
 @contextmanager
-def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
+def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> Iterator[None]:
     """Report exceptions of Keras, TensorFlow and custom layers as problems of the config.
 
     Raises:
@@ -288,6 +288,10 @@ def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
         id_error = explain_id_error(error, valid)
         if id_error is not None:
             raise id_error from error
+        for codes in assembled.codes.values():
+            if is_raised_in(error, codes):
+                node = codes[0].part.node
+                raise layer_error(node, valid, f"`{node.name}` fails in training", error, codes) from error
         message = f"Training stopped: {summarize_error(error)}"
         raise LayercliError(valid.make_problem(("train",), "training-failed", message, hint)) from error
 
