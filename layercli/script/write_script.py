@@ -37,7 +37,7 @@ _FIT_KEYS: Final = {"epochs", "batch_size", "optimizer", "loss", "class_weight",
 """Keys of ``train`` with code for each of them."""
 _COMPILE_KEYS: Final = {"loss_weights", "weighted_metrics"}
 """Keys of ``train`` that are arguments of ``compile``."""
-_IGNORED_TRAIN_KEYS: Final = {"execution", "checkpoints", "progress"}
+_IGNORED_TRAIN_KEYS: Final = {"execution", "checkpoints", "diagnostics", "progress"}
 """Keys of ``train`` that only concern how layercli trains."""
 _END: Final = 'if __name__ == "__main__":\n    main()\n'
 
