@@ -21,6 +21,7 @@ from layercli.engine.output_values import (
     interpret_output,
     make_predictor,
 )
+from layercli.engine.unknown_ids import explain_id_error
 from layercli.errors import LayercliError
 from layercli.graph.output_kind import OutputKind, name_classes
 from layercli.graph.target_meaning import TargetKind
@@ -108,6 +109,9 @@ def _predict_batch(predict: Predictor, valid: ValidConfig, batch: Examples) -> l
     try:
         outputs = predict(batch)
     except model_error_types(valid) as error:
+        id_error = explain_id_error(error, valid, is_trained=True)
+        if id_error is not None:
+            raise id_error from error
         message = f"The model cannot predict: {summarize_error(error)}"
         hint = "Check that the examples match the model's inputs."
         raise LayercliError(valid.make_problem(("data",), "prediction-failed", message, hint)) from error
