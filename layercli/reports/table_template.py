@@ -143,9 +143,15 @@ def _make_forecast_template(
     by = f", by: {quote_yaml_text(keys[0].name)}" if keys else ""
     windows = f"{{length: {length}, horizon: 1, time: {quote_yaml_text(str(columns.series))}{by}}}"
     missing = _list_missing_policies(table, columns)
+    # Without a declared form, a few new dates could be read differently.
+    dates = {
+        name: DateUse(("elapsed",), use.order)
+        for name, use in columns.dates.items()
+        if name == columns.series and (use.order != "ymd" or _are_compact(table, name))
+    }
     data = [
         *_describe_table(table, columns),
-        *_list_data_keys(path, table, replace(columns, dates={})),
+        *_list_data_keys(path, table, replace(columns, dates=dates)),
         f"  inputs: {{past: [{target}]}}",
         f"  windows: {windows}   # {length} rows in, the target of the next row out",
         *([f"  missing: {{{', '.join(missing)}}}"] if missing else []),
@@ -166,6 +172,11 @@ def _make_forecast_template(
         ],
         row_count=table.row_count,
     )
+
+
+def _are_compact(table: TablePreview, name: str) -> bool:
+    """Return whether the dates of a column are integers such as 20210304."""
+    return any(column.name == name and column.values[0].isdigit() for column in table.columns)
 
 
 def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:

@@ -16,7 +16,6 @@ from layercli.data.types import Array, DataError
 from layercli.graph.finding import Finding
 from layercli.source.nodes import quote_value, sanitize_text
 
-
 _MAX_BAD_VALUES: Final = 8
 
 
