@@ -5,15 +5,14 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layercli.config.data.tables import DEFAULT_MISSING_VALUES, DEFAULT_WORD
 from layercli.data.tables.column_facts import ColumnFacts
 from layercli.formats.images.color import has_color
-from layercli.formats.images.config import IMAGE_FORMATS, IMAGE_SUFFIXES
-from layercli.io.folders import list_folders, walk_files
+from layercli.formats.images.config import IMAGE_FORMATS
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 ColumnPreview = ColumnFacts
 """A column of a table."""
 PARQUET_SUFFIXES = (".parquet", ".pq")
-_MAX_IMAGES = 200
+_MAX_IMAGES = 20_000
+"""Images whose headers are read."""
 _NONE_WORD: Final = "None"
 _USUAL_WORDS: Final = {"NA", "NaN", "null"}
 _NONE_SHARE: Final = 50
@@ -62,20 +62,43 @@ class TablePreview:
         """The character between values."""
         return str(self.keys.get("separator", ","))
 
+    def without(self, name: str) -> TablePreview:
+        """Return the preview without a column."""
+        columns = [column for column in self.columns if column.name != name]
+        return replace(self, survey=replace(self.survey, columns=columns))
+
     def find_leaks(self, target: str) -> dict[str, str]:
         """Return the columns that probably contain the target, each with the reason as the rest of a sentence."""
         return self.survey.find_leaks(target)
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFolderPreview:
-    """The classes and first images of a folder with a folder of images for each class."""
+class ImagesPreview:
+    """Sizes and colors of some images."""
 
-    classes: list[str]
     image_count: int
+    """Number of all images."""
     sizes: Counter[tuple[int, int]]
-    """(height, width) of the previewed images."""
+    """(height, width), upright, of the images whose headers were read."""
     has_color: bool
+    is_deep: bool
+    """Whether an image has more than 8 bits per value."""
+
+    def describe_sizes(self) -> str:
+        """Return the sizes as the rest of a sentence."""
+        if not self.sizes:
+            return "of unknown size"
+        if len(self.sizes) == 1:
+            return f"all {_format_size(next(iter(self.sizes)))}"
+        size, count = self.sizes.most_common(1)[0]
+        if 2 * count > self.sizes.total():
+            return f"mostly {_format_size(size)}"
+        by_area = sorted(self.sizes, key=lambda each: (each[0] * each[1], each))
+        return f"from {_format_size(by_area[0])} to {_format_size(by_area[-1])}"
+
+
+def _format_size(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
 class PreviewError(ValueError):
@@ -266,31 +289,15 @@ def _count_values(column: ColumnFacts) -> str:
     return "1 value" if column.stray_count == 1 else f"{column.stray_count:,} values"
 
 
-def preview_image_folder(folder: Path) -> ImageFolderPreview:
-    """Return the classes, and the sizes of the first images, of a folder with a folder for each class.
-
-    Raises:
-        PreviewError: no folder in it contains images.
-    """
-    files: dict[str, list[Path]] = {name: [] for name in list_folders(folder)}
-    for file in walk_files(folder):
-        name, *inner = file.relative_to(folder).parts
-        if inner and file.suffix.lower() in IMAGE_SUFFIXES:
-            files[name].append(file)
-    classes = [name for name in files if files[name]]
-    if not classes:
-        suffixes = ", ".join(IMAGE_SUFFIXES)
-        raise PreviewError(
-            f"{folder} contains no folders with images ({suffixes}); each class needs a folder."
-        )
-    images_per_class = max(1, _MAX_IMAGES // len(classes))
-    chosen = [file for name in classes for file in files[name][:images_per_class]]
-    headers = [header for file in chosen if (header := _read_image_header(file)) is not None]
-    return ImageFolderPreview(
-        classes,
-        sum(map(len, files.values())),
+def preview_images(files: Sequence[Path]) -> ImagesPreview:
+    """Return the sizes and colors of images, from the headers of some of them."""
+    step = -(-len(files) // _MAX_IMAGES)
+    headers = [header for file in files[:: max(1, step)] if (header := _read_image_header(file)) is not None]
+    return ImagesPreview(
+        len(files),
         Counter(header.size for header in headers),
         any(header.has_color for header in headers),
+        any(header.is_deep for header in headers),
     )
 
 
@@ -301,16 +308,21 @@ class _ImageHeader:
     size: tuple[int, int]
     """(height, width)."""
     has_color: bool
+    is_deep: bool
+    """Whether it has more than 8 bits per value."""
 
 
 def _read_image_header(file: Path) -> _ImageHeader | None:
     """Return the header of an image without decoding it; None if it cannot be read."""
     from PIL import Image
 
+    from layercli.formats.images.decode import measure_size
+    from layercli.formats.images.high_bit_depth import is_high_bit_depth
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # nothing is decoded
             with Image.open(file, formats=IMAGE_FORMATS) as image:
-                return _ImageHeader((image.height, image.width), has_color(image))
+                return _ImageHeader(measure_size(image), has_color(image), is_high_bit_depth(image))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

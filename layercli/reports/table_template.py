@@ -13,10 +13,10 @@ from layercli.config.data.tables import DEFAULT_WORD
 from layercli.config.names import RESERVED_NAMES
 from layercli.formats.preview import ColumnPreview, TablePreview
 from layercli.reports.config_template import (
-    FEW_EXAMPLES,
     ConfigTemplate,
     ModelSize,
     describe_target,
+    format_split,
     hidden_layer_lines,
     quote_always,
     quote_yaml_text,
@@ -28,8 +28,6 @@ _MAX_LISTED_VALUES = 30
 _MAX_LISTED_COLUMNS = 12
 """Columns that are not used, of which each has a comment; more are counted."""
 _LINE_WIDTH = 110
-_MIN_TEST_ROWS: Final = 100
-"""A table with fewer rows has no test set."""
 _MIN_PIXELS: Final = 32
 """Columns of integers from 0 with one scale, such as pixels, are normalized together if there are as many."""
 _MAX_PIXEL: Final = 255
@@ -117,7 +115,14 @@ def template_from_table(
     missing = _list_missing_policies(table, columns)
     if missing:
         data.append(f"  missing: {{{', '.join(missing)}}}{_explain_missing(missing)}")
-    data += [*_explain_split(columns), _split_line(table.row_count, columns)]
+    data += [
+        *_explain_split(columns),
+        format_split(
+            table.row_count,
+            is_stratified=columns.class_names is not None and not columns.is_grouped,
+            group=quote_yaml_text(str(columns.group)) if columns.is_grouped else None,
+        ),
+    ]
     return ConfigTemplate(
         name,
         "vectors",
@@ -257,18 +262,6 @@ def _explain_split(columns: TableColumns) -> list[str]:
             f"  # For new values of {name}, add `group: {name}`: rows with the same value are in the same set."
         ]
     return []
-
-
-def _split_line(rows: int, columns: TableColumns) -> str:
-    options = ""
-    if columns.is_grouped:
-        options = f", group: {quote_yaml_text(str(columns.group))}"
-    elif columns.class_names is not None:
-        options = ", stratify: true"
-    if rows < _MIN_TEST_ROWS:
-        return f"  split: {{validation: 0.2{options}}}   # too few rows for a test set"
-    # Early stopping needs enough rows to see the best epoch.
-    return f"  split: {{validation: {0.2 if rows < FEW_EXAMPLES else 0.1}, test: 0.1{options}}}"
 
 
 def _wrap_list(start: str, items: Sequence[str], end: str = "") -> list[str]:

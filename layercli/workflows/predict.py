@@ -495,9 +495,11 @@ def _iterate_set(
     import numpy as np
 
     from layercli.data.examples import Examples
+    from layercli.data.labels import are_numbers_in_data
     from layercli.data.lazy import LazyDataset
-    from layercli.data.new_examples import iterate_new_examples, list_target_columns
+    from layercli.data.new_examples import iterate_new_examples
     from layercli.data.tables.streamed import StreamedRows
+    from layercli.data.target_columns import list_target_columns
 
     splits = load_run_splits(finished_run, split, trust=trust)
     subset = getattr(splits, split)
@@ -511,8 +513,12 @@ def _iterate_set(
     if files is not None and rows is not None:
         columns = {"file": np.array(files, dtype=object)[rows]}
     columns |= _make_step_column(finished_run, len(subset))
+    state, data = finished_run.load_reader_state(), finished_run.valid.config.data
+    targets = [name for name, _ in subset.empty_batch.targets]
+    number_targets = {name for name in targets if are_numbers_in_data(data, name, state.class_names_of(name))}
     for piece in iterate_new_examples(subset, batch_size, columns):
-        identified = replace(piece, columns={**piece.columns, **list_target_columns(piece.examples)})
+        target_columns = list_target_columns(piece.examples, state, number_targets)
+        identified = replace(piece, columns={**piece.columns, **target_columns})
         yield identified.without_non_finite()
 
 

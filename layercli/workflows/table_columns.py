@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from layercli.errors import LayercliError, make_file_error
 from layercli.formats.preview import ColumnPreview, TablePreview
+from layercli.reports.config_template import TargetForm
 from layercli.reports.table_template import DateUse, TableColumns, are_pixels
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
@@ -51,6 +53,8 @@ _TIME_NAME: Final = re.compile(
 _MIN_GROUPS: Final = 20
 _MIN_ROWS_PER_GROUP: Final = 2
 _FEW_CLASSES, _MAX_CLASSES = 10, 20
+_VOID: Final = 255
+"""The usual value of pixels without a class."""
 _MIN_ROWS_PER_CLASS: Final = 5
 _MAX_LISTED_REASONS: Final = 2
 _UNSUITABLE_KINDS: Final = {
@@ -287,6 +291,93 @@ def list_number_classes(name: str, values: Sequence[str], row_count: int) -> tup
         if _AMOUNT_NAME.fullmatch(name) or not is_certain:
             return None
     return tuple(sorted(values, key=float))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelColumns:
+    """The target columns of a table whose inputs are files."""
+
+    columns: list[ColumnPreview]
+    reason: str
+    """Why these columns are the target."""
+    form: TargetForm
+    class_names: tuple[str, ...] | None
+    """The classes of the only target, or the names of columns of 0 and 1; None for numbers."""
+    target_type: str | None
+    """The key that says what the only target is, where its values do not."""
+    unused: list[str]
+    """The columns that could be targets, too."""
+
+
+def choose_label_columns(path: Path, table: TablePreview, targets: Sequence[str]) -> LabelColumns:
+    """Return the target columns of a table; ``targets`` names them, if it is not empty.
+
+    Several columns of 0 and 1, if there are no other columns, are one target.
+
+    Raises:
+        LayercliError: A column does not exist or cannot be a target, or several are not numbers.
+    """
+    possible = [column for column in table.columns if _find_target_problem(column) is None]
+    if targets:
+        columns = [_choose_target(path, table, name)[0] for name in targets]
+        reason = "as --target says"
+    elif len(possible) > 1 and all(map(_is_binary, possible)):
+        columns, reason = possible, "all columns of 0 and 1"
+    else:
+        column, reason = _choose_target(path, table, None)
+        columns = [column]
+    unused = [column.name for column in possible if column not in columns]
+    if len(columns) == 1:
+        [column] = columns
+        class_names = _list_classes(column, table.row_count)
+        is_declared = column.kind == "integer" or (column.kind == "number" and class_names is not None)
+        target_type = ("numbers" if class_names is None else "labels") if is_declared else None
+        return LabelColumns(columns, reason, "value", class_names, target_type, unused)
+    form = find_common_form(path, table, columns)
+    names = None if form == "value" else tuple(column.name for column in columns)
+    return LabelColumns(columns, reason, form, names, None, unused)
+
+
+def find_common_form(path: Path, table: TablePreview, columns: Sequence[ColumnPreview]) -> TargetForm:
+    """Return what several target columns are together.
+
+    Raises:
+        LayercliError: A column contains texts.
+    """
+    if all(map(_is_binary, columns)):
+        return "one-hot" if _are_one_hot(table, columns) else "multi-label"
+    texts = [column.name for column in columns if column.kind not in ("number", "integer")]
+    if texts:
+        message = f"Several targets must be columns of numbers, but `{sanitize_text(texts[0], limit=60)}` contains texts."
+        raise _make_error(path, message, "Name one target, or columns of numbers.")
+    return "value"
+
+
+def _is_binary(column: ColumnPreview) -> bool:
+    return column.is_boolean or (
+        column.kind in ("number", "integer") and {float(value) for value in column.values} == {0, 1}
+    )
+
+
+def _are_one_hot(table: TablePreview, columns: Sequence[ColumnPreview]) -> bool:
+    """Return whether exactly one of the columns is 1 in each row."""
+    if any(column.is_boolean or column.missing_count for column in columns):
+        return False
+    values = [table.survey.sample.column(column.name).to_pylist() for column in columns]
+    return all(sum(map(float, row)) == 1 for row in zip(*values, strict=True))
+
+
+def choose_class_count(values: Sequence[int]) -> tuple[int | None, int | None]:
+    """Return the number of classes of pixels or timesteps, and the value of those without a class.
+
+    The number is None if the ascending ``values`` are not class numbers from 0, so that they must be mapped.
+    """
+    has_void = values[-1] == _VOID and len(values) > 2 and values[-2] < _VOID // 2
+    numbers = values[:-1] if has_void else values
+    is_sparse = numbers[-1] + 1 > 2 * len(numbers) or numbers[0] > 0
+    if is_sparse and not has_void:
+        return None, None
+    return max(numbers[-1] + 1, 2), _VOID if has_void else None
 
 
 def _make_input_error(path: Path, target: ColumnPreview, left_out: Mapping[str, str]) -> LayercliError:

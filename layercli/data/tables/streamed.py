@@ -319,7 +319,8 @@ class SplitMembership:
     def _count_splits(cls, packed: Array, row_offsets: Array) -> SplitMembership:
         membership = cls(packed, row_offsets, np.zeros((0, 3), np.int64))
         counts = [
-            np.bincount(membership.row_splits(number), minlength=3) for number in range(len(row_offsets) - 1)
+            np.bincount(membership.row_splits(number), minlength=3)[:3]  # others are in no set
+            for number in range(len(row_offsets) - 1)
         ]
         return replace(membership, split_counts=np.array(counts, dtype=np.int64).reshape(-1, 3))
 
