@@ -330,6 +330,8 @@ def test_row_of_a_total_is_named(tmp_path):
         'The last row, line 62, seems to be a total of the others, as it has "Total"'
     )
     assert preview(tmp_path, f"when,y\n{rows}").survey.total is None
+    words = "".join(f"{'sum' if n % 2 else 'mean'},{n}\n" for n in range(60))
+    assert preview(tmp_path, f"how,y\n{words}").survey.total is None
 
 
 def test_one_word_and_missing_values_are_a_text(tmp_path):

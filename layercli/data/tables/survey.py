@@ -89,8 +89,12 @@ class TableSurvey:
     @property
     def total(self) -> str | None:
         """The first text of the last row, if it says that the row is a total of the others, and not an example."""
-        first = next(iter(self.last_row.values()), "")
-        return first if _TOTAL.match(first) else None
+        name, first = next(iter(self.last_row.items()), ("", ""))
+        if not _TOTAL.match(first):
+            return None
+        # A word that other rows also have is a value like the others.
+        is_single = self.sample.column(name).to_pylist().count(first) <= 1
+        return first if is_single else None
 
     def find_leaks(self, target: str) -> dict[str, str]:
         """Return the columns that probably contain the target, each with the reason."""
