@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -105,6 +106,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     tests = Path(__file__).parent
     positions = {tests / name: position for position, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: positions.get(item.path, len(positions)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of garbage collections."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
