@@ -132,21 +132,22 @@ def write_contact_sheet(subset: Subset, path: Path) -> bool:
     """Write images of the first image input as one PNG, sorted by class; return False if there are none."""
     from PIL import Image
 
-    names = [name for name, array in subset.empty_batch.inputs if _is_image_batch(array)]
+    names = [name for name, array in subset.empty_batch.inputs if is_image_batch(array)]
     if not names or not len(subset):
         return False
     count = min(_SHEET_IMAGES, _SHEET_BYTES // max(1, subset.count_example_bytes()))
     if not count:
         return False  # one image would be larger than a sheet
     batch = next(subset.batches(count, shuffle=ShuffleSeed(0, 0)))
-    images = _scale_to_bytes(_sort_by_class(batch, dict(batch.inputs)[names[0]]))
+    images = scale_to_bytes(_sort_by_class(batch, dict(batch.inputs)[names[0]]))
     scale = max(1, -(-_MIN_TILE_HEIGHT // images.shape[1]))
     sheet = _tile_images(images.repeat(scale, axis=1).repeat(scale, axis=2))
     Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet).save(path, format="PNG")
     return True
 
 
-def _is_image_batch(array: Array) -> bool:
+def is_image_batch(array: Array) -> bool:
+    """Return whether an array is images of shape (samples, height, width, channels)."""
     return array.ndim == 4 and array.shape[3] in (1, 3, 4)
 
 
@@ -155,7 +156,7 @@ def _sort_by_class(batch: Examples, images: Array) -> Array:
     return np.asarray(images[np.argsort(labels, kind="stable")])
 
 
-def _scale_to_bytes(images: Array) -> Array:
+def scale_to_bytes(images: Array) -> Array:
     """Return the images as uint8, scaled from their range to 0..255 unless they are uint8 already."""
     if images.dtype == np.uint8:
         return images

@@ -1,0 +1,123 @@
+import json
+import shutil
+
+import pytest
+
+from tests.pages import check_page
+from tests.running import CONFIGS, invoke, train
+
+
+def report(tmp_path, *args):
+    output = tmp_path / "page.html"
+    result = invoke("report", *args, "--json", "--output", output)
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert list(document) == ["ok", "output", "runs", "problems"]
+    text = output.read_text(encoding="utf-8")
+    assert len(text.encode()) < 5_000_000
+    return document, check_page(text)
+
+
+@pytest.fixture(scope="module")
+def digits_page(digits_run, tmp_path_factory):
+    return report(tmp_path_factory.mktemp("page"), digits_run.path)
+
+
+def test_json_names_page_and_runs(digits_run, digits_page):
+    document, _ = digits_page
+    assert document["ok"] is True
+    assert document["runs"] == [str(digits_run.path)]
+    assert document["problems"] == []
+
+
+def test_page_has_every_section_and_the_numbers_of_evaluate(digits_run, digits_page):
+    page = digits_page[1]
+    headings = [
+        "How the training went",
+        "How good the model is",
+        "Which classes it confuses",
+        "Each class",
+        "Most wrong",
+        "Least certain",
+        "The model",
+        "The data",
+        "How to get this model again",
+    ]
+    assert [text for text in dict.fromkeys(page.texts[::-1]) if text in headings] == headings[::-1]
+    evaluated = json.loads(invoke("evaluate", digits_run.path, "--json").stdout)
+    loss = f"{evaluated['metrics']['loss']:.4f}"
+    assert loss in page.texts
+    assert f"{evaluated['macro']['f1']:.4f}" in page.texts
+    share = f"{100 * evaluated['metrics']['accuracy']:.1f} %"
+    assert f"it is right in {share} of the cases" in page.shown_text
+
+
+def test_page_contains_config_versions_and_hashes(digits_run, digits_page):
+    page = digits_page[1]
+    manifest = json.loads((digits_run.path / "manifest.json").read_text())
+    assert set(manifest["files"].values()) <= set(page.texts)
+    assert manifest["data"]["fingerprint"] in page.texts
+    assert (digits_run.path / "config.yaml").read_text() in page.shown_text
+
+
+def test_images_have_thumbnails_and_saliency(tmp_path):
+    run = train(CONFIGS / "digits_cnn.yaml", tmp_path / "run", "--set", "train.epochs=1")
+    _, page = report(tmp_path, run.path)
+    pictures = [attributes["alt"] for attributes in page.find("img")]
+    assert len(pictures) == 48  # 12 most wrong and 12 least certain, each with its saliency
+    assert sum(", saliency: true" in str(alt) for alt in pictures) == 24
+
+
+def test_two_runs_of_different_tasks_are_side_by_side(digits_run, tmp_path):
+    other = train(CONFIGS / "diabetes_regression.yaml", tmp_path / "run", "--set", "train.epochs=2")
+    document, page = report(tmp_path, digits_run.path, other.path)
+    assert len(document["runs"]) == 2
+    assert "The runs predict different kinds of targets, so their results cannot be compared." in page.texts
+    assert {"Results", "Learning curves", "Differences of the configs"} <= set(page.texts)
+    assert "train.epochs" in page.texts
+    assert f"{digits_run.path.as_posix()} validation" in page.texts  # the legend of the curves
+
+
+def test_run_without_its_model_shows_what_its_files_say(digits_run, tmp_path):
+    shutil.copytree(digits_run.path, tmp_path / "run")
+    (tmp_path / "run" / "model.keras").unlink()
+    document, page = report(tmp_path, tmp_path / "run")
+    assert [problem["code"] for problem in document["problems"]] == ["run-directory"]
+    assert "This is not a finished run: it has no model.keras." in page.shown_text
+    assert {"How the training went", "The model", "How to get this model again"} <= set(page.texts)
+    assert "How good the model is" not in page.texts
+
+
+def test_custom_code_is_not_run_without_trust(custom_run, tmp_path):
+    document, page = report(tmp_path, custom_run.path)
+    assert {problem["code"] for problem in document["problems"]} == {"trust-required"}
+    assert "How the training went" in page.texts
+    assert "How good the model is" not in page.texts
+    document, page = report(tmp_path, custom_run.path, "--trust")
+    assert document["problems"] == []
+    assert "How good the model is" in page.texts
+
+
+def test_other_directories_are_refused(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("a")
+    for name in ("missing", "notes"):
+        result = invoke("report", tmp_path / name, "--json", "--output", tmp_path / "page.html")
+        assert result.exit_code == 1
+        assert json.loads(result.stdout)["problems"][0]["code"] == "run-directory"
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_output_must_be_html(digits_run, tmp_path):
+    result = invoke("report", digits_run.path, "--output", tmp_path / "page.pdf")
+    assert result.exit_code == 2
+    assert "must end in .html" in result.output
+
+
+def test_missing_package_names_the_extra(digits_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("layercli.page.charts.find_spec", lambda _: None)
+    result = invoke("report", digits_run.path, "--json", "--output", tmp_path / "page.html")
+    assert result.exit_code == 1
+    problem = json.loads(result.stdout)["problems"][0]
+    assert problem["code"] == "missing-package"
+    assert problem["hint"] == "Install it: `pip install 'layercli[report]'`."
