@@ -16,6 +16,7 @@ from layercli.graph.target_meaning import TargetKind
 
 _MAX_SIDE: Final = 160
 """Largest width or height of a thumbnail in pixels."""
+UNNAMED_INPUT: Final = "x"
 _MAX_TEXT: Final = 500
 _MAX_VALUES: Final = 24
 _MAX_LINES: Final = 6
@@ -48,8 +49,8 @@ class ExampleCard:
     texts: list[str] = field(default_factory=list)
     values: list[tuple[str, str]] = field(default_factory=list)
     """Columns of a table, or other numbers."""
-    lines: list[tuple[str, list[list[float]]]] = field(default_factory=list)
-    """Sequences: a caption, and a line for each of their columns."""
+    lines: list[list[tuple[str, list[float]]]] = field(default_factory=list)
+    """Sequences, each with the name and the values of its columns."""
 
 
 def make_cards(
@@ -177,26 +178,24 @@ def _add_input(card: ExampleCard, name: str | None, value: Array, columns: tuple
             card.texts += [_cut(text, _MAX_TEXT) for text in texts[:4]]
     elif value.ndim == 2 and min(value.shape) > 0:
         step = max(1, -(-len(value) // _MAX_LINE_POINTS))
-        lines = [
-            value[::step, column].astype(float).tolist() for column in range(value.shape[1])[:_MAX_LINES]
-        ]
-        shown = ", ".join(columns[:_MAX_LINES]) if len(columns) == value.shape[1] else name or "input"
-        more = value.shape[1] - _MAX_LINES
-        card.lines.append((f"{shown} and {more} more columns" if more > 0 else shown, lines))
+        titles = columns if len(columns) == value.shape[1] else _number_titles(name, value.shape[1])
+        shown = range(min(value.shape[1], _MAX_LINES))
+        card.lines.append(
+            [(titles[column], value[::step, column].astype(float).tolist()) for column in shown]
+        )
     elif value.ndim <= 1 and (columns or flat.size <= _MAX_VALUES):
         titles = columns if len(columns) == flat.size else _number_titles(name, flat.size)
         pairs = list(zip(titles, flat.tolist(), strict=True))[:_MAX_VALUES]
         card.values += [(title, _number(item)) for title, item in pairs]
     elif value.ndim == 1:
-        card.lines.append(
-            (name or "input", [flat[:: max(1, flat.size // _MAX_LINE_POINTS)].astype(float).tolist()])
-        )
+        step = max(1, -(-flat.size // _MAX_LINE_POINTS))
+        card.lines.append([(name or "input", flat[::step].astype(float).tolist())])
     else:
         card.values.append((name or "input", f"{flat.size:,} numbers, mean {_number(flat.mean())}"))
 
 
 def _number_titles(name: str | None, size: int) -> list[str]:
-    title = name or "x"
+    title = name or UNNAMED_INPUT
     return [title] if size == 1 else [f"{title}[{index}]" for index in range(size)]
 
 
@@ -222,8 +221,8 @@ def _add_positions(
         card.pictures.append(("true", encode_thumbnail(pair[0])))
         card.pictures.append(("predicted", encode_thumbnail(pair[1])))
     elif kind == "numbers" and np.size(target) == output.size and 4 < output.size <= _MAX_LINE_POINTS:
-        both = np.stack([np.ravel(target), np.ravel(output)]).astype(float)
-        card.lines.append(("true and predicted", both.tolist()))
+        both = (("true", np.ravel(target)), ("predicted", np.ravel(output)))
+        card.lines.append([(title, values.astype(float).tolist()) for title, values in both])
 
 
 def _color_classes(numbers: Array) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from layercli.data.evaluation.calibration import CalibrationResult
 from layercli.data.evaluation.selections import RandomPairs, RandomSample, TopExamples
 from layercli.data.evaluation.value_counts import ValueCounts
+from layercli.data.example_cards import UNNAMED_INPUT
 from layercli.data.examples import Examples
 from layercli.data.types import Array
 from layercli.engine.results import OutputResults, is_logits
@@ -20,6 +21,8 @@ _SHOWN_BYTES: Final = 128 << 20
 _MAX_PAIRS: Final = 1_500
 _MAX_CURVES: Final = 10
 """Largest number of classes that have a curve each."""
+_MAX_UNNAMED: Final = 40
+"""Largest number of columns without names whose importance is computed; more are often pixels or signals."""
 _CURVE_VALUES: Final = 50_000
 """Largest number of distinct scores of a class that are kept exactly."""
 SAMPLE_SIZE: Final = 1_000
@@ -134,13 +137,15 @@ def _are_probabilities(results: OutputResults, output: Array) -> bool:
 
 
 def find_columns(examples: Examples) -> list[tuple[str | None, int, str]]:
-    """Return the input, the index and the name of each column of a table that is an input."""
-    return [
-        (name, index, column)
-        for name, array in examples.inputs
-        for index, column in enumerate(examples.columns.get(name, ()))
-        if array.ndim > 1 and array.shape[-1] == len(examples.columns[name])
-    ]
+    """Return the input, the index and the name of each column of a table, and of each of a few numbers without names."""
+    found: list[tuple[str | None, int, str]] = []
+    for name, array in examples.inputs:
+        columns = examples.columns.get(name, ())
+        if array.ndim == 2 and not columns and array.dtype.kind in "fiu" and array.shape[1] <= _MAX_UNNAMED:
+            columns = tuple(f"{name or UNNAMED_INPUT}[{index}]" for index in range(array.shape[1]))
+        if array.ndim > 1 and array.shape[-1] == len(columns):
+            found += [(name, index, column) for index, column in enumerate(columns)]
+    return found
 
 
 def to_probabilities(results: OutputResults, output: Array) -> Array:

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from itertools import count
+from itertools import count, cycle
+from math import isfinite
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -172,29 +173,31 @@ def draw_bars(bars: Bars) -> Markup:
     return _wrap_figure(bars.title, bars.note, svg, make_table(columns, rows, label=bars.title))
 
 
-def draw_sparkline(values: Sequence[Sequence[float]], description: str) -> Markup:
-    """Return small lines without axes, one for each sequence, each over its own range."""
-    lines = []
-    for index, line in enumerate(values):
-        known = [value for value in line if value == value]
+def draw_sparkline(lines: Sequence[tuple[str, Sequence[float]]], description: str) -> Markup:
+    """Return small lines without axes, each over its own range, and below them their names."""
+    drawn, keys = [], []
+    for (name, values), color in zip(lines, cycle(SERIES_COLORS), strict=False):
+        known = [value for value in values if isfinite(value)]
         low, high = (min(known), max(known)) if known else (0.0, 0.0)
         scale = (high - low) or 1.0
         points = " ".join(
-            f"{100 * place / max(1, len(line) - 1):.1f},{38 - 36 * (value - low) / scale:.1f}"
-            for place, value in enumerate(line)
-            if value == value
+            f"{100 * place / max(1, len(values) - 1):.1f},{38 - 36 * (value - low) / scale:.1f}"
+            for place, value in enumerate(values)
+            if isfinite(value)
         )
-        color = SERIES_COLORS[index % len(SERIES_COLORS)]
-        lines.append(make_element("polyline", points=points, style=f"stroke: {color}"))
-    return make_element(
+        drawn.append(make_element("polyline", points=points, style=f"stroke: {color}"))
+        key = make_element("span", class_="key", style=f"background: {color}")
+        keys.append(make_element("span", key, sanitize_text(name, limit=_MAX_LABEL_LENGTH)))
+    picture = make_element(
         "svg",
-        *lines,
+        *drawn,
         class_="sparkline",
         viewBox="0 0 100 40",
         preserveAspectRatio="none",
         role="img",
         aria_label=description,
     )
+    return join_markup([picture, make_element("div", *keys, class_="keys")])
 
 
 @contextmanager
@@ -250,6 +253,8 @@ def _decorate(axes: Any, chart: Chart) -> None:
         axes.axhline(chart.marked_y, color=_MUTED, linewidth=0.9, linestyle=_DASHES[2])
     if chart.has_log_scale:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")  # the default one is a formula
+        axes.yaxis.set_minor_formatter("")
     if chart.has_integer_x:
         axes.xaxis.get_major_locator().set_params(integer=True)
     if chart.x_range is not None:

@@ -48,6 +48,14 @@ def join_markup(parts: Iterable[str]) -> Markup:
     return Markup("".join(part if isinstance(part, Markup) else _escape_text(part) for part in parts))
 
 
+def make_text(text: str) -> Markup:
+    """Return a text whose parts in backticks are code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return join_markup([text])
+    return join_markup(make_element("code", part) if index % 2 else part for index, part in enumerate(parts))
+
+
 def make_preformatted(text: str) -> Markup:
     """Return text whose lines and spaces are kept."""
     lines = "\n".join(sanitize_text(line.replace("\t", "    ")) for line in text.split("\n"))

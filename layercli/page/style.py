@@ -66,7 +66,7 @@ nav ul {{ list-style: none; padding: 0; margin: 0; display: flex; flex-wrap: wra
 figure {{ margin: 0.6rem 0; min-width: 0; }}
 figcaption {{ font-weight: 600; margin-bottom: 0.2rem; }}
 figcaption .note {{ font-weight: 400; font-size: 0.9rem; display: block; }}
-.chart svg {{ width: 100%; height: auto; display: block; }}
+.chart > svg {{ width: 100%; height: auto; display: block; }}
 .chart svg text {{ font-family: inherit !important; }}
 .chart svg * {{ stroke-linejoin: round; stroke-linecap: butt; }}
 .legend {{
@@ -76,7 +76,7 @@ figcaption .note {{ font-weight: 400; font-size: 0.9rem; display: block; }}
 .legend svg {{ width: 1.7em; height: 0.7em; margin-right: 0.35em; vertical-align: baseline; }}
 .scroll {{ overflow-x: auto; margin: 0.5rem 0; max-width: 100%; }}
 .scroll > svg {{ max-width: none; }}
-table {{ border-collapse: collapse; font-size: 0.9rem; }}
+table {{ border-collapse: collapse; font-size: 0.9rem; overflow-wrap: break-word; }}
 th, td {{
   padding: 0.25rem 0.7rem 0.25rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); font-weight: 400;
@@ -106,16 +106,26 @@ summary {{ cursor: pointer; color: var(--accent); font-size: 0.9rem; }}
   border: 1px solid var(--line); border-radius: 6px; padding: 0.5rem; font-size: 0.84rem;
   background: var(--panel); min-width: 0;
 }}
-.card dl {{ display: grid; grid-template-columns: auto 1fr; gap: 0 0.6rem; margin: 0.3rem 0 0; }}
+.card dl {{ margin: 0.3rem 0 0; }}
+.card dl > div {{ display: flex; flex-wrap: wrap; gap: 0 0.4rem; }}
 .card dt {{ color: var(--muted); }}
 .card dd {{ margin: 0; }}
 .card blockquote {{ margin: 0.2rem 0; padding-left: 0.6rem; border-left: 3px solid var(--line); white-space: pre-line; }}
 .pictures {{ display: flex; flex-wrap: wrap; gap: 0.4rem; }}
 .pictures span {{ display: flex; flex-direction: column; font-size: 0.74rem; color: var(--muted); }}
 .pictures img {{ width: 6.2rem; height: auto; image-rendering: pixelated; border: 1px solid var(--line); background: #fff; }}
+.key {{ display: inline-block; width: 0.8em; height: 0.8em; border-radius: 2px; margin-right: 0.3em; }}
+.keys span {{ margin-right: 0.7em; }}
 .sparkline {{ width: 100%; height: 4.5rem; }}
 .sparkline polyline {{ fill: none; stroke-width: 1.5; vector-effect: non-scaling-stroke; }}
 :focus-visible {{ outline: 2px solid var(--accent); outline-offset: 2px; }}
+@media (max-width: 36rem) {{
+  table {{ font-size: 0.8rem; }}
+  th, td {{ padding-right: 0.45rem; }}
+  th.number, td.number {{ padding-left: 0.45rem; }}
+  .cards {{ grid-template-columns: 1fr 1fr; }}
+  .cards.wide {{ grid-template-columns: 1fr; }}
+}}
 @media print {{
   body {{ max-width: none; padding: 0; font-size: 10.5pt; }}
   nav {{ display: none; }}

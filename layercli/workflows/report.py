@@ -308,11 +308,11 @@ def _make_namer(
     """Return a function from the position of an example in its set to its file, its row or its number."""
     rows = splits.rows[SPLIT_NAMES.index(split)] if splits.rows is not None else None
     if rows is None or len(rows) != len(subset):
-        return lambda position: f"{split} example {position + 1:,}"
+        return lambda position: f"{split} example {position + 1}"
     files = list_set_files(finished_run, split)
     if files is not None and max(rows, default=-1) < len(files):
         return lambda position: str(Path(*Path(files[rows[position]]).parts[-2:]))
-    return lambda position: f"row {int(rows[position]) + 1:,}"
+    return lambda position: f"row {int(rows[position]) + 1}"
 
 
 def _describe_output(

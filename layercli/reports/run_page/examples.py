@@ -51,6 +51,10 @@ def _explain_wrong(output: OutputContent) -> str:
         return "The examples whose probabilities are farthest from their labels."
     if any(card.facts and card.facts[0][0] == "wrong positions" for card in output.wrong):
         return "The examples with the largest share of wrong positions."
+    if all(dict(card.facts).get("true") == dict(card.facts).get("predicted") for card in output.wrong):
+        return (
+            "All are right. These are the examples to whose true class the model gives the least probability."
+        )
     return "The examples to whose true class the model gives the least probability. They can also be wrong in the data."
 
 
@@ -102,16 +106,12 @@ def _make_card(card: ExampleCard) -> Markup:
         parts.append(make_element("div", *pictures, class_="pictures"))
     for text in card.texts:
         parts.append(make_element("blockquote", text))
-    for caption, lines in card.lines:
-        parts.append(
-            draw_sparkline(lines, f"{caption} of {card.name}, {len(lines[0]) if lines else 0} steps")
-        )
-        parts.append(make_element("div", caption, class_="muted"))
-    pairs = [("", card.name), *card.facts, *card.values]
+    for lines in card.lines:
+        names = ", ".join(name for name, _ in lines)
+        parts.append(draw_sparkline(lines, f"{names} of {card.name}, {len(lines[0][1])} steps"))
     items = [
-        element
-        for name, value in pairs
-        for element in (make_element("dt", name or "example"), make_element("dd", value))
+        make_element("div", make_element("dt", name), make_element("dd", value))
+        for name, value in [("example", card.name), *card.facts, *card.values]
     ]
     return make_element("div", *parts, make_element("dl", *items), class_="card")
 

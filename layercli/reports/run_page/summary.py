@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from layercli.layers.shapes import format_shape
-from layercli.page.html import Markup, join_markup, make_element
+from layercli.page.html import Markup, join_markup, make_element, make_text
 from layercli.reports.formatting import format_count, format_duration, format_number, join_words
 from layercli.reports.run_page.content import OutputContent, RunContent
 from layercli.source.nodes import sanitize_text
@@ -18,6 +18,8 @@ _FEW_EXAMPLES: Final = 100
 _MIN_SUPPORT: Final = 5
 """Examples of a class from which its results mean something."""
 _LARGE_CALIBRATION_ERROR: Final = 0.05
+_SMALL_IMPORTANCE: Final = 0.01
+"""A column is hardly used if its importance is below this share of the largest."""
 _WEAK_CLASS: Final = 0.85
 """A class is named if its F1 is below this share of the average."""
 SET_NAMES: Final = {"train": "training", "validation": "validation", "test": "test"}
@@ -44,15 +46,15 @@ def make_summary(content: RunContent) -> Markup:
     sentences += [sanitize_text(note) for note in content.notes]
     advice = list(_advise(content))
     parts = [make_element("p", make_element("strong", "In short"))]
-    parts.append(make_element("ul", *(make_element("li", sentence) for sentence in sentences)))
+    parts.append(make_element("ul", *(make_element("li", make_text(sentence)) for sentence in sentences)))
     if advice:
         parts.append(make_element("p", make_element("strong", "What to look at next")))
-        parts.append(make_element("ul", *(make_element("li", each) for each in advice)))
+        parts.append(make_element("ul", *(make_element("li", make_text(each)) for each in advice)))
     notices = [
         make_element(
             "p",
-            sanitize_text(problem.message, limit=600),
-            *((" ", sanitize_text(problem.hint, limit=400)) if problem.hint else ()),
+            make_text(sanitize_text(problem.message, limit=600)),
+            *((" ", make_text(sanitize_text(problem.hint, limit=400))) if problem.hint else ()),
             class_="notice",
         )
         for problem in content.problems
@@ -80,7 +82,9 @@ def _describe_task(content: RunContent) -> Iterator[str]:
         count = len(valid.graph.nodes)
         layers = "1 layer" if count == 1 else f"{count:,} layers"
         shown = join_words(inputs[:4]) + (" and more" if len(inputs) > 4 else "")
-        learned = join_words([_describe_target(output) for output in outputs]) if outputs else "its target"
+        learned = (
+            join_words([_describe_target(output, content) for output in outputs]) if outputs else "its target"
+        )
         parameters = "" if content.run.parameters is None else f" and {content.run.parameters:,} parameters"
         yield f"A model with {layers}{parameters} learned {learned} from inputs of shape {shown}."
     counts = content.manifest.get("data", {}) if content.manifest else {}
@@ -92,16 +96,22 @@ def _describe_task(content: RunContent) -> Iterator[str]:
         )
 
 
-def _describe_target(output: OutputContent) -> str:
+def _describe_target(output: OutputContent, content: RunContent) -> str:
     of = f" of {sanitize_text(output.title, limit=40)}" if output.title else ""
     names = [sanitize_text(name, limit=30) for name in output.document.get("classes", ())]
     if output.kind == "multi-label":
-        return f"{len(names)} labels{of}"
+        return f"to tell {len(names)} labels{of}"
     if output.kind in ("numbers", "probabilities") or not names:
-        return f"numbers{of}" if output.kind != "probabilities" else f"probabilities{of}"
+        column = getattr(content.valid.config.data, "target", None) if content.valid else None
+        subject = "probabilities" if output.kind == "probabilities" else "numbers"
+        return (
+            f"to predict {_quote(column)}"
+            if isinstance(column, str) and not of
+            else f"to predict {subject}{of}"
+        )
     if len(names) > 6:
-        return f"{len(names):,} classes{of} ({', '.join(names[:4])}, …)"
-    return f"the classes{of} {join_words(names)}"
+        return f"to tell {len(names):,} classes{of} apart ({', '.join(names[:4])}, …)"
+    return f"to tell the classes{of} {join_words(names)} apart"
 
 
 def _describe_results(content: RunContent) -> Iterator[str]:
@@ -244,8 +254,12 @@ def _advise_on_output(output: OutputContent) -> Iterator[str]:
             f"{_quote(rows[1]['class'])} from {format_number(rows[1]['f1'])} to {format_number(best['f1'])}."
         )
     if output.importance is not None:
-        useless = [each.column for each in output.importance.columns if each.mean <= each.deviation]
-        if useless and len(useless) < len(output.importance.columns):
+        columns = output.importance.columns
+        largest = max((each.mean for each in columns), default=0.0)
+        useless = [
+            each.column for each in columns if each.mean <= max(each.deviation, _SMALL_IMPORTANCE * largest)
+        ]
+        if useless and len(useless) < len(columns):
             shown = join_words([sanitize_text(name, limit=30) for name in useless[:6]])
             more = f" and {len(useless) - 6} more" if len(useless) > 6 else ""
             yield f"The model hardly uses {shown}{more}; it may be as good without."
