@@ -39,7 +39,10 @@ _SIZE: Final = (4.4, 2.75)
 _MAX_TABLE_ROWS: Final = 40
 _SVG: Final = "http://www.w3.org/2000/svg"
 _LINK: Final = "{http://www.w3.org/1999/xlink}href"
-_MAX_LABEL_LENGTH: Final = 24
+_MAX_LABEL_LENGTH: Final = 34
+_MAX_LEVEL_LENGTH: Final = 45
+"""Characters of names that fit side by side below a chart."""
+_DENSE_POINTS: Final = 150
 _numbers = count(1)
 
 
@@ -56,6 +59,8 @@ class Series:
     """Index of its pattern: 0 is a solid line."""
     marker: str | None = None
     """Marker of each point, such as "o"."""
+    has_line: bool = True
+    """Whether the points are connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,9 @@ class Chart:
     """Where a horizontal line is drawn."""
     has_log_scale: bool = False
     has_integer_x: bool = False
+    has_log_x: bool = False
+    x_names: Sequence[str] = ()
+    """Names of the values 0, 1, ... of x."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,7 @@ def draw_lines(chart: Chart) -> Markup:
                 _to_floats(series.x),
                 _to_floats(series.y),
                 color=_SERIES[series.color % len(_SERIES)],
-                linestyle=_DASHES[series.dash % len(_DASHES)],
+                linestyle=_DASHES[series.dash % len(_DASHES)] if series.has_line else "none",
                 linewidth=1.5,
                 marker=series.marker or ("o" if len(series.x) == 1 else None),
                 markersize=3.5,
@@ -128,16 +136,16 @@ def draw_lines(chart: Chart) -> Markup:
 
 def draw_points(chart: Chart) -> Markup:
     """Return a figure with a point for each value of each series."""
+    is_dense = sum(len(series.x) for series in chart.series) > _DENSE_POINTS
     with _drawing() as (figure, axes):
         for series in chart.series:
-            color = _SERIES[series.color % len(_SERIES)]
             axes.plot(
                 _to_floats(series.x),
                 _to_floats(series.y),
                 "o",
-                color=color,
-                markersize=2.6,
-                alpha=0.45,
+                color=_SERIES[series.color % len(_SERIES)],
+                markersize=2.6 if is_dense else 4.5,
+                alpha=0.45 if is_dense else 0.8,
                 mew=0,
             )
         _decorate(axes, chart)
@@ -255,6 +263,17 @@ def _decorate(axes: Any, chart: Chart) -> None:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")  # the default one is a formula
         axes.yaxis.set_minor_formatter("")
+    if chart.has_log_x:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
+    if chart.x_names:
+        names = [sanitize_text(name, limit=_MAX_LABEL_LENGTH) for name in chart.x_names]
+        is_long = sum(map(len, names)) > _MAX_LEVEL_LENGTH
+        axes.set_xticks(
+            range(len(names)), names, rotation=25 if is_long else 0, ha="right" if is_long else "center"
+        )
+        axes.set_xlim(-0.5, len(names) - 0.5)
     if chart.has_integer_x:
         axes.xaxis.get_major_locator().set_params(integer=True)
     if chart.x_range is not None:
@@ -342,7 +361,8 @@ def _make_legend(chart: Chart, *, has_lines: bool) -> Markup:
     for series in chart.series:
         style = f"stroke: {SERIES_COLORS[series.color % len(SERIES_COLORS)]}; stroke-width: 2"
         dash = _SVG_DASHES[series.dash % len(_SVG_DASHES)]
-        items.append(_make_legend_item(series.name, style, dash if has_lines else "2 40"))
+        is_line = has_lines and series.has_line
+        items.append(_make_legend_item(series.name, style, dash if is_line else "3 40"))
     if chart.marked_name:
         items.append(_make_legend_item(chart.marked_name, "stroke: var(--muted)", _SVG_DASHES[1]))
     return make_element("ul", *items, class_="legend")

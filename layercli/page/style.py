@@ -86,12 +86,14 @@ th.number, td.number {{
   text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;
   padding: 0.25rem 0 0.25rem 0.9rem;
 }}
+td.number + td, th.number + th:not(.number) {{ padding-left: 0.9rem; }}
 tbody th {{ min-width: 5rem; max-width: 22rem; }}
 tr.total > * {{ border-top: 1.5px solid var(--muted); }}
 table.matrix td, table.matrix th {{
   padding: 0.2rem 0.45rem; text-align: right; border: 1px solid var(--line); white-space: nowrap;
 }}
-table.matrix tbody th {{ min-width: 0; text-align: left; max-width: 12rem; overflow: hidden; text-overflow: ellipsis; }}
+table.matrix td.number + td, th.number + th:not(.number) {{ padding-left: 0.9rem; }}
+tbody th {{ min-width: 0; text-align: left; max-width: 12rem; overflow: hidden; text-overflow: ellipsis; }}
 table.matrix thead th {{ max-width: 8rem; overflow: hidden; text-overflow: ellipsis; }}
 table.matrix td {{
   min-width: 2.4em; font-variant-numeric: tabular-nums; color: var(--heat-ink);

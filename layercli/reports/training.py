@@ -57,6 +57,7 @@ def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None
 
 _NEXT_COMMANDS = (
     "evaluate {}",
+    "report {}",
     "predict {} --input FILE --output predictions.csv",
     "export {} --format onnx",
 )

@@ -62,7 +62,7 @@ def test_metric_of_each_class_has_a_row_for_each_value():
 
 def test_evaluate_is_not_recommended_without_a_test_set():
     lines = [line.split()[1] for line in shown(SUMMARY | {"test": {}}) if line.startswith("  layercli")]
-    assert lines == ["predict", "export"]
+    assert lines == ["report", "predict", "export"]
 
 
 def test_next_commands_exist():
