@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _SECONDS = 120
-_OWN = re.compile(r"(data|chrome|devtools|file|about):|https?://([\w-]+\.)*(google|googleapis|gvt1|gstatic)\.com[/:]")
+_OWN = re.compile(
+    r"(data|chrome|devtools|file|about):|https?://([\w-]+\.)*(google|googleapis|gvt1|gstatic)\.com[/:]"
+)
 """Addresses of the page itself, and those that Chromium asks for whatever the page is."""
 
 
@@ -64,5 +66,11 @@ def _run(page: Path, folder: Path, *options: str) -> subprocess.CompletedProcess
     ]
     environment = {**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     return subprocess.run(
-        command, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=True, env=environment
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_SECONDS,
+        check=True,
+        env=environment,
     )

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import count, cycle
-from math import isfinite
+from math import isfinite, nan
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -43,6 +43,8 @@ _MAX_LABEL_LENGTH: Final = 34
 _MAX_LEVEL_LENGTH: Final = 45
 """Characters of names that fit side by side below a chart."""
 _DENSE_POINTS: Final = 150
+_MAX_NUMBER: Final = 1e100
+"""Matplotlib fails with numbers whose differences overflow."""
 _numbers = count(1)
 
 
@@ -160,8 +162,8 @@ def draw_bars(bars: Bars) -> Markup:
         positions = list(range(len(bars.names)))
         axes.barh(
             positions,
-            list(bars.values),
-            xerr=list(bars.errors) or None,
+            _to_floats(bars.values),
+            xerr=_to_floats(bars.errors) or None,
             color=_SERIES[0],
             height=0.62,
             error_kw={"ecolor": _INK, "elinewidth": 1.1, "capsize": 2},
@@ -403,7 +405,8 @@ def _thin(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _to_floats(values: Sequence[float | None]) -> list[float]:
-    return [float("nan") if value is None else float(value) for value in values]
+    """Return numbers that can be drawn; NaN in place of others."""
+    return [nan if value is None or not abs(value) < _MAX_NUMBER else float(value) for value in values]
 
 
 def _format(value: float | None) -> str:

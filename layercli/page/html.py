@@ -34,7 +34,8 @@ def make_element(tag: str, *children: str, **attributes: str | int | float | boo
     Texts are escaped. An attribute that is None or False is left out; one that is True has no value.
     """
     shown = "".join(
-        f" {name.rstrip('_').replace('_', '-')}" + ("" if value is True else f'="{_escape_text(str(value))}"')
+        f" {name.rstrip('_').replace('_', '-')}"
+        + ("" if value is True else f'="{escape(sanitize_text(str(value)))}"')
         for name, value in attributes.items()
         if value is not None and value is not False
     )

@@ -141,7 +141,7 @@ def _describe_output(output: OutputContent, where: str, examples: int) -> Iterat
             first = pairs[0]
             yield (
                 f"Its most frequent mistake is {_quote(first['predicted'])} for {_quote(first['class'])}: "
-                f"{first['count']:,} times."
+                f"{'once' if first['count'] == 1 else format(first['count'], ',') + ' times'}."
             )
     elif "per_class" in document:
         yield f"{where}, the average F1 of its labels is {format_number(document['macro']['f1'])}."
