@@ -87,7 +87,7 @@ th.number, td.number {{
   padding: 0.25rem 0 0.25rem 0.9rem;
 }}
 td.number + td, th.number + th:not(.number) {{ padding-left: 0.9rem; }}
-tbody th {{ min-width: 5rem; max-width: 22rem; }}
+tbody th {{ min-width: 9rem; max-width: 22rem; }}
 tr.total > * {{ border-top: 1.5px solid var(--muted); }}
 table.matrix td, table.matrix th {{
   padding: 0.2rem 0.45rem; text-align: right; border: 1px solid var(--line); white-space: nowrap;
@@ -123,6 +123,7 @@ summary {{ cursor: pointer; color: var(--accent); font-size: 0.9rem; }}
 :focus-visible {{ outline: 2px solid var(--accent); outline-offset: 2px; }}
 @media (max-width: 36rem) {{
   table {{ font-size: 0.8rem; }}
+  tbody th {{ min-width: 5rem; }}
   th, td {{ padding-right: 0.45rem; }}
   th.number, td.number {{ padding-left: 0.45rem; }}
   .cards {{ grid-template-columns: 1fr 1fr; }}

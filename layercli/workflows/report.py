@@ -87,11 +87,12 @@ def _read_files(path: Path) -> RunContent:
         raise make_file_error(path, "run-directory", "This is not a run directory.", hint) from None
     if run.state in ("foreign", "empty"):
         raise make_file_error(path, "run-directory", f"This is not a run directory: {run.note}.", hint)
+    summary = _read_summary(path)
     content = RunContent(
         run,
-        history=read_records(path, HISTORY),
+        history=read_records(path, HISTORY) or _list_epochs(summary),
         diagnostics=read_records(path, _DIAGNOSTICS),
-        summary=_read_summary(path),
+        summary=summary,
         manifest=read_manifest_or_none(path),
         config_text=_read_config_text(path),
     )
@@ -111,6 +112,18 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _list_epochs(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a record for each epoch from the history in a summary."""
+    history = summary.get("history")
+    columns = history if isinstance(history, dict) else {}
+    columns = {name: values for name, values in columns.items() if isinstance(values, list)}
+    epochs = max(map(len, columns.values()), default=0)
+    return [
+        {name: values[index] for name, values in columns.items() if index < len(values)}
+        for index in range(epochs)
+    ]
 
 
 def _read_config_text(path: Path) -> str | None:

@@ -1,10 +1,11 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from tests.pages import check_page
-from tests.running import CONFIGS, invoke, train
+from tests.running import CONFIGS, invoke, train, write_config
 
 
 def report(tmp_path, *args):
@@ -86,6 +87,38 @@ def test_run_without_its_model_shows_what_its_files_say(digits_run, tmp_path):
     assert "This is not a finished run: it has no model.keras." in page.shown_text
     assert {"How the training went", "The model", "How to get this model again"} <= set(page.texts)
     assert "How good the model is" not in page.texts
+
+
+def test_curves_come_from_the_summary_if_the_history_is_damaged(digits_run, tmp_path):
+    shutil.copytree(digits_run.path, tmp_path / "run")
+    (tmp_path / "run" / "history.jsonl").write_bytes(b"\xff{")
+    _, page = report(tmp_path, tmp_path / "run")
+    loss = digits_run.summary["history"]["loss"]
+    assert {f"{loss[0]:.4f}", f"{loss[-1]:.4f}"} <= set(page.texts)
+
+
+def test_data_that_is_gone_or_changed_is_reported(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    data = tmp_path / "data.npz"
+    np.savez(data, x=x, y=x[:, 0] * 2)
+    layers = [{"type": "Dense", "units": 1}]
+    section = {"type": "npz", "path": str(data), "features": "x", "target": "y", "split": {"test": 0.25}}
+    model = {"input": [3], "layers": layers}
+    config = write_config(tmp_path, layers, model=model, data=section, train={"loss": "mse", "epochs": 2})
+    run = train(config, tmp_path / "run").path
+    document, page = report(tmp_path, run)
+    assert document["problems"] == []
+    assert {"Residuals", "Which columns matter", "x[0]"} <= set(page.texts)
+    np.savez(data, x=x, y=x[:, 0] * 3)
+    document, page = report(tmp_path, run)
+    assert [problem["code"] for problem in document["problems"]] == ["data-changed"]
+    assert "Residuals" in page.texts
+    data.unlink()
+    document, page = report(tmp_path, run)
+    assert [problem["code"] for problem in document["problems"]] == ["unreadable-data"]
+    assert "data.npz does not exist" in page.shown_text
+    assert {"How the training went", "The model"} <= set(page.texts)
+    assert "Residuals" not in page.texts
 
 
 def test_custom_code_is_not_run_without_trust(custom_run, tmp_path):

@@ -177,8 +177,8 @@ def _describe_errors(document: Mapping[str, Any], where: str) -> str:
     guess, title = baseline.get("mae"), "always predicting the mean would be off by"
     if guess is not None:
         text += f"; {title} {format_number(guess)}"
-    if errors.get("r2") is not None:
-        text += f". It explains {_percent(max(0.0, errors['r2']))} of the variance (R2 {format_number(errors['r2'])})"
+    if (errors.get("r2") or 0) > 0:
+        text += f". It explains {_percent(errors['r2'])} of the variance (R2 {format_number(errors['r2'])})"
     ratio = errors["rmse"] / baseline["rmse"] if baseline.get("rmse") else None
     if guess is not None and errors["mae"] >= guess and (ratio is None or ratio >= 1):
         return f"{text}. It is not better than this guess."

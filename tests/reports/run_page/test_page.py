@@ -135,7 +135,7 @@ def test_history_with_values_that_are_not_numbers(make_content):
 
 def hostile_content(make_content, tmp_path):
     (tmp_path / "c.yaml").write_text(
-        f"name: x\nmodel:\n  input: [3]\n  layers:\n    - {{type: Dense, name: d, units: 2}}\n"
+        "name: x\nmodel:\n  input: [3]\n  layers:\n    - {type: Dense, name: d, units: 2}\n"
     )
     document = json.loads(json.dumps(CLASSES).replace("cat", json.dumps(HOSTILE)[1:-1]))
     curve = ScoreCurves([0, 0.5, 1], [0, 1, 1], 0.8, [0, 1], [1, 0.5], 0.7, 0.5)
