@@ -9,16 +9,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from layercli.data.contact_sheet import is_image_batch, scale_to_bytes
 from layercli.data.evaluation.selections import TopExamples
-from layercli.data.summary import is_image_batch, scale_to_bytes
 from layercli.data.types import Array
-from layercli.graph.target_meaning import TargetKind
+from layercli.graph.output_kind import OutputKind
 
 _MAX_SIDE: Final = 160
 """Largest width or height of a thumbnail in pixels."""
 UNNAMED_INPUT: Final = "x"
 _MAX_TEXT: Final = 500
 _MAX_VALUES: Final = 24
+_MAX_SHOWN_TARGETS: Final = 4
 _MAX_LINES: Final = 6
 _MAX_LINE_POINTS: Final = 200
 _SALIENCY_COLOR: Final = (220, 38, 38)
@@ -55,7 +56,7 @@ class ExampleCard:
 
 def make_cards(
     selected: TopExamples,
-    kind: TargetKind,
+    kind: OutputKind,
     class_names: Sequence[str],
     name_example: Callable[[int], str],
     saliency: dict[str | None, Array] | None = None,
@@ -64,7 +65,7 @@ def make_cards(
 
     Args:
         selected: The examples, with targets and outputs; outputs that are probabilities are not logits any more.
-        kind: The meaning of the target.
+        kind: The meaning of the output.
         class_names: The names of the classes or labels, if there are any.
         name_example: Returns the name of the example at a position of its set.
         saliency: Maps of shape (samples, height, width) for inputs that are images.
@@ -87,7 +88,7 @@ def make_cards(
                     card.pictures.append(("saliency", encode_thumbnail(marked)))
             else:
                 _add_input(card, name, array[row], selected.examples.columns.get(name, ()))
-        if np.ndim(output) >= 2 or (np.ndim(output) == 1 and np.ndim(target) == 1):
+        if np.ndim(output) >= 1:
             _add_positions(card, kind, target, output, scaled)
         cards.append(card)
     return cards
@@ -106,52 +107,40 @@ def encode_thumbnail(image: Array) -> bytes:
 
 
 def _describe(
-    kind: TargetKind, class_names: Sequence[str], target: Array, output: Array
+    kind: OutputKind, class_names: Sequence[str], true: Array, scores: Array
 ) -> list[tuple[str, str]]:
     """Return the target, the prediction, and how sure or how far it is; for positions their share of errors."""
-    if kind in ("labels", "one-hot", "binary", "signs") and output.ndim <= 1:
-        true, predicted = _choose_class(kind, target, output)
-        facts = [("true", _name(class_names, true)), ("predicted", _name(class_names, predicted))]
-        if kind == "binary":
-            facts.append((f"probability of {_name(class_names, 1)}", f"{float(np.ravel(output)[0]):.3f}"))
-        elif kind == "signs":
-            facts.append(("output", f"{float(np.ravel(output)[0]):.4g}"))
-        else:
-            facts.append(("probability", f"{float(output[predicted]):.3f}"))
-            if predicted != true and 0 <= true < len(output):
-                facts.append(("of the true class", f"{float(output[true]):.3f}"))
+    if kind.kind == "classes" and scores.ndim > 1:
+        return [("wrong positions", f"{100 * float((scores.argmax(-1) != true).mean()):.1f} %")]
+    if kind.kind == "classes":
+        predicted, number = int(scores.argmax()), int(true)
+        facts = [("true", _name(class_names, number)), ("predicted", _name(class_names, predicted))]
+        title = "probability" if kind.has_probabilities else "score"
+        facts.append((title, f"{float(scores[predicted]):.3f}"))
+        if predicted != number and 0 <= number < len(scores):
+            facts.append(("of the true class", f"{float(scores[number]):.3f}"))
         return facts
-    if kind == "multi-label" and output.ndim == 1 and np.size(target) == output.size:
-        labels = np.ravel(target) > 0.5
-        return [
-            ("true", _list_names(class_names, labels)),
-            ("predicted", _list_names(class_names, output > 0.5)),
-        ]
-    if kind in ("labels", "one-hot") and output.ndim > 1:
-        numbers = target.argmax(-1) if kind == "one-hot" else target
-        share = float((output.argmax(-1).ravel() != np.ravel(numbers)).mean())
-        return [("wrong positions", f"{100 * share:.1f} %")]
-    if np.size(target) != np.size(output):
-        return []
-    difference = np.ravel(output).astype(float) - np.ravel(target).astype(float)
+    if kind.kind in ("two", "sign") and scores.size == 1:
+        score = float(scores.ravel()[0])
+        names = _name(class_names, int(true)), _name(class_names, int(score > kind.threshold))
+        title = f"probability of {_name(class_names, 1)}" if kind.has_probabilities else "score"
+        return [("true", names[0]), ("predicted", names[1]), (title, f"{score:.3f}")]
+    if kind.kind == "labels" and scores.ndim == 1:
+        predicted_names = _list_names(class_names, scores > kind.threshold)
+        return [("true", _list_names(class_names, true)), ("predicted", predicted_names)]
+    return _describe_numbers(np.ravel(true).astype(float), np.ravel(scores).astype(float))
+
+
+def _describe_numbers(true: Array, predicted: Array) -> list[tuple[str, str]]:
+    difference = predicted - true
     if difference.size == 1:
-        return [
-            ("true", _number(np.ravel(target)[0])),
-            ("predicted", _number(np.ravel(output)[0])),
-            ("error", f"{difference[0]:+.4g}"),
-        ]
-    if difference.size <= 4:
-        pairs = zip(np.ravel(target).tolist(), np.ravel(output).tolist(), strict=True)
-        facts = [(f"value {index + 1}", f"{a:.4g}, predicted {b:.4g}") for index, (a, b) in enumerate(pairs)]
-        return [*facts, ("mean error", _number(np.abs(difference).mean()))]
-    return [("mean error", _number(np.abs(difference).mean()))]
-
-
-def _choose_class(kind: TargetKind, target: Array, output: Array) -> tuple[int, int]:
-    if kind in ("binary", "signs"):
-        limit = 0.5 if kind == "binary" else 0.0
-        return int(np.ravel(target)[0] > limit), int(np.ravel(output)[0] > limit)
-    return int(target.argmax() if kind == "one-hot" else np.ravel(target)[0]), int(output.argmax())
+        values = [("true", _number(true[0])), ("predicted", _number(predicted[0]))]
+        return [*values, ("error", f"{difference[0]:+.4g}")]
+    mean = ("mean error", _number(np.abs(difference).mean()))
+    if difference.size > _MAX_SHOWN_TARGETS:
+        return [mean]
+    pairs = enumerate(zip(true.tolist(), predicted.tolist(), strict=True), start=1)
+    return [*((f"value {index}", f"{a:.4g}, predicted {b:.4g}") for index, (a, b) in pairs), mean]
 
 
 def _name(class_names: Sequence[str], number: int) -> str:
@@ -200,28 +189,18 @@ def _number_titles(name: str | None, size: int) -> list[str]:
 
 
 def _add_positions(
-    card: ExampleCard,
-    kind: TargetKind,
-    target: Array,
-    output: Array,
-    images: dict[str | None, Array],
+    card: ExampleCard, kind: OutputKind, true: Array, scores: Array, images: dict[str | None, Array]
 ) -> None:
     """Add target and prediction of an output with positions: as pictures if the input is one, else as lines."""
-    if kind in ("labels", "one-hot") and output.ndim == 3 and images:
-        numbers = target.argmax(-1) if kind == "one-hot" else target.reshape(output.shape[:2])
-        card.pictures.append(("true", encode_thumbnail(_color_classes(numbers))))
-        card.pictures.append(("predicted", encode_thumbnail(_color_classes(output.argmax(-1)))))
-    elif (
-        kind in ("numbers", "binary")
-        and output.ndim == 3
-        and output.shape[-1] in (1, 3)
-        and np.size(target) == output.size
-    ):
-        pair = scale_to_bytes(np.stack([target.reshape(output.shape), output]).astype(np.float64))
+    if kind.kind == "classes" and scores.ndim == 3 and images:
+        card.pictures.append(("true", encode_thumbnail(_color_classes(true))))
+        card.pictures.append(("predicted", encode_thumbnail(_color_classes(scores.argmax(-1)))))
+    elif kind.kind in ("numbers", "two") and scores.ndim == 3 and scores.shape[-1] in (1, 3):
+        pair = scale_to_bytes(np.stack([true.reshape(scores.shape), scores]).astype(np.float64))
         card.pictures.append(("true", encode_thumbnail(pair[0])))
         card.pictures.append(("predicted", encode_thumbnail(pair[1])))
-    elif kind == "numbers" and np.size(target) == output.size and 4 < output.size <= _MAX_LINE_POINTS:
-        both = (("true", np.ravel(target)), ("predicted", np.ravel(output)))
+    elif kind.kind == "numbers" and _MAX_SHOWN_TARGETS < scores.size <= _MAX_LINE_POINTS:
+        both = (("true", np.ravel(true)), ("predicted", np.ravel(scores)))
         card.lines.append([(title, values.astype(float).tolist()) for title, values in both])
 
 

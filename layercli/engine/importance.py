@@ -9,15 +9,9 @@ from typing import Any, Final
 import numpy as np
 
 from layercli.data.examples import Examples
-from layercli.data.types import Array, Inputs
-from layercli.engine.result_details import (
-    OutputDetails,
-    find_columns,
-    measure_wrongness,
-    to_class_numbers,
-    to_probabilities,
-)
-from layercli.engine.results import Predictor
+from layercli.data.types import Array
+from layercli.engine.output_values import Predictor, interpret_output
+from layercli.engine.result_details import OutputDetails, find_columns, find_true_values, measure_wrongness
 
 MAX_PREDICTIONS: Final = 200_000
 """Examples that are predicted at most for all columns together."""
@@ -150,8 +144,8 @@ class _RowModel:
         parts = []
         for start in range(0, len(self._sample), _BATCH):
             chunk = {name: array[start : start + _BATCH] for name, array in arrays.items()}
-            x: Inputs = chunk[None] if None in chunk else {str(name): array for name, array in chunk.items()}
-            parts.append(self._predict(x))
+            rows = self._sample.take(slice(start, start + _BATCH))
+            parts.append(self._predict(rows.map_inputs(lambda name, _, chunk=chunk: chunk[name])))  # type: ignore[misc]
         merged = {}
         for title, pieces in zip(self._titles, zip(*parts, strict=True), strict=True):
             masks = [mask for _, mask in pieces if mask is not None]
@@ -160,11 +154,12 @@ class _RowModel:
         return merged
 
     def _choose_measure(self, title: str) -> str:
-        kind = self._outputs[title].results.meaning.kind
-        if kind == "binary" and not self._outputs[title].results.meaning.has_positions:
-            is_both = len(np.unique(self._target_of(title) > 0.5)) == 2
-            return "ROC-AUC" if is_both else "accuracy"
-        return "mean absolute error" if kind in ("numbers", "probabilities") else "accuracy"
+        kind = self._outputs[title].kind.kind
+        if kind == "numbers":
+            return "mean absolute error"
+        target = self._target_of(title)
+        is_both = kind == "two" and target[:1].size == 1 and len(np.unique(target > 0.5)) == 2
+        return "ROC-AUC" if is_both else "accuracy"
 
     def _target_of(self, title: str) -> Array:
         return self._targets[title] if title in self._targets else self._targets[None]
@@ -172,19 +167,14 @@ class _RowModel:
     def _score_output(self, title: str, predicted: tuple[Array, Array | None]) -> float:
         from sklearn.metrics import roc_auc_score
 
-        results, (output, mask), target = self._outputs[title].results, predicted, self._target_of(title)
-        values, kind = to_probabilities(results, output), results.meaning.kind
-        measure = self.measures[title]
-        if measure == "ROC-AUC":
-            return float(roc_auc_score(target.ravel() > 0.5, values.ravel()))
-        if measure == "mean absolute error":
-            wrongness = measure_wrongness(results, target, values, mask)
-            return 0.0 if wrongness is None else -float(np.nanmean(wrongness))
-        if kind in ("labels", "one-hot"):
-            true = to_class_numbers(kind, target)
-            return float((values.argmax(-1).reshape(true.shape) == true).mean())
-        threshold = 0.0 if kind == "signs" else 0.5
-        return float(((target.reshape(values.shape) > threshold) == (values > threshold)).mean())
+        results, (output, mask) = self._outputs[title].results, predicted
+        true = find_true_values(results, self._target_of(title), output)
+        if self.measures[title] == "mean absolute error":
+            return -float(np.nanmean(measure_wrongness(results, true, output, mask)))
+        values = interpret_output(output, results.kind)
+        if self.measures[title] == "ROC-AUC":
+            return float(roc_auc_score(true.ravel(), values.scores.ravel()))
+        return float(np.equal(values.predicted, true).mean())
 
 
 def _score(model: _RowModel, rows: Array, _: object) -> dict[str, float]:

@@ -13,7 +13,9 @@ from layercli.data.evaluation.value_counts import ValueCounts
 from layercli.data.example_cards import UNNAMED_INPUT
 from layercli.data.examples import Examples
 from layercli.data.types import Array
-from layercli.engine.results import OutputResults, is_logits
+from layercli.engine.output_values import interpret_output
+from layercli.engine.results import OutputResults, find_used_positions
+from layercli.graph.output_kind import OutputKind
 
 SHOWN_EXAMPLES: Final = 12
 _SHOWN_BYTES: Final = 128 << 20
@@ -47,38 +49,41 @@ class OutputDetails:
 
     def add(self, batch: Examples, target: Array, output: Array, mask: Array | None) -> None:
         """Add a batch: a target and an output of shapes (samples, ...)."""
-        values = to_probabilities(self.results, output)
-        wrongness = measure_wrongness(self.results, target, values, mask)
-        if wrongness is not None:
-            self.wrong.add(wrongness, self.count, batch, target, values)
+        true, scores = (
+            find_true_values(self.results, target, output),
+            interpret_output(output, self.kind).scores,
+        )
+        wrongness = measure_wrongness(self.results, true, output, mask)
+        self.wrong.add(wrongness, self.count, batch, true, scores)
         if self.uncertain is not None:
-            self.uncertain.add(-_measure_certainty(self.results, values), self.count, batch, target, values)
+            certainty = _measure_certainty(self.kind, scores)
+            self.uncertain.add(
+                np.where(np.isnan(wrongness), np.nan, -certainty), self.count, batch, true, scores
+            )
         if self.calibration is not None:
-            self._add_probabilities(target, values)
+            self._add_probabilities(true, scores.astype(np.float64))
         if self.pairs is not None:
-            self.pairs.add(values, target.reshape(values.shape))
+            self.pairs.add(scores, true)
         self.count += len(batch)
 
-    def _add_probabilities(self, target: Array, values: Array) -> None:
-        assert self.calibration is not None
-        kind = self.results.meaning.kind
-        if kind == "binary":
-            self.calibration.add(values, target.reshape(values.shape) > 0.5)
-            return
-        true = to_class_numbers(kind, target)
-        is_used = self._select_used(true, values.shape[-1])
-        true, values = true[is_used], values[is_used]
-        predicted = values.argmax(-1)
-        self.calibration.add(values[np.arange(len(values)), predicted], predicted == true)
-        for index, (others, own) in enumerate(self.class_scores):
-            others.add(values[true != index, index])
-            own.add(values[true == index, index])
+    @property
+    def kind(self) -> OutputKind:
+        """The meaning of the output."""
+        return self.results.kind
 
-    def _select_used(self, true: Array, classes: int) -> Array:
-        """Return which examples have a class, as the results count them."""
-        ignored = getattr(self.results.loss, "ignore_class", None)
-        is_used: Array = (true >= 0) & (true < classes)
-        return is_used if ignored is None else is_used & (true != ignored)
+    def _add_probabilities(self, true: Array, scores: Array) -> None:
+        assert self.calibration is not None
+        is_used = np.isfinite(scores).all(axis=-1)
+        if self.kind.kind == "two":
+            self.calibration.add(scores[is_used, 0], true[is_used] == 1)
+            return
+        is_used &= (true >= 0) & (true < scores.shape[-1]) & (true != self.results.ignored_class)
+        true, scores = true[is_used], scores[is_used]
+        predicted = scores.argmax(-1)
+        self.calibration.add(scores[np.arange(len(scores)), predicted], predicted == true)
+        for index, (others, own) in enumerate(self.class_scores):
+            others.add(scores[true != index, index])
+            own.add(scores[true == index, index])
 
 
 class DetailCollector:
@@ -116,24 +121,25 @@ class DetailCollector:
 
 
 def _make_details(results: OutputResults, output: Array, shown: int) -> OutputDetails:
-    kind, details = results.meaning.kind, OutputDetails(results, TopExamples(shown))
-    if kind == "numbers":
+    kind, details = results.kind, OutputDetails(results, TopExamples(shown))
+    if kind.kind == "numbers":
         details.pairs = RandomPairs(_MAX_PAIRS)
-    if results.meaning.has_positions or kind not in ("binary", "labels", "one-hot"):
+    if output.ndim > 2 or kind.kind not in ("two", "classes") or not kind.has_probabilities:
         return details
-    if kind != "binary" and not _are_probabilities(results, output):
+    if kind.kind == "classes" and not _are_probabilities(interpret_output(output, kind).scores):
         return details
     details.uncertain, details.calibration = TopExamples(shown), CalibrationResult()
-    if kind != "binary" and 2 < output.shape[-1] <= _MAX_CURVES:
+    if kind.kind == "classes" and output.shape[-1] <= _MAX_CURVES:
         details.class_scores = [
             (ValueCounts(_CURVE_VALUES), ValueCounts(_CURVE_VALUES)) for _ in range(output.shape[-1])
         ]
     return details
 
 
-def _are_probabilities(results: OutputResults, output: Array) -> bool:
-    values = to_probabilities(results, output)
-    return bool((values >= 0).all() and (np.abs(values.sum(-1) - 1) < 1e-2).all())
+def _are_probabilities(scores: Array) -> bool:
+    """Return whether the scores of several classes are probabilities; the activation may be missing."""
+    finite = scores[np.isfinite(scores).all(axis=-1)]
+    return bool((finite >= 0).all() and (np.abs(finite.sum(-1) - 1) < 1e-2).all())
 
 
 def find_columns(examples: Examples) -> list[tuple[str | None, int, str]]:
@@ -148,64 +154,49 @@ def find_columns(examples: Examples) -> list[tuple[str | None, int, str]]:
     return found
 
 
-def to_probabilities(results: OutputResults, output: Array) -> Array:
-    """Return probabilities for an output of logits, and any other output unchanged: float64 of the same shape."""
-    values = output.astype(np.float64)
-    if not is_logits(results.loss):
-        return values
-    if results.meaning.kind in ("labels", "one-hot") and values.shape[-1] > 1:
-        powers = np.exp(values - values.max(-1, keepdims=True))
-        shares: Array = powers / powers.sum(-1, keepdims=True)
-        return shares
-    sigmoid: Array = 1 / (1 + np.exp(-np.clip(values, -700, 700)))
-    return sigmoid
+def find_true_values(results: OutputResults, target: Array, output: Array) -> Array:
+    """Return the true class of each example or position, the true labels, or the true numbers.
 
-
-def to_class_numbers(kind: str, target: Array) -> Array:
-    """Return the class of each example or position from labels of shape (samples, ...) or vectors of shape (..., classes)."""
-    if kind in ("one-hot", "probabilities"):
-        return np.asarray(target.argmax(-1))
-    return target.astype(np.int64).reshape(len(target), *([-1] if target[:1].size > 1 else []))
-
-
-def measure_wrongness(
-    results: OutputResults, target: Array, values: Array, mask: Array | None
-) -> Array | None:
-    """Return how wrong each prediction is, of shape (samples,); None if the shapes do not fit each other.
-
-    For one class of several it is 1 minus the probability of the true one, for positions the share of wrong ones, and for
-    numbers the mean absolute error. Examples without a class are NaN.
+    Classes have the shape of an output without its units, labels and numbers that of the output.
     """
-    kind, samples = results.meaning.kind, len(target)
-    if not samples:
-        return None
-    if kind in ("labels", "one-hot"):
-        true = to_class_numbers(kind, target)
-        if values.ndim == 2 and true.ndim == 1:
-            is_known = (true >= 0) & (true < values.shape[-1])
-            own = values[np.arange(samples), np.where(is_known, true, 0)]
-            highest = values.max(-1)
-            # By the margin: it also orders outputs that are not probabilities.
-            return np.where(is_known, highest - own, np.nan)
-        predicted = values.argmax(-1).reshape(samples, -1)
-        if predicted.size != true.size:
-            return None
-        true = true.reshape(predicted.shape)
-        is_used = (true >= 0) & (true < values.shape[-1])
-        if mask is not None and mask.size == true.size:
-            is_used &= mask.reshape(true.shape)
-        counts = is_used.sum(1)
-        wrong = ((predicted != true) & is_used).sum(1)
-        return np.where(counts > 0, wrong / np.maximum(counts, 1), np.nan)
-    if target.size != values.size:
-        return None
-    differences = np.abs(target.reshape(values.shape).astype(np.float64) - values)
-    return np.asarray(differences.reshape(samples, -1).mean(1))
+    kind = results.kind
+    if kind.kind == "numbers":
+        return target.reshape(output.shape)
+    if kind.kind == "labels":
+        return np.asarray(target.reshape(output.shape) > kind.threshold)
+    return results.find_true_classes(target, np.empty(output.shape[:-1], np.int64), output.shape[-1])
 
 
-def _measure_certainty(results: OutputResults, values: Array) -> Array:
+def measure_wrongness(results: OutputResults, true: Array, output: Array, mask: Array | None) -> Array:
+    """Return how wrong each prediction is: of shape (samples,), NaN for examples without a class or a finite prediction.
+
+    For one class of several it is the highest score minus that of the true class, for positions the share of wrong ones,
+    and for scores, labels and numbers the mean absolute error.
+    """
+    kind, values = results.kind, interpret_output(output, results.kind)
+    scores = values.scores.astype(np.float64)
+    is_used = find_used_positions(output, mask) & np.isfinite(output).all(axis=-1)
+    if kind.kind in ("numbers", "labels"):
+        errors = np.abs(scores - true).mean(axis=-1)
+    elif output.ndim > 2:
+        errors = np.not_equal(values.predicted, true).astype(np.float64)
+    elif kind.kind == "classes":
+        is_known = (true >= 0) & (true < output.shape[-1])
+        errors = scores.max(-1) - scores[np.arange(len(true)), np.where(is_known, true, 0)]
+    elif kind.kind == "two":
+        errors = np.abs(scores[:, 0] - true)
+    else:
+        errors = scores[:, 0] * (1 - 2 * true)
+    if kind.kind == "classes":
+        is_used &= (true >= 0) & (true < output.shape[-1]) & (true != results.ignored_class)
+    counts = is_used.reshape(len(true), -1).sum(1)
+    sums = np.where(is_used, errors, 0).reshape(len(true), -1).sum(1)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _measure_certainty(kind: OutputKind, scores: Array) -> Array:
     """Return the distance of the highest probability from the second highest: of shape (samples,)."""
-    if results.meaning.kind == "binary":
-        return np.asarray(np.abs(2 * values.reshape(len(values), -1)[:, 0] - 1))
-    highest = np.partition(values, -2, axis=-1)[:, -2:]
+    if kind.kind == "two":
+        return np.asarray(np.abs(2 * scores[:, 0] - 1))
+    highest = np.partition(scores, -2, axis=-1)[:, -2:]
     return np.asarray(highest[:, 1] - highest[:, 0])

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import tensorflow as tf
 
+from layercli.data.contact_sheet import is_image_batch
 from layercli.data.examples import Examples
-from layercli.data.summary import is_image_batch
 from layercli.data.types import Array
 from layercli.engine.adapt import to_keras_inputs
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from layercli.data.examples import Splits, Subset
     from layercli.data.types import Array
     from layercli.engine.importance import Importance
+    from layercli.engine.output_values import Predictor
     from layercli.engine.result_details import DetailCollector, OutputDetails
-    from layercli.engine.results import Predictor
     from layercli.workflows.dataset import DatasetReport
 
 _DIAGNOSTICS = "diagnostics.jsonl"
@@ -223,8 +223,9 @@ def _evaluate(
     from layercli.data.types import DataError
     from layercli.engine.evaluate import evaluate_model
     from layercli.engine.load_model import load_model
+    from layercli.engine.output_values import make_predictor
     from layercli.engine.result_details import DetailCollector
-    from layercli.engine.results import collect_results, make_predictor
+    from layercli.engine.results import collect_results
 
     valid, subset = finished_run.valid, getattr(splits, split)
     if not len(subset):
@@ -236,7 +237,14 @@ def _evaluate(
     try:
         metrics = evaluate_model(model, valid, section, subset)
         document = collect_results(
-            model, valid, section, subset, splits.target_meanings, collector.observe, predict
+            model,
+            valid,
+            section,
+            subset,
+            splits.target_meanings,
+            reader_state=finished_run.load_reader_state(),
+            observe=collector.observe,
+            predict=predict,
         )
     except DataError as error:  # raised by data that is read lazily
         raise valid.error_from_findings(error.findings) from None
@@ -288,7 +296,6 @@ def _find_saliency(
 ) -> Callable[[TopExamples], dict[str | None, Array]]:
     """Return a function from selected examples to the saliency of their images by input."""
     from layercli.engine.keras_errors import model_error_types
-    from layercli.engine.results import is_logits
     from layercli.engine.saliency import compute_saliency
 
     # LookupError: an operation without a gradient
@@ -297,14 +304,14 @@ def _find_saliency(
     def find(selected: TopExamples) -> dict[str | None, Array]:
         if selected.examples is None:
             return {}
-        is_choice = details.results.meaning.kind in ("labels", "one-hot")
+        is_choice = details.kind.kind == "classes"
         try:
             found = compute_saliency(
                 model,
                 selected.examples,
                 index,
                 is_choice=is_choice,
-                is_logits=is_logits(details.results.loss),
+                is_logits=details.kind.logits is not None,
                 seed=valid.config.seed,
             )
         except error_types as error:
@@ -339,12 +346,12 @@ def _describe_output(
     from layercli.data.evaluation.curves import compute_score_curves, compute_threshold_rows
     from layercli.data.example_cards import make_cards
 
-    kind, classes = details.results.meaning.kind, document.get("classes", ())
+    kind, classes = details.kind, document.get("classes", ())
     content = OutputContent(title, kind, document, importance=importance)
     scores = details.results.scores
     if scores is not None:
         content.curves = compute_score_curves(*scores.counts)
-        if kind == "binary":
+        if kind.kind == "two" and kind.has_probabilities:
             best = document.get("scores", {}).get("best_threshold")
             content.thresholds = compute_threshold_rows(
                 *scores.counts, best_threshold=None if best is None else best["threshold"]

@@ -11,13 +11,12 @@ from layercli.data.examples import Examples
 from layercli.engine.importance import ImportanceBudgetError, compute_importance, plan_importance
 from layercli.engine.result_details import DetailCollector, find_columns
 from layercli.engine.results import OutputResults
-from layercli.graph.target_meaning import TargetMeaning
+from layercli.graph.output_kind import OutputKind
 
 
 def collect(examples, kind, output, result):
     collector = DetailCollector()
-    meaning = TargetMeaning(kind, None if kind == "numbers" else 2)
-    collector.observe("y", OutputResults(meaning, "mse", result), examples, examples.y, output, None)
+    collector.observe("y", OutputResults(OutputKind(kind), None, result), examples, examples.y, output, None)
     return collector
 
 
@@ -29,7 +28,7 @@ def test_importance_equals_scikit_learn():
     examples = Examples(x, y, columns={None: ("a", "b", "c")})
     collector = collect(examples, "numbers", model.predict(x)[:, None], ErrorResult())
     found = compute_importance(
-        lambda rows: [(model.predict(rows)[:, None], None)],
+        lambda rows: [(model.predict(rows.x)[:, None], None)],
         collector.outputs,
         ["y"],
         examples,
@@ -54,10 +53,10 @@ def test_text_columns_and_several_inputs_are_shuffled_one_at_a_time():
         {"names": names, "numbers": numbers}, y, columns={"names": ("colour", "other"), "numbers": ("n",)}
     )
 
-    def predict(x):
-        return [((x["names"][:, :1] == "red").astype(float) * 0.8 + 0.1, None)]
+    def predict(rows):
+        return [((rows.x["names"][:, :1] == "red").astype(float) * 0.8 + 0.1, None)]
 
-    collector = collect(examples, "binary", predict(examples.x)[0][0], ClassResult(("0", "1")))
+    collector = collect(examples, "two", predict(examples)[0][0], ClassResult(("0", "1")))
     found = compute_importance(predict, collector.outputs, ["y"], examples, flops=10)["y"]
     means = {each.column: each.mean for each in found.columns}
     assert found.measure == "ROC-AUC"

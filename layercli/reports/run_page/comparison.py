@@ -59,7 +59,7 @@ def _make_result_table(contents: Sequence[RunContent]) -> Markup:
     )
     parts = [make_element("h2", "Results", id="results"), table]
     kinds = [
-        tuple(output.kind for output in content.evaluation.outputs) if content.evaluation else None
+        tuple(output.kind.kind for output in content.evaluation.outputs) if content.evaluation else None
         for content in contents
     ]
     if len({kind for kind in kinds if kind is not None}) > 1:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from layercli.data.example_cards import ExampleCard
     from layercli.data.summary import FeatureSummary
     from layercli.engine.importance import Importance
-    from layercli.graph.target_meaning import TargetKind
+    from layercli.graph.output_kind import OutputKind
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class OutputContent:
 
     title: str | None
     """Its name; None for the only one."""
-    kind: TargetKind
+    kind: OutputKind
     document: Mapping[str, Any]
     """Its part of ``evaluate --json``."""
     curves: ScoreCurves | None = None

@@ -45,9 +45,9 @@ def make_importance(content: RunContent) -> Markup:
 
 
 def _explain_wrong(output: OutputContent) -> str:
-    if output.kind in ("numbers", "probabilities"):
+    if output.kind.kind == "numbers":
         return "The examples with the largest error."
-    if output.kind == "multi-label":
+    if output.kind.kind == "labels":
         return "The examples whose probabilities are farthest from their labels."
     if any(card.facts and card.facts[0][0] == "wrong positions" for card in output.wrong):
         return "The examples with the largest share of wrong positions."

@@ -72,20 +72,53 @@ def make_output(output: OutputContent) -> Markup:
 
 
 def _make_errors(document: Mapping[str, Any]) -> Markup:
-    errors, baseline = document["errors"], document.get("baseline", {})
-    guess = {"mae": baseline.get("mae"), "rmse": baseline.get("rmse"), "r2": 0.0}
+    """Return the errors of the model next to those of the mean, and of the last known value of a series."""
+    errors, baseline, naive = document["errors"], document.get("baseline", {}), document.get("naive_forecast")
+    mean = {"mae": baseline.get("mae"), "rmse": baseline.get("rmse"), "r2": 0.0}
     titles = {"mae": "MAE (mean absolute error)", "rmse": "RMSE (root mean squared error)", "r2": "R2"}
-    rows = [[title, _number(errors.get(key)), _number(guess[key])] for key, title in titles.items()]
+    rows = [
+        [title, _number(errors.get(key)), _number(mean[key]), *([_number(naive.get(key))] if naive else [])]
+        for key, title in titles.items()
+    ]
     rows += [
-        [f"{percent} % of the errors are below", _number(value), ""]
+        [
+            f"{percent} % of the errors are below",
+            _number(value),
+            "",
+            *([_number(naive["quantiles"].get(percent))] if naive else []),
+        ]
         for percent, value in errors["quantiles"].items()
     ]
-    columns = [
-        Column("error"),
-        Column("model", is_number=True),
-        Column("predicting the mean", is_number=True),
+    guesses = ["predicting the mean", *(["repeating the last value"] if naive else [])]
+    columns = [Column("error"), *(Column(title, is_number=True) for title in ("model", *guesses))]
+    parts = [make_table(columns, rows, label="Errors")]
+    if "per_target" in document:
+        parts.append(_make_target_table(document["per_target"]))
+    return join_markup(parts)
+
+
+def _make_target_table(rows: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return the errors of each of several numbers."""
+    cells = [
+        [
+            _name(row["target"]),
+            *(_number(row[key]) for key in ("mae", "rmse", "r2")),
+            _number(row["baseline"]["mae"]),
+            *([_number(row["naive_forecast"]["mae"])] if "naive_forecast" in row else []),
+        ]
+        for row in rows[:_MAX_SHOWN_CLASSES]
     ]
-    return make_table(columns, rows, label="Errors")
+    titles = [
+        "MAE",
+        "RMSE",
+        "R2",
+        "MAE of the mean",
+        *(["MAE of the last value"] if "naive_forecast" in rows[0] else []),
+    ]
+    columns = [Column("target"), *(Column(title, is_number=True) for title in titles)]
+    return join_markup(
+        [make_element("h3", "Each target"), make_table(columns, cells, label="Errors of each target")]
+    )
 
 
 def _number(value: float | None) -> str:
@@ -256,7 +289,7 @@ def _draw_calibration(output: OutputContent) -> Sequence[Markup]:
     rows = output.calibration
     if not rows or output.calibration_error is None:
         return []
-    subject = "the second class" if output.kind == "binary" else "the predicted class"
+    subject = "the second class" if output.kind.kind == "two" else "the predicted class"
     error = f"Expected calibration error {output.calibration_error:.4f}, over {BINS} bins of the probability of {subject}."
     series = Series("model", [row.predicted for row in rows], [row.observed for row in rows], 0, 0, "o")
     chart = draw_lines(

@@ -99,16 +99,13 @@ def _describe_task(content: RunContent) -> Iterator[str]:
 def _describe_target(output: OutputContent, content: RunContent) -> str:
     of = f" of {sanitize_text(output.title, limit=40)}" if output.title else ""
     names = [sanitize_text(name, limit=30) for name in output.document.get("classes", ())]
-    if output.kind == "multi-label":
+    if output.kind.kind == "labels":
         return f"to tell {len(names)} labels{of}"
-    if output.kind in ("numbers", "probabilities") or not names:
+    if output.kind.kind == "numbers" or not names:
         column = getattr(content.valid.config.data, "target", None) if content.valid else None
-        subject = "probabilities" if output.kind == "probabilities" else "numbers"
-        return (
-            f"to predict {_quote(column)}"
-            if isinstance(column, str) and not of
-            else f"to predict {subject}{of}"
-        )
+        if isinstance(column, str) and not of:
+            return f"to predict {_quote(column)}"
+        return f"to predict numbers{of}"
     if len(names) > 6:
         return f"to tell {len(names):,} classes{of} apart ({', '.join(names[:4])}, …)"
     return f"to tell the classes{of} {join_words(names)} apart"
@@ -177,9 +174,13 @@ def _describe_errors(document: Mapping[str, Any], where: str) -> str:
     guess, title = baseline.get("mae"), "always predicting the mean would be off by"
     if guess is not None:
         text += f"; {title} {format_number(guess)}"
+    if (last := document.get("naive_forecast")) is not None:
+        text += f", and repeating the last known value by {format_number(last['mae'])}"
     if (errors.get("r2") or 0) > 0:
         text += f". It explains {_percent(errors['r2'])} of the variance (R2 {format_number(errors['r2'])})"
     ratio = errors["rmse"] / baseline["rmse"] if baseline.get("rmse") else None
+    if last is not None and errors["mae"] >= last["mae"]:
+        return f"{text}. It is not better than repeating the last known value."
     if guess is not None and errors["mae"] >= guess and (ratio is None or ratio >= 1):
         return f"{text}. It is not better than this guess."
     return f"{text}."

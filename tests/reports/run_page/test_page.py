@@ -12,6 +12,7 @@ from layercli.data.evaluation.curves import ScoreCurves, ThresholdRow
 from layercli.data.example_cards import ExampleCard
 from layercli.data.summary import FeatureSummary
 from layercli.errors import Problem
+from layercli.graph.output_kind import OutputKind
 from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
 from layercli.reports.run_page.page import MAX_PAGE_BYTES, render_run_page
 from layercli.reports.run_page.summary import wilson_interval
@@ -54,8 +55,8 @@ def make_content(tmp_path):
     return make
 
 
-def evaluation(document, kind="labels", examples=120, **values):
-    output = OutputContent(None, kind, document, **values)
+def evaluation(document, kind="classes", examples=120, **values):
+    output = OutputContent(None, OutputKind(kind), document, **values)
     return EvaluationContent("test", examples, {"loss": 0.5}, [output])
 
 
@@ -151,7 +152,7 @@ def hostile_content(make_content, tmp_path):
     importance = SimpleNamespace(measure="accuracy", baseline=0.9, columns=columns, examples=10, repeats=5)
     output = OutputContent(
         HOSTILE,
-        "labels",
+        OutputKind("classes"),
         document,
         curve,
         [ThresholdRow(0.5, 1, 1, 1, 1, 1)],
