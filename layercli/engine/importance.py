@@ -174,7 +174,7 @@ class _RowModel:
         values = interpret_output(output, results.kind)
         if self.measures[title] == "ROC-AUC":
             return float(roc_auc_score(true.ravel(), values.scores.ravel()))
-        return float(np.equal(values.predicted, true).mean())
+        return float(np.equal(np.asarray(values.predicted), true).mean())
 
 
 def _score(model: _RowModel, rows: Array, _: object) -> dict[str, float]:

@@ -179,7 +179,7 @@ def measure_wrongness(results: OutputResults, true: Array, output: Array, mask: 
     if kind.kind in ("numbers", "labels"):
         errors = np.abs(scores - true).mean(axis=-1)
     elif output.ndim > 2:
-        errors = np.not_equal(values.predicted, true).astype(np.float64)
+        errors = np.not_equal(np.asarray(values.predicted), true).astype(np.float64)
     elif kind.kind == "classes":
         is_known = (true >= 0) & (true < output.shape[-1])
         errors = scores.max(-1) - scores[np.arange(len(true)), np.where(is_known, true, 0)]

@@ -121,6 +121,25 @@ def test_data_that_is_gone_or_changed_is_reported(tmp_path):
     assert "Residuals" not in page.texts
 
 
+def test_series_are_compared_with_the_last_known_value(tmp_path):
+    rows = "".join(f"{(number * 7) % 10},{number % 4}\n" for number in range(80))
+    (tmp_path / "t.csv").write_text(f"a,b\n{rows}")
+    windows = {"length": 4}
+    section = {"type": "csv", "path": "t.csv", "target": "a", "inputs": {"w": ["a", "b"]}, "windows": windows}
+    model = {"inputs": {"w": [4, 2]}, "layers": [{"type": "Flatten"}, {"type": "Dense", "units": 1}]}
+    data = section | {"split": {"test": 0.25}}
+    config = write_config(tmp_path, [], model=model, data=data, train={"loss": "mse", "epochs": 1})
+    run = train(config, tmp_path / "run")
+    assert run.result.exit_code == 0, run.result.output
+    _, page = report(tmp_path, run.path)
+    evaluated = json.loads(invoke("evaluate", run.path, "--json").stdout)
+    last = f"{evaluated['naive_forecast']['mae']:.4f}"
+    assert "repeating the last value" in page.texts
+    assert f"and repeating the last known value by {last}" in page.shown_text
+    assert len(page.find("polyline")) == 24  # two columns of each of 12 examples
+    assert {"Which columns matter", "a", "b"} <= set(page.texts)
+
+
 def test_custom_code_is_not_run_without_trust(custom_run, tmp_path):
     document, page = report(tmp_path, custom_run.path)
     assert {problem["code"] for problem in document["problems"]} == {"trust-required"}
