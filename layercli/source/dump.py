@@ -61,7 +61,13 @@ def _write_scalar(value: Any) -> str | None:
         return "true" if value else "false"
     if value is None:
         return "null"
-    return str(value) if isinstance(value, int) else _write_float(repr(value)) if isinstance(value, float) else None
+    return (
+        str(value)
+        if isinstance(value, int)
+        else _write_float(repr(value))
+        if isinstance(value, float)
+        else None
+    )
 
 
 @lru_cache(maxsize=10_000)
