@@ -138,9 +138,7 @@ def _require_classes(folder: Path, by_class: dict[str, list[Path]], class_names:
         DataError: they are.
     """
     inner = {
-        name: sorted(
-            {parts[1] for file in by_class[name] if len(parts := _parts_in(folder, file)) > 2}
-        )
+        name: sorted({parts[1] for file in by_class[name] if len(parts := _parts_in(folder, file)) > 2})
         for name in class_names
     }
     if any(len(_parts_in(folder, file)) == 2 for name in class_names for file in by_class[name]):

@@ -35,7 +35,7 @@ class _Plan(_Document):
     texts: _Names
     targets: list[
         Annotated[
-            list[str | None | Annotated[int, Field(ge=0, lt=2**31)] | _Names],
+            list[str | Annotated[int, Field(ge=0, lt=2**31)] | _Names | None],
             Field(min_length=4, max_length=4),
         ]
     ]

@@ -92,7 +92,9 @@ class Archive:
         """
         names = [name for name in self._members if name.startswith(f"{folder}/") and not name.endswith("/")]
         if len(names) > _MAX_EXTRACTED_FILES:
-            raise ArchiveError(f"it has {len(names):,} files in {folder}; the maximum is {_MAX_EXTRACTED_FILES:,}")
+            raise ArchiveError(
+                f"it has {len(names):,} files in {folder}; the maximum is {_MAX_EXTRACTED_FILES:,}"
+            )
         for name in names:
             if not _PLAIN_NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
                 raise ArchiveError("it has a member with an invalid name")

@@ -119,5 +119,7 @@ def check_run_config(run: Path, content: bytes) -> ValidConfig:
         raise make_file_error(run / CONFIG, "run-directory", f"{CONFIG} {reason}.") from None
     if load_yaml(str(run / CONFIG), text).find((EXTENDS,)) is not None:
         message = f"`{EXTENDS}` in {CONFIG} names a file outside the run. layercli writes complete configs."
-        raise make_file_error(run / CONFIG, "run-directory", message, "Restore the file, or train the run again.")
+        raise make_file_error(
+            run / CONFIG, "run-directory", message, "Restore the file, or train the run again."
+        )
     return require_valid(check_config(str(run / CONFIG), text=text))

@@ -439,7 +439,7 @@ def explain_type(kind: str, name: str) -> str | None:
 def _type_names_by_key(table: Literal["renamed", "explained"], kind: str) -> dict[str, str]:
     """Return the entries of a table of types for one kind, by the name as it is compared."""
     entries = (RENAMED_TYPES if table == "renamed" else EXPLAINED_TYPES).get(kind, {})
-    return {normalize_type_name(old): text for old, text in reversed(entries.items())}
+    return {normalize_type_name(old): text for old, text in reversed(list(entries.items()))}
 
 
 def strip_module(name: str) -> str:

@@ -196,7 +196,5 @@ def _ensure_mapping(node: YamlNode, step: str, path: KeyPath, mark: Mark) -> Non
         )
 
 
-def _override_error(
-    mark: Mark, message: str, hint: str | None, code: str = "bad-override"
-) -> LayercliError:
+def _override_error(mark: Mark, message: str, hint: str | None, code: str = "bad-override") -> LayercliError:
     return LayercliError(problem_at(mark, code, message, hint=hint))
