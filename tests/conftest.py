@@ -30,6 +30,7 @@ TENSORFLOW_FILES = (
     "commands/test_import.py",
     "commands/test_inspect_shapes.py",
     "commands/test_predict.py",
+    "commands/test_report.py",
     "commands/test_train.py",
     "config/training",
     "docs/test_console.py",

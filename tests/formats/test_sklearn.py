@@ -31,7 +31,7 @@ def test_facts_without_reading_match_the_examples(name):
         assert sorted(set(examples.y.tolist())) == list(range(facts.classes))
 
 
-@pytest.mark.parametrize("name", ["iris", "breast_cancer"])
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])
 def test_classes_have_the_names_of_scikit_learn(name):
     examples = load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": name}))
     assert examples.class_names == tuple(getattr(datasets, f"load_{name}")().target_names)
