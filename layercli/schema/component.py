@@ -171,6 +171,14 @@ class Catalogue(Generic[C]):
         keys = {normalize_type_name(name): name for name in self.modules}
         return keys | {normalize_type_name(alias): name for alias, name in self.aliases.items()}
 
+    @cached_property
+    def _names_by_spelling(self) -> dict[str, str]:
+        return {known: self.find(known) or known for known in (*self.modules, *self.aliases)}
+
+    @cached_property
+    def _unavailable_by_key(self) -> dict[str, str]:
+        return {normalize_type_name(name): name for name in self.unavailable}
+
     @property
     def names(self) -> list[str]:
         """Keras's class names."""
@@ -250,13 +258,10 @@ class Catalogue(Generic[C]):
 
     def _unknown_type_error(self, name: str, entry: Mapping[str, object] | None = None) -> Exception:
         folded = normalize_type_name(name)
-        for unavailable_name, reason in self.unavailable.items():
-            if normalize_type_name(unavailable_name) == folded:
-                return value_error(
-                    "refused-type",
-                    f"{unavailable_name} is not available in a config: {reason[0]}.",
-                    reason[1],
-                )
+        if (unavailable_name := self._unavailable_by_key.get(folded)) is not None:
+            reason, hint = self.unavailable[unavailable_name]
+            message = f"{unavailable_name} is not available in a config: {reason}."
+            return value_error("refused-type", message, hint)
         keys = [f"{folded}{rank}d" for rank in (1, 2, 3)]
         by_rank = list(dict.fromkeys(self._names_by_key[key] for key in keys if key in self._names_by_key))
         if by_rank:  # such as Conv, for Conv1D, Conv2D and Conv3D
@@ -274,8 +279,7 @@ class Catalogue(Generic[C]):
             return Suggestion(f"Keras calls it `{known}`.", known)
         names = ", ".join(self._config_name(known) for known in self.names[:12])
         otherwise = f"Known names: {names}" + (" and others." if len(self.modules) > 12 else ".")
-        choices = {known: self.find(known) or known for known in (*self.modules, *self.aliases)}
-        hint = explain_type(self.noun, name, entry) or suggest_closest(name, choices)
+        hint = explain_type(self.noun, name, entry) or suggest_closest(name, self._names_by_spelling)
         if isinstance(hint, Suggestion) and hint.replacement in self.modules:
             known = self._config_name(hint.replacement)
             return Suggestion(hint.replace(hint.replacement, known), known, hint.reason_against)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final
+from functools import cache
+from typing import Final, Literal
 
 from layercli.schema.flow_style import format_value
 from layercli.schema.suggestions import Suggestion
@@ -575,16 +576,25 @@ def explain_type(kind: str, name: str, mapping: Mapping[str, object] | None = No
         mapping: The entry with its arguments, whose values a hint repeats.
     """
     wanted = normalize_type_name(name)
-    for old, explain in _EXPLAIN_LAYERS_WITH_VALUES.items() if kind == "layer" else ():
-        if normalize_type_name(old) == wanted:
-            return explain(mapping or {})
-    for old, new in RENAMED_TYPES.get(kind, {}).items():
-        if normalize_type_name(old) == wanted:
-            return Suggestion(f"Write {new}." if new.startswith("{") else f"Keras calls it `{new}`.", new)
-    for old, hint in EXPLAINED_TYPES.get(kind, {}).items():
-        if normalize_type_name(old) == wanted:
-            return hint
-    return None
+    explain = _explain_layers_by_key().get(wanted) if kind == "layer" else None
+    if explain is not None:
+        return explain(mapping or {})
+    if (new := _type_names_by_key("renamed", kind).get(wanted)) is not None:
+        return Suggestion(f"Write {new}." if new.startswith("{") else f"Keras calls it `{new}`.", new)
+    return _type_names_by_key("explained", kind).get(wanted)
+
+
+@cache
+def _type_names_by_key(table: Literal["renamed", "explained"], kind: str) -> dict[str, str]:
+    """Return the entries of a table of types for one kind, by the name as it is compared."""
+    entries = (RENAMED_TYPES if table == "renamed" else EXPLAINED_TYPES).get(kind, {})
+    return {normalize_type_name(old): text for old, text in reversed(list(entries.items()))}
+
+
+@cache
+def _explain_layers_by_key() -> dict[str, Callable[[Mapping[str, object]], str]]:
+    """Return the functions of old layers, by the name as it is compared."""
+    return {normalize_type_name(old): explain for old, explain in _EXPLAIN_LAYERS_WITH_VALUES.items()}
 
 
 def strip_module(name: str) -> str:

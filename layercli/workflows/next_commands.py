@@ -26,6 +26,7 @@ def list_next_commands(valid: ValidConfig, summary: Mapping[str, Any]) -> list[s
     source = "--input FILE" if has_files else f"--part {part}"
     return [
         *([f"layercli evaluate {run}{trust}"] if summary["test"] else []),
+        f"layercli report {run}{trust}",
         f"layercli predict {run} {source} --output predictions.{_choose_suffix(valid)}{trust}",
         f"layercli export {run} --format {_choose_format(valid)}{trust}",
     ]

@@ -6,7 +6,7 @@ from layercli.check import check_config
 from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 from layercli.layers.object_registry import INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
-from layercli.schema.other_names import EXPLAINED_TYPES, RENAMED_KEYS, RENAMED_TYPES
+from layercli.schema.other_names import EXPLAINED_TYPES, RENAMED_KEYS, RENAMED_TYPES, explain_type
 from layercli.workflows.autofix import compute_fixes, find_unsafe_fixes
 
 CATALOGUES = (LAYERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, INITIALIZERS, REGULARIZERS)
@@ -473,3 +473,9 @@ def test_fix_never_changes_the_meaning_of_a_valid_value(tmp_path):
     assert problem.hint == "Write `input_dim: 1000`."
     before, after = compute_fixes(str(path))
     assert before == after
+
+
+def test_names_of_types_are_compared_by_a_table(monkeypatch):
+    assert explain_type("layer", "no such layer") is None
+    monkeypatch.setattr("layercli.schema.other_names.RENAMED_TYPES", None)  # built once for each kind
+    assert explain_type("layer", "another name") is None
