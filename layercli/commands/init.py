@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,7 +47,7 @@ def command(
         str | None,
         typer.Argument(
             metavar="[DATA]",
-            help="A table (CSV, Parquet), arrays (.npz, .npy), or a folder with one folder of images or texts per class.",
+            help="A table (CSV, Parquet), arrays (.npz, .npy), or a folder of images or texts with their labels.",
         ),
     ] = None,
     output: Annotated[
@@ -69,13 +70,21 @@ def command(
     ] = None,
     size: Annotated[SizeChoice, typer.Option("--size", help="The size of the model.")] = SizeChoice.MEDIUM,
     target: Annotated[
-        str | None,
-        typer.Option("--target", metavar="COLUMN", help="The target: a column of the table, or an array."),
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="COLUMN",
+            help="The target: a column of the table, or an array; once for each target.",
+        ),
     ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Write a first config from a table, arrays, a folder of images or texts, options, or questions on a terminal."""
+    """Write a first config from a table, arrays, a folder of images or texts, options, or questions on a terminal.
+
+    A folder has a folder for each class, also in folders such as train and test; or images with a table of labels; or the
+    folders images and masks.
+    """
     path = Path(output)
     if path.exists() and not force:
         raise typer.BadParameter(
@@ -87,7 +96,7 @@ def command(
     if data is None and kind is None and should_ask:
         data, kind = _ask_for_data()
     if data is not None:
-        start, note = _inspect_data(data, path, name, target, str(size))
+        start, note = _inspect_data(data, path, name, target or (), str(size))
     else:
         start, note = _collect_answers(name, kind, shape, classes, str(size), should_ask=should_ask)
     with report_write_errors("The config", output):
@@ -187,7 +196,7 @@ def _parse_shape(text: str, kind: Any) -> tuple[int, ...]:
 
 
 def _inspect_data(
-    data: str, config: Path, name: str, target: str | None, size: Any
+    data: str, config: Path, name: str, targets: Sequence[str], size: Any
 ) -> tuple[ConfigTemplate, str | None]:
     """Return a config template for a built-in data set, a file or a folder, and a note about its content."""
     if data in SAMPLES and not Path(data).exists():
@@ -195,5 +204,5 @@ def _inspect_data(
         return template_from_sample(name, sample, size), f"The data set {data} is included in scikit-learn."
     from layercli.workflows.init_from_data import make_template
 
-    template, notes = make_template(Path(data), config.resolve().parent, name, target, size)
+    template, notes = make_template(Path(data), config.resolve().parent, name, targets, size)
     return template, "\n".join(notes)

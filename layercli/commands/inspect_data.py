@@ -37,11 +37,11 @@ def command(
     valid = require_valid(check_config(config, set_ or ()))
     data = require_data(valid)
     report = check_dataset(valid, data, trust=trust)
+    from layercli.data.contact_sheet import write_contact_sheet
     from layercli.data.summary import (
         compute_class_balances,
         summarize_features,
         summarize_targets,
-        write_contact_sheet,
     )
 
     statistics, splits = report.statistics, report.splits

@@ -1,28 +1,18 @@
-"""Summaries of examples: ranges, missing values, class balance and a contact sheet of images."""
+"""Summaries of examples: ranges, missing values and class balance."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
-from layercli.data.examples import Examples, ShuffleSeed, Splits, Subset
-from layercli.data.labels import is_labels
+from layercli.data.examples import Splits
 from layercli.data.statistics import ArrayStatistics, Statistics, count_labels
 from layercli.data.types import Array
 
 _MAX_CLASS_LABEL = 100_000
 _VOID = 255
 """The usual value of pixels without a class."""
-_SHEET_IMAGES = 64
-"""Maximum number of images on a contact sheet."""
-_SHEET_BYTES = 1 << 26
-"""Maximum size of the images of a contact sheet in memory."""
-_MIN_TILE_HEIGHT = 64
-"""Minimum height of an image on a contact sheet, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,50 +116,3 @@ def _list_labels(seen: set[int]) -> list[int]:
     if last == _VOID and _VOID // 2 not in seen:
         return [*range(max(seen - {_VOID}, default=-1) + 1), _VOID]
     return list(range(last + 1))
-
-
-def write_contact_sheet(subset: Subset, path: Path) -> bool:
-    """Write images of the first image input as one PNG, sorted by class; return False if there are none."""
-    from PIL import Image
-
-    names = [name for name, array in subset.empty_batch.inputs if _is_image_batch(array)]
-    if not names or not len(subset):
-        return False
-    count = min(_SHEET_IMAGES, _SHEET_BYTES // max(1, subset.count_example_bytes()))
-    if not count:
-        return False  # one image would be larger than a sheet
-    batch = next(subset.batches(count, shuffle=ShuffleSeed(0, 0)))
-    images = _scale_to_bytes(_sort_by_class(batch, dict(batch.inputs)[names[0]]))
-    scale = max(1, -(-_MIN_TILE_HEIGHT // images.shape[1]))
-    sheet = _tile_images(images.repeat(scale, axis=1).repeat(scale, axis=2))
-    Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet).save(path, format="PNG")
-    return True
-
-
-def _is_image_batch(array: Array) -> bool:
-    return array.ndim == 4 and array.shape[3] in (1, 3, 4)
-
-
-def _sort_by_class(batch: Examples, images: Array) -> Array:
-    labels = next((labels for _, labels in batch.targets if is_labels(labels)), np.zeros(len(batch)))
-    return np.asarray(images[np.argsort(labels, kind="stable")])
-
-
-def _scale_to_bytes(images: Array) -> Array:
-    """Return the images as uint8, scaled from their range to 0..255 unless they are uint8 already."""
-    if images.dtype == np.uint8:
-        return images
-    images = images.astype(np.float64)
-    low, high = np.nanmin(images), np.nanmax(images)
-    return np.asarray((np.nan_to_num((images - low) / (high - low or 1.0)) * 255).astype(np.uint8))
-
-
-def _tile_images(images: Array) -> Array:
-    """Return one image of shape (height, width, channels) with all images in a square grid, one pixel apart."""
-    side = int(np.ceil(np.sqrt(len(images))))
-    height, width, channels = images.shape[1:]
-    sheet = np.zeros((side * (height + 2), side * (width + 2), channels), dtype=np.uint8)
-    for number, image in enumerate(images):
-        top, left = (number // side) * (height + 2) + 1, (number % side) * (width + 2) + 1
-        sheet[top : top + height, left : left + width] = image
-    return sheet

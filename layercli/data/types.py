@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import numpy as np
 
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath
+
+if TYPE_CHECKING:
+    from layercli.data.examples import Dataset
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Inputs: TypeAlias = Array | Mapping[str, Array]
@@ -23,9 +26,11 @@ PATH_KEY: Final[KeyPath] = ("data", "path")
 class DataError(Exception):
     """Data that cannot be used; ``findings`` give the reasons."""
 
-    def __init__(self, *findings: Finding) -> None:
+    def __init__(self, *findings: Finding, readable: Dataset | None = None) -> None:
+        """Create the error; ``readable`` has the targets that can be read, in which further problems are found."""
         super().__init__("; ".join(finding.message for finding in findings))
         self.findings = findings
+        self.readable = readable
 
 
 TENSOR_ALIGNMENT: Final = 64

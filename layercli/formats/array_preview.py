@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Final, Literal
@@ -13,10 +14,11 @@ import numpy as np
 from layercli.data.labels import format_label
 from layercli.data.lazy import LazyArray
 from layercli.data.named_arrays import ArrayHeader
-from layercli.data.types import PATH_KEY, DataError
+from layercli.data.types import PATH_KEY, Array, DataError
 from layercli.formats.npy import reader as npy_reader
 from layercli.formats.npz import reader as npz_reader
 from layercli.formats.preview import PreviewError
+from layercli.io.folders import SET_NAMES
 from layercli.schema.suggestions import did_you_mean
 
 ARRAY_SUFFIXES: Final = (".npz", ".npy")
@@ -47,7 +49,14 @@ _TARGET_NAMES: Final = (
 )
 _MAX_VALUES: Final = 1000
 _MIN_IMAGE_SIZE: Final = 8
-_MAX_CHANNELS: Final = 4
+_FEATURES_KEY: Final = ("data", "features")
+_WEIGHT_NAMES: Final = ("sample_weight", "sample_weights", "weight", "weights")
+_MAX_POSITION_CLASSES: Final = 100
+_MAX_SEARCHED_EXAMPLES: Final = 200_000
+"""Examples in which missing values are searched."""
+_BLOCK_EXAMPLES: Final = 1024
+
+ArrayKind = Literal["vectors", "sequences", "images", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +80,23 @@ class ArraysPreview:
     """The npz file; None if each array is in its own npy file."""
     features: NamedHeader
     target: NamedHeader
+    target_form: Literal["value", "one-hot", "multi-label", "positions"]
+    """One class or number, or several numbers; a vector with a single 1; several values of 0 or 1; a class for each pixel or
+    timestep."""
     values: tuple[str, ...] | None
     """The distinct values of the target in ascending order; None if it has several columns, fractions or very many."""
     has_text_labels: bool
+    weights: NamedHeader | None = None
+    held_out: dict[str, list[str]] = field(default_factory=dict)
+    """The files of sets that have separate files: of the features, then of the target."""
+    unused: tuple[NamedHeader, ...] = ()
+    missing_count: int = 0
+    """The number of features that are NaN or infinite."""
 
     @property
-    def kind(self) -> Literal["vectors", "sequences", "images", "text"]:
+    def kind(self) -> ArrayKind:
         """The kind of one example, by the number of its axes."""
-        shape = self.features.shape[1:]
-        if self.features.header.dtype.kind in "US":
-            return "text"
-        if len(shape) == 3 or (len(shape) == 2 and self.are_bytes and min(shape) >= _MIN_IMAGE_SIZE):
-            return "images"
-        return "sequences" if len(shape) == 2 else "vectors"
+        return _find_kind(self.features.header)
 
     @property
     def are_bytes(self) -> bool:
@@ -91,10 +104,21 @@ class ArraysPreview:
         return self.features.header.dtype == np.uint8
 
 
+def _find_kind(features: ArrayHeader) -> ArrayKind:
+    shape = features.shape[1:]
+    if features.dtype.kind in "US":
+        return "text"
+    is_gray_image = len(shape) == 2 and features.dtype == np.uint8 and min(shape) >= _MIN_IMAGE_SIZE
+    if len(shape) == 3 or is_gray_image:
+        return "images"
+    return "sequences" if len(shape) == 2 else "vectors"
+
+
 def preview_arrays(path: Path, target: str | None, memory: int | None) -> ArraysPreview:
     """Return the features and the target of an npz file, or of an npy file and the file of its target.
 
-    ``target`` names the array, or the file of the target; ``memory`` is the number of bytes that is available.
+    ``path`` can also be a folder of npy files. ``target`` names the array, or the file of the target; ``memory`` is the number
+    of bytes that is available.
 
     Raises:
         PreviewError: an array cannot be read, or none can be the features or the target.
@@ -105,23 +129,41 @@ def preview_arrays(path: Path, target: str | None, memory: int | None) -> Arrays
         return _preview_npy(path, target, memory)
     except DataError as error:
         finding = error.findings[0]
-        raise PreviewError(finding.message) from None
+        raise PreviewError(finding.message, finding.hint) from None
 
 
 def _preview_npz(path: Path, target: str | None, memory: int | None) -> ArraysPreview:
     headers = npz_reader.list_headers(path)
     if len(headers) < 2:
         raise PreviewError(
-            f"{path} must contain at least two arrays, the features and the target, got {len(headers)}."
+            f"{path} must contain at least two arrays, the features and the target, got {len(headers)}.",
+            "Save both: `numpy.savez('data.npz', x=x, y=y)`.",
         )
     if target is not None and target not in headers:
         raise PreviewError(
-            f'{path} contains no array "{target}". {did_you_mean(target, list(headers), otherwise="")}'
+            f'{path} contains no array "{target}". {did_you_mean(target, list(headers), otherwise="")}',
+            f"The arrays are {', '.join(headers)}.",
         )
     target = target or _choose_target(headers)
     features = _choose_features(headers, target)
-    array = npz_reader.read_arrays(path, [(target, _TARGET_KEY)], memory)[target]
-    return _make_preview(path, features, NamedHeader(target, headers[target]), array)
+    arrays = npz_reader.read_arrays(path, [(target, _TARGET_KEY), (features.name, _FEATURES_KEY)], memory)
+    used = (target, features.name)
+    weights = next(
+        (
+            NamedHeader(name, header)
+            for name, header in headers.items()
+            if name.lower() in _WEIGHT_NAMES
+            and name not in used
+            and header.shape == headers[target].shape[:1]
+        ),
+        None,
+    )
+    preview = _make_preview(
+        path, features, NamedHeader(target, headers[target]), arrays[target], arrays[features.name]
+    )
+    named = {*used, *([weights.name] if weights else [])}
+    unused = tuple(NamedHeader(name, header) for name, header in headers.items() if name not in named)
+    return replace(preview, weights=weights, unused=unused)
 
 
 def _choose_target(headers: Mapping[str, ArrayHeader]) -> str:
@@ -131,9 +173,13 @@ def _choose_target(headers: Mapping[str, ArrayHeader]) -> str:
 
 
 def _choose_features(headers: Mapping[str, ArrayHeader], target: str) -> NamedHeader:
+    if not headers[target].shape:
+        raise PreviewError(f"The array `{target}` is a single value; it must have a value for each example.")
     count = headers[target].shape[0]
     fitting = {
-        name: header for name, header in headers.items() if name != target and header.shape[0] == count
+        name: header
+        for name, header in headers.items()
+        if name != target and header.shape and header.shape[0] == count
     }
     if not fitting:
         raise PreviewError(f"No array has as many examples as the target `{target}`, which has {count:,}.")
@@ -144,11 +190,19 @@ def _choose_features(headers: Mapping[str, ArrayHeader], target: str) -> NamedHe
 
 
 def _preview_npy(path: Path, target: str | None, memory: int | None) -> ArraysPreview:
+    folder = path if path.is_dir() else path.parent
+    files = {other.stem.lower(): other for other in sorted(folder.glob("*.npy")) if other != path}
+    if path.is_dir():
+        found = next((files[name] for name in _FEATURE_NAMES if name in files), None)
+        if found is None:
+            raise PreviewError(
+                f"{path} contains no file {_FEATURE_NAMES[0]}.npy.", "Name the file of the features."
+            )
+        path = found
     header = npy_reader.read_header(path, str(path), PATH_KEY)
     if target is not None:
         file: Path | None = Path(target)
     else:
-        files = {other.stem.lower(): other for other in path.parent.glob("*.npy") if other.name != path.name}
         file = next((files[name] for name in _TARGET_NAMES if name in files), None)
     if file is None or not file.is_file():
         raise PreviewError(
@@ -159,17 +213,87 @@ def _preview_npy(path: Path, target: str | None, memory: int | None) -> ArraysPr
         raise PreviewError(
             f"{file} has {target_header.shape[0]:,} examples, but {path} has {header.shape[0]:,}."
         )
-    array = npy_reader.read_arrays([(str(file), _TARGET_KEY)], memory)[str(file)]
-    return _make_preview(None, NamedHeader(str(path), header), NamedHeader(str(file), target_header), array)
+    arrays = npy_reader.read_arrays([(str(file), _TARGET_KEY), (str(path), _FEATURES_KEY)], memory)
+    preview = _make_preview(
+        None,
+        NamedHeader(str(path), header),
+        NamedHeader(str(file), target_header),
+        arrays[str(file)],
+        arrays[str(path)],
+    )
+    return replace(preview, held_out=_find_held_out(path, file))
+
+
+def _find_held_out(features: Path, target: Path) -> dict[str, list[str]]:
+    """Return the files of other sets, whose names have a different set in the place of ``train``."""
+    held_out: dict[str, list[str]] = {}
+    for word, part in SET_NAMES.items():
+        names = [re.sub("train(ing)?", word, file.stem, flags=re.IGNORECASE) for file in (features, target)]
+        files = [file.with_name(f"{name}.npy") for file, name in zip((features, target), names, strict=True)]
+        if part != "train" and all(file.is_file() and file not in (features, target) for file in files):
+            held_out.setdefault(part, [str(file) for file in files])
+    return held_out
 
 
 def _make_preview(
-    path: Path | None, features: NamedHeader, target: NamedHeader, array: np.ndarray | LazyArray
+    path: Path | None,
+    features: NamedHeader,
+    target: NamedHeader,
+    labels: Array | LazyArray,
+    inputs: Array | LazyArray,
 ) -> ArraysPreview:
     is_text = target.header.dtype.kind in "US"
+    array = labels if isinstance(labels, np.ndarray) else np.empty(0)
+    form = _find_target_form(features.header, target.header, array)
     values = None
-    if isinstance(array, np.ndarray) and array.size == len(array):
+    if array.size and (array.size == len(array) or form == "positions"):
         distinct = np.unique(array.astype(str) if is_text else array)
         if len(distinct) <= _MAX_VALUES and (is_text or bool((distinct == np.round(distinct)).all())):
             values = tuple(map(format_label, distinct))
-    return ArraysPreview(path, features, target, values, is_text)
+    return ArraysPreview(path, features, target, form, values, is_text, missing_count=_count_missing(inputs))
+
+
+def _find_target_form(
+    features: ArrayHeader, target: ArrayHeader, labels: Array
+) -> Literal["value", "one-hot", "multi-label", "positions"]:
+    """Return what the values of an example's target are together.
+
+    Raises:
+        PreviewError: there is no model of ``init`` for them.
+    """
+    sizes = target.shape[1:] if target.shape[-1:] != (1,) else target.shape[1:-1]
+    if not sizes:
+        return "value"
+    are_integers = target.dtype.kind in "biu"
+    position_axes = {"images": 2, "sequences": 1}.get(_find_kind(features), 0)
+    positions = features.shape[1 : 1 + position_axes]
+    if (
+        position_axes
+        and sizes == positions
+        and are_integers
+        and len(np.unique(labels)) <= _MAX_POSITION_CLASSES
+    ):
+        return "positions"
+    if len(sizes) > 1:
+        shape = f"[{', '.join(map(str, target.shape[1:]))}]"
+        raise PreviewError(
+            f"The target of an example has the shape {shape}; init writes models for a class, a number, several numbers, or "
+            "a class for each pixel or timestep.",
+            "Write a config with an output of this shape.",
+        )
+    if labels.dtype.kind in "biuf" and set(np.unique(labels).tolist()) == {0, 1}:
+        flat = labels.reshape(len(labels), -1)
+        return "one-hot" if bool((flat.sum(axis=1) == 1).all()) else "multi-label"
+    return "value"
+
+
+def _count_missing(inputs: Array | LazyArray) -> int:
+    """Return the number of values that are NaN or infinite in the first examples."""
+    count = min(len(inputs), _MAX_SEARCHED_EXAMPLES)
+    total = 0
+    for start in range(0, count, _BLOCK_EXAMPLES):
+        block = inputs[np.arange(start, min(start + _BLOCK_EXAMPLES, count))]
+        if block.dtype.kind != "f":
+            return 0
+        total += block.size - int(np.isfinite(block).sum())
+    return total

@@ -52,6 +52,15 @@ def list_folders(folder: Path) -> list[str]:
     ]
 
 
+def list_visible_files(folder: Path) -> list[Path]:
+    """Return the files directly in a folder that are not hidden, sorted.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    return [path for entry in reversed(_list_entries(folder)) if (path := Path(entry.path)).is_file()]
+
+
 def _is_folder(entry: os.DirEntry[str], *, follow_symlinks: bool) -> bool:
     try:
         return entry.is_dir(follow_symlinks=follow_symlinks)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from layercli.reports.segmentation_template import list_segmentation_layers
+
 ExampleKind = Literal["vectors", "sequences", "images", "text"]
 ModelSize = Literal["small", "medium", "large"]
+TargetForm = Literal["value", "one-hot", "multi-label", "positions"]
+"""One class or number, or several numbers; a vector with a single 1; several values of 0 or 1; a class for each position."""
 
 DEFAULT_SHAPES: Final[dict[ExampleKind, tuple[int, ...]]] = {
     "vectors": (20,),
@@ -31,6 +36,9 @@ _BATCH_SIZES: Final = {32: 2_000, 64: 8_000, 256: 200_000}
 _MAX_BATCH_SIZE: Final = 1024
 FEW_EXAMPLES: Final = 1_000
 """With fewer, a table needs a larger validation set, a smaller model and more weight decay, as it has fewer steps."""
+_MAX_CHANNELS: Final = 4
+_MIN_TEST_ROWS: Final = 100
+"""Data with fewer examples has no test set."""
 _MAX_LISTED_CLASSES: Final = 5
 _MANY_TEXTS: Final = 5_000
 
@@ -58,6 +66,9 @@ class ConfigTemplate:
     """Whether the values of images or arrays are not integers from 0 to 255."""
     output_units: int = 1
     """Numbers that the model returns for each example, if the target is not a class."""
+    target_form: TargetForm = "value"
+    ignored_class: int | None = None
+    """The class of positions that do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +135,7 @@ def render_config(template: ConfigTemplate) -> str:
     input_lines = (
         ["  input: {shape: [1], dtype: string}   # one text an example"]
         if template.kind == "text"
-        else [f"  input: {shape:<20} # one example: {AXIS_NAMES[template.kind]}, without the batch axis"]
+        else [f"  input: {shape:<20} # one example: {_name_axes(template)}, without the batch axis"]
     )
     model = template.model_lines or [*input_lines, "  layers:", *_first_layer_lines(template)]
     return "\n".join(
@@ -148,8 +159,33 @@ def render_config(template: ConfigTemplate) -> str:
     )
 
 
+def _name_axes(template: ConfigTemplate) -> str:
+    if has_channels_first(template.shape):
+        return "channels, height, width"
+    names = AXIS_NAMES[template.kind]
+    return "height, width" if template.kind == "images" and len(template.shape) == 2 else names
+
+
+def format_split(rows: int, *, is_stratified: bool, group: str | None = None) -> str:
+    """Return the line of the split of so many examples; ``group`` is the column of groups."""
+    stratify = ", stratify: true" if is_stratified else ""
+    if group is not None:
+        stratify += f", group: {group}"
+    if rows < _MIN_TEST_ROWS:
+        return f"  split: {{validation: 0.2{stratify}}}   # too few examples for a test set"
+    # Early stopping needs enough examples to see the best epoch.
+    return f"  split: {{validation: {0.2 if rows < FEW_EXAMPLES else 0.1}, test: 0.1{stratify}}}"
+
+
 def _describe_purpose(template: ConfigTemplate) -> str:
-    target = "a number" if template.class_count is None else f"one of {template.class_count} classes"
+    if template.target_form == "multi-label":
+        target = f"{template.class_count} values of 0 or 1"
+    elif template.class_count is None:
+        target = "a number" if template.output_units == 1 else f"{template.output_units} numbers"
+    else:
+        position = "pixel" if template.kind == "images" else "timestep"
+        each = f" for each {position}" if template.target_form == "positions" else ""
+        target = f"one of {template.class_count} classes{each}"
     source = "A table" if template.is_table else template.kind.capitalize()
     return f"{source} in, {target} out."
 
@@ -159,7 +195,8 @@ def describe_target(class_names: tuple[str, ...] | None) -> str:
     if class_names is None:
         return "a number"
     names = ", ".join(map(quote_class_name, class_names[:_MAX_LISTED_CLASSES]))
-    return f"{len(class_names)} classes: {names}{', ...' * (len(class_names) > _MAX_LISTED_CLASSES)}"
+    more = len(class_names) - _MAX_LISTED_CLASSES
+    return f"{len(class_names)} classes: {names}{f' and {more:,} more' if more > 0 else ''}"
 
 
 def _first_layer_lines(template: ConfigTemplate) -> list[str]:
@@ -172,10 +209,17 @@ def _first_layer_lines(template: ConfigTemplate) -> list[str]:
         ]
     if template.kind == "sequences":
         units = width // 2
+        layer = (
+            f"    - {{type: Bidirectional, layer: {{type: LSTM, units: {units}, return_sequences: true}}}}"
+        )
+        if template.target_form == "positions":
+            return [*_scaling_lines(template), layer, layer]
+        last = f"    - {{type: LSTM, units: {units}}}   # without return_sequences: only the last timestep"
+        return [*_scaling_lines(template), layer, last]
+    if template.kind == "images" and template.target_form == "positions":
         return [
-            *_scaling_lines(template),
-            f"    - {{type: Bidirectional, layer: {{type: LSTM, units: {units}, return_sequences: true}}}}",
-            f"    - {{type: LSTM, units: {units}}}   # without return_sequences: only the last timestep",
+            *_image_scaling_lines(template),
+            *list_segmentation_layers(_find_image_size(template), _LAYER_WIDTHS[template.size] // 4),
         ]
     if template.kind == "images":
         return _image_layer_lines(template)
@@ -207,7 +251,7 @@ def _scaling_lines(template: ConfigTemplate) -> list[str]:
 
 
 def _image_layer_lines(template: ConfigTemplate) -> list[str]:
-    height, width = template.shape[:2]
+    height, width = _find_image_size(template)
     first = _LAYER_WIDTHS[template.size] // 2
     pools = max(
         0, min({"small": 2, "medium": 3, "large": 4}[template.size], int(math.log2(min(height, width))))
@@ -217,20 +261,36 @@ def _image_layer_lines(template: ConfigTemplate) -> list[str]:
         + ("\n    - MaxPooling2D               # halves height and width" if step < pools else "")
         for step in range(pools + 1)
     ]
-    scaling = (
-        ["    - Normalization"]
-        if template.is_scaled
-        else [
-            "    - {type: Rescaling, scale: 0.00392157}   # scales 0-255 to 0-1; remove it if yours are scaled"
-        ]
-    )
     return [
-        *scaling,
-        *[f"    - {{type: Reshape, target_shape: [{height}, {width}, 1]}}"] * (len(template.shape) == 2),
+        *_image_scaling_lines(template),
         *stages,
         "    - GlobalAveragePooling2D   # one number for each filter",
         "    - {type: Dropout, rate: 0.3}",
     ]
+
+
+def _image_scaling_lines(template: ConfigTemplate) -> list[str]:
+    height, width = template.shape[:2]
+    scaling = (
+        "    - {type: Normalization, axis: null}   # one mean and variance for all pixels"
+        if template.is_scaled
+        else "    - {type: Rescaling, scale: 0.00392157}   # scales 0-255 to 0-1; remove it if yours are scaled"
+    )
+    if len(template.shape) == 2:
+        return [scaling, f"    - {{type: Reshape, target_shape: [{height}, {width}, 1]}}"]
+    if has_channels_first(template.shape):
+        return [scaling, "    - {type: Permute, dims: [2, 3, 1]}   # height, width, channels"]
+    return [scaling]
+
+
+def _find_image_size(template: ConfigTemplate) -> Sequence[int]:
+    """Return the height and width of an image."""
+    return template.shape[1:] if has_channels_first(template.shape) else template.shape[:2]
+
+
+def has_channels_first(shape: Sequence[int]) -> bool:
+    """Return whether an image has the shape (channels, height, width), as PyTorch expects it."""
+    return len(shape) == 3 and shape[0] <= _MAX_CHANNELS < min(shape[1:])
 
 
 def hidden_layer_lines(size: ModelSize, rows: int | None, *, name: str | None = None) -> list[str]:
@@ -253,10 +313,18 @@ def _list_output_layers(template: ConfigTemplate) -> list[str]:
             f"    - {{type: Dense, units: {template.output_units}{zeros}}}",
             "    - {type: Normalization, invert: true}   # to the target's units: its mean and variance are learned",
         ]
-    if template.class_count == 2:
+    if template.target_form == "multi-label":
+        return [
+            f"    - {{type: Dense, units: {template.class_count}, activation: sigmoid{zeros}}}   # a probability for each value"
+        ]
+    if template.class_count == 2 and template.target_form == "value":
         name = quote_class_name(template.class_names[1]) if template.class_names else "class 1"
         return [f"    - {{type: Dense, units: 1, activation: sigmoid{zeros}}}   # the probability of {name}"]
     units = template.class_count
+    if template.kind == "images" and template.target_form == "positions":
+        return [
+            f"    - {{type: Conv2D, filters: {units}, kernel_size: 1, activation: softmax}}   # a probability for each class"
+        ]
     return [
         f"    - {{type: Dense, units: {units}, activation: softmax{zeros}}}   # a probability for each class"
     ]
@@ -266,21 +334,38 @@ def _list_training_lines(template: ConfigTemplate) -> list[str]:
     rows = template.row_count or 0
     batch_size = next((size for size, limit in _BATCH_SIZES.items() if rows < limit), _MAX_BATCH_SIZE)
     weight_decay = 1.0 if template.is_table and rows < FEW_EXAMPLES else 0.05
-    if template.class_count is None:
-        loss, metric = "mean_squared_error", "mean_absolute_error"
-    else:
-        loss = "binary_crossentropy" if template.class_count == 2 else "sparse_categorical_crossentropy"
-        metric = "accuracy"
+    loss, metrics = _choose_loss(template)
     return [
         "  epochs: 100                  # EarlyStopping stops earlier if val_loss stops improving",
         f"  batch_size: {batch_size}",
         f"  optimizer: {{type: AdamW, learning_rate: 2e-3, weight_decay: {weight_decay}}}   # tune the learning rate first",
         f"  loss: {loss}",
-        f"  metrics: [{metric}]",
+        f"  metrics: [{metrics}]",
         "  callbacks:",
         "    - {type: EarlyStopping, patience: 12, restore_best_weights: true}",
         "    - {type: ReduceLROnPlateau, patience: 5, factor: 0.3}   # smaller steps near the optimum",
     ]
+
+
+def _choose_loss(template: ConfigTemplate) -> tuple[str, str]:
+    """Return the loss and the metrics that fit the target."""
+    if template.class_count is None:
+        return "mean_squared_error", "mean_absolute_error"
+    if template.target_form == "multi-label":
+        return "binary_crossentropy", "accuracy"
+    if template.target_form == "one-hot":
+        return "categorical_crossentropy", "accuracy"
+    if template.target_form == "positions":
+        loss, ignored = "sparse_categorical_crossentropy", template.ignored_class
+        if ignored is not None:
+            loss = f"{{type: SparseCategoricalCrossentropy, ignore_class: {ignored}}}"
+        metrics = "accuracy"
+        if template.kind == "images":
+            metrics += f", {{type: MeanIoU, num_classes: {template.class_count}}}"
+        return loss, metrics
+    if template.class_count == 2:
+        return "binary_crossentropy", "accuracy"
+    return "sparse_categorical_crossentropy", "accuracy"
 
 
 def quote_class_name(name: str) -> str:

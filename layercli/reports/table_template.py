@@ -13,10 +13,10 @@ from layercli.config.data.tables import DEFAULT_WORD
 from layercli.config.names import RESERVED_NAMES
 from layercli.formats.preview import ColumnPreview, TablePreview
 from layercli.reports.config_template import (
-    FEW_EXAMPLES,
     ConfigTemplate,
     ModelSize,
     describe_target,
+    format_split,
     hidden_layer_lines,
     quote_always,
     quote_yaml_text,
@@ -28,8 +28,6 @@ _MAX_LISTED_VALUES = 30
 _MAX_LISTED_COLUMNS = 12
 """Columns that are not used, of which each has a comment; more are counted."""
 _LINE_WIDTH = 110
-_MIN_TEST_ROWS: Final = 100
-"""A table with fewer rows has no test set."""
 _MIN_PIXELS: Final = 32
 """Columns of integers from 0 with one scale, such as pixels, are normalized together if there are as many."""
 _MAX_PIXEL: Final = 255
@@ -70,12 +68,23 @@ class TableColumns:
     """The texts that are infinite numbers in the columns of numbers."""
     series: str | None = None
     """The column whose dates make the rows a series in time."""
+    series_key: str | None = None
+    """The column whose values identify several series."""
+    group: str | None = None
+    """A column that identifies persons or things, each of which has several rows."""
 
     @property
     def is_forecast(self) -> bool:
         """Whether past values of the target are the only sensible inputs: there are only dates and numbers over time."""
-        has_others = bool(self.numbers or self.categories or self.texts)
-        return self.series is not None and self.class_names is None and not has_others
+        others = {column.name for column in (*self.numbers, *self.categories, *self.texts)} - {
+            self.series_key
+        }
+        return self.series is not None and self.class_names is None and not others
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether rows with the same value of ``group`` are in the same set, as it is not an input."""
+        return self.group is not None and self.group in self.left_out
 
     @property
     def number_names(self) -> list[str]:
@@ -105,8 +114,15 @@ def template_from_table(
         ]
     missing = _list_missing_policies(table, columns)
     if missing:
-        data.append(f"  missing: {{{', '.join(missing)}}}   # medians of the training examples")
-    data.append(_split_line(table.row_count, is_stratified=columns.class_names is not None))
+        data.append(f"  missing: {{{', '.join(missing)}}}{_explain_missing(missing)}")
+    data += [
+        *_explain_split(columns),
+        format_split(
+            table.row_count,
+            is_stratified=columns.class_names is not None and not columns.is_grouped,
+            group=quote_yaml_text(str(columns.group)) if columns.is_grouped else None,
+        ),
+    ]
     return ConfigTemplate(
         name,
         "vectors",
@@ -126,8 +142,11 @@ def _make_forecast_template(
 ) -> ConfigTemplate:
     """Return choices for a forecast of the next row from the rows before it."""
     target = quote_yaml_text(columns.target.name)
-    length = max(2, min(_MAX_WINDOW_LENGTH, table.row_count // _WINDOWS_IN_TABLE))
-    windows = f"{{length: {length}, horizon: 1, time: {quote_yaml_text(str(columns.series))}}}"
+    keys = [column for column in table.columns if column.name == columns.series_key]
+    series_count = (keys[0].distinct_count or 1) if keys else 1
+    length = max(2, min(_MAX_WINDOW_LENGTH, table.row_count // series_count // _WINDOWS_IN_TABLE))
+    by = f", by: {quote_yaml_text(keys[0].name)}" if keys else ""
+    windows = f"{{length: {length}, horizon: 1, time: {quote_yaml_text(str(columns.series))}{by}}}"
     missing = _list_missing_policies(table, columns)
     data = [
         *_describe_table(table, columns),
@@ -176,6 +195,9 @@ def _list_data_keys(path: str, table: TablePreview, columns: TableColumns) -> li
     lines.append(f"  target: {quote_yaml_text(target.name)}   # {describe_target(columns.class_names)}")
     if target.kind in ("integer", "number") and (target.kind == "integer" or columns.class_names is not None):
         lines.append(f"  target_type: {'numbers' if columns.class_names is None else 'labels'}")
+    codes = [column.name for column in (target, *columns.categories, *columns.texts) if column.is_code]
+    if codes:
+        lines.append(f"  types: {{{', '.join(f'{quote_yaml_text(name)}: text' for name in codes)}}}")
     if columns.dates:
         lines.append("  dates:                       # the numbers that each date becomes")
         lines += [
@@ -195,20 +217,40 @@ def _list_missing_policies(table: TablePreview, columns: TableColumns) -> list[s
         words = [*(words or [DEFAULT_WORD]), *columns.infinity_words]
     policies = [f"values: [{', '.join(map(quote_yaml_text, words))}]"] if words else []
     dates = [column for column in table.columns if column.name in columns.dates]
-    has_missing = any(column.missing_count or column.stray_count for column in [*columns.numbers, *dates])
+    numbers = [] if columns.is_forecast else columns.numbers
+    has_missing = any(column.missing_count or column.stray_count for column in [*numbers, *dates])
     if has_missing or columns.infinity_words:
         policies.append("numbers: median")
+    used = {column.name for column in (*numbers, *dates)}
+    dropped = [name for name in table.keys.get("missing", {}).get("columns", {}) if name in used]
     if columns.target.missing_count:
-        policies.append(f"columns: {{{quote_yaml_text(columns.target.name)}: drop}}")
+        dropped.append(columns.target.name)
+    if dropped:
+        policies.append(f"columns: {{{', '.join(f'{quote_yaml_text(name)}: drop' for name in dropped)}}}")
     return policies
 
 
-def _split_line(rows: int, *, is_stratified: bool) -> str:
-    stratify = ", stratify: true" if is_stratified else ""
-    if rows < _MIN_TEST_ROWS:
-        return f"  split: {{validation: 0.2{stratify}}}   # too few rows for a test set"
-    # Early stopping needs enough rows to see the best epoch.
-    return f"  split: {{validation: {0.2 if rows < FEW_EXAMPLES else 0.1}, test: 0.1{stratify}}}"
+def _explain_missing(policies: Sequence[str]) -> str:
+    if "numbers: median" in policies:
+        return "   # medians of the training examples"
+    if any(policy.startswith("columns:") for policy in policies):
+        return "   # their rows are left out"
+    return ""
+
+
+def _explain_split(columns: TableColumns) -> list[str]:
+    """Return a comment on a better split that only a person can choose."""
+    if columns.series is not None:
+        name = quote_yaml_text(columns.series)
+        return [
+            f"  # The rows are a series in time. To test on the latest rows: {{validation: 0.1, test: 0.1, order: {name}}}"
+        ]
+    if columns.group is not None and not columns.is_grouped:
+        name = quote_yaml_text(columns.group)
+        return [
+            f"  # For new values of {name}, add `group: {name}`: rows with the same value are in the same set."
+        ]
+    return []
 
 
 def _wrap_list(start: str, items: Sequence[str], end: str = "") -> list[str]:

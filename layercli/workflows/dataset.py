@@ -63,7 +63,8 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
     except DataError as error:
-        raise valid.error_from_findings(error.findings) from None
+        findings = [*error.findings, *_check_readable(valid, data, error.readable)]
+        raise valid.error_from_findings(findings) from None
     findings = [
         *resolve_model_inputs(valid.config, facts)[1],
         *check_examples(statistics, data),
@@ -111,6 +112,19 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         except LayercliError as error:
             return DatasetReport(dataset, statistics, splits, [*problems, *error.problems], facts)
     return DatasetReport(dataset, statistics, splits, problems, facts, valid)
+
+
+def _check_readable(valid: ValidConfig, data: DataConfig, dataset: Dataset | None) -> Iterator[Finding]:
+    """Yield the errors in the targets of the examples that can be read, if others cannot."""
+    from layercli.data.statistics import compute_statistics
+    from layercli.data.target_values import add_target_values
+
+    if dataset is not None:
+        values = compute_statistics(dataset).target_values
+        found = check_consistency(
+            valid.config, valid.shapes, add_target_values(dataset.facts(), values, data)
+        )
+        yield from (finding for finding in found if finding.severity == "error")
 
 
 def _learn_output_sizes(valid: ValidConfig, splits: Splits, facts: DataFacts) -> ValidConfig:
@@ -179,10 +193,18 @@ def split_dataset(dataset: Dataset, data: DataConfig, seed: int) -> Splits:
     Raises:
         DataError: the training set is empty, or the examples cannot be split so.
     """
+    from layercli.data.folds import assign_fold
     from layercli.data.types import DataError
 
     size = data.split.counts(len(dataset))[0]
-    splits = None if size < 1 else dataset.split(data.split, seed=seed, shuffle=data.shuffle)
+    assigned = (
+        assign_fold(dataset, data.split, seed=seed, shuffle=data.shuffle)
+        if data.split.fold is not None
+        else None
+    )
+    splits = (
+        None if size < 1 else dataset.split(data.split, seed=seed, shuffle=data.shuffle, assigned=assigned)
+    )
     if splits is not None and len(splits.train):
         return splits
     reason = f"the other splits use all {len(dataset)} examples"

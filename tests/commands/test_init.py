@@ -197,7 +197,7 @@ def test_target_determines_loss(place, text, target, loss, units):
     [
         (b"a\n1\n2\n", "t.csv has only one column"),
         (b"a,b\n", "t.csv has no rows of values"),
-        (b"\xff\xfe\x00,\x00", "t.csv is not a table of text"),
+        (b"\xff\xfe\x00,\x00", "t.csv cannot be read: 'utf-16-le' codec"),
         (b"", "t.csv cannot be read: it is empty."),
     ],
 )
@@ -229,7 +229,7 @@ def test_image_folder_determines_input_shape(place, suffix):
             Image.new(mode, (30, 20)).save(place / "pets" / name / f"{number}.{suffix}")
     result = invoke("init", "pets")
     assert result.exit_code == 0, result.output
-    assert "Found 9 images of 3 classes, all 20x30." in result.stdout
+    assert "Found 9 images of 3 classes, all 20x30: cat, dog, hen." in result.stdout
     checked = check_config("config.yaml")
     assert checked.problems == []
     config = yaml.safe_load((place / "config.yaml").read_text())
@@ -249,15 +249,15 @@ def test_images_of_mixed_sizes_are_scaled_and_train(place):
             Image.new("RGB", (20 + number, 16)).save(place / "pets" / name / f"{number}.png")
     assert invoke("init", "pets", "--size", "small").exit_code == 0
     config = yaml.safe_load((place / "config.yaml").read_text())
-    assert (config["data"]["path"], config["data"]["size"]) == ("pets", [20, 20])
+    assert (config["data"]["path"], config["data"]["size"]) == ("pets", [16, 29])
     run = train("config.yaml", place / "run", "--set", "train.epochs=1")
     assert run.result.exit_code == 0, run.result.output
 
 
-def test_folder_without_images_is_rejected(place):
+def test_folder_without_images_or_texts_is_rejected(place):
     (place / "pets" / "cat").mkdir(parents=True)
     document = json.loads(invoke("init", "pets", "--json").stdout)
-    assert document["problems"][0]["message"].startswith("pets contains no folders with images")
+    assert document["problems"][0]["message"].startswith("pets contains no images or texts (.png")
     assert invoke("init", "nowhere.csv", "--json").exit_code == 1
 
 

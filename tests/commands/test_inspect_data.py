@@ -95,10 +95,32 @@ def test_contact_sheet_of_images(tmp_path):
     result = invoke("inspect-data", CONFIGS / "digits_cnn.yaml", "--sheet", sheet)
     assert result.exit_code == 0, result.output
     with Image.open(sheet) as picture:
-        assert picture.size == (8 * 66, 8 * 66)
-        assert picture.getextrema() == (0, 255)
+        assert picture.size == (8 * 66, 8 * 80)
+        assert picture.getextrema() == ((0, 255),) * 3
     assert invoke("inspect-data", CONFIGS / "digits_dense.yaml", "--sheet", tmp_path / "x.png").exit_code == 1
     assert not (tmp_path / "x.png").exists()
+
+
+def test_wrong_files_and_values_are_reported_together(tmp_path):
+    from PIL import Image
+
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for number in range(4):
+            Image.new("L", (8, 8), number).save(tmp_path / folder / f"{number}.png")
+    (tmp_path / "images" / "0.png").write_text("<html>")
+    (tmp_path / "masks" / "1.png").unlink()
+    (tmp_path / "c.yaml").write_text(
+        "data: {type: images, path: images, masks: {path: masks}}\n"
+        "model:\n  input: [8, 8, 1]\n  layers:\n    - {type: Dense, units: 2, activation: softmax}\n"
+        "train: {loss: sparse_categorical_crossentropy}\n"
+    )
+    found = json.loads(invoke("inspect-data", tmp_path / "c.yaml", "--json").stdout)["problems"]
+    assert [(problem["code"], problem["path"]) for problem in found] == [
+        ("unreadable-data", "data.masks.path"),
+        ("unreadable-data", "data.path"),
+        ("bad-label", "data.target"),
+    ]
 
 
 def test_config_without_data_is_reported(tmp_path):

@@ -1,8 +1,6 @@
-"""Summaries and contact sheets of a few examples, worked out by hand."""
+"""Summaries of a few examples, worked out by hand."""
 
 import numpy as np
-import pytest
-from PIL import Image
 
 from layercli.data.examples import Examples, Splits
 from layercli.data.statistics import compute_statistics
@@ -10,15 +8,8 @@ from layercli.data.summary import (
     compute_class_balances,
     summarize_features,
     summarize_targets,
-    write_contact_sheet,
 )
 from layercli.graph.target_meaning import TargetMeaning
-
-
-def read(folder):
-    with Image.open(folder / "sheet.png") as image:
-        return np.array(image)
-
 
 TABLE = Examples(
     {
@@ -87,43 +78,3 @@ def test_class_balance_lists_255_without_the_classes_before_it():
     assert compute_class_balances(make_splits([0, 2, 255])) == {None: expected}
     assert len(compute_class_balances(make_splits([0, 127, 255]))[None]) == 256
     assert len(compute_class_balances(make_splits([0, 1, 255], tuple(map(str, range(256)))))[None]) == 256
-
-
-@pytest.mark.parametrize(("height", "scale"), [(16, 4), (32, 2), (33, 2), (63, 2), (64, 1), (65, 1)])
-def test_small_images_are_enlarged_by_whole_factors(tmp_path, height, scale):
-    examples = Examples(np.zeros((1, height, 8, 3), dtype=np.uint8), np.zeros(1, dtype=np.int32))
-    assert write_contact_sheet(examples, tmp_path / "sheet.png")
-    assert read(tmp_path).shape == (height * scale + 2, 8 * scale + 2, 3)
-
-
-def test_contact_sheet_is_a_grid_sorted_by_class(tmp_path):
-    values, labels = np.array([10, 20, 30, 40, 50]), np.array([4, 3, 2, 1, 0], dtype=np.int32)
-    images = np.broadcast_to(values[:, None, None, None], (5, 64, 64, 1)).astype(np.uint8)
-    assert write_contact_sheet(Examples(images, labels), tmp_path / "sheet.png")
-    sheet = read(tmp_path)
-    assert sheet.shape == (3 * 66, 3 * 66)
-    assert sheet[33::66, 33::66].tolist() == [[50, 40, 30], [20, 10, 0], [0, 0, 0]]
-    assert sheet[0, 33] == sheet[65, 33] == sheet[66, 33] == 0
-    assert sheet[1, 1] == sheet[64, 64] == 50
-
-
-def test_contact_sheet_has_at_most_64_images(tmp_path):
-    examples = Examples(np.full((70, 64, 1, 1), 9, dtype=np.uint8), np.zeros(70, dtype=np.int32))
-    write_contact_sheet(examples, tmp_path / "sheet.png")
-    sheet = read(tmp_path)
-    assert sheet.shape == (8 * 66, 8 * 3)
-    assert int((sheet[33::66, 1::3] == 9).sum()) == 64
-
-
-@pytest.mark.parametrize("image", [(8, 8, 2), (8, 8), (8,)])
-def test_arrays_that_are_not_images_have_no_sheet(tmp_path, image):
-    examples = Examples(np.zeros((2, *image)), np.zeros(2))
-    assert not write_contact_sheet(examples, tmp_path / "sheet.png")
-    assert not (tmp_path / "sheet.png").exists()
-
-
-def test_numbers_are_scaled_to_the_range_of_bytes(tmp_path):
-    images = np.zeros((1, 64, 3, 1), dtype=np.float32)
-    images[0, :, :, 0] = [-1.0, 0.0, 1.0]
-    write_contact_sheet(Examples(images, np.zeros(1)), tmp_path / "sheet.png")
-    assert read(tmp_path)[33].tolist() == [0, 0, 127, 255, 0]

@@ -144,15 +144,20 @@ def test_all_wrong_masks_are_reported_together():
     ]
 
 
-def test_images_without_masks_are_reported_together():
+def test_all_kinds_of_problems_are_reported_together():
     for name in "abc":
         write(CLASSES, f"{name}.png")
     Path("masks/a.png").unlink()
     Path("masks/b.png").rename("masks/b.tif")
     write(CLASSES, "b.gif", suffix=".png")
+    Path("images/c.png").write_bytes(Path("images/c.png").read_bytes()[:45])
+    write(CLASSES, "d.png", size=(3, 3))
+    write(CLASSES, "e.png")
     assert errors() == [
         "The image images/a.png has no mask in masks.",
         "The image images/b.png has several masks: masks/b.gif and masks/b.tif.",
+        "The mask masks/d.png is 3x4, but its image images/d.png is 3x3.",
+        "Cannot read the image images/c.png: image file is truncated.",
     ]
 
 

@@ -40,6 +40,7 @@ from layercli.engine.training.loop import TRAINING_START, Position, TrainingLoop
 from layercli.engine.training.multi_worker import Workers, is_lost_peer
 from layercli.engine.training.paired_augmentation import make_training_step
 from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapshot, is_finite, restore_layers
+from layercli.engine.unknown_ids import check_computed_ids, explain_id_error
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
 from layercli.graph.best_epoch import find_best_epoch, summarize_epoch
@@ -128,7 +129,9 @@ def fit_model(
         for layer in adaptable_layers(assembled.layers[node.name], node.layer)
     ]
     if snapshot is None:
-        adapt_layers(assembled, valid, splits.train)
+        with _reporting_model_errors(valid):
+            adapt_layers(assembled, valid, splits.train)
+            check_computed_ids(assembled, valid, splits)
     else:
         restore_layers(adapted_layers, snapshot)
     compile_model(model, train)
@@ -341,6 +344,9 @@ def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
             command = format_resume_command("RUN")
             hint = f"Restart all workers with {command}, which continues from the last checkpoint."
             raise LayercliError(Problem(code="worker-lost", message=message, hint=hint)) from error
+        id_error = explain_id_error(error, valid)
+        if id_error is not None:
+            raise id_error from error
         message = f"Training stopped: {summarize_error(error)}"
         raise LayercliError(valid.make_problem(("train",), "training-failed", message, hint)) from error
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import cache
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -141,13 +142,12 @@ def open_image(
         is_alone = file_bytes > _MAX_SHARED_FILE_BYTES
         with (
             budget.reserve(budget.size) if is_alone else nullcontext(),
-            file.open(
-                "rb"
-            ) as stream,  # given a name, Pillow 13 maps rotated TIFF files into memory in the wrong shape
+            # Given a name, Pillow 13 maps rotated TIFF files into memory in the wrong shape.
+            file.open("rb") if is_alone or not is_decoded else BytesIO(file.read_bytes()) as stream,
             Image.open(stream, formats=IMAGE_FORMATS) as image,
         ):
             if image.format == "JPEG" and is_decoded:
-                _check_scans(file, image.width * image.height)
+                _check_scans(stream, image.width * image.height)
             if size is not None and image.format == "JPEG":  # decode only what the requested size needs
                 height, width = size[::-1] if _find_turn(image) in _TURNS_THAT_SWAP_SIDES else size
                 image.draft(None, (width, height))
@@ -226,14 +226,16 @@ def _describe_unknown_content(file: Path) -> str:
     return known or f"its content is not {', '.join(IMAGE_FORMATS[:-1])} or {IMAGE_FORMATS[-1]}"
 
 
-def _check_scans(file: Path, pixels: int) -> None:
-    """Check the work of decoding a JPEG file by the number of its scans.
+def _check_scans(stream: BinaryIO, pixels: int) -> None:
+    """Check the work of decoding a JPEG file by the number of its scans; its position stays.
 
     Raises:
         ValueError: it has too many.
     """
-    with file.open("rb") as content:
-        scans = sum(chunk.count(_SCAN_MARKER) for chunk in iter(lambda: content.read(_CHUNK_BYTES), b""))
+    position = stream.tell()
+    stream.seek(0)
+    scans = sum(chunk.count(_SCAN_MARKER) for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""))
+    stream.seek(position)
     if scans * pixels > _MAX_SCANNED_PIXELS:
         raise ValueError(f"it has {scans:,} scans of {pixels:,} pixels, which would take very long to decode")
 

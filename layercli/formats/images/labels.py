@@ -51,7 +51,7 @@ def read_labels(data: Images, listing: FolderFiles) -> TableLabels:
     labels = data.labels
     assert labels is not None
     rows = _read_rows(data)
-    files = _find_files(rows, _FileIndex(listing, Path(labels.path).parent))
+    files = _find_files(rows, FileIndex(listing, Path(labels.path).parent))
     targets, class_names = _combine_targets(rows.examples)
     table = Path(labels.path).absolute()
     listing = replace(listing, skipped=[path for path in listing.skipped if path.absolute() != table])
@@ -81,7 +81,7 @@ def read_new_labels(data: Images, paths: Sequence[str], class_names: tuple[str, 
             new = new.with_arguments(target_type="labels")
         rows = _read_rows(new)
         listing = list_files(folder, IMAGE_SUFFIXES) if folder.is_dir() else FolderFiles(folder, [], [])
-        files += _find_files(rows, _FileIndex(listing, table.parent), near_table=table.parent)
+        files += _find_files(rows, FileIndex(listing, table.parent), near_table=table.parent)
         found, names = _combine_targets(rows.examples)
         targets.append(found if class_names is None else _encode_as_trained(found, names, class_names))
     return TableLabels(files, np.concatenate(targets), class_names)
@@ -172,7 +172,12 @@ def _sniff_form(table: Path) -> dict[str, Any]:
         return {}  # reading the table reports the reason
 
 
-class _FileIndex:
+def normalize_file_name(text: str) -> str:
+    """Return a file name of a table with slashes, and without steps such as ``./``."""
+    return PurePosixPath(text.replace("\\", "/")).as_posix() if text else ""
+
+
+class FileIndex:
     """The images below a folder, by the names under which a table may contain them."""
 
     def __init__(self, listing: FolderFiles, table_folder: Path) -> None:
@@ -218,7 +223,7 @@ _NAMING_RULES: Final[tuple[_NamingRule, ...]] = (
 _FIRST_CASELESS_RULE: Final = len(_NAMING_RULES) - 2
 
 
-def _find_files(rows: _Rows, index: _FileIndex, *, near_table: Path | None = None) -> list[Path]:
+def _find_files(rows: _Rows, index: FileIndex, *, near_table: Path | None = None) -> list[Path]:
     """Return the image of each row; of a name that the index does not have, also the file in the folder ``near_table``.
 
     Raises:
@@ -229,7 +234,7 @@ def _find_files(rows: _Rows, index: _FileIndex, *, near_table: Path | None = Non
     first_rows: dict[Path, int] = {}
     wrong = 0
     for row, text in enumerate(rows.files):
-        name = PurePosixPath(text.replace("\\", "/")).as_posix() if text else ""
+        name = normalize_file_name(text)
         found = index.find(name) if name else []
         if not found and near_table is not None and _is_below(name) and is_file(near_table / name):
             found = [near_table / name]

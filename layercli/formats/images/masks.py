@@ -72,6 +72,8 @@ class ImageMasks:
     masks: list[Path]
     classes: MaskClasses
     warnings: tuple[Finding, ...] = ()
+    errors: tuple[Finding, ...] = ()
+    """A finding for each image without a mask, and for each mask that is wrong; ``files`` and ``masks`` are the others."""
 
 
 def read_masks(
@@ -82,8 +84,7 @@ def read_masks(
     ``trained`` are the classes of training, for new masks.
 
     Raises:
-        DataError: an image has no mask; or a mask has a different size, is not lossless, or cannot be read. There is a
-            finding for each of them.
+        DataError: there are no images, no mask can be used, or the masks are not of one kind.
     """
     listing, mask_listing = list_files(images, IMAGE_SUFFIXES), list_files(masks, IMAGE_SUFFIXES, _KEY)
     inner = masks.resolve()
@@ -96,8 +97,11 @@ def read_masks(
     )
     if not listing.files:
         raise_no_files([str(images)], IMAGE_SUFFIXES)
-    pairs, warnings = _match_masks(listing, mask_listing)
-    values, are_colors = _scan_masks(listing.files, pairs, max_bytes)
+    pairs, errors, warnings = _match_masks(listing, mask_listing)
+    pairs, values, are_colors, wrong = _scan_masks(pairs, max_bytes)
+    errors += wrong
+    if not pairs:
+        raise DataError(*errors)
     if trained is None or not trained.is_mapped:
         is_binary = not are_colors and values == _BINARY_MASK
         classes = MaskClasses(
@@ -108,81 +112,85 @@ def read_masks(
     else:
         classes = trained
     if trained is not None:
-        _require_known(values, are_colors, trained, masks)
+        errors += _check_known(values, are_colors, trained, masks)
     warnings = [
         *listing.make_warnings(IMAGE_SUFFIXES),
         *mask_listing.make_warnings(IMAGE_SUFFIXES, _KEY),
         *warnings,
     ]
-    return ImageMasks(listing.files, pairs, classes, tuple(warnings))
+    images_with_masks, masks_of_images = zip(*pairs, strict=True)
+    return ImageMasks([*images_with_masks], [*masks_of_images], classes, tuple(warnings), tuple(errors))
 
 
-def _match_masks(images: FolderFiles, masks: FolderFiles) -> tuple[list[Path], list[Finding]]:
-    """Return the mask of each image, and a warning about masks without an image.
-
-    Raises:
-        DataError: an image has no mask, or several.
-    """
+def _match_masks(
+    images: FolderFiles, masks: FolderFiles
+) -> tuple[list[tuple[Path, Path]], list[Finding], list[Finding]]:
+    """Return images with their masks, a finding for each image without one, and a warning about masks without an image."""
     by_path: dict[str, list[Path]] = {}
     by_name: dict[str, list[Path]] = {}
     for file in masks.files:
         by_path.setdefault(file.relative_to(masks.folder).with_suffix("").as_posix(), []).append(file)
         by_name.setdefault(file.stem, []).append(file)
-    pairs: list[Path] = []
+    pairs: list[tuple[Path, Path]] = []
     findings: list[Finding] = []
+    used: set[Path] = set()
     for file in images.files:
         path = file.relative_to(images.folder).with_suffix("").as_posix()
         found = by_path.get(path) or by_name.get(file.stem, [])
-        pairs += found[:1]
-        if not found:
+        used.update(found)
+        if len(found) == 1:
+            pairs.append((file, found[0]))
+        elif not found:
             message = (
                 f"The image {sanitize_text(str(file))} has no mask in {sanitize_text(str(masks.folder))}."
             )
             hint = f"Add {sanitize_text(path)}.png there: a mask has the name of its image, with any suffix."
             findings.append(make_data_finding(message, _KEY, hint))
-        elif len(found) > 1:
+        else:
             listed = " and ".join(sanitize_text(str(mask)) for mask in found[:2])
             message = f"The image {sanitize_text(str(file))} has several masks: {listed}."
             findings.append(make_data_finding(message, _KEY, "Keep one of them."))
-    if findings:
-        raise DataError(*findings)
-    used = set(pairs)
     rest = [file for file in masks.files if file not in used]
     if not rest:
-        return pairs, []
+        return pairs, findings, []
     listed = ", ".join(sanitize_text(str(file.relative_to(masks.folder))) for file in rest[:_MAX_LISTED])
     more = f" and {len(rest) - _MAX_LISTED:,} more" if len(rest) > _MAX_LISTED else ""
     noun, have, are = ("mask", "has", "is") if len(rest) == 1 else ("masks", "have", "are")
     message = f"{len(rest):,} {noun} in {sanitize_text(str(masks.folder))} {have} no image and {are} left out: {listed}{more}."
-    return pairs, [make_skipped_finding(message, "Add their images, or remove them.", _KEY)]
+    return pairs, findings, [make_skipped_finding(message, "Add their images, or remove them.", _KEY)]
 
 
-def _scan_masks(images: Sequence[Path], masks: Sequence[Path], max_bytes: int) -> tuple[list[int], bool]:
-    """Return the values of all masks in ascending order, and whether they are colors.
+def _scan_masks(
+    pairs: Sequence[tuple[Path, Path]], max_bytes: int
+) -> tuple[list[tuple[Path, Path]], list[int], bool, list[Finding]]:
+    """Return the images with usable masks, the values of these in ascending order, whether they are colors, and findings.
+
+    There is a finding for each mask that cannot be opened, whose image cannot be opened, or whose size is different.
 
     Raises:
-        DataError: a mask or its image cannot be opened, their sizes differ, or the masks are not of one kind.
+        DataError: the masks are not of one kind.
     """
-    found: list[tuple[Array, bool]] = [(np.empty(0, np.int64), False)] * len(masks)
+    found: list[tuple[Array, bool] | None] = [None] * len(pairs)
 
     def scan(index: int) -> Finding | None:
+        image_file, mask_file = pairs[index]
         size: list[tuple[int, int]] = []
 
         def read_size(image: Any) -> Array:
             size.append(measure_size(image))
             return np.empty(0)
 
-        unreadable = open_image(images[index], read_size, max_bytes, is_decoded=False)
+        unreadable = open_image(image_file, read_size, max_bytes, is_decoded=False)
         if isinstance(unreadable, Finding):
             return unreadable
-        mask = _read_mask(masks[index], max_bytes)
+        mask = _read_mask(mask_file, max_bytes)
         if isinstance(mask, Finding):
             return mask
         if mask.shape[:2] != size[0]:
             (height, width), (mask_height, mask_width) = size[0], mask.shape[:2]
             message = (
-                f"The mask {sanitize_text(str(masks[index]))} is {mask_height}x{mask_width}, "
-                f"but its image {sanitize_text(str(images[index]))} is {height}x{width}."
+                f"The mask {sanitize_text(str(mask_file))} is {mask_height}x{mask_width}, "
+                f"but its image {sanitize_text(str(image_file))} is {height}x{width}."
             )
             return make_data_finding(message, _KEY, "Save both with the same height and width.")
         codes = _encode_colors(mask) if mask.ndim == 3 else mask
@@ -191,18 +199,18 @@ def _scan_masks(images: Sequence[Path], masks: Sequence[Path], max_bytes: int) -
         found[index] = (values & 255 if mask.ndim == 3 and is_gray else values, not is_gray)
         return None
 
-    findings = run_on_all_cores(len(masks), scan)
-    if findings:
-        raise DataError(*findings)
-    are_colors = any(has_colors for _, has_colors in found)
+    findings = run_on_all_cores(len(pairs), scan)
+    usable = [content for content in found if content is not None]
+    are_colors = any(has_colors for _, has_colors in usable)
     if are_colors:
-        found = [(values if has_colors else values * 0x010101, True) for values, has_colors in found]
-    distinct = sorted({value for values, _ in found for value in values.tolist()})
+        usable = [(values if has_colors else values * 0x010101, True) for values, has_colors in usable]
+    distinct = sorted({value for values, _ in usable for value in values.tolist()})
     if are_colors and len(distinct) > _MAX_COLORS:
         message = f"The masks have {len(distinct):,} colors, but a mask has one color for each class."
         hint = "Save them without smooth edges and without loss, such as PNG, or as class numbers in gray."
-        raise DataError(make_data_finding(message, _KEY, hint))
-    return distinct, are_colors
+        raise DataError(*findings, make_data_finding(message, _KEY, hint))
+    kept = [pair for pair, content in zip(pairs, found, strict=True) if content is not None]
+    return kept, distinct, are_colors, findings
 
 
 _GRAYS: Final = np.arange(256) * 0x010101
@@ -244,21 +252,20 @@ def _find_values(codes: Array) -> Array:
     return np.unique(codes).astype(np.int64)
 
 
-def _require_known(values: Sequence[int], are_colors: bool, classes: MaskClasses, folder: Path) -> None:
-    """Check that the values of new masks are classes of training.
-
-    Raises:
-        DataError: they are not.
-    """
+def _check_known(
+    values: Sequence[int], are_colors: bool, classes: MaskClasses, folder: Path
+) -> list[Finding]:
+    """Return the finding of values of new masks that are not classes of training."""
     if classes.are_colors and not are_colors:
         values = [value * 0x010101 for value in values]
     unknown = [value for value in values if classes.is_mapped and value not in classes.values]
-    if unknown or (are_colors and not classes.are_colors):
-        value = [*unknown, *values][0]
-        shown = f"#{value:06x}" if are_colors or classes.are_colors else str(value)
-        message = f"The masks in {sanitize_text(str(folder))} have the value {shown}, which is not in the training data."
-        known = ", ".join((classes.names or ())[:12]) or "class numbers"
-        raise DataError(make_data_finding(message, _KEY, f"The classes are {known}."))
+    if not unknown and (classes.are_colors or not are_colors):
+        return []
+    value = [*unknown, *values][0]
+    shown = f"#{value:06x}" if are_colors or classes.are_colors else str(value)
+    message = f"The masks in {sanitize_text(str(folder))} have the value {shown}, which is not in the training data."
+    known = ", ".join((classes.names or ())[:12]) or "class numbers"
+    return [make_data_finding(message, _KEY, f"The classes are {known}.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class _Labelled:
     """Of shape (files, ...)."""
     class_names: tuple[str, ...] | None
     warnings: tuple[Finding, ...] = ()
+    errors: tuple[Finding, ...] = ()
     masks: ImageMasks | None = None
     """The masks, which are the targets when the size of the images is known."""
 
@@ -60,9 +61,25 @@ def read_dataset(data: Images, memory: int | None) -> Dataset:
             break
         findings.append(first)
     else:
-        raise DataError(*islice(findings, _MAX_REPORTED))
+        raise DataError(*labelled.errors, *islice(findings, _MAX_REPORTED))
     images = LazyImages(tuple(labelled.files), data, first.shape, first.dtype, limit)
-    return _build_dataset(images, labelled, memory, is_reread=True)
+    try:
+        dataset = _build_dataset(images, labelled, memory, is_reread=True)
+    except DataError as error:
+        raise _complete_error(error.findings, images, labelled) from None
+    if labelled.errors:
+        raise _complete_error((), images, labelled)
+    return dataset
+
+
+def _complete_error(findings: Sequence[Finding], images: LazyImages, labelled: _Labelled) -> DataError:
+    """Return the error of all files, with the targets that can be read."""
+    blank = np.broadcast_to(np.zeros((), images.dtype), (len(images), *images.shape))
+    targets = labelled.targets
+    if labelled.masks is not None:
+        targets = _make_lazy_masks(images, labelled.masks)
+    readable = LazyDataset({None: blank}, {None: targets}, "", np.arange(len(images)), labelled.class_names)
+    return DataError(*labelled.errors, *findings, readable=readable)
 
 
 def _list_labelled_files(data: Images, max_bytes: int) -> _Labelled:
@@ -80,7 +97,7 @@ def _list_labelled_files(data: Images, max_bytes: int) -> _Labelled:
 
 
 def _label_with_masks(masks: ImageMasks) -> _Labelled:
-    return _Labelled(masks.files, np.empty(0), masks.classes.names, masks.warnings, masks)
+    return _Labelled(masks.files, np.empty(0), masks.classes.names, masks.warnings, masks.errors, masks)
 
 
 def read_new_dataset(
@@ -99,6 +116,8 @@ def read_new_dataset(
         labelled = _label_with_masks(
             read_masks(data, *_find_mask_folders(data, data.masks, paths), limit, trained)
         )
+        if labelled.errors:
+            raise DataError(*labelled.errors)
     elif has_targets and data.labels is not None:
         labels = read_new_labels(data, paths, reader_state.class_names)
         labelled = _Labelled(labels.files, labels.targets, labels.class_names)
@@ -135,11 +154,9 @@ def _build_dataset(
     targets, files = labelled.targets, images.files
     decoded_bytes = len(images) * prod(images.shape) * images.dtype.itemsize
     if labelled.masks is not None:
-        masks, classes = tuple(labelled.masks.masks), labelled.masks.classes
-        height, width, _ = images.shape
-        targets = LazyMasks(masks, classes, (height, width), images.max_bytes)
-        files += masks
-        decoded_bytes += len(masks) * height * width * classes.dtype.itemsize
+        targets = _make_lazy_masks(images, labelled.masks)
+        files += targets.files
+        decoded_bytes += len(files) * prod(targets.shape) * targets.classes.dtype.itemsize // 2
     labels = images.data.labels
     target_columns: dict[str | None, tuple[str, ...]] = {}
     if labels is not None and len(labels.target) > 1:
@@ -166,6 +183,11 @@ def _build_dataset(
         warnings=labelled.warnings,
         target_columns=target_columns,
     )
+
+
+def _make_lazy_masks(images: LazyImages, masks: ImageMasks) -> LazyMasks:
+    height, width, _ = images.shape
+    return LazyMasks(tuple(masks.masks), masks.classes, (height, width), images.max_bytes)
 
 
 def _hash_file_sizes(files: Sequence[Path]) -> str:

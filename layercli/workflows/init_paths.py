@@ -1,0 +1,32 @@
+"""Paths and errors that the parts of ``layercli init`` share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from layercli.data.types import DataError
+from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.source.nodes import sanitize_text
+
+_MAX_PARENTS = 3
+"""Data in folders that are further away has an absolute path."""
+
+
+def make_relative(path: Path, folder: Path) -> str:
+    """Return a path as a config in the folder writes it: relative unless it is far away."""
+    path, folder = path.resolve(), folder.resolve()
+    relative = os.path.relpath(path, folder)
+    return relative if relative.count("..") <= _MAX_PARENTS else str(path)
+
+
+def make_init_error(path: Path, message: str, hint: str | None) -> LayercliError:
+    """Return the error of data for which no config can be written."""
+    return make_file_error(sanitize_text(str(path)), "unreadable-data", message, hint)
+
+
+def convert_data_error(error: DataError) -> LayercliError:
+    """Return the same findings without the keys of a config, which does not exist yet."""
+    return LayercliError(
+        Problem(code=found.code, message=found.message, hint=found.hint) for found in error.findings
+    )
