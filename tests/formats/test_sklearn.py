@@ -5,7 +5,7 @@ from sklearn import datasets
 from layercli.config.data.section import DATA_TYPES
 from layercli.formats.registry import load_dataset
 from layercli.formats.sklearn import reader
-from tests.running import python
+from tests.running import run_python
 
 ALL = ["digits", "iris", "wine", "breast_cancer", "diabetes"]
 
@@ -59,7 +59,7 @@ for name in ("digits", "iris", "wine", "breast_cancer"):
     load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": name}))
 print(sorted({"sklearn", "tensorflow", "pandas"} & set(sys.modules)))
 """
-    assert python(code) == "[]\n"
+    assert run_python(code) == "[]\n"
 
 
 def test_declared_type_of_the_target_decides_its_values():

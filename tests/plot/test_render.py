@@ -17,7 +17,7 @@ from layercli.plot.mermaid import render_mermaid
 from layercli.plot.render import render_plot
 from layercli.plot.scene import THEMES, PlotScene, estimate_text_width
 from layercli.plot.svg import render_svg
-from tests.running import CONFIGS, invoke, python
+from tests.running import CONFIGS, invoke, run_python
 
 EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))
 SVG = "{http://www.w3.org/2000/svg}"
@@ -247,7 +247,7 @@ result = CliRunner().invoke(make_app(["build"]), ["build", sys.argv[1], "--plot"
 print(result.stdout, sorted({"keras", "tensorflow", "numpy"} & set(sys.modules)))
 """
     target = tmp_path / "model.svg"
-    printed, _, modules = python(code, CONFIGS / "digits_cnn.yaml", target).rpartition("[")
+    printed, _, modules = run_python(code, CONFIGS / "digits_cnn.yaml", target).rpartition("[")
     assert modules == "]\n"
     document = json.loads(printed)
     assert document["plot"] == str(target)
