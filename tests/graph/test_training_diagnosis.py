@@ -201,12 +201,12 @@ def test_faults_of_targets_are_named_at_the_data():
     assert warning.text.startswith("12 of 1,000 training examples have the inputs of another")
 
 
-def test_numbers_that_are_not_finite_are_no_reason_for_other_warnings():
+def test_values_that_are_not_finite_cause_no_warnings():
     unknown = {"first": {"mean": 1e9, "std": None}, "second": {"mean": None, "std": 1e9}}
     assert diagnose(first=unknown) == []
 
 
-def test_output_layer_gets_the_warning_for_unscaled_inputs_if_it_is_the_only_layer():
+def test_unscaled_inputs_are_named_at_a_single_output_layer():
     start = CONFIG.index("    - {type: Dense, name: first")
     config = (
         CONFIG[:start]
