@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,18 +103,20 @@ class PreviewError(ValueError):
         self.hint = hint
 
 
-def preview_table(path: Path) -> TablePreview:
+def preview_table(path: Path, *more: Path) -> TablePreview:
     """Return a preview of all rows of a CSV file, plain or compressed, or of a Parquet file.
 
+    ``more`` are further files of the same table, with the same columns.
+
     Raises:
-        PreviewError: it is not a table.
+        PreviewError: it is not a table, or the files have different columns.
     """
     from layercli.data.types import DataError
 
     try:
         if path.suffix.lower() in PARQUET_SUFFIXES:
-            return _preview_parquet(path)
-        return _preview_csv(path)
+            return _preview_parquet(path, *more)
+        return _preview_csv(path, *more)
     except PreviewError:
         raise
     except DataError as error:
@@ -125,19 +127,20 @@ def preview_table(path: Path) -> TablePreview:
         raise PreviewError(f"{path} is not a table of text: {error}.") from None
 
 
-def _preview_parquet(path: Path) -> TablePreview:
+def _preview_parquet(path: Path, *more: Path) -> TablePreview:
     from layercli.data.tables.number_texts import NumberFormat
     from layercli.data.tables.survey import survey_table
     from layercli.formats.parquet.config import Parquet
     from layercli.formats.parquet.reader import ParquetFiles
 
     data = Parquet.model_validate({"path": str(path), "target": "-"})
-    survey = survey_table(ParquetFiles(data).iterate_tables(path), NumberFormat.of(data))
+    files = ParquetFiles(data)
+    survey = survey_table(_iterate_files(files.iterate_tables, path, *more), NumberFormat.of(data))
     _require_rows(path, survey)
     return TablePreview(survey, "parquet", _make_column_keys(survey), tuple(_describe_columns(survey)))
 
 
-def _preview_csv(path: Path) -> TablePreview:
+def _preview_csv(path: Path, *more: Path) -> TablePreview:
     from layercli.data.tables.number_texts import NumberFormat
     from layercli.data.tables.survey import find_number_format, survey_table
     from layercli.formats.csv.reader import CsvFiles
@@ -147,16 +150,38 @@ def _preview_csv(path: Path) -> TablePreview:
     files = CsvFiles(data)
     if len(files.column_names(path)) < 2:
         raise PreviewError(f"{path} has only one column; a table has several, separated by commas.")
-    survey = survey_table(files.iterate_texts(path), NumberFormat.of(data))
+    survey = survey_table(_iterate_files(files.iterate_texts, path, *more), NumberFormat.of(data))
     better = find_number_format(survey, prefers_comma=data.separator == ";")
     if better:
         keys |= better
         data = make_section(path, keys)
-        survey = survey_table(CsvFiles(data).iterate_texts(path), NumberFormat.of(data))
+        texts = _iterate_files(CsvFiles(data).iterate_texts, path, *more)
+        survey = survey_table(texts, NumberFormat.of(data))
     _require_rows(path, survey)
     return TablePreview(
         survey, "csv", keys | _make_column_keys(survey), (*_describe_form(keys), *_describe_columns(survey))
     )
+
+
+def _iterate_files(iterate: Callable[[Path], Iterator[Any]], first: Path, *more: Path) -> Iterator[Any]:
+    """Yield the rows of several files, with the columns in the order of the first file.
+
+    Raises:
+        PreviewError: a file has different columns.
+    """
+    names: list[str] | None = None
+    for path in (first, *more):
+        for table in iterate(path):
+            names = names or table.column_names
+            different = sorted({*table.column_names} ^ {*names})
+            if different:
+                column = sanitize_text(different[0], limit=60)
+                missing, present = (path, first) if different[0] in names else (first, path)
+                raise PreviewError(
+                    f"{missing} has no column `{column}`, but {present} has.",
+                    "Name files with the same columns.",
+                )
+            yield table.select(names)
 
 
 def _require_rows(path: Path, survey: TableSurvey) -> None:

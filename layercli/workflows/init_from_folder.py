@@ -175,7 +175,7 @@ class _FolderTemplate:
             template = ConfigTemplate(
                 self.name,
                 "text",
-                (),
+                (1,),
                 len(found.class_names),
                 self.size,
                 data,
@@ -333,16 +333,11 @@ class _FolderTemplate:
 
     def _format_split(self, count: int, sets: Mapping[str, tuple[Path, ...]], *, is_stratified: bool) -> str:
         """Return the line of the split, with the folders of the sets that have some."""
-        if not sets:
-            return format_split(count, is_stratified=is_stratified)
-        parts = []
-        for part in ("validation", "test"):
-            if part in sets:
-                paths = [self._quote(folder) for folder in sets[part]]
-                parts.append(f"{part}: {paths[0]}" if len(paths) == 1 else f"{part}: [{', '.join(paths)}]")
-            elif part == "validation":
-                parts.append(f"validation: 0.1{', stratify: true' * is_stratified}")
-        return f"  split: {{{', '.join(parts)}}}"
+        files = {
+            part: [make_relative(folder, self.config_folder) for folder in folders]
+            for part, folders in sets.items()
+        }
+        return format_split(count, is_stratified=is_stratified, files=files)
 
     def _describe_sets(self, sets: Mapping[str, tuple[Path, ...]]) -> list[str]:
         notes = [

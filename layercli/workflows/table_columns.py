@@ -48,16 +48,18 @@ _UNSUITABLE_KINDS: Final = {
 }
 
 
-def assign_columns(path: Path, table: TablePreview, target: str | None) -> TableColumns:
-    """Return what each column is for; ``target`` names the target column.
+def assign_columns(path: Path, table: TablePreview, target: str | None, *others_named: str) -> TableColumns:
+    """Return what each column is for; ``target`` names the target column, and ``others_named`` further ones.
 
     Raises:
-        LayercliError: The target does not exist or cannot be one, or no other column can be an input.
+        LayercliError: A target does not exist or cannot be one, or no other column can be an input.
     """
     column, reason = _choose_target(path, table, target)
-    others = [other for other in table.columns if other is not column]
-    leaks = table.find_leaks(column.name)
-    left_out = _list_left_out(table, column, leaks)
+    targets = [column, *(_choose_target(path, table, name)[0] for name in others_named if name != target)]
+    form = find_common_form(path, table, targets) if len(targets) > 1 else "value"
+    others = [other for other in table.columns if other not in targets]
+    leaks = {name: why for each in targets for name, why in table.find_leaks(each.name).items()}
+    left_out = _list_left_out(table, targets, leaks)
     dates, series = _inspect_dates(table, [other for other in others if other.name not in left_out])
     left_out |= {name: "every date is the same" for name, use in dates.items() if not use.features}
     used = [other for other in others if other.name not in left_out]
@@ -70,11 +72,14 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
         raise _make_input_error(path, column, left_out)
     from layercli.data.tables.infinity import find_infinity_words
 
-    numeric = [other.name for other in [*used, column] if other.kind in ("number", "integer")]
+    class_names = _list_classes(column, table.row_count)
+    if len(targets) > 1:
+        class_names = None if form == "value" else tuple(each.name for each in targets)
+    numeric = [other.name for other in [*used, *targets] if other.kind in ("number", "integer")]
     return TableColumns(
         column,
         reason,
-        _list_classes(column, table.row_count),
+        class_names,
         [other for other in used if other.kind in ("number", "integer") or other.is_boolean],
         [other for other in used if other.kind == "category" and not other.is_boolean],
         [other for other in used if other.kind in ("text", "unique")],
@@ -82,6 +87,8 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
         left_out,
         find_infinity_words(table.survey.sample, numeric),
         series,
+        targets[1:],
+        form,
     )
 
 
@@ -160,9 +167,11 @@ def _is_constant(column: ColumnPreview) -> bool:
     return column.kind == "category" and len(column.values) == 1
 
 
-def _list_left_out(table: TablePreview, target: ColumnPreview, leaks: Mapping[str, str]) -> dict[str, str]:
+def _list_left_out(
+    table: TablePreview, targets: Sequence[ColumnPreview], leaks: Mapping[str, str]
+) -> dict[str, str]:
     """Return the columns that a model should not use, each with the reason."""
-    others = [column for column in table.columns if column is not target]
+    others = [column for column in table.columns if column not in targets]
     numbers = [column for column in others if column.kind == "integer" and column.id_reason is None]
     # The constant corners of images are harmless: all pixels have one mean and variance.
     kept = [column.name for column in numbers] if are_pixels(numbers) else []
