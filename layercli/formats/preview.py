@@ -77,6 +77,7 @@ class ImagesPreview:
     has_color: bool
     is_deep: bool
     """Whether an image has more than 8 bits per value."""
+    unreadable_count: int = 0
 
     def describe_sizes(self) -> str:
         """Return the sizes as the rest of a sentence."""
@@ -234,13 +235,14 @@ def _count_values(column: ColumnFacts) -> str:
 
 def preview_images(files: Sequence[Path]) -> ImagesPreview:
     """Return the sizes and colors of images, from the headers of some of them."""
-    step = -(-len(files) // _MAX_IMAGES)
-    headers = [header for file in files[:: max(1, step)] if (header := _read_image_header(file)) is not None]
+    chosen = files[:: max(1, -(-len(files) // _MAX_IMAGES))]
+    headers = [header for file in chosen if (header := _read_image_header(file)) is not None]
     return ImagesPreview(
         len(files),
         Counter(header.size for header in headers),
         any(header.has_color for header in headers),
         any(header.is_deep for header in headers),
+        len(chosen) - len(headers),
     )
 
 

@@ -162,6 +162,7 @@ class _FolderTemplate:
         arguments = {"class_names": found.class_names, "row_count": len(found.files)}
         if has_images:
             preview = preview_images(found.files)
+            notes += _describe_unreadable(preview)
             summary += f", {preview.describe_sizes()}"
             template = self._make_image_template(preview, [f"  # {summary}: {classes}."], [], split)
             template = replace(template, class_count=len(found.class_names), class_names=found.class_names)
@@ -289,6 +290,7 @@ class _FolderTemplate:
             f"Found {summary}.",
             f"Files: `{sanitize_text(file_column, limit=60)}`. Target: {target} ({chosen.reason}), {meaning}.",
             *(finding.message for finding in found.warnings),
+            *_describe_unreadable(images),
         ]
         if chosen.unused:
             unused = ", ".join(
@@ -372,6 +374,15 @@ class _MaskTarget:
         if count is None:
             return cls(tuple(map(str, values)), are_mapped=True)
         return cls(tuple(map(str, range(count))), are_mapped=False, ignored=ignored)
+
+
+def _describe_unreadable(preview: ImagesPreview) -> list[str]:
+    count = preview.unreadable_count
+    if not count:
+        return []
+    return [
+        f"{count:,} {'image' if count == 1 else 'images'} cannot be read; `layercli inspect-data` names them."
+    ]
 
 
 def _describe_form(form: TargetForm, class_names: tuple[str, ...] | None, count: int) -> str:
