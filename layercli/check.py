@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.custom_layers import CustomLayer, find_class_beside
 from layercli.config.data.section import DataConfig
 from layercli.config.language.expand import expand_document, name_entries
 from layercli.config.language.variables import escape_references
@@ -21,7 +20,7 @@ from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
 from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
 from layercli.graph.adaptable import with_output_sizes
-from layercli.graph.build import Graph, build_graph
+from layercli.graph.build import CustomPart, Graph, build_graph
 from layercli.graph.build import GraphNode as GraphNode
 from layercli.graph.checks import consistency, hints
 from layercli.graph.checks.channels import check_image_channels
@@ -33,6 +32,7 @@ from layercli.graph.finding import Finding
 from layercli.graph.inputs import check_missing_input, resolve_model_inputs
 from layercli.graph.metrics import complete_metrics
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_graph_shapes
+from layercli.layers.custom_layers import find_class_beside
 from layercli.layers.shapes import format_shape
 from layercli.schema.suggestions import limit_suggestions
 from layercli.source.extend import load_extended
@@ -147,6 +147,13 @@ class ValidConfig:
         resolved: dict[str, Any] = escape_references(document)
         return resolved
 
+    def problem_from_shape_error(self, row: NodeShapes, shapes: ModelShapes) -> Problem:
+        """Return the error of a row as a problem; ``shapes`` has the rows before it."""
+        document = self.check_result.document
+        assert document is not None
+        lines = {name: _find_line(document, each.node.path) for name, each in shapes.by_name.items()}
+        return _convert_shape_error(document, row, shapes, lines, input_is_editable=self.config.data is None)
+
     def resolve_data_paths(self, data: DataConfig) -> DataConfig:
         """Return the data section with absolute paths."""
         resolved = data.with_absolute_paths(self.check_result.directory_of(("data", data.path_key)))
@@ -156,9 +163,15 @@ class ValidConfig:
         return resolved.with_arguments(split=split) if split.own_files else resolved
 
     @property
-    def custom_layers(self) -> list[GraphNode]:
-        """The nodes of layers whose classes are loaded from custom code."""
-        return [node for node in self.graph.nodes if node.has_user_code and node.reuse_of is None]
+    def custom_layers(self) -> list[CustomPart]:
+        """The layers whose classes are loaded from custom code, including nested ones."""
+        return [
+            part
+            for node in self.graph.nodes
+            if node.reuse_of is None
+            for part in node.custom_parts
+            if part.layer.has_user_code
+        ]
 
     @property
     def code_files(self) -> dict[str, Path]:
@@ -170,9 +183,9 @@ class ValidConfig:
     def layer_code_files(self) -> dict[str, Path]:
         """The files of custom layers: path in the config -> current path."""
         return {
-            node.layer.module: self.custom_layer_file(node)
-            for node in self.custom_layers
-            if isinstance(node.layer, CustomLayer) and node.layer.kind == "file"
+            part.layer.module: self.custom_layer_file(part)
+            for part in self.custom_layers
+            if part.layer.kind == "file"
         }
 
     def _find_data_code(self) -> tuple[str | None, Path | None]:
@@ -185,10 +198,9 @@ class ValidConfig:
         layer_file = self.layer_code_files.get(code_path)
         return code_path if layer_file in (None, file) else f"data_{file.name}", file
 
-    def custom_layer_file(self, node: GraphNode) -> Path:
+    def custom_layer_file(self, part: CustomPart) -> Path:
         """Return the file of a custom layer. It is relative to the config file that contains the layer."""
-        assert isinstance(node.layer, CustomLayer)
-        return self.check_result.directory_of((*node.path, "type")) / node.layer.module
+        return self.check_result.directory_of((*part.path, "type")) / part.layer.module
 
 
 def check_config(file: str, overrides: Sequence[str] = (), *, text: str | None = None) -> CheckResult:
@@ -319,16 +331,27 @@ def _convert_shape_errors(
 ) -> Iterator[Problem]:
     lines = {row.node.name: _find_line(document, row.node.path) for row in shapes.rows}
     for row in shapes.rows:
-        if row.error is None:
-            continue
-        path = row.node.path if row.error.argument is None else (*row.node.path, row.error.argument)
-        message = (
-            f"{row.error} {_describe_input_source(row, lines)}".strip()
-            if _is_input_shape_error(row)
-            else str(row.error)
-        )
-        hint = hints.suggest_fix(row, shapes, lines, input_is_editable=input_is_editable)
-        yield problem_in(document, path, "shape-mismatch", message, hint=hint)
+        if row.error is not None:
+            yield _convert_shape_error(document, row, shapes, lines, input_is_editable=input_is_editable)
+
+
+def _convert_shape_error(
+    document: YamlNode,
+    row: NodeShapes,
+    shapes: ModelShapes,
+    lines: dict[str, int | None],
+    *,
+    input_is_editable: bool,
+) -> Problem:
+    assert row.error is not None
+    path = row.node.path if row.error.argument is None else (*row.node.path, row.error.argument)
+    message = (
+        f"{row.error} {_describe_input_source(row, lines)}".strip()
+        if _is_input_shape_error(row)
+        else str(row.error)
+    )
+    hint = hints.suggest_fix(row, shapes, lines, input_is_editable=input_is_editable)
+    return problem_in(document, path, "shape-mismatch", message, hint=hint)
 
 
 def _find_line(document: YamlNode, path: KeyPath) -> int | None:

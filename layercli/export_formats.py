@@ -29,6 +29,11 @@ class ExportFormatFacts:
     is_keras_model: bool = False
     """Whether it contains Keras layers, so that custom layers need their code."""
     supports_text: bool = False
+    """Whether it contains every layer of texts."""
+    supports_word_lookup: bool = False
+    """Whether it contains the lookup of a word, such as StringLookup."""
+    fills_missing_numbers: bool = True
+    """Whether it replaces missing numbers as the run does."""
     loop_hint: str | None = None
     """The hint if a model with recurrent layers is refused without a fixed batch size."""
 
@@ -40,6 +45,8 @@ EXPORT_FORMATS: Final = {
         title="Keras",
         runtime="a new Python process",
         is_keras_model=True,
+        supports_text=True,
+        fills_missing_numbers=False,
     ),
     "saved_model": ExportFormatFacts(
         module="layercli.engine.export.saved_model",
@@ -55,6 +62,7 @@ EXPORT_FORMATS: Final = {
         title="ONNX",
         runtime="onnxruntime",
         packages=("tf2onnx", "onnx", "onnxruntime"),
+        supports_word_lookup=True,
         options=("--batch-size", "--opset"),
     ),
     "litert": ExportFormatFacts(

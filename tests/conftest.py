@@ -22,13 +22,14 @@ sys.dont_write_bytecode = False
 
 TENSORFLOW_FILES = (
     "commands/test_build.py",
+    "commands/test_crossval.py",
     "commands/test_evaluate.py",
     "commands/test_export.py",
+    "commands/test_export_tables.py",
     "commands/test_import.py",
     "commands/test_inspect_shapes.py",
     "commands/test_predict.py",
     "commands/test_train.py",
-    "config/test_custom_layers.py",
     "config/training",
     "docs/test_console.py",
     "engine",
@@ -58,6 +59,7 @@ LONG_FILES = (
     "engine/training/test_multi_worker.py",
     "workflows/test_signals.py",
     "commands/test_export.py",
+    "commands/test_export_tables.py",
     "commands/test_sweep.py",
     "workflows/test_resume_training_types.py",
     "test_configs.py",
@@ -118,6 +120,15 @@ def no_tensorflow_in_quick_tests(request: pytest.FixtureRequest) -> Iterator[Non
 def cache(tmp_path_factory: pytest.TempPathFactory):
     """Keep the cache of streamed tables separate from the user's cache."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def warm_processes() -> Iterator[None]:
+    """Start the Python processes of a test with Keras imported already."""
+    from tests.warm_processes import start_processes_warm
+
+    with start_processes_warm():
+        yield
 
 
 @pytest.fixture(scope="session")

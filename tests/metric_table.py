@@ -43,7 +43,7 @@ def write_table() -> str:
 
 def _describe(name: str, inputs: MetricInputs) -> str:
     metric = parse_metric(name if name == "accuracy" else {"type": name, **ARGUMENTS.get(name, {})})
-    if name == "accuracy" and inputs.form == "numbers":
+    if name.lower() == "accuracy" and inputs.form == "numbers":
         return ""
     try:
         adapted = adapt_metric(metric, inputs)

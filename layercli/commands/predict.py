@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from layercli.commands.options import JsonOption, TrustOption, require_parent_directory
-from layercli.errors import Problem
+from layercli.errors import ExitCode, Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
 from layercli.source.nodes import sanitize_text
@@ -93,7 +93,7 @@ def command(
 ) -> None:
     """Predict classes with probabilities, or numbers: one row for each example, in the order of the input.
 
-    Data is read and written in batches.
+    Data is read and written in batches. If no example has a prediction, the exit code is 1.
     """
     if (not input_) == (part is None):
         raise typer.BadParameter("give either --input or --part.", param_hint="--input")
@@ -131,7 +131,13 @@ def command(
             )
     if json:
         print_json(result)
-        return
+    else:
+        _print_result(result, output)
+    if not result["ok"]:
+        raise typer.Exit(ExitCode.INVALID_INPUT)
+
+
+def _print_result(result: dict[str, Any], output: str) -> None:
     print_problems(make_console(error=True), list(map(Problem.from_json, result["problems"])))
     if not is_stream(output):
         count = result["examples"]

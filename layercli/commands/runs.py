@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 from layercli.commands.options import JsonOption
 from layercli.errors import make_file_error
 from layercli.reports.console import make_console, print_json
-from layercli.reports.runs import print_run_comparison, print_runs
+from layercli.reports.runs import RunsFormat, format_runs, print_run_comparison, print_runs
 from layercli.runs.directory import RUNS_ROOT
 from layercli.runs.listing import Run, find_runs
 from layercli.runs.query import Condition, filter_by_name, find_config_differences, list_run_keys, sort_runs
@@ -53,15 +54,26 @@ def command(
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare results and config values side by side.")
     ] = False,
+    runs_format: Annotated[
+        RunsFormat | None,
+        typer.Option(
+            "--format",
+            help="Print every result with all digits and every differing value, as a table for other programs.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """List, filter, sort and compare runs. TensorFlow is not loaded."""
+    if json and runs_format is not None:
+        raise typer.BadParameter("cannot be used with --json.", param_hint="--format")
     conditions = [_parse_condition(text) for text in where or ()]
     selected_runs = select_runs(_find_runs(paths), name, conditions, sort, reverse=reverse)[:limit]
-    differences = find_config_differences(selected_runs) if compare else {}
     if json:
-        extra = {"differences": differences} if compare else {}
+        extra = {"differences": find_config_differences(selected_runs)} if compare else {}
         print_json({"ok": True, "runs": [run.as_json() for run in selected_runs], **extra, "problems": []})
+        return
+    if runs_format is not None:
+        sys.stdout.write(format_runs(selected_runs, find_config_differences(selected_runs), runs_format))
         return
     out = make_console()
     if not selected_runs:
@@ -71,7 +83,7 @@ def command(
             else "There are no runs yet; `layercli train CONFIG` creates one."
         )
     elif compare:
-        print_run_comparison(out, selected_runs, differences)
+        print_run_comparison(out, selected_runs, find_config_differences(selected_runs))
     else:
         print_runs(out, selected_runs, sort)
 

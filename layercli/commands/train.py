@@ -19,6 +19,7 @@ from layercli.reports.problems import print_problems
 from layercli.reports.progress import QuietProgress, SilentProgress, TrainingProgress
 from layercli.reports.training import print_training_summary
 from layercli.source.load import STDIN
+from layercli.workflows.next_commands import list_next_commands
 from layercli.workflows.resume import open_for_resume, resume_run
 from layercli.workflows.train import train_new_run
 
@@ -49,6 +50,10 @@ def command(
         bool,
         typer.Option("--quiet", "-q", help="Show only warnings and, at the end, the run directory."),
     ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Also show how steps are executed, and why."),
+    ] = False,
     json: JsonOption = False,
     set_: SetOption = None,
     trust: TrustOption = False,
@@ -74,7 +79,7 @@ def command(
     visible_progress = (
         QuietProgress(make_console(error=True))
         if quiet
-        else TrainingProgress(out, live=is_terminal(error=json))
+        else TrainingProgress(out, live=is_terminal(error=json), is_verbose=verbose)
     )
     with redirect_stdout_for_json(json), make_scratch_run_path() as scratch_dir:
         progress = visible_progress if scratch_dir is None else SilentProgress()
@@ -97,4 +102,4 @@ def command(
     elif quiet and scratch_dir is None:
         out.print(summary["run"], soft_wrap=True)
     elif scratch_dir is None:
-        print_training_summary(out, summary)
+        print_training_summary(out, summary, list_next_commands(valid, summary))

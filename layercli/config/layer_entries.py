@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticOmit
 
-from layercli.config.custom_layers import CustomLayer, is_custom_type, parse_custom_layer
 from layercli.config.names import parse_layer_name
 from layercli.layers.base import Layer
+from layercli.layers.custom_layers import CustomLayer, is_custom_type
+from layercli.layers.parse_layer import parse_custom_entry
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import parse_at_key, snake_case
 from layercli.schema.strict_model import copy_value_error, value_error
@@ -233,16 +234,6 @@ def _parse_layer(arguments: dict[str, Any]) -> Layer:
         custom_arguments = {key: item for key, item in arguments.items() if key != "type"}
         return parse_custom_entry(type_name, custom_arguments)
     return LAYERS.parse(arguments)
-
-
-def parse_custom_entry(type_name: str, arguments: dict[str, Any]) -> Layer:
-    """Return a custom layer; a malformed name is an error at ``type``, an invalid argument at its key."""
-    try:
-        return parse_custom_layer(type_name, arguments)
-    except ValidationError:
-        raise
-    except ValueError:
-        return parse_at_key("type", lambda name: parse_custom_layer(name, arguments), type_name)
 
 
 def _collect_errors(errors: list[InitErrorDetails], parse: Callable[[], Any]) -> Any:

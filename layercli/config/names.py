@@ -14,10 +14,6 @@ PREVIOUS, INPUT = "previous", "input"
 RESERVED_NAMES = (PREVIOUS, INPUT)
 """Reserved words in ``inputs``, which are not valid layer names."""
 
-IDENTIFIER = r"[A-Za-z_]\w*"
-DOTTED_NAME = rf"{IDENTIFIER}(?:\.{IDENTIFIER})*"
-"""Patterns of a name in Python, and of a module with its packages."""
-
 _RUN_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
 _LAYER_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MAX_RUN_NAME_LENGTH = 100

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.custom_layers import make_unknown_layer
 from layercli.config.data.section import DATA_TYPES
 from layercli.config.layer_entries import LayerEntry, Uncertainty, parse_input_names, parse_layer_entry
 from layercli.config.model import (
@@ -19,6 +18,7 @@ from layercli.config.model import (
 from layercli.config.names import parse_layer_name
 from layercli.config.training.section import TrainSection
 from layercli.layers.base import Layer
+from layercli.layers.custom_layers import make_unknown_layer
 from layercli.layers.registry import LAYERS
 from layercli.schema.other_names import find_renamed_key
 from layercli.schema.suggestions import find_closest

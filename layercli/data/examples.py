@@ -164,6 +164,8 @@ class Examples(IndexedSubset, Dataset):
     """Weight of each example, of shape (samples,); None for equal weights."""
     target_columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
     """Column names of each target that comes from table columns."""
+    last_targets: Targets | None = field(default=None, kw_only=True)
+    """Of windows of a series, the targets of the last row that is known before those of ``y``: of shape (samples, ...)."""
     warnings: tuple[Finding, ...] = field(default=(), kw_only=True)
     """What its reader left out or changed."""
 
@@ -194,7 +196,13 @@ class Examples(IndexedSubset, Dataset):
     def take(self, rows: Array | slice) -> Examples:
         """Return only these rows."""
         selected = self.map_inputs(lambda _, array: _take_rows(array, rows), self.take_targets(rows))
-        return selected if self.weights is None else replace(selected, weights=_take_rows(self.weights, rows))
+        if self.weights is None and self.last_targets is None:
+            return selected
+        return replace(
+            selected,
+            weights=None if self.weights is None else _take_rows(self.weights, rows),
+            last_targets=None if self.last_targets is None else _take_target_rows(self.last_targets, rows),
+        )
 
     def select_rows(self, rows: Array) -> Examples:
         """Return these rows as a subset."""
@@ -202,9 +210,7 @@ class Examples(IndexedSubset, Dataset):
 
     def take_targets(self, rows: Array | slice) -> Targets:
         """Return the targets of these rows."""
-        if isinstance(self.y, Mapping):
-            return {name: _take_rows(array, rows) for name, array in self.y.items()}
-        return _take_rows(self.y, rows)
+        return _take_target_rows(self.y, rows)
 
     def map_inputs(
         self, transform: Callable[[str | None, Array], Array], new_targets: Targets | None = None
@@ -273,6 +279,12 @@ def compute_strata(labels: Sequence[Array]) -> Array | None:
     return strata
 
 
+def _take_target_rows(targets: Targets, rows: Array | slice) -> Targets:
+    if isinstance(targets, Mapping):
+        return {name: _take_rows(array, rows) for name, array in targets.items()}
+    return _take_rows(targets, rows)
+
+
 def _take_rows(array: Array, rows: Array | slice) -> Array:
     # numpy.take is several times faster than indexing, but it copies a non-contiguous array completely.
     if isinstance(rows, slice) or not array.flags.c_contiguous:
@@ -328,4 +340,4 @@ def concatenate_examples(pieces: Sequence[Examples]) -> Examples:
     weights = [piece.weights for piece in pieces if piece.weights is not None]
     y = unwrap_single({name: np.concatenate([each[name] for each in targets]) for name in targets[0]})
     merged = pieces[0].map_inputs(lambda name, _: np.concatenate([each[name] for each in inputs]), y)
-    return replace(merged, weights=np.concatenate(weights) if weights else None)
+    return replace(merged, weights=np.concatenate(weights) if weights else None, last_targets=None)

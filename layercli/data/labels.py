@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from layercli.config.data.section import DataConfig
 from layercli.data.types import Array, raise_data_error
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -62,6 +63,19 @@ def are_number_names(names: Sequence[str]) -> bool:
         return bool(names) and all(format_label(float(name)) == name for name in names)
     except ValueError:
         return False
+
+
+def are_numbers_in_data(data: DataConfig | None, target: str | None, names: tuple[str, ...] | None) -> bool:
+    """Return whether the classes are numbers in the data, which `target_type: labels` maps to labels."""
+    return data is not None and data.target_type_of(target) == "labels" and are_number_names(names or ())
+
+
+def to_class_values(names: Sequence[str], *, are_numbers: bool) -> Array:
+    """Return the classes as the data has them: of shape (classes,)."""
+    if not are_numbers:
+        return np.array(names, dtype=object)
+    numbers = np.array(names, dtype=np.float64)
+    return numbers.astype(np.int64) if (numbers == np.floor(numbers)).all() else numbers
 
 
 def encode_known_labels(array: Array, class_names: tuple[str, ...], key_path: KeyPath) -> Array:

@@ -121,22 +121,3 @@ def iterate_new_examples(
         piece = {name: values[first:last] for name, values in identity.items()}
         yield NewExamples(batch, (None,) * len(batch), piece)
         first = last
-
-
-def list_target_columns(examples: Examples) -> dict[str, Array]:
-    """Return the targets by column: the classes as the data has them, or numbers."""
-    columns: dict[str, Array] = {}
-    for name, array in examples.targets:
-        names = examples.class_names_of(name)
-        values = array
-        if names is not None and array.dtype.kind in "iu":
-            values = np.array(names, dtype=object)[array]
-        elif names is not None and array.ndim > 1 and array.shape[-1] == len(names):
-            values = np.array(names, dtype=object)[array.argmax(axis=-1)]
-        title = "target" if name is None else f"{name}_target"
-        units = examples.target_columns.get(name, ())
-        if values.ndim > 1 and len(units) == values.shape[-1] > 1:
-            columns |= {f"{title}_{unit}": values[..., index] for index, unit in enumerate(units)}
-        else:
-            columns[title] = values
-    return columns

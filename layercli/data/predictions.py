@@ -15,6 +15,7 @@ from typing import IO, Any, Final, TypeAlias
 import numpy as np
 
 from layercli.data.types import Array
+from layercli.io.csv_cells import escape_formula
 
 ColumnChunk: TypeAlias = Mapping[str, Array]
 """Some rows: column name -> array of shape (rows, ...); a value that is absent is masked, or None."""
@@ -23,18 +24,6 @@ MAX_CSV_COLUMNS: Final = 10_000
 _GROUP_ROWS: Final = 4096
 """Rows of a row group of a Parquet file."""
 _GROUP_BYTES: Final = 1 << 26
-_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
-
-
-def escape_formula(value: Any) -> Any:
-    """Return a CSV cell value; quote a text that a spreadsheet would run as a formula."""
-    if not isinstance(value, str) or not value.startswith(_FORMULA_PREFIXES):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value
 
 
 def expand_steps(chunk: ColumnChunk, steps: int, horizon: int) -> ColumnChunk:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,22 +17,23 @@ from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.utils.python_utils import is_default
 
 from layercli.check import ValidConfig
-from layercli.config.custom_layers import CustomLayer
 from layercli.engine.custom_layer_mistakes import (
     LayerCode,
     find_lost_arguments,
     find_mistakes,
+    find_unread_layers,
     find_untracked_variables,
     record_variables,
 )
-from layercli.engine.custom_layers import load_layer_class
-from layercli.engine.keras_errors import error_from_mistakes, layer_error, summarize_error
-from layercli.engine.keras_objects import keras_object, keras_value
+from layercli.engine.custom_layers import create_layer, custom_classes_scope, load_layer_class
+from layercli.engine.keras_errors import error_from_mistakes, explain_failure, layer_error, summarize_error
+from layercli.engine.keras_objects import keras_object
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
-from layercli.graph.shapes import ModelShapes, NodeShapes
+from layercli.graph.shapes import ModelShapes, NodeShapes, infer_after_custom_layers
 from layercli.graph.text_vectors import should_squeeze_texts
 from layercli.layers.base import Weight
+from layercli.layers.custom_layers import CustomLayer
 from layercli.layers.shapes import Shape, Tensor, format_shape
 from layercli.source.nodes import sanitize_text
 
@@ -45,6 +47,8 @@ class AssembledModel:
     tensors: dict[str, Any]
     warnings: list[Problem] = field(default_factory=list)
     """What Keras warned about custom layers."""
+    codes: dict[str, list[LayerCode]] = field(default_factory=dict)
+    """The code of the custom layers in each layer."""
     transferred: set[str] = field(default_factory=set)
     """Layers whose weights were loaded from a file, so that they are not adapted to the data before training."""
 
@@ -72,37 +76,87 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
     }
     inputs = list(tensors.values())
     layers: dict[str, Any] = {}
+    codes: dict[str, list[LayerCode]] = {}
     problems: list[Problem] = []
     for node in valid.graph.nodes:
-        layer_inputs = [
-            select_output(tensors[name], pick)
-            for name, pick in zip(node.inputs, node.input_indices, strict=True)
-        ]
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as caught, _explaining_inputs(node, valid, tensors):
             warnings.simplefilter("always", UserWarning)
+            layer_inputs = [
+                select_output(tensors[name], pick)
+                for name, pick in zip(node.inputs, node.input_indices, strict=True)
+            ]
             if node.reuse_of is not None:
-                layers[node.name] = layers[node.reuse_of]
-                tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
-            elif isinstance(node.layer, CustomLayer):
-                layers[node.name], tensors[node.name] = _assemble_custom_layer(
-                    node.layer, layer_inputs, node, valid
+                layers[node.name], codes[node.name] = layers[node.reuse_of], codes[node.reuse_of]
+                tensors[node.name] = _connect_layer(
+                    layers[node.name], layer_inputs, node, valid, codes[node.name]
                 )
             else:
-                layers[node.name] = keras_object(node.layer, namespace=keras.layers, name=node.name)
-                tensors[node.name] = _connect_layer(layers[node.name], layer_inputs, node, valid)
-        if isinstance(node.layer, CustomLayer):
+                layers[node.name], codes[node.name], tensors[node.name] = _assemble_layer(
+                    layer_inputs, node, valid
+                )
+        if codes[node.name]:
             problems.extend(_custom_layer_warning(node, valid, str(item.message)) for item in caught)
-    graph = valid.graph
-    outputs = [
-        select_output(tensors[name], pick)
-        for name, pick in zip(graph.outputs, graph.output_indices, strict=True)
-    ]
+    outputs = _select_model_outputs(tensors, codes, valid)
     model = keras.Model(
         inputs if len(inputs) > 1 else inputs[0],
         outputs if len(outputs) > 1 else outputs[0],
         name=valid.check_result.name,
     )
-    return AssembledModel(model, layers, tensors, problems)
+    return AssembledModel(model, layers, tensors, problems, codes)
+
+
+@contextmanager
+def _explaining_inputs(node: GraphNode, valid: ValidConfig, tensors: Mapping[str, Any]) -> Iterator[None]:
+    """Explain the failure of a layer by its own rules if the shape of its input comes from a custom layer.
+
+    Raises:
+        LayercliError: the layer does not accept its input.
+    """
+    try:
+        yield
+    except (LayercliError, IndexError) as error:
+        known = {
+            name: tuple(Tensor(tuple(each.shape), each.dtype) for each in keras.tree.flatten(tensors[name]))
+            for name in tensors
+            if name not in valid.graph.inputs
+        }
+        row, shapes = infer_after_custom_layers(valid.shapes, known, node, valid.config.model.dtype)
+        if row.error is None:
+            raise
+        raise LayercliError(valid.problem_from_shape_error(row, shapes)) from error
+
+
+def _select_model_outputs(
+    tensors: Mapping[str, Any], codes: Mapping[str, Sequence[LayerCode]], valid: ValidConfig
+) -> list[Any]:
+    """Return the outputs of the model.
+
+    Raises:
+        LayercliError: a custom layer has no such output, or returns one without the batch axis.
+    """
+    graph, outputs, problems = valid.graph, [], []
+    for name, pick in zip(graph.outputs, graph.output_indices, strict=True):
+        found = tensors[name]
+        count = len(found) if isinstance(found, (list, tuple)) else 1
+        if pick is not None and pick >= count:
+            has = "one output" if count == 1 else f"{count} outputs"
+            message = f"`{name}` has {has}, so `{name}:{pick}` does not exist."
+            hint = f"Write `{name}:0` for its first output."
+            problems.append(valid.make_problem(("model", "outputs"), "shape-mismatch", message, hint))
+            continue
+        output = select_output(found, pick)
+        outputs.append(output)
+        shapes = [tuple(each.shape) for each in keras.tree.flatten(output)]
+        wrong = next((shape for shape in shapes if shape[:1] != (None,)), None)
+        has_batch_axis = any(x.shape[0] is not None for x in graph.inputs.values())
+        if codes.get(name) and wrong is not None and not has_batch_axis:
+            code = codes[name][0]
+            message = f"`{name}` must keep the batch axis, but it returns {format_shape(wrong)}."
+            hint = f"Check {code.describe_return()}: a sum or mean must not include axis 0."
+            problems.append(valid.make_problem(code.part.path, "layer-refused", message, hint))
+    if problems:
+        raise LayercliError(problems)
+    return outputs
 
 
 def _reserve_names(nodes: Iterable[GraphNode]) -> None:
@@ -158,48 +212,41 @@ def _complete_row(row: NodeShapes, assembled: AssembledModel, *, is_strict: bool
     return built_row
 
 
-def _assemble_custom_layer(
-    layer: CustomLayer, inputs: list[Any], node: GraphNode, valid: ValidConfig
-) -> tuple[Any, Any]:
-    """Return a new custom layer and its output for the inputs.
+def _assemble_layer(
+    inputs: list[Any], node: GraphNode, valid: ValidConfig
+) -> tuple[Any, list[LayerCode], Any]:
+    """Return a new layer, the code of the custom layers in it, and its output for the inputs.
 
     Raises:
         LayercliError: The layer cannot be created or called, or creates variables that Keras does not track.
     """
-    layer_class = load_layer_class(layer, node, valid)
-    arguments = {key: keras_value(value) for key, value in layer.arguments().items()}
-    with record_variables(LayerCode(layer, layer_class).file) as created:
-        try:
-            keras_layer = layer_class(**arguments, name=node.name)
-        except (Exception, SystemExit) as error:
-            raise layer_error(
-                node,
-                valid,
-                f"{layer.class_name} cannot be created with these arguments",
-                error,
-                _create_unnamed(layer_class, arguments),
-            ) from error
-        output = _connect_layer(keras_layer, inputs, node, valid)
-    if layer.has_user_code:
-        mistakes = find_untracked_variables(created, LayerCode(layer, layer_class, keras_layer))
-        if mistakes:
-            raise error_from_mistakes(mistakes, node, valid)
-    return keras_layer, output
-
-
-def _create_unnamed(cls: Any, arguments: dict[str, Any]) -> Any:
-    """Return the layer without a name, to search it for mistakes, or its class if that fails too."""
-    try:
-        return cls(**arguments)
-    except (Exception, SystemExit):
-        return cls
+    if not node.custom_parts:
+        keras_layer = keras_object(node.layer, namespace=keras.layers, name=node.name)
+        return keras_layer, [], _connect_layer(keras_layer, inputs, node, valid, [])
+    files = {LayerCode(part, load_layer_class(part, valid)).file for part in node.custom_parts}
+    with record_variables(files) as created:
+        keras_layer, codes = create_layer(node, valid)
+        output = _connect_layer(keras_layer, inputs, node, valid, codes)
+    own_codes = [code for code in codes if code.layer.has_user_code]
+    mistakes = find_untracked_variables(created, keras_layer, own_codes) if own_codes else []
+    if mistakes:
+        raise LayercliError(
+            problem
+            for code, mistake in mistakes
+            for problem in error_from_mistakes([mistake], code, valid).problems
+        )
+    return keras_layer, codes, output
 
 
 def select_output(output: Any, pick: int | None) -> Any:
-    """Return one of several outputs; all outputs if ``pick`` is None."""
+    """Return one of several outputs; all outputs if ``pick`` is None.
+
+    Raises:
+        IndexError: there is no such output.
+    """
     if pick is None:
         return output
-    return output[pick] if isinstance(output, (list, tuple)) else output
+    return (output if isinstance(output, (list, tuple)) else [output])[pick]
 
 
 def call_layer(layer: Any, node: GraphNode, inputs: list[Any], **options: Any) -> Any:
@@ -234,7 +281,9 @@ def _arrange_custom_inputs(
     return [tensors[0] if len(tensors) == 1 else tensors], {}
 
 
-def _connect_layer(layer: Any, tensors: list[Any], node: GraphNode, valid: ValidConfig) -> Any:
+def _connect_layer(
+    layer: Any, tensors: list[Any], node: GraphNode, valid: ValidConfig, codes: Sequence[LayerCode]
+) -> Any:
     if should_squeeze_texts(node, valid.shapes):
         tensors = [keras.ops.squeeze(tensors[0], axis=-1)]
     try:
@@ -242,11 +291,11 @@ def _connect_layer(layer: Any, tensors: list[Any], node: GraphNode, valid: Valid
     except (Exception, SystemExit) as error:
         shapes = ", ".join(format_shape(tensor.shape) for tensor in keras.tree.flatten(tensors))
         raise layer_error(
-            node, valid, f"Keras cannot connect `{node.name}` to an input of {shapes}", error, layer
+            node, valid, f"Keras cannot connect `{node.name}` to an input of {shapes}", error, codes
         ) from error
     outputs = output if isinstance(output, (list, tuple)) else [output]
     if not outputs or not all(keras.backend.is_keras_tensor(tensor) for tensor in outputs):
-        raise _wrong_output_error(output, layer, node, valid)
+        raise _wrong_output_error(output, node, valid, codes)
     if not node.layer.is_trainable:
         # As a constructor argument it does not reach inner layers, and a repeated value has no effect.
         layer.trainable = True
@@ -254,17 +303,26 @@ def _connect_layer(layer: Any, tensors: list[Any], node: GraphNode, valid: Valid
     return output
 
 
-def _wrong_output_error(output: Any, layer: Any, node: GraphNode, valid: ValidConfig) -> LayercliError:
+def _wrong_output_error(
+    output: Any, node: GraphNode, valid: ValidConfig, codes: Sequence[LayerCode]
+) -> LayercliError:
     """Return the error that a layer returned something else than tensors."""
-    if output is None and isinstance(node.layer, CustomLayer):
-        mistakes = find_mistakes(LayerCode(node.layer, type(layer), layer))
+    for code in codes if output is None else ():
+        mistakes = find_mistakes(code)
         if mistakes:
-            return error_from_mistakes(mistakes, node, valid)
+            return error_from_mistakes(mistakes, code, valid)
     received = "nothing" if output is None else f"a {type(output).__name__}"
     message = f"`{node.name}` must return a tensor or a list of tensors, got {received}."
-    return LayercliError(
-        valid.make_problem(node.path, "layer-refused", message, "Check the return value of `call`.")
-    )
+    hint = "Check the return value of `call`."
+    if codes:
+        hint = f"Check {codes[0].describe_return()}."
+        values = codes[0].returned_mapping_values
+        if values is not None:
+            hint = (
+                f"Write `return {values}` in {codes[0].describe_return()}. Other layers then read the outputs as "
+                f"`{node.name}:0`, `{node.name}:1`."
+            )
+    return LayercliError(valid.make_problem(node.path, "layer-refused", message, hint))
 
 
 def check_output_shapes(assembled: AssembledModel, valid: ValidConfig) -> list[Problem]:
@@ -344,31 +402,47 @@ def require_savable(assembled: AssembledModel, valid: ValidConfig) -> None:
     """
     problems = []
     for node in valid.graph.nodes:
-        if isinstance(node.layer, CustomLayer) and node.reuse_of is None:
-            problems += _check_savable(assembled.layers[node.name], node.layer, node, valid)
+        if node.reuse_of is None and assembled.codes[node.name]:
+            problems += _check_savable(assembled.layers[node.name], assembled.codes[node.name], node, valid)
     if problems:
         raise LayercliError(problems)
 
 
-def rebuild_from_config(config: dict[str, Any], custom_layers: Iterable[Any]) -> Any:
+def rebuild_from_config(config: dict[str, Any], codes: Iterable[LayerCode]) -> Any:
     """Return a new layer or model from the config that Keras saves; the classes of custom layers are known."""
-    with keras.saving.custom_object_scope({type(layer).__name__: type(layer) for layer in custom_layers}):
+    with custom_classes_scope(codes):
         return keras.saving.deserialize_keras_object(config)
 
 
-def _check_savable(
-    keras_layer: Any, layer: CustomLayer, node: GraphNode, valid: ValidConfig
-) -> list[Problem]:
-    code = LayerCode(layer, type(keras_layer), keras_layer)
+def _rebuild_layer(config: dict[str, Any], codes: Sequence[LayerCode]) -> Any:
+    """Return the layer that loading a saved model creates from its config, with weights that take no memory if possible."""
+    waiting = get_global_attribute("uninitialized_variables", default=[], set_to_default=True)
+    count = len(waiting)
     try:
-        config = keras.saving.serialize_keras_object(keras_layer)
-        config.pop("build_config", None)  # allocate no weights
-        rebuild_from_config(config, [keras_layer])
-        mistakes = find_lost_arguments(code) if layer.has_user_code else []
+        with keras.StatelessScope(initialize_variables=False):
+            return rebuild_from_config(deepcopy(config), codes)
+    except Exception:  # the class may need the values of its weights
+        return rebuild_from_config(config, codes)
+    finally:
+        del waiting[count:]  # else Keras creates them with the variables of the next layer
+
+
+def _check_savable(
+    keras_layer: Any, codes: Sequence[LayerCode], node: GraphNode, valid: ValidConfig
+) -> list[Problem]:
+    own_codes = [code for code in codes if code.layer.has_user_code]
+    try:
+        rebuilt = _rebuild_layer(keras.saving.serialize_keras_object(keras_layer), codes)
+        found = [(code, mistake) for code in own_codes for mistake in find_lost_arguments(code)]
+        if not found and codes and codes[0].instance is keras_layer:
+            found = [(codes[0], mistake) for mistake in find_unread_layers(codes[0], rebuilt)]
     except Exception as error:
-        mistakes = find_mistakes(code)
-        if not mistakes:
+        found = [(code, mistake) for code in own_codes for mistake in explain_failure(error, code)]
+        if not found:
             message = f"`{node.name}` can be saved, but not loaded: {summarize_error(error)}"
             hint = "Return all arguments of `__init__` from `get_config`, as in configs/simple_dense.py."
             return [valid.make_problem(node.path, "not-savable", message, hint)]
-    return [valid.make_problem(node.path, "not-savable", str(mistake), mistake.fix) for mistake in mistakes]
+    return [
+        valid.make_problem(code.part.path, "not-savable", str(mistake), mistake.fix)
+        for code, mistake in found
+    ]

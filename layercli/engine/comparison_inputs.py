@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -37,6 +37,7 @@ _EDGE_TEXTS: Final = {
     "extremes": "Ünïcødé 漢字 🙂 \u200f\x00 \\ \"'",
 }
 EXTREMES: Final = "extremes"
+MISSING: Final = "missing values"
 _RANDOM_TEXTS: Final = ("a word", "the", "of two words", "")
 _MAX_RANDOM_INTEGER: Final = 100
 _SAFE_INDEX_LIMIT: Final = 2
@@ -52,6 +53,8 @@ class ComparisonCase:
     inputs: dict[str, Array]
     is_real: bool = False
     """Whether the batch contains examples of the dataset."""
+    raw_inputs: dict[str, Array] | None = None
+    """The same batch with missing values, which were replaced in ``inputs``."""
 
     @property
     def is_typical(self) -> bool:
@@ -165,6 +168,34 @@ def build_cases(
         other_inputs = random_inputs(valid, length=_OTHER_LENGTH)
         cases.append(ComparisonCase("another length", next(_split_batches(other_inputs, batch_size))))
     return cases
+
+
+def make_missing_case(
+    case: ComparisonCase, fill_values: Mapping[str, Sequence[float | str | None]]
+) -> ComparisonCase | None:
+    """Return a case in which every third value of the inputs is missing, or None if nothing replaces missing values.
+
+    Args:
+        case: Typical inputs.
+        fill_values: Input of shape (batch, ..., columns) -> the replacement of each of its columns.
+    """
+    filled, raw = dict(case.inputs), dict(case.inputs)
+    for name, values in fill_values.items():
+        array = case.inputs[name]
+        if array.dtype.kind not in "fO" or len(values) != array.shape[-1]:
+            continue
+        missing: Any = "" if array.dtype.kind == "O" else np.nan
+        is_missing = np.arange(array.size).reshape(array.shape) % 3 == 0
+        for index, value in enumerate(values):
+            if value is None:
+                continue
+            rows = is_missing[..., index]
+            filled[name], raw[name] = filled[name].copy(), raw[name].copy()
+            filled[name][..., index][rows] = value
+            raw[name][..., index][rows] = missing
+    if all(filled[name] is case.inputs[name] for name in filled):
+        return None
+    return ComparisonCase(MISSING, filled, raw_inputs=raw)
 
 
 def _split_batches(arrays: Mapping[str, Array], batch_size: int | None) -> Iterator[dict[str, Array]]:

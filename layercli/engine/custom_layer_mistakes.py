@@ -8,7 +8,7 @@ import dis
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,15 +19,17 @@ from typing import Any, Final, NamedTuple
 import keras
 import tensorflow as tf
 
-from layercli.config.custom_layers import CustomLayer
-from layercli.schema.suggestions import did_you_mean, find_closest
-from layercli.source.nodes import quote_value, sanitize_text
+from layercli.graph.build import CustomPart
+from layercli.layers.base import Layer
+from layercli.layers.custom_layers import CustomLayer
+from layercli.schema.suggestions import find_closest
+from layercli.source.nodes import quote_value
 
 _CALLED_BY_KERAS: Final = ("__init__", "build", "call", "get_config", "compute_output_shape")
 _SIGNATURES: Final = {"build": "self, input_shape", "call": "self, inputs"}
 _METHODS_OF_OTHERS: Final = {"forward": "call", "__call__": "call", "init": "__init__", "__new__": "__init__"}
 """Names of other frameworks, and those that Keras uses itself -> the method to define."""
-_IMPORTS: Final = {
+IMPORTS: Final = {
     "tf": "import tensorflow as tf",
     "np": "import numpy as np",
     "K": "from keras import backend as K",
@@ -39,15 +41,6 @@ _IMPORTS: Final = {
     **{name: f"import {name}" for name in ("keras", "math", "os", "tensorflow", "numpy", "functools")},
 }
 """Usual names of modules -> the statement that defines them."""
-_KERAS_OPERATIONS: Final = {
-    "dot": "matmul",
-    "batch_dot": "matmul",
-    "concat": "concatenate",
-    "pow": "power",
-}
-"""Functions of ``keras.backend``, NumPy and TensorFlow with a different name in ``keras.ops``."""
-
-
 _INITIALIZERS: Final = {
     "zeros": "zeros",
     "ones": "ones",
@@ -64,6 +57,7 @@ class CreatedVariable(NamedTuple):
     """A TensorFlow variable and the line of the custom code that created it."""
 
     variable: Any
+    file: Path | None
     line: int | None
 
 
@@ -85,9 +79,14 @@ class Mistake:
 class LayerCode:
     """The class of a custom layer and, if it could be created, the Keras layer; its source may be unreadable."""
 
-    layer: CustomLayer
+    part: CustomPart
     layer_class: Any
     instance: Any = None
+
+    @property
+    def layer(self) -> CustomLayer:
+        """The layer as the config declares it."""
+        return self.part.layer
 
     @property
     def file_name(self) -> str:
@@ -136,6 +135,43 @@ class LayerCode:
         )
         return getattr(self.instance, node.attr, None) if is_own else None  # type: ignore[attr-defined]
 
+    def has_line(self, line: int | None) -> bool:
+        """Return whether a method of the class contains a line of the file."""
+        return line is not None and any(
+            method.lineno <= line <= (method.end_lineno or line) for method in self.methods.values()
+        )
+
+    @property
+    def first_line(self) -> int:
+        """The line of the ``class`` statement, or 1 if the source cannot be read."""
+        pattern = re.compile(rf"\s*class\s+{re.escape(self.layer_class.__name__)}\b")
+        return next((number for number, line in enumerate(self.lines, start=1) if pattern.match(line)), 1)
+
+    @property
+    def last_line(self) -> int:
+        """The last line of the last method, or 1 if the source cannot be read."""
+        return max((method.end_lineno or method.lineno for method in self.methods.values()), default=1)
+
+    @property
+    def _last_return(self) -> ast.Return | None:
+        """The last ``return`` of ``call``."""
+        nodes = ast.walk(self.methods["call"]) if "call" in self.methods else ()
+        found = [node for node in nodes if isinstance(node, ast.Return)]
+        return max(found, key=lambda node: node.lineno, default=None)
+
+    def describe_return(self) -> str:
+        """Return where ``call`` returns its output, such as "line 7 of my.py"."""
+        last = self._last_return
+        return f"`call` in {self.file_name}" if last is None else f"line {last.lineno} of {self.file_name}"
+
+    @property
+    def returned_mapping_values(self) -> str | None:
+        """The values of the mapping that ``call`` returns, as code; None if it does not return a literal mapping."""
+        last = self._last_return
+        if last is None or not isinstance(last.value, ast.Dict):
+            return None
+        return ", ".join(map(ast.unparse, last.value.values))
+
     def statement_lines(self, line: int | None) -> range:
         """Return the lines of the innermost statement that contains a line."""
         lines = range(line or 0, (line or 0) + 1)
@@ -174,33 +210,81 @@ def find_lost_arguments(code: LayerCode) -> list[Mistake]:
             code.file_name,
             line,
             f"`get_config` does not return `{name}`, so a saved model loses it",
-            f'Add `"{name}": {_format_config_value(name, code.instance)}` to the mapping that `get_config` returns.',
+            f'Add `"{name}": {format_config_value(name, code.instance)}` to the mapping that `get_config` returns.',
         )
         for name in lost
     ]
 
 
-def _format_config_value(name: str, instance: Any) -> str:
+def find_unread_layers(code: LayerCode, rebuilt: Any) -> list[Mistake]:
+    """Return a mistake for each argument that is a layer, but a mapping after the layer was recreated.
+
+    Args:
+        code: The code with the layer.
+        rebuilt: The layer of the same class that was recreated from its own config.
+    """
+    method = code.methods.get("__init__")
+    mistakes = []
+    for name, value in code.layer.constructor_arguments.items():
+        if not isinstance(value, Layer) or not isinstance(getattr(rebuilt, name, None), dict):
+            continue
+        line, source = _find_assignment(code, name) or (
+            code.first_line if method is None else method.lineno,
+            name,
+        )
+        new = f"keras.saving.deserialize_keras_object({source}) if isinstance({source}, dict) else {source}"
+        mistakes.append(
+            Mistake(
+                code.file_name,
+                line,
+                f"a saved model passes `{name}` as a mapping, which is not a layer",
+                f"Write `self.{name} = {new}` in line {line}.",
+            )
+        )
+    return mistakes
+
+
+def format_config_value(name: str, instance: Any) -> str:
     """Return the expression that ``get_config`` returns for an argument of ``__init__``."""
     value = getattr(instance, name, None)
+    if isinstance(value, keras.layers.Layer):
+        return f"keras.saving.serialize_keras_object(self.{name})"
     for kind in ("initializer", "regularizer", "constraint", "activation"):
         if kind in name and not isinstance(value, str):
             return f"keras.{kind}s.serialize(self.{name})"
     return f"self.{name}"
 
 
-def find_untracked_variables(created: Iterable[CreatedVariable], code: LayerCode) -> list[Mistake]:
-    """Return a mistake for each place that created variables that Keras neither trains nor saves."""
-    tracked = {id(variable.value) for variable in code.instance.variables}
+def find_untracked_variables(
+    created: Iterable[CreatedVariable], keras_layer: Any, codes: Sequence[LayerCode]
+) -> list[tuple[LayerCode, Mistake]]:
+    """Return a mistake for each place that created variables that Keras neither trains nor saves.
+
+    Args:
+        created: The variables that the layer created.
+        keras_layer: The layer.
+        codes: The code of the layer and of the custom layers nested in it.
+    """
+    tracked = {id(variable.value) for variable in keras_layer.variables}
     untracked = [
         item
         for item in created
         # the state of random generators is an integer
         if id(item.variable) not in tracked and item.variable.dtype.is_floating
     ]
-    places = {item.line: item.variable for item in reversed(untracked)}
-    mistakes = [_explain_untracked(line, variable, code) for line, variable in places.items()]
-    return sorted(mistakes, key=lambda mistake: mistake.line)
+    places = {(item.file, item.line): item.variable for item in reversed(untracked)}
+    mistakes = []
+    for (file, line), variable in places.items():
+        code = _find_code(file, line, codes)
+        mistakes.append((code, _explain_untracked(line, variable, code)))
+    return sorted(mistakes, key=lambda pair: pair[1].line)
+
+
+def _find_code(file: Path | None, line: int | None, codes: Sequence[LayerCode]) -> LayerCode:
+    """Return the code whose class has a line of a file, or else code of that file, or else the first."""
+    in_file = [code for code in codes if code.file == file]
+    in_class = [code for code in in_file if code.has_line(line)]
+    return (*in_class, *in_file, *codes)[0]
 
 
 def _explain_untracked(line: int | None, variable: Any, code: LayerCode) -> Mistake:
@@ -260,28 +344,18 @@ def _format_add_weight(call: ast.Call, variable: Any) -> str:
     return f'self.add_weight(shape={shape}, initializer="{initializer}"{trainable})'
 
 
-def explain_error(error: BaseException, code: LayerCode, line: int | None) -> Mistake | None:
-    """Return the mistake that an exception of the layer at a line of its file shows, or None if it is not a common one."""
-    text = str(error)
-    for pattern, explain in _EXPLANATIONS:
-        match = re.search(pattern, text)
-        mistake = explain(match, code, line) if match is not None else None
-        if mistake is not None:
-            return mistake
-    return None
-
-
 @contextmanager
-def record_variables(file: Path | None) -> Iterator[list[CreatedVariable]]:
-    """Record each TensorFlow variable that is created, with the line of ``file`` that was running."""
+def record_variables(files: Collection[Path | None]) -> Iterator[list[CreatedVariable]]:
+    """Record each TensorFlow variable that is created, with the file of ``files`` and the line that was running."""
     created: list[CreatedVariable] = []
 
     def create(next_creator: Callable[..., Any], **arguments: Any) -> Any:
         variable = next_creator(**arguments)
         frame: FrameType | None = sys._getframe()
-        while frame is not None and Path(frame.f_code.co_filename) != file:
+        while frame is not None and Path(frame.f_code.co_filename) not in files:
             frame = frame.f_back
-        created.append(CreatedVariable(variable, None if frame is None else frame.f_lineno))
+        place = (None, None) if frame is None else (Path(frame.f_code.co_filename), frame.f_lineno)
+        created.append(CreatedVariable(variable, *place))
         return variable
 
     with tf.variable_creator_scope(create):
@@ -290,12 +364,14 @@ def record_variables(file: Path | None) -> Iterator[list[CreatedVariable]]:
 
 def suggest_import(name: str) -> str | None:
     """Return the statement that defines a name by its usual meaning, or None."""
-    return _IMPORTS.get(name)
+    return IMPORTS.get(name)
 
 
 def _find_missing_keywords(code: LayerCode) -> Iterator[Mistake]:
     method = code.methods.get("__init__")
     if method is None or method.args.kwarg is not None:
+        return
+    if len(method.args.posonlyargs) > 1:  # that must change first
         return
     accepted = [argument.arg for argument in (*method.args.args, *method.args.kwonlyargs)]
     missing = [name for name in ("name", "dtype", "trainable") if name not in accepted]
@@ -492,7 +568,7 @@ def _find_undefined_names(code: LayerCode) -> Iterator[Mistake]:
             continue
         for instruction in dis.get_instructions(function):
             name, position = instruction.argval, instruction.positions
-            if instruction.opname == "LOAD_GLOBAL" and name in _IMPORTS and position and position.lineno:
+            if instruction.opname == "LOAD_GLOBAL" and name in IMPORTS and position and position.lineno:
                 lines[name] = min(lines.get(name, position.lineno), position.lineno)
     for name, line in lines.items():
         if name not in code.module_names and not hasattr(builtins, name):
@@ -500,12 +576,36 @@ def _find_undefined_names(code: LayerCode) -> Iterator[Mistake]:
                 code.file_name,
                 line,
                 f"`{name}` is used, but {code.file_name} does not import it",
-                f"Add `{_IMPORTS[name]}` at the top of {code.file_name}.",
+                f"Add `{IMPORTS[name]}` at the top of {code.file_name}.",
             )
+
+
+def _find_positional_parameters(code: LayerCode) -> Iterator[Mistake]:
+    """Yield a mistake if ``__init__`` takes arguments only by position, since a config gives them by name."""
+    method = code.methods.get("__init__")
+    names = [] if method is None else [argument.arg for argument in method.args.posonlyargs[1:]]
+    if method is None or not names:
+        return
+    arguments = ast.arguments(
+        posonlyargs=[],
+        args=[*method.args.posonlyargs, *method.args.args],
+        vararg=method.args.vararg,
+        kwonlyargs=method.args.kwonlyargs,
+        kw_defaults=method.args.kw_defaults,
+        kwarg=method.args.kwarg,
+        defaults=method.args.defaults,
+    )
+    yield Mistake(
+        code.file_name,
+        method.lineno,
+        f"`__init__` takes `{names[0]}` only by position, but a config gives arguments by name",
+        f"Write `def __init__({ast.unparse(arguments)}):` in line {method.lineno}, without `/`.",
+    )
 
 
 _SEARCHES: Final[tuple[Callable[[LayerCode], Iterator[Mistake]], ...]] = (
     _find_missing_keywords,
+    _find_positional_parameters,
     _find_missing_parent_call,
     _find_method_names,
     _find_parameters,
@@ -514,157 +614,3 @@ _SEARCHES: Final[tuple[Callable[[LayerCode], Iterator[Mistake]], ...]] = (
     _find_called_names,
     _find_undefined_names,
 )
-
-
-def _explain_name(match: re.Match[str], code: LayerCode, line: int | None) -> Mistake | None:
-    name = match["name"]
-    if line is None:
-        return None
-    if name in _IMPORTS:
-        return Mistake(
-            code.file_name,
-            line,
-            f"`{name}` is not defined",
-            f"Add `{_IMPORTS[name]}` at the top of {code.file_name}.",
-        )
-    if code.instance is not None and hasattr(code.instance, name):
-        return Mistake(
-            code.file_name, line, f"`{name}` is not defined", f"Write `self.{name}` in line {line}."
-        )
-    known = [*re.findall(r"[A-Za-z_]\w*", "".join(code.lines)), code.layer_class.__name__]
-    closest = find_closest(name, [word for word in dict.fromkeys(known) if word != name])
-    fix = f"Write `{closest}` in line {line}." if closest else f"Define `{name}` above line {line}."
-    return Mistake(code.file_name, line, f"`{name}` is not defined", fix)
-
-
-def _explain_attribute(match: re.Match[str], code: LayerCode, line: int | None) -> Mistake | None:
-    name = match["name"]
-    if line is None or code.instance is None or match["owner"] != code.layer_class.__name__:
-        return None
-    parameters = list(inspect.signature(code.layer_class.__init__).parameters)
-    if name in parameters:
-        return Mistake(
-            code.file_name,
-            line,
-            f"`self.{name}` is not set",
-            f"Add `self.{name} = {name}` at the end of `__init__`.",
-        )
-    closest = find_closest(name, [key for key in vars(code.instance) if not key.startswith("_")])
-    fix = (
-        f"Write `self.{closest}` in line {line}."
-        if closest
-        else f"Set `self.{name}` in `build` or `__init__`."
-    )
-    return Mistake(code.file_name, line, f"`self.{name}` is not set", fix)
-
-
-def _explain_operation(match: re.Match[str], code: LayerCode, line: int | None) -> Mistake | None:
-    """Explain a function of the old ``keras.backend``."""
-    operation = _KERAS_OPERATIONS.get(match["name"], match["name"])
-    if line is None or not hasattr(keras.ops, operation):
-        return None
-    message = f"Keras 3 has no `keras.backend.{match['name']}`"
-    return Mistake(
-        code.file_name, line, message, f"Write `keras.ops.{operation}` in line {line}{_keras_import(code)}."
-    )
-
-
-def _explain_foreign_functions(_: re.Match[str], code: LayerCode, line: int | None) -> Mistake | None:
-    """Explain functions of NumPy and TensorFlow, which do not accept the placeholders of a model."""
-    if line is None:
-        return None
-    names = dict.fromkeys(match[0] for match in _FOREIGN_FUNCTION.finditer(code.line(line)))
-    operations = {name: _find_keras_operation(name) for name in names}
-    known = {name: operation for name, operation in operations.items() if operation is not None}
-    if not known:
-        return None
-    name = next(iter(known))
-    library = "TensorFlow" if name.startswith(("tf.", "tensorflow.")) else "NumPy"
-    replacements = " and ".join(f"`keras.ops.{operation}` for `{name}`" for name, operation in known.items())
-    return Mistake(
-        code.file_name,
-        line,
-        f"`{name}` is a {library} function, which does not accept the tensors with which Keras connects a model",
-        f"Write {replacements} in line {line}{_keras_import(code)}.",
-    )
-
-
-_FOREIGN_FUNCTION: Final = re.compile(r"\b(?:np|numpy|tf|tensorflow)(?:\.\w+)+(?=\()")
-
-
-def _find_keras_operation(function: str) -> str | None:
-    """Return the name in ``keras.ops`` of a function such as ``np.dot`` or ``tf.math.reduce_sum``, or None."""
-    name = function.rpartition(".")[2].removeprefix("reduce_")
-    operation = _KERAS_OPERATIONS.get(name, name)
-    return operation if hasattr(keras.ops, operation) else None
-
-
-def _keras_import(code: LayerCode) -> str:
-    return "" if "keras" in code.module_names else f", and add `import keras` at the top of {code.file_name}"
-
-
-def _explain_new_state(_: re.Match[str], code: LayerCode, line: int | None) -> Mistake | None:
-    if line is None:
-        return None
-    return Mistake(
-        code.file_name,
-        line,
-        "`call` creates a weight or a layer, which must exist before it runs",
-        f"Move line {line} to the end of `build`.",
-    )
-
-
-def _explain_required_argument(match: re.Match[str], code: LayerCode, _: int | None) -> Mistake | None:
-    call, name = code.methods.get("call"), match["name"]
-    if call is None or name not in [argument.arg for argument in call.args.args[2:]]:
-        return None
-    default = "False" if name == "training" else "None"
-    signature = ast.unparse(call.args)
-    fixed = re.sub(rf"\b{re.escape(name)}\b(?!=)", f"{name}={default}", signature, count=1)
-    return Mistake(
-        code.file_name,
-        call.lineno,
-        f"the parameter `{name}` of `call` must have a default value",
-        f"Write `def call({fixed}):` in line {call.lineno}.",
-    )
-
-
-def _explain_arguments(match: re.Match[str], code: LayerCode, _: int | None) -> Mistake | None:
-    """Explain an argument of the config that ``__init__`` does not have, or else a missing one."""
-    method = code.methods.get("__init__")
-    if method is None:
-        return None
-    parameters = [argument.arg for argument in (*method.args.args[1:], *method.args.kwonlyargs)]
-    unknown = next((name for name in code.layer.constructor_arguments if name not in parameters), None)
-    title = f"{code.layer_class.__name__}.__init__"
-    if unknown is not None:
-        listed = ", ".join(f"`{parameter}`" for parameter in parameters) or "no arguments"
-        fix = did_you_mean(
-            unknown,
-            parameters,
-            otherwise=f"Remove `{sanitize_text(unknown, limit=60)}`: it takes {listed}.",
-        )
-        return Mistake(
-            code.file_name, method.lineno, f"`{title}` has no argument {quote_value(unknown)}", fix
-        )
-    if "missing" not in match[0]:
-        return None
-    name = match["name"]
-    fix = f"Set `{name}` of the layer in the config, or give it a default in line {method.lineno}."
-    return Mistake(code.file_name, method.lineno, f"`{title}` requires `{name}`", fix)
-
-
-_EXPLANATIONS: Final[
-    tuple[tuple[str, Callable[[re.Match[str], LayerCode, int | None], Mistake | None]], ...]
-] = (
-    (r"name '(?P<name>\w+)' is not defined", _explain_name),
-    (r"'(?P<owner>\w+)' object has no attribute '(?P<name>\w+)'", _explain_attribute),
-    (r"module '[\w.]*backend[\w.]*' has no attribute '(?P<name>\w+)'", _explain_operation),
-    (r"to a numpy array|using Keras's own API|KerasTensor cannot be used", _explain_foreign_functions),
-    (r"cannot add new elements of state", _explain_new_state),
-    (r"missing a required argument: '(?P<name>\w+)'", _explain_required_argument),
-    (r"missing \d+ required positional arguments?: '(?P<name>\w+)'", _explain_arguments),
-    (r"unexpected keyword argument '(?P<name>\w+)'", _explain_arguments),
-    (r"Unrecognized keyword arguments passed to \w+: \{'(?P<name>\w+)'", _explain_arguments),
-)
-"""Texts of exceptions -> their explanation."""

@@ -15,6 +15,7 @@ from layercli.engine.training.execution_plan import fits_in_memory, steps_per_bl
 from layercli.engine.training.feed import make_feed
 from layercli.engine.training.log_values import order_logs
 from layercli.engine.training.loop import Evaluator
+from layercli.engine.unknown_ids import explain_id_error
 from layercli.errors import LayercliError
 
 
@@ -31,6 +32,9 @@ def evaluate_model(model: Any, valid: ValidConfig, train: TrainSection, subset: 
     except (LayercliError, DataError):
         raise
     except model_error_types(valid) as error:
+        id_error = explain_id_error(error, valid, is_trained=True)
+        if id_error is not None:
+            raise id_error from error
         message = f"The model cannot be evaluated: {summarize_error(error)}"
         hint = "Check that the examples match the model's inputs, and the targets match the loss and metrics."
         raise LayercliError(valid.make_problem(("data",), "training-failed", message, hint)) from error

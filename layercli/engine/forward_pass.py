@@ -41,7 +41,7 @@ def run_forward_pass(
             for name, pick in zip(node.inputs, node.input_indices, strict=True)
         ]
         try:
-            values[node.name] = _run_layer(assembled.layers[node.name], node, valid, layer_inputs)
+            values[node.name] = _run_layer(assembled, node, valid, layer_inputs)
         except LayercliError:
             if mismatched.intersection(node.inputs):  # it received another shape than was declared
                 raise LayercliError(problems) from None
@@ -58,7 +58,8 @@ def run_forward_pass(
     return actual, problems
 
 
-def _run_layer(layer: Any, node: GraphNode, valid: ValidConfig, inputs: Sequence[Any]) -> Any:
+def _run_layer(assembled: AssembledModel, node: GraphNode, valid: ValidConfig, inputs: Sequence[Any]) -> Any:
+    layer = assembled.layers[node.name]
     if should_adapt(node):
         adapt_layer(layer, node.layer, partial(iter, inputs[:1]))  # without a vocabulary, a lookup fails
     try:
@@ -66,7 +67,11 @@ def _run_layer(layer: Any, node: GraphNode, valid: ValidConfig, inputs: Sequence
     except Exception as error:
         shapes = ", ".join(format_shape(tuple(tensor.shape)) for tensor in keras.tree.flatten(inputs))
         raise layer_error(
-            node, valid, f"`{node.name}` fails for an input of shape {shapes}", error, layer
+            node,
+            valid,
+            f"`{node.name}` fails for an input of shape {shapes}",
+            error,
+            assembled.codes[node.name],
         ) from error
 
 

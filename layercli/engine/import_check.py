@@ -15,7 +15,6 @@ import numpy as np
 from keras.src.saving.serialization_lib import ObjectSharingScope  # as `load_model` uses it; not public
 
 from layercli.check import ValidConfig
-from layercli.config.custom_layers import CustomLayer
 from layercli.engine.assemble import AssembledModel
 from layercli.engine.compare import (
     OutputDifference,
@@ -74,11 +73,10 @@ def load_original(model_file: ModelFile, assembled: AssembledModel, valid: Valid
     """
     custom_objects: dict[str, Any] = {}
     custom_names: set[str] = set()
-    for node in valid.graph.nodes:
-        if isinstance(node.layer, CustomLayer):
-            cls = type(assembled.layers[node.name])
-            custom_objects |= {cls.__name__: cls, keras.saving.get_registered_name(cls): cls}
-            custom_names.add(keras.saving.get_registered_name(cls))
+    for code in (code for codes in assembled.codes.values() for code in codes):
+        cls = code.layer_class
+        custom_objects |= {cls.__name__: cls, keras.saving.get_registered_name(cls): cls}
+        custom_names.add(keras.saving.get_registered_name(cls))
     if problems := find_unsafe_records(model_file.document, custom_names):
         raise LayercliError([replace(problem, file=str(model_file.path)) for problem in problems[:20]])
     try:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
+from pydantic_core import PydanticCustomError
 
 from layercli.check import ValidConfig
-from layercli.config.custom_layers import CustomLayer
-from layercli.engine.custom_layer_mistakes import LayerCode, Mistake, explain_error, find_mistakes
-from layercli.errors import LayercliError
+from layercli.engine.custom_layer_exceptions import explain_error
+from layercli.engine.custom_layer_mistakes import LayerCode, Mistake, find_mistakes
+from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
+from layercli.layers.arguments import parse_activation
+from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.source.nodes import sanitize_text
 
 _KERAS_WRAPPERS = (
@@ -50,7 +52,7 @@ def model_error_types(valid: ValidConfig) -> tuple[type[Exception], ...]:
 
 
 def layer_error(
-    node: GraphNode, valid: ValidConfig, summary: str, error: BaseException, layer: Any
+    node: GraphNode, valid: ValidConfig, summary: str, error: BaseException, codes: Iterable[LayerCode]
 ) -> LayercliError:
     """Return the problems that made a layer fail, at its line in the config.
 
@@ -59,35 +61,77 @@ def layer_error(
         valid: The config.
         summary: What failed.
         error: The exception.
-        layer: The Keras layer, or its class if it could not be created.
+        codes: The code of the layer, if it is a custom layer, and of the custom layers nested in it.
     """
-    hint = None
-    if isinstance(node.layer, CustomLayer) and node.layer.has_user_code:
-        code = (
-            LayerCode(node.layer, layer)
-            if isinstance(layer, type)
-            else LayerCode(node.layer, type(layer), layer)
-        )
-        line = find_code_line(error, code.file)
-        explained = explain_error(error, code, line)
-        mistakes = find_mistakes(code)
-        if _is_raised_by(error, code.file) and not any(
-            mistake.line in code.statement_lines(line) for mistake in mistakes
-        ):
-            mistakes = []
-        mistakes = mistakes or ([] if explained is None else [explained])
+    hint, path = None, node.path
+    code = _find_failed_code(error, [code for code in codes if code.layer.has_user_code])
+    if code is not None:
+        path = code.part.path
+        unknown_name = _find_unknown_name(error, code, valid)
+        if unknown_name is not None:
+            return LayercliError(unknown_name)
+        mistakes = explain_failure(error, code)
         if mistakes:
-            return error_from_mistakes(mistakes, node, valid)
+            return error_from_mistakes(mistakes, code, valid)
+        line = find_code_line(error, code.file)
         hint = f"Check line {line} of {code.file_name}." if line else "Check the class of this layer."
     return LayercliError(
-        valid.make_problem(node.path, "layer-refused", f"{summary}: {summarize_error(error)}", hint)
+        valid.make_problem(path, "layer-refused", f"{summary}: {summarize_error(error)}", hint)
     )
 
 
-def error_from_mistakes(mistakes: Iterable[Mistake], node: GraphNode, valid: ValidConfig) -> LayercliError:
+_UNKNOWN_NAME_PATTERN = re.compile(
+    r"Could not interpret (?P<kind>activation|initializer|regularizer|constraint)\b[\w ]* identifier: (?P<name>\S+)"
+)
+_NAME_PARSERS: Mapping[str, Callable[[str], object]] = {
+    "activation": parse_activation,
+    "initializer": INITIALIZERS.parse_or_name,
+    "regularizer": REGULARIZERS.parse_or_name,
+    "constraint": CONSTRAINTS.parse_or_name,
+}
+"""Kind of a Keras object -> a function that raises an error for an unknown name."""
+
+
+def _find_unknown_name(error: BaseException, code: LayerCode, valid: ValidConfig) -> Problem | None:
+    """Return the problem of an argument that does not name a Keras object, such as ``activation: reluu``."""
+    match = _UNKNOWN_NAME_PATTERN.search(str(error))
+    for key, value in code.layer.constructor_arguments.items() if match is not None else ():
+        if match is None or value != match["name"]:
+            continue
+        try:
+            _NAME_PARSERS[match["kind"]](value)
+        except PydanticCustomError as unknown:
+            context = unknown.context or {}
+            path = (*code.part.path, key)
+            return valid.make_problem(path, unknown.type, context["message"], context["hint"])
+    return None
+
+
+def explain_failure(error: BaseException, code: LayerCode) -> list[Mistake]:
+    """Return the certain mistakes in the class of a layer that failed, or else the one that the exception shows."""
+    line = find_code_line(error, code.file)
+    mistakes = find_mistakes(code)
+    if _is_raised_by(error, code.file) and not any(
+        mistake.line in code.statement_lines(line) for mistake in mistakes
+    ):
+        mistakes = []
+    explained = explain_error(error, code, line)
+    return mistakes or ([] if explained is None else [explained])
+
+
+def _find_failed_code(error: BaseException, codes: Sequence[LayerCode]) -> LayerCode | None:
+    """Return the code that ran last before an exception, or else that of the outermost custom layer."""
+    by_file = {code.file: code for code in reversed(codes)}
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if (code := by_file.get(Path(frame.filename))) is not None:
+            return next((one for one in codes if one.file == code.file and one.has_line(frame.lineno)), code)
+    return next(iter(codes), None)
+
+
+def error_from_mistakes(mistakes: Iterable[Mistake], code: LayerCode, valid: ValidConfig) -> LayercliError:
     """Return the mistakes in the code of a layer as problems at its line in the config."""
     return LayercliError(
-        valid.make_problem(node.path, "layer-refused", str(mistake), mistake.fix) for mistake in mistakes
+        valid.make_problem(code.part.path, "layer-refused", str(mistake), mistake.fix) for mistake in mistakes
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import keras
 
+from layercli.layers.custom_layers import CustomLayer
 from layercli.schema.component import Component
 
 _NAMESPACES = (
@@ -21,24 +23,38 @@ _NAMESPACES = (
 )
 
 
-def keras_object(component: Component, *, namespace: Any = None, name: str | None = None) -> Any:
+CreateCustomLayer: TypeAlias = Callable[[CustomLayer, dict[str, Any]], Any]
+"""Returns the Keras layer of a custom layer with its arguments."""
+
+
+def keras_object(
+    component: Component,
+    *,
+    namespace: Any = None,
+    name: str | None = None,
+    create_custom_layer: CreateCustomLayer | None = None,
+) -> Any:
     """Create the Keras object that a component declares, after the components among its arguments."""
-    cls = _find_keras_class(type(component), namespace)
-    arguments = {key: keras_value(value) for key, value in component.keras_arguments().items()}
+    arguments = {
+        key: keras_value(value, create_custom_layer) for key, value in component.keras_arguments().items()
+    }
     if name is not None:
         arguments["name"] = name
-    return cls(**arguments)
+    if isinstance(component, CustomLayer):
+        assert create_custom_layer is not None
+        return create_custom_layer(component, arguments)
+    return _find_keras_class(type(component), namespace)(**arguments)
 
 
-def keras_value(value: Any) -> Any:
+def keras_value(value: Any, create_custom_layer: CreateCustomLayer | None = None) -> Any:
     """Return an argument in the form that Keras accepts."""
     if isinstance(value, Component):
-        return keras_object(value)
+        return keras_object(value, create_custom_layer=create_custom_layer)
     if isinstance(value, list):
-        return [keras_value(item) for item in value]
+        return [keras_value(item, create_custom_layer) for item in value]
     if isinstance(value, dict):
         return {
-            key: keras_value(item) for key, item in value.items()
+            key: keras_value(item, create_custom_layer) for key, item in value.items()
         }  # a copy: Keras removes items from some of them
     return value
 

@@ -7,13 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import keras
-
 from layercli.check import ValidConfig
 from layercli.data.examples import Subset
 from layercli.engine.adapt import adapt_layer, adapt_layers, layer_inputs
 from layercli.engine.assemble import assemble_model
-from layercli.engine.keras_objects import keras_object
+from layercli.engine.custom_layers import create_layer
 from layercli.graph.adaptable import inner_layers
 from layercli.graph.build import GraphNode, find_dependencies
 from layercli.graph.shapes import ModelShapes
@@ -25,7 +23,7 @@ def learn_output_sizes(valid: ValidConfig, subset: Subset) -> dict[str, list[int
     sizes: dict[str, list[int]] = {}
     for node in valid.graph.nodes:
         if node.name in valid.shapes.size_learners:
-            layer = keras_object(node.layer, namespace=keras.layers, name=node.name)
+            layer, _ = create_layer(node, valid)
             above = _cut_above(valid, sizes, node)
             assembled = None
             if above.graph.nodes:

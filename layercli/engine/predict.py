@@ -6,19 +6,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import tensorflow as tf
 
 from layercli.check import ValidConfig
 from layercli.data.examples import Examples
-from layercli.data.labels import are_number_names
+from layercli.data.labels import are_numbers_in_data, to_class_values
 from layercli.data.new_examples import NewExamples
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import Array
-from layercli.engine.adapt import to_keras_inputs
 from layercli.engine.keras_errors import model_error_types, summarize_error
+from layercli.engine.output_values import (
+    OutputValues,
+    Predictor,
+    find_output_kind,
+    interpret_output,
+    make_predictor,
+)
+from layercli.engine.unknown_ids import explain_id_error
 from layercli.errors import LayercliError
-from layercli.graph.output_activation import layer_activation
-from layercli.graph.output_kind import OutputKind, infer_output_kind
+from layercli.graph.output_kind import OutputKind, name_classes
+from layercli.graph.target_meaning import TargetKind
 
 ERROR_COLUMN: Final = "error"
 """The column that says why an example has no prediction."""
@@ -40,24 +46,21 @@ def predict_columns(
     """
     titles = valid.graph.output_references
     targets = [title if len(titles) > 1 else None for title in titles]
+    predict = make_predictor(model)
     for piece in pieces:
-        outputs = _predict_examples(model, valid, piece.examples, batch_size)
+        outputs = _predict_examples(predict, valid, piece.examples, batch_size)
         columns = dict(piece.columns)
         is_usable = piece.is_usable
-        for title, layer, target, array in zip(titles, valid.graph.outputs, targets, outputs, strict=True):
-            kind = infer_output_kind(
-                valid.config,
-                title,
-                (None, *array.shape[1:]),
-                target_kind=reader_state.target_kinds.get(target),
-                activation=layer_activation(valid.shapes.by_name[layer]),
-            )
+        for index, (target, array) in enumerate(zip(targets, outputs, strict=True)):
+            target_kind = reader_state.target_kinds.get(target)
+            kind = find_output_kind(valid, index, array, target_kind)
             names = reader_state.class_names_of(target)
             for name, column in _output_columns(
                 array,
                 kind,
                 names,
-                are_numbers=_are_mapped_numbers(valid, target, names),
+                target_kind=target_kind,
+                are_numbers=are_numbers_in_data(valid.config.data, target, names),
                 target_columns=reader_state.target_columns_of(target),
             ):
                 full_name = name if target is None else f"{target}_{name}"
@@ -84,14 +87,14 @@ def _spread_rows(column: Array, is_usable: Array) -> Array:
     return spread
 
 
-def _predict_examples(model: Any, valid: ValidConfig, examples: Examples, batch_size: int) -> list[Array]:
+def _predict_examples(
+    predict: Predictor, valid: ValidConfig, examples: Examples, batch_size: int
+) -> list[Array]:
     """Return each output for all examples; arrays of shape (0, ...) without examples."""
     if not len(examples):
         one = examples.map_inputs(_make_example, np.zeros(1, dtype=np.int32))
-        return [array[:0] for array in _predict_batch(model, valid, to_keras_inputs(one.x))]
-    batches = [
-        _predict_batch(model, valid, to_keras_inputs(batch.x)) for batch in examples.batches(batch_size)
-    ]
+        return [array[:0] for array in _predict_batch(predict, valid, one)]
+    batches = [_predict_batch(predict, valid, batch) for batch in examples.batches(batch_size)]
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
@@ -102,28 +105,17 @@ def _make_example(_name: str | None, empty: Array) -> Array:
     return np.zeros((1, *empty.shape[1:]), empty.dtype)
 
 
-def _predict_batch(model: Any, valid: ValidConfig, x: Any) -> list[Array]:
+def _predict_batch(predict: Predictor, valid: ValidConfig, batch: Examples) -> list[Array]:
     try:
-        outputs = model.predict_on_batch(x)
+        outputs = predict(batch)
     except model_error_types(valid) as error:
+        id_error = explain_id_error(error, valid, is_trained=True)
+        if id_error is not None:
+            raise id_error from error
         message = f"The model cannot predict: {summarize_error(error)}"
         hint = "Check that the examples match the model's inputs."
         raise LayercliError(valid.make_problem(("data",), "prediction-failed", message, hint)) from error
-    return [np.asarray(array) for array in tf.nest.flatten(outputs)]
-
-
-def _are_mapped_numbers(valid: ValidConfig, target: str | None, names: tuple[str, ...] | None) -> bool:
-    """Return whether the classes are numbers in the data, which `target_type: labels` maps to labels."""
-    data = valid.config.data
-    return data is not None and data.target_type_of(target) == "labels" and are_number_names(names or ())
-
-
-def _to_class_values(names: Sequence[str], *, are_numbers: bool) -> Array:
-    """Return the classes as the data has them: of shape (classes,)."""
-    if not are_numbers:
-        return np.array(names, dtype=object)
-    numbers = np.array(names, dtype=np.float64)
-    return numbers.astype(np.int64) if (numbers == np.floor(numbers)).all() else numbers
+    return [array for array, _ in outputs]
 
 
 def _output_columns(
@@ -131,6 +123,7 @@ def _output_columns(
     kind: OutputKind,
     names: tuple[str, ...] | None,
     *,
+    target_kind: TargetKind | None,
     are_numbers: bool,
     target_columns: tuple[str, ...] | None = None,
 ) -> Iterator[tuple[str, Array]]:
@@ -140,24 +133,28 @@ def _output_columns(
         output: The values of the output.
         kind: What they are.
         names: The names of the classes.
+        target_kind: What the target was in training; None if it is unknown.
         are_numbers: Whether the names of the classes are numbers in the data.
         target_columns: The columns of a table for each of which the output has a value.
     """
-    if kind.kind == "sign" and names is not None and len(names) == 2:
-        yield "class", _to_class_values(names, are_numbers=are_numbers)[(output[:, 0] > 0).astype(int)]
-    if kind.logits is not None:
-        scores = output.astype(np.float32)
-        output = (tf.nn.softmax(scores) if kind.logits == "softmax" else tf.sigmoid(scores)).numpy()
-    if kind.kind in ("numbers", "sign"):
-        yield from _name_units("prediction", output, target_columns)
+    values = interpret_output(output, kind)
+    size = 2 if kind.kind in ("two", "sign") else output.shape[-1]
+    if values.predicted is None:
+        yield from _name_units("prediction", values.scores, target_columns)
     elif kind.kind == "labels":
-        yield from _name_units("prediction", (output > 0.5).astype(np.int32), target_columns)
-        yield from _name_units("probability", output, target_columns)
+        title = "probability" if kind.has_probabilities else "score"
+        predicted = values.predicted.astype(np.int32)
+        predicted = 2 * predicted - 1 if target_kind == "signs" else predicted
+        yield from _name_units("prediction", predicted, target_columns)
+        yield from _name_units(title, values.scores, target_columns)
     else:
-        scores = output.astype(np.float32)
-        if kind.kind == "two":
-            scores = np.concatenate([1 - scores, scores], axis=-1)
-        yield from _class_columns(scores, names, are_numbers=are_numbers)
+        class_names = name_classes(kind, size, names, target_kind)
+        are_numbers = are_numbers or class_names != names
+        yield "class", to_class_values(class_names, are_numbers=are_numbers)[values.predicted]
+        if kind.has_probabilities:
+            yield from _probability_columns(values, class_names)
+        else:
+            yield from _name_units("prediction", values.scores, None if size == 2 else class_names)
 
 
 def _name_units(
@@ -171,14 +168,12 @@ def _name_units(
         yield title, output[:, 0] if output.ndim == 2 and output.shape[1] == 1 else output
 
 
-def _class_columns(
-    scores: Array, names: tuple[str, ...] | None, *, are_numbers: bool
-) -> Iterator[tuple[str, Array]]:
-    """Yield the most probable class, its probability, and the probability of each class, each of shape (rows, ...)."""
-    labels = scores.argmax(axis=-1)
-    has_all_names = names is not None and len(names) == scores.shape[-1]
-    class_names = names if names is not None and has_all_names else tuple(map(str, range(scores.shape[-1])))
-    yield "class", _to_class_values(class_names, are_numbers=are_numbers)[labels] if has_all_names else labels
-    yield "probability", np.take_along_axis(scores, labels[..., None], axis=-1)[..., 0]
+def _probability_columns(values: OutputValues, class_names: Sequence[str]) -> Iterator[tuple[str, Array]]:
+    """Yield the probability of the predicted class, and that of each class, each of shape (rows, ...)."""
+    assert values.predicted is not None
+    scores = values.scores.astype(np.float32)
+    if scores.shape[-1] == 1:
+        scores = np.concatenate([1 - scores, scores], axis=-1)
+    yield "probability", np.take_along_axis(scores, values.predicted[..., None], axis=-1)[..., 0]
     for index, name in enumerate(class_names):
         yield f"probability_{name}", scores[..., index]

@@ -2,89 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from math import prod
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
-import tensorflow as tf
-from keras.src.backend import get_keras_mask  # not public
 
 from layercli.check import ValidConfig
+from layercli.config.data.tables import TableConfig
 from layercli.config.training.section import TrainSection
 from layercli.data.evaluation.classes import ClassResult, LabelResult
-from layercli.data.evaluation.errors import ErrorResult
+from layercli.data.evaluation.errors import MAX_TARGETS, ErrorResult
 from layercli.data.evaluation.scores import ScoreResult
-from layercli.data.examples import Subset
-from layercli.data.types import Array
-from layercli.engine.adapt import to_keras_inputs
-from layercli.graph.target_meaning import (
-    BINARY_LOSSES,
-    MARGIN_LOSSES,
-    TargetMeaning,
-    resolve_loss_name,
-)
-from layercli.layers.shapes import Tensor
-from layercli.schema.component import Component
+from layercli.data.examples import Examples, Subset
+from layercli.data.reader_state import ReaderState
+from layercli.data.types import Array, iterate_named
+from layercli.engine.output_values import find_output_kind, interpret_output, make_predictor
+from layercli.graph.output_kind import OutputKind, name_classes
+from layercli.graph.target_meaning import TargetKind, TargetMeaning
 
-MAX_CLASSES = 50_000
+MAX_CLASSES: Final = 50_000
 """Largest number of classes for which results of each class are computed."""
 Result: TypeAlias = ClassResult | LabelResult | ErrorResult
 
 
 @dataclass(slots=True)
 class _OutputResults:
-    """The results of one output; ``scores`` only for two classes."""
+    """The results of one output; ``scores`` only for two classes, ``naive`` only for series."""
 
-    meaning: TargetMeaning
-    loss: str | Component | None
+    kind: OutputKind
+    ignored_class: int | None
     result: Result
     scores: ScoreResult | None = None
+    naive: ErrorResult | None = None
+    invalid: int = field(default=0, init=False)
+    """Number of predictions that are NaN or infinite; they are left out."""
 
-    def add(self, target: Array, output: Array, mask: Array | None) -> None:
-        """Add a batch: a target and an output of shapes (samples, ...), and a mask of positions, (samples, positions)."""
-        kind = self.meaning.kind
+    def add(self, target: Array, output: Array, mask: Array | None, last_target: Array | None) -> None:
+        """Add a batch.
+
+        Args:
+            target: The target of an output, of shape (samples, ...).
+            output: The output, of shape (samples, ..., units).
+            mask: The mask of its positions, of shape (samples, positions).
+            last_target: The last known value before each target, of shape (samples, ...).
+        """
+        is_used: Array = _find_used_positions(output, mask)
+        is_finite = np.isfinite(output).all(axis=-1)
+        self.invalid += int((is_used & ~is_finite).sum())
+        is_used &= is_finite
+        values = interpret_output(output, self.kind)
         if isinstance(self.result, ErrorResult):
-            self.result.add(target.reshape(output.shape), output)
+            true = target.reshape(output.shape)
+            if mask is None:
+                is_used = np.asarray(is_used.reshape(len(output), -1).all(axis=1))
+            self.result.add(true[is_used], values.scores[is_used])
+            if self.naive is not None and last_target is not None:
+                naive = _repeat_last(last_target, true)
+                is_known = is_used & np.isfinite(naive).reshape(*is_used.shape, -1).all(axis=-1)
+                self.naive.add(true[is_known], naive[is_known])
             return
+        assert values.predicted is not None
         if isinstance(self.result, LabelResult):
-            threshold = 0.0 if _is_logits(self.loss) else 0.5
-            self.result.add(target.reshape(output.shape) > 0.5, output > threshold)
+            true = target.reshape(output.shape) > self.kind.threshold
+            self.result.add(true[is_used], values.predicted[is_used])
             return
-        if kind in ("binary", "signs"):
-            true = target.reshape(output.shape) > (0.5 if kind == "binary" else 0)
-            scores = output
-            if kind == "binary" and _is_logits(self.loss):
-                scores = 1 / (1 + np.exp(-np.clip(output.astype(np.float64), -700, 700)))
-            predicted = scores > (0.5 if kind == "binary" else 0)
-        else:
-            scores = None
-            predicted = output.argmax(-1)
-            true = target.argmax(-1) if kind in ("one-hot", "probabilities") else target.astype(np.int64)
-            true = true.reshape(predicted.shape)
-        is_used = np.ones(true.shape, bool)
-        if scores is None:
-            is_used &= (true >= 0) & (true < output.shape[-1])
-        if mask is not None and mask.shape == true.shape[: mask.ndim]:
-            is_used &= mask.reshape(mask.shape + (1,) * (true.ndim - mask.ndim))
-        ignored = getattr(self.loss, "ignore_class", None)
-        if ignored is not None:
-            is_used &= true != ignored
-        self.result.add(true[is_used], predicted[is_used])
-        if self.scores is not None and scores is not None:
-            self.scores.add(true[is_used], scores[is_used])
+        true = self._find_true_classes(target, values.predicted, output.shape[-1])
+        if self.kind.kind == "classes":
+            is_used &= (true >= 0) & (true < output.shape[-1]) & (true != self.ignored_class)
+        self.result.add(true[is_used], values.predicted[is_used])
+        if self.scores is not None:
+            self.scores.add(true[is_used] == 1, values.scores[..., 0][is_used])
+
+    def _find_true_classes(self, target: Array, predicted: Array, units: int) -> Array:
+        """Return the class numbers of a target: of the shape of the predicted ones."""
+        if self.kind.kind != "classes":
+            return (target.reshape(predicted.shape) > self.kind.threshold).astype(np.int64)
+        is_for_each_unit = target.size == predicted.size * units and target.shape[-1] == units
+        labels = target.argmax(axis=-1) if is_for_each_unit else target.astype(np.int64)
+        return labels.reshape(predicted.shape)
 
     def to_json(self) -> dict[str, Any]:
-        if isinstance(self.result, ClassResult) and self.result.is_empty:
-            return {}
-        document = self.result.to_json()
-        if self.scores is not None:
+        """Return the results; without values if no position has one."""
+        document = {} if self.result.is_empty else self.result.to_json()
+        if document and self.scores is not None:
             document["scores"] = self.scores.to_json()
-        return document
+        if document and self.naive is not None and not self.naive.is_empty:
+            _add_naive_forecast(document, self.naive.to_json())
+        return document | ({"invalid_predictions": self.invalid} if self.invalid else {})
 
 
-def _is_logits(loss: str | Component | None) -> bool:
-    return bool(getattr(loss, "from_logits", False))
+def _find_used_positions(output: Array, mask: Array | None) -> Array:
+    """Return which positions are not masked: bool of the shape of an output without its units."""
+    shape = output.shape[:-1]
+    if mask is None or mask.shape != shape[: mask.ndim]:
+        return np.ones(shape, bool)
+    return np.broadcast_to(mask.reshape(mask.shape + (1,) * (len(shape) - mask.ndim)), shape).astype(bool)
+
+
+def _repeat_last(last_target: Array, true: Array) -> Array:
+    """Return the last known value of each series for each predicted step: of the shape of the target."""
+    samples, columns = len(true), prod(last_target.shape[1:])
+    steps = true.size // (samples * columns)
+    repeated: Array = np.repeat(last_target.reshape(samples, 1, columns), steps, axis=1).reshape(true.shape)
+    return repeated
+
+
+def _add_naive_forecast(document: dict[str, Any], naive: Mapping[str, Any]) -> None:
+    """Add the errors of the last known value, as a forecast, to those of the model."""
+    document["naive_forecast"] = naive["errors"]
+    rows = zip(document.get("per_target", []), naive.get("per_target", []), strict=False)
+    for row, naive_row in rows:
+        row["naive_forecast"] = {key: naive_row[key] for key in ("mae", "rmse", "r2")}
 
 
 def collect_results(
@@ -93,72 +124,118 @@ def collect_results(
     train: TrainSection,
     subset: Subset,
     meanings: Mapping[str | None, TargetMeaning],
+    *,
+    reader_state: ReaderState | None = None,
 ) -> dict[str, Any]:
     """Return the results of each output whose target has a meaning: in ``outputs``; without names for a single output.
 
     Weights of examples are not used.
+
+    Args:
+        model: The model.
+        valid: Its config.
+        train: The ``train`` section.
+        subset: The examples.
+        meanings: The meaning of each target.
+        reader_state: What training knew about the targets.
     """
-    class_names = subset.empty_batch.class_names_of
     titles = valid.graph.output_references
-    results: dict[str, _OutputResults] = {}
-    for targets, outputs in _predict_batches(model, subset, train.batch_size):
-        for title, (output, mask) in zip(titles, outputs, strict=True):
+    results: dict[str, _OutputResults | None] = {}
+    predict = make_predictor(model)
+    for batch in subset.batches(train.batch_size):
+        targets = dict(batch.targets)
+        last_targets = {} if batch.last_targets is None else dict(iterate_named(batch.last_targets))
+        for index, (title, (output, mask)) in enumerate(zip(titles, predict(batch), strict=True)):
             key = title if title in targets else None
             if key not in targets or key not in meanings:
                 continue
             if title not in results:
-                loss = train.loss_of(title)
-                meaning = _fit_meaning(meanings[key], loss, output)
-                made = _make_results(meaning, loss, output, class_names(key))
-                if made is None:
-                    continue
-                results[title] = made
-            results[title].add(targets[key], output, mask)
-    documents = {title: result.to_json() for title, result in results.items()}
+                described = _describe_target(key, meanings[key].kind, batch, reader_state)
+                results[title] = _make_results(
+                    valid,
+                    index,
+                    output,
+                    targets[key],
+                    described,
+                    has_mask=mask is not None,
+                    has_naive=key in last_targets,
+                )
+            result = results[title]
+            if result is not None:
+                result.add(targets[key], output, mask, last_targets.get(key))
+    documents = {title: result.to_json() for title, result in results.items() if result is not None}
     return {"outputs": documents} if len(titles) > 1 else documents.get(titles[0], {})
 
 
-def _predict_batches(
-    model: Any, subset: Subset, batch_size: int
-) -> Iterator[tuple[dict[str | None, Array], list[tuple[Array, Array | None]]]]:
-    """Yield the targets of each batch by name, and each output with its mask."""
+class _Target(NamedTuple):
+    """What training knew about a target, or else what the examples have."""
 
-    def call_model(x: Any) -> Any:
-        outputs = tf.nest.flatten(model(x, training=False))
-        return [(output, get_keras_mask(output)) for output in outputs]
-
-    predict = tf.function(call_model, reduce_retracing=True)
-    for batch in subset.batches(batch_size):
-        pairs = predict(tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(batch.x)))
-        arrays = [(np.asarray(output), None if mask is None else np.asarray(mask)) for output, mask in pairs]
-        yield dict(batch.targets), arrays
+    kind: TargetKind
+    class_names: tuple[str, ...] | None
+    columns: tuple[str, ...] | None = None
 
 
-def _fit_meaning(meaning: TargetMeaning, loss: str | Component | None, output: Array) -> TargetMeaning:
-    """Return the meaning of labels for an output of one unit, whose shape may have been unknown before it was computed."""
-    if meaning.kind not in ("labels", "one-hot") or output.ndim < 2 or output.shape[-1] != 1:
-        return meaning
-    name = "" if loss is None else resolve_loss_name(loss, Tensor(output.shape, str(output.dtype)))
-    if name in BINARY_LOSSES:
-        return replace(meaning, kind="binary", classes=2)
-    return replace(meaning, kind="signs" if name in MARGIN_LOSSES else "numbers", classes=None)
+def _describe_target(
+    name: str | None, kind: TargetKind, examples: Examples, reader_state: ReaderState | None
+) -> _Target:
+    class_names = examples.class_names_of(name)
+    if reader_state is None:
+        return _Target(kind, class_names)
+    return _Target(
+        reader_state.target_kinds.get(name, kind),
+        reader_state.class_names_of(name) or class_names,
+        reader_state.target_columns_of(name),
+    )
 
 
 def _make_results(
-    meaning: TargetMeaning, loss: str | Component | None, output: Array, names: tuple[str, ...] | None
+    valid: ValidConfig,
+    index: int,
+    output: Array,
+    values: Array,
+    target: _Target,
+    *,
+    has_mask: bool,
+    has_naive: bool,
 ) -> _OutputResults | None:
-    """Return empty results for an output of shape (samples, ...), or None if there are too many classes."""
-    kind = meaning.kind
-    if kind == "numbers" or (kind == "probabilities" and output.ndim < 2):
-        return _OutputResults(meaning, loss, ErrorResult())
-    size = 2 if kind in ("binary", "signs") else output.shape[-1]
+    """Return empty results for an output of shape (samples, ..., units); None if it has none, or too many classes."""
+    title = valid.graph.output_references[index]
+    kind = find_output_kind(valid, index, output, target.kind)
+    loss = None if valid.config.train is None else valid.config.train.loss_of(title)
+    ignored = getattr(loss, "ignore_class", None)
+    if kind.kind == "numbers":
+        if values.size != output.size:
+            return None  # such as the labels of a loss for embeddings
+        shape = output.shape[-1:] if has_mask else output.shape[1:]
+        names = _name_numbers(valid, shape, target.columns)
+        naive = ErrorResult(names) if has_naive else None
+        return _OutputResults(kind, ignored, ErrorResult(names), naive=naive)
+    size = 2 if kind.kind in ("two", "sign") else output.shape[-1]
     if size > MAX_CLASSES:
         return None
-    if names is None or len(names) != size:
-        names = ("-1", "1") if kind == "signs" else tuple(map(str, range(size)))
-    if kind == "multi-label":
-        return _OutputResults(meaning, loss, LabelResult(names))
-    scores = None
-    if kind in ("binary", "signs"):
-        scores = ScoreResult(is_probability=kind == "binary")
-    return _OutputResults(meaning, loss, ClassResult(names, has_positions=meaning.has_positions), scores)
+    if kind.kind == "labels":
+        names = name_classes(kind, size, target.columns, target.kind)
+        return _OutputResults(kind, ignored, LabelResult(names))
+    has_score = kind.kind in ("two", "sign")
+    scores = ScoreResult(is_probability=kind.has_probabilities) if has_score else None
+    names = name_classes(kind, size, target.class_names, target.kind)
+    return _OutputResults(kind, ignored, ClassResult(names, has_positions=output.ndim > 2), scores)
+
+
+def _name_numbers(
+    valid: ValidConfig, shape: Sequence[int], columns: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    """Return the name of each number of an output, by its column and its step; none if there is only one, or too many."""
+    if not 2 <= prod(shape) <= MAX_TARGETS:
+        return ()
+    data = valid.config.data
+    windows = data.windows if isinstance(data, TableConfig) else None
+    axes = []
+    for axis, size in enumerate(shape):
+        if axis == len(shape) - 1 and columns is not None and len(columns) == size:
+            axes.append(columns)
+        elif axis == 0 and windows is not None and windows.steps == size:
+            axes.append(tuple(f"step {windows.horizon + step}" for step in range(size)))
+        elif size > 1:
+            axes.append(tuple(map(str, range(size))))
+    return tuple(", ".join(reversed(parts)) for parts in product(*axes))

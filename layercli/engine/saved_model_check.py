@@ -65,7 +65,8 @@ def _load_saved_model(path: Path, assembled: AssembledModel, valid: ValidConfig)
     with path.open("rb") as file:
         config = json.loads(Archive(file).read(CONFIG_FILE, MAX_JSON_BYTES))
         config.pop("compile_config", None)
-        model = rebuild_from_config(config, [assembled.layers[node.name] for node in valid.custom_layers])
+        codes = [code for node_codes in assembled.codes.values() for code in node_codes]
+        model = rebuild_from_config(config, codes)
         load_state(model, file, max_weight_bytes(valid) + path.stat().st_size)
     return model
 
@@ -82,7 +83,7 @@ def _are_equal(expected: Sequence[Array], received: Sequence[Array]) -> bool:
 
 def _find_likely_node(valid: ValidConfig) -> GraphNode:
     """Return the first custom layer, or else the last layer."""
-    return next(iter(valid.custom_layers), valid.graph.nodes[-1])
+    return next((part.node for part in valid.custom_layers), valid.graph.nodes[-1])
 
 
 def _find_different_node(

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from layercli.config.data.tables import DEFAULT_WORD
+from layercli.config.data.tables import DEFAULT_MISSING_VALUES, DEFAULT_WORD
 from layercli.data.tables.column_facts import ColumnFacts
 from layercli.formats.images.color import has_color
 from layercli.formats.images.config import IMAGE_FORMATS
@@ -23,6 +23,12 @@ ColumnPreview = ColumnFacts
 PARQUET_SUFFIXES = (".parquet", ".pq")
 _MAX_IMAGES = 20_000
 """Images whose headers are read."""
+_NONE_WORD: Final = "None"
+_USUAL_WORDS: Final = {"NA", "NaN", "null"}
+_NONE_SHARE: Final = 50
+"""The word None is a value of a column if more than one row in so many has it."""
+_MAX_LOCATED_ROW: Final = 200_000
+"""Later rows have no line number: to count lines takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,8 @@ def preview_table(path: Path, *more: Path) -> TablePreview:
         PreviewError: it is not a table, or the files have different columns.
     """
     from layercli.data.types import DataError
+    from layercli.formats.csv.reader import suggest_after_error
+    from layercli.formats.csv.source import READ_ERRORS
 
     try:
         if path.suffix.lower() in PARQUET_SUFFIXES:
@@ -124,8 +132,10 @@ def preview_table(path: Path, *more: Path) -> TablePreview:
         raise PreviewError(
             " ".join(finding.message for finding in error.findings), error.findings[0].hint
         ) from None
-    except (OSError, EOFError, ValueError) as error:
-        raise PreviewError(f"{path} is not a table of text: {error}.") from None
+    except READ_ERRORS as error:
+        raise PreviewError(
+            f"{path} cannot be read: {str(error).rstrip('.')}.", suggest_after_error(error)
+        ) from None
 
 
 def _preview_parquet(path: Path, *more: Path) -> TablePreview:
@@ -134,34 +144,72 @@ def _preview_parquet(path: Path, *more: Path) -> TablePreview:
     from layercli.formats.parquet.config import Parquet
     from layercli.formats.parquet.reader import ParquetFiles
 
-    data = Parquet.model_validate({"path": str(path), "target": "-"})
+    data = Parquet.model_validate({"path": str(path), "target": "-", "missing": {"values": []}})
     files = ParquetFiles(data)
-    survey = survey_table(_iterate_files(files.iterate_tables, path, *more), NumberFormat.of(data))
-    _require_rows(path, survey)
-    return TablePreview(survey, "parquet", _make_column_keys(survey), tuple(_describe_columns(survey)))
+
+    def survey(words: Sequence[str]) -> TableSurvey:
+        return survey_table(_iterate_files(files.iterate_tables, path, *more), NumberFormat.of(data), words)
+
+    found, words = _survey_with_words(survey)
+    _require_rows(path, found)
+    return TablePreview(
+        found, "parquet", _make_column_keys(found, words), tuple(_describe_columns(found, words, None))
+    )
 
 
 def _preview_csv(path: Path, *more: Path) -> TablePreview:
     from layercli.data.tables.number_texts import NumberFormat
     from layercli.data.tables.survey import find_number_format, survey_table
+    from layercli.formats.csv.diagnostics import find_line
     from layercli.formats.csv.reader import CsvFiles
     from layercli.formats.csv.sniff import make_section, sniff_csv
 
     data, keys = sniff_csv(path)
-    files = CsvFiles(data)
-    if len(files.column_names(path)) < 2:
+    if len(CsvFiles(data).column_names(path)) < 2:
         raise PreviewError(f"{path} has only one column; a table has several, separated by commas.")
-    survey = survey_table(_iterate_files(files.iterate_texts, path, *more), NumberFormat.of(data))
-    better = find_number_format(survey, prefers_comma=data.separator == ";")
+
+    def survey(words: Sequence[str]) -> TableSurvey:
+        section = make_section(path, keys | {"missing": {"values": []}})
+        texts = _iterate_files(CsvFiles(section).iterate_texts, path, *more)
+        return survey_table(texts, NumberFormat.of(section), words)
+
+    found, words = _survey_with_words(survey)
+    better = find_number_format(found, prefers_comma=data.separator == ";")
     if better:
         keys |= better
-        data = make_section(path, keys)
-        texts = _iterate_files(CsvFiles(data).iterate_texts, path, *more)
-        survey = survey_table(texts, NumberFormat.of(data))
-    _require_rows(path, survey)
-    return TablePreview(
-        survey, "csv", keys | _make_column_keys(survey), (*_describe_form(keys), *_describe_columns(survey))
+        found, words = _survey_with_words(survey)
+    _require_rows(path, found)
+    data = make_section(path, keys)
+
+    def locate(row: int) -> str:
+        if more:
+            return f"row {row + 1:,}"
+        return f"line {find_line(path, data, row)}" if row < _MAX_LOCATED_ROW else f"row {row + 1:,}"
+
+    notes = (*_describe_form(keys, path), *_describe_columns(found, words, locate))
+    return TablePreview(found, "csv", keys | _make_column_keys(found, words), notes)
+
+
+def _survey_with_words(
+    survey: Callable[[Sequence[str]], TableSurvey],
+) -> tuple[TableSurvey, list[str] | None]:
+    """Return a survey, and the words that mean a missing value in it; None for the default words.
+
+    The word None is a value, and not a missing value, if it is frequent in columns of texts, and in no other column.
+    """
+    found = survey(DEFAULT_MISSING_VALUES)
+    columns = [column for column in found.columns if _NONE_WORD in column.missing_words]
+    are_values = columns and all(
+        column.kind == "category"
+        and not column.is_boolean
+        and column.missing_words[_NONE_WORD] * _NONE_SHARE > found.row_count
+        for column in columns
     )
+    if not are_values:
+        return found, None
+    known = {word for column in found.columns for word in column.missing_words} | _USUAL_WORDS
+    words: list[str] = [word for word in DEFAULT_MISSING_VALUES if word in known and word != _NONE_WORD]
+    return survey(words), words
 
 
 def _iterate_files(iterate: Callable[[Path], Iterator[Any]], first: Path, *more: Path) -> Iterator[Any]:
@@ -190,43 +238,72 @@ def _require_rows(path: Path, survey: TableSurvey) -> None:
         raise PreviewError(f"{path} has no rows of values.")
 
 
-def _make_column_keys(survey: TableSurvey) -> dict[str, Any]:
-    """Return the keys for values that are not numbers in columns of numbers."""
-    strays = {
-        stray: None
+def _make_column_keys(survey: TableSurvey, words: Sequence[str] | None) -> dict[str, Any]:
+    """Return the keys for values that are not numbers in columns of numbers, and for words that are values."""
+    strays = dict.fromkeys(
+        stray
         for column in survey.columns
-        if column.kind in ("number", "integer") and column.stray_count
+        if column.kind in ("number", "integer", "date")
         for stray in column.strays
-    }
-    return {"missing": {"values": [DEFAULT_WORD, *strays]}} if strays else {}
+    )
+    if not strays and words is None:
+        return {}
+    values = [*([DEFAULT_WORD] if words is None else words), *strays]
+    # The row of a total is left out if it can be recognized.
+    is_total = survey.total is not None and survey.total in strays
+    totals = [column.name for column in survey.columns if is_total and survey.total in column.strays]
+    policies = {"columns": dict.fromkeys(totals, "drop")} if totals else {}
+    return {"missing": {"values": values} | policies}
 
 
-def _describe_form(keys: Mapping[str, Any]) -> Iterator[str]:
+def _describe_form(keys: Mapping[str, Any], path: Path) -> Iterator[str]:
+    from layercli.formats.csv.encodings import find_example
+
+    example = find_example(path, keys["encoding"]) if "encoding" in keys else None
     titles = {
-        "encoding": "encoding {}",
+        "encoding": "encoding {}"
+        + ("" if example is None else f', as in "{sanitize_text(example, limit=40)}"'),
         "separator": "separator {!r}",
         "comment": "comments after {!r}",
         "skip_lines": "the header after line {}",
         "decimal": "decimal sign {!r}",
         "thousands": "thousands separated by {!r}",
     }
+    if keys.get("skip_lines") and "columns" in keys:
+        titles["skip_lines"] = "the names of the columns up to line {}"
     found = [title.format(keys[key]) for key, title in titles.items() if key in keys]
     if found:
         yield f"Found {', '.join(found)}."
-    if keys.get("columns", [""])[0] == "column_1":
+    if keys.get("columns", [""])[:2] == ["column_1", "column_2"]:
         yield "The file has no header line; its columns are column_1, column_2, and so on."
 
 
-def _describe_columns(survey: TableSurvey) -> Iterator[str]:
+def _describe_columns(
+    survey: TableSurvey, words: Sequence[str] | None, locate: Callable[[int], str] | None
+) -> Iterator[str]:
+    if survey.total is not None:
+        place = f"row {survey.row_count:,}" if locate is None else locate(survey.row_count - 1)
+        yield (
+            f'The last row, {place}, seems to be a total of the others, as it has "{sanitize_text(survey.total, limit=40)}": '
+            "remove it from the file if it is not an example."
+        )
     for column in survey.columns:
         name = sanitize_text(column.name, limit=60)
-        listed = ", ".join(f'"{sanitize_text(stray, limit=40)}"' for stray in [*column.strays][:4])
-        if column.kind in ("number", "integer") and column.strays:
-            yield f"`{name}` has numbers except for {_count_values(column)} such as {listed}."
-        elif column.kind == "date" and column.strays:
-            yield f"`{name}` has dates except for {_count_values(column)} such as {listed}."
+        if column.strays:
+            kind = "dates" if column.kind == "date" else "numbers"
+            row = min(column.strays.values())
+            place = f"row {row + 1:,}" if locate is None else locate(row)
+            listed = ", ".join(f'"{sanitize_text(stray, limit=40)}"' for stray in [*column.strays][:4])
+            yield (
+                f"`{name}` has {kind} except for {_count_values(column)} such as {listed}, first in {place}: "
+                "they are read as missing."
+            )
         elif column.is_ambiguous_date:
             yield f"The dates of `{name}` are read with the {'day' if column.date_order == 'dmy' else 'month'} first."
+        if column.note is not None and not column.is_boolean:
+            yield f"`{name}` {column.note}."
+        if words is not None and _NONE_WORD in column.values:
+            yield f'"{_NONE_WORD}" is a value of `{name}`, and not a missing value.'
 
 
 def _count_values(column: ColumnFacts) -> str:

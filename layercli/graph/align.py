@@ -7,9 +7,9 @@ from collections.abc import Container, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import TypeAlias
 
-from layercli.config.custom_layers import CustomLayer
 from layercli.graph.build import GraphNode
 from layercli.graph.shapes import ModelShapes, NodeShapes
+from layercli.layers.custom_layers import CustomLayer
 from layercli.schema.component import snake_case
 
 LayerMatches: TypeAlias = dict[int, int]

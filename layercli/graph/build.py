@@ -11,12 +11,12 @@ from itertools import chain, islice
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.custom_layers import CustomLayer, make_unknown_layer
 from layercli.config.layer_entries import LayerEntry, Uncertainty, order_inputs
 from layercli.config.model import LAYERS_PATH, has_wildcard
 from layercli.config.names import INPUT, assign_names
 from layercli.graph.finding import Finding
 from layercli.layers.base import Layer
+from layercli.layers.custom_layers import CustomLayer, find_custom_layers, make_unknown_layer
 from layercli.layers.shapes import Tensor
 from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, quote_value, sanitize_text
@@ -24,6 +24,16 @@ from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 _MAX_COMPARED_NAMES = 300
 """Maximum number of names to compare with an unknown name, the nearest ones above first."""
 _OUTPUT_INDEX_PATTERN = re.compile(r"\d{1,4}")
+
+
+@dataclass(frozen=True, slots=True)
+class CustomPart:
+    """A custom layer in the graph: the layer of a node, or one nested in it."""
+
+    node: GraphNode
+    layer: CustomLayer
+    path: KeyPath
+    """The path of its declaration in the config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +63,9 @@ class GraphNode:
         )
 
     @property
-    def has_user_code(self) -> bool:
-        """Return whether building the layer runs code that the config names."""
-        return isinstance(self.layer, CustomLayer) and self.layer.has_user_code
+    def custom_parts(self) -> list[CustomPart]:
+        """The layer itself if it is a custom layer, and the custom layers nested in it, outermost first."""
+        return [CustomPart(self, layer, path) for layer, path in find_custom_layers(self.layer, self.path)]
 
     @property
     def type_name(self) -> str:

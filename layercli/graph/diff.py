@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from layercli.config.config import Config
-from layercli.config.custom_layers import CustomLayer
 from layercli.config.names import INPUT
 from layercli.graph.align import LayerMatches, align_layers, is_auto_named
 from layercli.graph.build import GraphNode, format_reference
 from layercli.graph.shapes import ModelShapes, NodeShapes
+from layercli.layers.custom_layers import CustomLayer
 from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.shapes import format_shape
 from layercli.schema.component import Component

@@ -18,9 +18,10 @@ from layercli.config.training.metric_inputs import (
     MetricMismatchError,
     TargetForm,
 )
-from layercli.config.training.metrics import COMPLETED_ARGUMENTS, Metric
+from layercli.config.training.metrics import ACCURACY_TYPES, COMPLETED_ARGUMENTS, Accuracy, Metric
 from layercli.config.training.registry import METRICS
 from layercli.graph.output_activation import layer_activation
+from layercli.graph.output_kind import PROBABILITY_ACTIVATIONS
 from layercli.graph.shapes import ModelShapes
 from layercli.graph.target_meaning import (
     BINARY_LOSSES,
@@ -38,7 +39,6 @@ from layercli.schema.component import Component
 from layercli.source.nodes import KeyPath
 
 _METRIC_KEYS: Final = ("metrics", "weighted_metrics")
-_PROBABILITY_ACTIVATIONS: Final = ("sigmoid", "softmax", "hard_sigmoid", "sparse_sigmoid", "sparsemax")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +129,18 @@ def _is_completion(completed: str | Component, declared: str | Component) -> boo
     """Return whether training can have made the first metric of the second."""
     if isinstance(declared, str):
         return isinstance(completed, Component) and completed.arguments()["name"] == declared
-    if isinstance(completed, str) or type(completed) is not type(declared):
+    if isinstance(completed, str):
+        return False
+    is_chosen_accuracy = isinstance(declared, Accuracy) and completed.type_name() in ACCURACY_TYPES
+    if type(completed) is not type(declared) and not is_chosen_accuracy:
         return False
     declared_arguments = declared.arguments()
     return all(
-        value == declared_arguments[name]
-        or (name in COMPLETED_ARGUMENTS and is_default_argument(declared, name))
+        value == declared_arguments.get(name)
+        or (
+            name in COMPLETED_ARGUMENTS
+            and (name not in declared_arguments or is_default_argument(declared, name))
+        )
         for name, value in completed.arguments().items()
     )
 
@@ -145,17 +151,21 @@ def adapt_metric(metric: str | Component, inputs: MetricInputs) -> str | Compone
     Raises:
         MetricMismatchError: the metric cannot measure them.
     """
-    if isinstance(metric, Metric):
-        return metric.adapt(inputs)
-    if isinstance(metric, str) and inputs.form == "labels" and inputs.ignore_class is not None:
-        accuracy = METRICS.load("SparseCategoricalAccuracy").model_validate({"name": metric})
-        return adapt_metric(accuracy, inputs)
-    if isinstance(metric, str) and (
-        inputs.form in ("multi-label", "signs") or (inputs.form == "binary" and inputs.logits)
-    ):  # Keras would choose CategoricalAccuracy, or a threshold for probabilities
-        binary_accuracy = METRICS.load("BinaryAccuracy").model_validate({"name": metric})
-        return adapt_metric(binary_accuracy, inputs)
-    return metric
+    if isinstance(metric, str) and _is_accuracy_wrong_in_keras(inputs):
+        metric = METRICS.load("Accuracy").model_validate({"name": metric})
+    if isinstance(metric, Accuracy):
+        if inputs.form == "numbers" and not inputs.are_fractions:
+            return metric  # there are no classes
+        metric = METRICS.load(metric.choose_type(inputs)).model_validate(metric.arguments())
+    return metric.adapt(inputs) if isinstance(metric, Metric) else metric
+
+
+def _is_accuracy_wrong_in_keras(inputs: MetricInputs) -> bool:
+    """Return whether Keras chooses a wrong class or threshold for `accuracy`."""
+    if inputs.form == "labels":
+        return inputs.ignore_class is not None
+    is_binary_logit = inputs.form == "binary" and inputs.logits is not None
+    return inputs.form in ("multi-label", "signs") or is_binary_logit or inputs.are_fractions
 
 
 def describe_metric_inputs(
@@ -172,7 +182,7 @@ def describe_metric_inputs(
         if loss is None or output is None or output.rank < 2:
             continue
         if facts is None or facts.target_of(title) is None:
-            meaning = _assume_meaning(resolve_loss_name(loss, output), output)
+            meaning = _assume_meaning(loss, output)
         else:
             meaning = meanings.get(None if facts.targets is None else title)
         if meaning is not None:
@@ -192,9 +202,11 @@ def _adapt(metric: str | Component, inputs: MetricInputs | None, path: KeyPath) 
         return AdaptedMetric(path, metric, inputs, metric, mismatch)
 
 
-def _assume_meaning(loss_name: str, output: Tensor) -> TargetMeaning | None:
+def _assume_meaning(loss: str | Component, output: Tensor) -> TargetMeaning | None:
     """Return the meaning that a loss determines for any target, or None."""
-    units, position_axes = output.shape[-1], output.rank - 2
+    loss_name, units, position_axes = resolve_loss_name(loss, output), output.shape[-1], output.rank - 2
+    if isinstance(loss, str) and units != 1:
+        return None  # class numbers or one-hot targets
     if loss_name in SPARSE_LOSSES:
         return TargetMeaning("labels", units, position_axes)
     if loss_name in ONE_HOT_LOSSES:
@@ -215,6 +227,8 @@ def _describe_output(
     form: TargetForm = meaning.kind
     if form == "labels" and loss_name not in SPARSE_LOSSES:
         form = "numbers"  # the model predicts the class number as a quantity
+    if form == "numbers" and activation == "softmax" and units != 1:
+        form = "probabilities"
     return MetricInputs(
         form=form,
         units=units,
@@ -223,6 +237,7 @@ def _describe_output(
         logits=_find_logits_activation(loss, loss_name, activation),
         has_one_class=is_class_loss or activation == "softmax",
         is_converted=meaning.is_converted,
+        are_fractions=meaning.are_fractions and form == "numbers",
         ignore_class=getattr(loss, "ignore_class", None),
     )
 
@@ -233,7 +248,7 @@ def _find_logits_activation(
     """Return the function that makes probabilities of the predictions; None if they are not logits."""
     is_margin_loss = loss_name in MARGIN_LOSSES or loss_name == "CategoricalHinge"
     if not getattr(loss, "from_logits", False) and (
-        not is_margin_loss or activation in _PROBABILITY_ACTIVATIONS
+        not is_margin_loss or activation in PROBABILITY_ACTIVATIONS
     ):
         return None
     return "sigmoid" if loss_name in BINARY_LOSSES | MARGIN_LOSSES else "softmax"

@@ -163,6 +163,26 @@ def infer_graph_shapes(graph: Graph, policy: str | None = None) -> ModelShapes:
         return _infer_graph(graph)
 
 
+def infer_after_custom_layers(
+    shapes: ModelShapes, outputs: dict[str, tuple[Tensor, ...]], node: GraphNode, policy: str | None = None
+) -> tuple[NodeShapes, ModelShapes]:
+    """Return the row of a node whose inputs a custom layer determines, and all rows with the outputs that are known now.
+
+    Args:
+        shapes: The static shapes.
+        outputs: The outputs of the nodes before it, by name.
+        node: The node.
+        policy: The dtype policy of layers without a ``dtype``.
+    """
+    rows = [
+        replace(row, outputs=outputs[row.node.name]) if row.node.name in outputs else row
+        for row in shapes.rows
+    ]
+    with use_dtype_policy(policy):
+        row = _infer_node(node, {name: (tensor,) for name, tensor in shapes.graph.inputs.items()} | outputs)
+    return row, ModelShapes(shapes.graph, rows, {each.node.name: each for each in rows})
+
+
 def _infer_graph(graph: Graph) -> ModelShapes:
     outputs: dict[str, tuple[Tensor, ...]] = {name: (tensor,) for name, tensor in graph.inputs.items()}
     possible_outputs: dict[str, list[Tensor]] = {}

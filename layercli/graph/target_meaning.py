@@ -49,6 +49,8 @@ class TargetMeaning:
     """Number of axes of positions, such as pixels or timesteps, that each have such a value."""
     is_converted: bool = False
     """Whether the data has class numbers, from which layercli makes the one-hot vectors."""
+    are_fractions: bool = False
+    """Whether the numbers are from 0 to 1, for a loss that takes each of them for a probability."""
 
     @property
     def has_positions(self) -> bool:
@@ -61,11 +63,20 @@ class TargetMeaning:
         return self.kind in ("labels", "one-hot", "binary", "signs") and not self.has_positions
 
 
-def resolve_loss_name(loss: str | Component, output: Tensor) -> str:
-    """Return the name of Keras's class; Keras chooses the class of `crossentropy` by the output's shape."""
+def resolve_loss_name(loss: str | Component, output: Tensor, target: Shape | None = None) -> str:
+    """Return the name of Keras's class; Keras chooses the class of `crossentropy` by the shapes of output and target.
+
+    Args:
+        loss: The loss.
+        output: Its output.
+        target: The shape of one example of the target; None if it has class numbers, or is unknown.
+    """
     if isinstance(loss, Component):
         return loss.type_name()
-    return "BinaryCrossentropy" if output.shape[-1] == 1 else "SparseCategoricalCrossentropy"
+    if output.shape[-1] == 1:
+        return "BinaryCrossentropy"
+    has_each_unit = target is not None and len(target) == output.rank - 1 and target[-1] != 1
+    return "CategoricalCrossentropy" if has_each_unit else "SparseCategoricalCrossentropy"
 
 
 def relate_shapes(output: Shape, target: Shape) -> ShapeRelation:
@@ -94,7 +105,7 @@ def interpret_target(
         return _interpret_without_loss(target)
     if output is None:
         return _interpret_without_output(target, loss)
-    name, sizes = resolve_loss_name(loss, output), output.shape[1:]
+    name, sizes = resolve_loss_name(loss, output, target.shape), output.shape[1:]
     if name in EMBEDDING_LOSSES:
         return TargetMeaning("labels", position_axes=int(name == "CTC"))
     if name in _CLASS_AXIS_LOSSES and not has_last_class_axis(loss, output.rank):
@@ -119,12 +130,15 @@ def _interpret_each_unit(
     values = target.values
     if loss_name in SPARSE_LOSSES or (loss_name in ONE_HOT_LOSSES and units == 1):
         return None
-    if loss_name in MARGIN_LOSSES:
-        return TargetMeaning("signs", 2, position_axes + (units != 1))
     is_zero_or_one = values is None or _is_zero_or_one(values)
+    if loss_name in MARGIN_LOSSES:
+        if values is None or not is_zero_or_one:
+            return TargetMeaning("signs", 2, position_axes + (units != 1))
+        return TargetMeaning(*(("binary", 2) if units == 1 else ("multi-label", units)), position_axes)
     if loss_name in BINARY_LOSSES and units == 1:
-        is_class = is_zero_or_one or target.kind == "labels" or values is None or values.is_integral
-        return TargetMeaning("binary", 2, position_axes) if is_class else TargetMeaning("numbers")
+        if values is None or is_zero_or_one or target.kind == "labels" or values.is_integral:
+            return TargetMeaning("binary", 2, position_axes)
+        return _interpret_numbers(values, loss_name)
     if units is not None and units > 1 and (values.is_one_hot if values else loss_name in ONE_HOT_LOSSES):
         return TargetMeaning("one-hot", units, position_axes)
     if target.kind != "numbers" and values is not None and is_zero_or_one:
@@ -135,7 +149,15 @@ def _interpret_each_unit(
         return TargetMeaning("binary", 2, position_axes)
     if loss_name in ONE_HOT_LOSSES:
         return TargetMeaning("probabilities", units, position_axes)
+    if loss_name in BINARY_LOSSES and values is not None and not values.is_integral:
+        return _interpret_numbers(values, loss_name)
     return _interpret_without_loss(target)
+
+
+def _interpret_numbers(values: TargetValues, loss_name: str) -> TargetMeaning:
+    """Return the meaning of numbers that are not all integers."""
+    are_fractions = loss_name in BINARY_LOSSES and values.low >= 0 and values.high <= 1
+    return TargetMeaning("numbers", are_fractions=are_fractions)
 
 
 def _interpret_without_loss(target: TargetFacts) -> TargetMeaning:

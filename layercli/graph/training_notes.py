@@ -64,6 +64,22 @@ def describe_training(
     return notes
 
 
+def describe_end(epochs: int, train: TrainSection, early_stop: EarlyStop | None) -> str:
+    """Return why the training ended after this number of epochs."""
+    if early_stop is not None:
+        return _describe_early_stop(early_stop)
+    if epochs == 1:
+        return _describe_single_epoch(train)
+    if epochs >= train.epochs:
+        return f"The training ended because all {epochs} epochs are done."
+    return f"A callback stopped the training after epoch {epochs} of {train.epochs}."
+
+
+def _describe_single_epoch(train: TrainSection) -> str:
+    reason = "since `epochs` is 1" if train.epochs == 1 else f"although `epochs` is {train.epochs}"
+    return f"The training ended after its first epoch, {reason}. Most models need more epochs."
+
+
 def _describe_early_stop(stop: EarlyStop) -> str:
     start = f"EarlyStopping stopped the training after epoch {stop.epoch}: `{stop.monitor}`"
     if not math.isfinite(stop.best):
@@ -87,8 +103,7 @@ def _describe_first_epoch(
 ) -> Iterator[str]:
     epochs = max(map(len, history.values()), default=0)
     if epochs == 1:
-        reason = "since `epochs` is 1" if train.epochs == 1 else f"although `epochs` is {train.epochs}"
-        yield f"The training ended after its first epoch, {reason}. Most models need more epochs."
+        yield _describe_single_epoch(train)
     elif best.get("epoch") == 1 and epochs > _OVERFIT_EPOCHS:
         saved = ", and the saved model has its weights" if restored_epoch == 1 else ""
         yield (
@@ -120,7 +135,7 @@ def _compare_losses(
     losses, validation = history.get("loss", ()), history.get("val_loss", ())
     if not losses or len(losses) != len(validation) or not all(map(_is_usable, (*losses, *validation))):
         return
-    smallest_gap = _SMALLEST_GAP if _is_crossentropy(train) else 0.0
+    smallest_gap = _find_smallest_gap(train)
     epoch = restored_epoch or len(losses)
     loss, val_loss = losses[epoch - 1], validation[epoch - 1]
     pair = f"The validation loss ({val_loss:.4g}) is far above the training loss ({loss:.4g})"
@@ -130,7 +145,7 @@ def _compare_losses(
             "Check the columns with `layercli inspect-data`."
         )
         return
-    start = _find_overfitting(losses, validation, smallest_gap)
+    start = find_overfitting(history, train)
     if start is not None:
         yield (
             f"Overfitting since epoch {start}: from there to epoch {len(losses)} the training loss fell from "
@@ -141,10 +156,12 @@ def _compare_losses(
         yield f"{pair}: the model fits the training examples much better than new ones."
 
 
-def _find_overfitting(
-    losses: Sequence[float], validation: Sequence[float], smallest_gap: float
-) -> int | None:
+def find_overfitting(history: Mapping[str, Sequence[float]], train: TrainSection) -> int | None:
     """Return the epoch after which the validation loss rose while the training loss fell, or None."""
+    losses, validation = history.get("loss", ()), history.get("val_loss", ())
+    if not losses or len(losses) != len(validation) or not all(map(_is_usable, (*losses, *validation))):
+        return None
+    smallest_gap = _find_smallest_gap(train)
     best = min(range(len(validation)), key=validation.__getitem__)
     later = validation[best + 1 :]
     if len(later) < _OVERFIT_EPOCHS or losses[-1] >= losses[best]:
@@ -157,6 +174,11 @@ def _find_overfitting(
 def _is_usable(loss: object) -> bool:
     """Return whether ratios of the loss have a meaning: it is finite and not negative."""
     return isinstance(loss, (int, float)) and math.isfinite(loss) and loss >= 0
+
+
+def _find_smallest_gap(train: TrainSection) -> float:
+    """Return the smallest difference of losses that matters."""
+    return _SMALLEST_GAP if _is_crossentropy(train) else 0.0
 
 
 def _is_crossentropy(train: TrainSection) -> bool:

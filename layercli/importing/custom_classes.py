@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from layercli.config.names import DOTTED_NAME
 from layercli.importing.keras_graph import KerasLayer
+from layercli.schema.field_types import DOTTED_NAME
 
 
 def make_class_resolver(folder: Path, *, trust: bool) -> Callable[[KerasLayer], str | None]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from layercli.check import ValidConfig
-from layercli.config.custom_layers import CustomLayer
 from layercli.importing.layer_stack import BlockParameter, LayerStack, StackEntry, Wire
+from layercli.layers.custom_layers import CustomLayer
 from layercli.layers.minimal_arguments import minimal_config
 
 InputReference: TypeAlias = tuple[int | str, int | None, str | None]

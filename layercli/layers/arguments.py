@@ -37,7 +37,7 @@ Padding: TypeAlias = Annotated[ExactPadding, CaseInsensitive]
 _ACTIVATION_TEXT = "the name of an activation"
 
 
-def _parse_activation(value: Any) -> str:
+def parse_activation(value: Any) -> str:
     if isinstance(value, str):
         name = value.strip().lower().replace("-", "_")
         if name in ACTIVATIONS:
@@ -56,7 +56,7 @@ def _parse_activation(value: Any) -> str:
 
 ActivationName: TypeAlias = Annotated[
     str,
-    PlainValidator(_parse_activation),
+    PlainValidator(parse_activation),
     reference_schema("activation"),
     ExpectedText(_ACTIVATION_TEXT),
 ]

@@ -125,13 +125,22 @@ class Layer(Component):
         Raises:
             ShapeError: the layer does not accept these inputs.
         """
+        x = self.require_one_input(inputs)
+        output = self.output(x)
+        outputs = output if isinstance(output, tuple) and not isinstance(output, Tensor) else (output,)
+        return InferredLayer(outputs, tuple(self.weights(x)), self.multiply_adds(x))
+
+    def require_one_input(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Return the only input with the compute dtype, after a check of its rank.
+
+        Raises:
+            ShapeError: there are several inputs, or the input has another rank.
+        """
         if len(inputs) != 1:
             raise ShapeError(f"{self.title()} expects one input, got {len(inputs)}.")
         x = self.cast(inputs[0])
         self.check_rank(x.shape)
-        output = self.output(x)
-        outputs = output if isinstance(output, tuple) and not isinstance(output, Tensor) else (output,)
-        return InferredLayer(outputs, tuple(self.weights(x)), self.multiply_adds(x))
+        return x
 
     def infer_named(self, inputs: tuple[Tensor, ...], names: tuple[str, ...] | None) -> InferredLayer:
         """Return what ``infer`` returns, for inputs with Keras's names, or in the order of ``infer`` if there are none."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from layercli.config.custom_layers import CustomLayer
 from layercli.graph.shapes import ModelShapes, NodeShapes, sum_if_known
+from layercli.layers.custom_layers import CustomLayer
 from layercli.layers.shapes import Tensor
 from layercli.schema.component import snake_case
 from layercli.source.nodes import sanitize_text

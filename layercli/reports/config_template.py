@@ -166,9 +166,20 @@ def _name_axes(template: ConfigTemplate) -> str:
     return "height, width" if template.kind == "images" and len(template.shape) == 2 else names
 
 
-def format_split(rows: int, *, is_stratified: bool, files: Mapping[str, Sequence[str]] | None = None) -> str:
-    """Return the line of the split of so many examples; ``files`` are those of the sets that have separate files."""
+def format_split(
+    rows: int,
+    *,
+    is_stratified: bool,
+    group: str | None = None,
+    files: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """Return the line of the split of so many examples.
+
+    ``group`` is the column of groups; ``files`` are those of the sets that have separate files.
+    """
     stratify = ", stratify: true" if is_stratified else ""
+    if group is not None:
+        stratify += f", group: {group}"
     if files:
         parts = []
         for part in ("validation", "test"):

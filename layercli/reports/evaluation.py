@@ -29,6 +29,8 @@ def print_results(console: Console, result: Mapping[str, Any]) -> None:
             _print_scores(console, document["scores"])
         if "errors" in document:
             _print_errors(console, document)
+        if invalid := document.get("invalid_predictions"):
+            console.print(f"{invalid:,} predictions are NaN or infinite; they are left out of these results.")
 
 
 def _print_classes(console: Console, document: Mapping[str, Any]) -> None:
@@ -103,13 +105,28 @@ def _print_scores(console: Console, scores: Mapping[str, Any]) -> None:
 
 
 def _print_errors(console: Console, document: Mapping[str, Any]) -> None:
-    errors, baseline = document["errors"], document["baseline"]
-    table = make_table("error", numbers=["model", "predicting the mean"])
+    errors, baseline, naive = document["errors"], document["baseline"], document.get("naive_forecast")
+    table = make_table("error", numbers=["model", "predicting the mean", *(["last value"] if naive else [])])
     for key, title in (("mae", "MAE"), ("rmse", "RMSE"), ("r2", "R2")):
         guess = 0.0 if key == "r2" else baseline.get(key)
-        table.add_row(title, _format(errors[key]), _format(guess))
+        table.add_row(title, *map(_format, (errors[key], guess, *([naive[key]] if naive else []))))
     for percent, value in errors["quantiles"].items():
-        table.add_row(f"{percent} % of errors are below", _format(value), "")
+        last = [_format(naive["quantiles"][percent])] if naive else []
+        table.add_row(f"{percent} % of errors are below", _format(value), "", *last)
+    console.print(table)
+    if "per_target" in document:
+        _print_targets(console, document["per_target"])
+
+
+def _print_targets(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the errors of each target."""
+    has_naive = "naive_forecast" in rows[0]
+    titles = ["MAE", "RMSE", "R2", "MAE of mean", *(["MAE of last"] if has_naive else [])]
+    table = make_table("target", numbers=titles)
+    for row in rows:
+        guesses = [row["baseline"]["mae"], *([row["naive_forecast"]["mae"]] if has_naive else [])]
+        values = (row["mae"], row["rmse"], row["r2"], *guesses)
+        table.add_row(_format_name(row["target"]), *map(_format, values))
     console.print(table)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from layercli.config.custom_layers import CustomLayer
 from layercli.graph.adaptable import learns_output_size
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.base import InferredLayer
+from layercli.layers.custom_layers import CustomLayer
 from layercli.layers.formulas import (
     InputAxis,
     Number,

@@ -17,7 +17,8 @@ def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]
         screen.print(f"warning: {problem['message']} [{problem['code']}]", soft_wrap=True)
     out.print(f"Wrote {result['output']} ({format_bytes(result['bytes'])}).", soft_wrap=True)
     for path in result["also"]:
-        out.print(f"Wrote {path}, which it needs.", soft_wrap=True)
+        purpose = "describes its inputs and outputs" if path == f"{result['output']}.json" else "it needs"
+        out.print(f"Wrote {path}, which {purpose}.", soft_wrap=True)
     compared = result["compared"]
     examples = compared["examples"]
     compared_on = [f"{examples} examples of the data"] if examples else []

@@ -25,6 +25,8 @@ _LABEL_WIDTH = 10
 """Columns in front of a chart."""
 _MIN_TWO_CHARTS_WIDTH = 50
 """Minimum terminal width for two charts."""
+_MIN_CHART_HEIGHT = 14
+"""Minimum terminal height for charts."""
 
 
 class TrainingScreen:
@@ -69,11 +71,25 @@ class TrainingScreen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         width = options.max_width - 1
-        if console.height >= 14:
-            yield from self._chart_lines(width, min(8, console.height // 3))
+        yield from self.chart_lines(console, width)
         yield self._progress_bar(width)
         for line in self._status_lines():
             yield _fit_line(line, width)
+
+    @property
+    def has_curves(self) -> bool:
+        """Whether two epochs are finished."""
+        return any(len(points) > 1 for points in self._curves.values())
+
+    @property
+    def final_charts(self) -> FinalCharts:
+        """The curves of all finished epochs."""
+        return FinalCharts(self)
+
+    def chart_lines(self, console: Console, width: int) -> Iterator[Text]:
+        """Yield the curves, if the terminal is high enough for them."""
+        if console.height >= _MIN_CHART_HEIGHT:
+            yield from self._chart_lines(width, min(8, console.height // 3))
 
     def _count_finished_epochs(self, epoch: int, step: int) -> float:
         """Return the number of finished epochs, with a fraction for the running one."""
@@ -143,6 +159,17 @@ class TrainingScreen:
         else:
             lines += [Text()] * height
         return [_fit_line(line, columns, pad=True) for line in lines]
+
+
+class FinalCharts:
+    """The curves of a training that ended; nothing for fewer than two epochs."""
+
+    def __init__(self, screen: TrainingScreen) -> None:
+        self._screen = screen
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        if self._screen.has_curves:
+            yield from self._screen.chart_lines(console, options.max_width - 1)
 
 
 def _chart_row(chart: Chart, index: int) -> Text:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from layercli.check import ValidConfig
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.shapes import Shape
-from layercli.reports.console import make_table
+from layercli.reports.console import make_table, print_plain_table
 from layercli.reports.explanation import explain_layer
 from layercli.reports.formatting import (
     format_bytes,
@@ -81,6 +81,8 @@ def _unwrap_single(values: list[list[int | None]]) -> Any:
 
 _MIN_WIDE_WIDTH = 100
 """Minimum terminal width for showing input shapes."""
+_MAX_STYLED_LAYERS = 1000
+"""Above this number of layers, tables are printed without Rich, which takes half a millisecond for each row."""
 
 
 def print_inspection(console: Console, valid: ValidConfig, forward_shapes: ForwardShapes | None) -> None:
@@ -94,7 +96,8 @@ def print_inspection(console: Console, valid: ValidConfig, forward_shapes: Forwa
         "output",
         *([] if forward_shapes is None else ["forward"]),
     ]
-    table = make_table(*columns, numbers=("params", "FLOPs"))
+    numbers = ("params", "FLOPs")
+    rows: list[tuple[Text | str, ...]] = []
     for row in valid.shapes.rows:
         actual = forward_shapes.get(row.node.name) if forward_shapes is not None else None
         cells: list[Text | str] = [
@@ -114,9 +117,22 @@ def print_inspection(console: Console, valid: ValidConfig, forward_shapes: Forwa
                 else Text("✗ " if agrees is False else "  ", style="bold red")
             )
             cells.append(mark.append(format_shapes(actual or ()), style="none"))
-        table.add_row(*cells, format_count(row.parameters), format_short_count(row.flops))
-    console.print(table)
+        rows.append((*cells, format_count(row.parameters), format_short_count(row.flops)))
+    _print_rows(console, columns, numbers, rows)
     _print_totals(console, valid.shapes)
+
+
+def _print_rows(
+    console: Console, columns: list[str], numbers: tuple[str, ...], rows: list[tuple[Text | str, ...]]
+) -> None:
+    """Print a table of layers; of very many, without styles."""
+    if len(rows) > _MAX_STYLED_LAYERS:
+        print_plain_table(console, columns, numbers, [tuple(map(str, row)) for row in rows])
+        return
+    table = make_table(*columns, numbers=numbers)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
 
 
 def _row_title(row: NodeShapes) -> Text:
@@ -130,7 +146,7 @@ def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -
     """Print the built model: layers, wiring, shapes, parameters with their shares, FLOPs, totals and memory."""
 
     shapes = valid.shapes
-    table = make_table("layer", "from", "output", numbers=("params", "share", "FLOPs"))
+    rows: list[tuple[Text | str, ...]] = []
     total_parameters = sum(row.parameters or 0 for row in shapes.rows)
     is_wide = console.width >= _MIN_WIDE_WIDTH
     previous_name: str | None = None
@@ -138,7 +154,7 @@ def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -
         share = (
             f"{100 * row.parameters / total_parameters:.1f}%" if row.parameters and total_parameters else ""
         )
-        table.add_row(
+        cells = (
             _row_title(row),
             "\n".join(row.node.input_references)
             if is_wide or row.node.input_references != (previous_name,)
@@ -148,8 +164,9 @@ def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -
             share,
             format_short_count(row.flops),
         )
+        rows.append(cells)
         previous_name = row.node.name
-    console.print(table)
+    _print_rows(console, ["layer", "from", "output"], ("params", "share", "FLOPs"), rows)
     _print_totals(console, shapes)
     activations = format_bytes(shapes.activation_bytes(batch_size))
     weights = format_bytes(shapes.weight_bytes)

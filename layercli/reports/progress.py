@@ -24,6 +24,9 @@ class SilentProgress:
     def print_message(self, text: str) -> None:
         """Do nothing."""
 
+    def print_detail(self, text: str) -> None:
+        """Do nothing."""
+
     def print_warning(self, problem: Problem) -> None:
         """Do nothing."""
 
@@ -52,16 +55,22 @@ class QuietProgress(SilentProgress):
         self._console = console
 
     def print_warning(self, problem: Problem) -> None:
-        """Print the warning on one line."""
+        """Print the warning on one line, and its hint on the next."""
         line = f"{problem.location_prefix}warning: {problem.full_message} [{problem.code}]"
         self._console.print(line, soft_wrap=True)
+        if problem.hint:
+            self._console.print(f"  fix: {problem.hint}", soft_wrap=True)
 
 
 class TrainingProgress(QuietProgress):
-    """Progress that prints each epoch; with ``live``, a live display follows the printed lines."""
+    """Progress that prints each epoch; with ``live``, a live display follows the printed lines.
 
-    def __init__(self, console: Console, *, live: bool) -> None:
+    ``is_verbose`` also prints how the training is executed.
+    """
+
+    def __init__(self, console: Console, *, live: bool, is_verbose: bool = False) -> None:
         super().__init__(console)
+        self._is_verbose = is_verbose
         self._train: TrainSection | None = None
         self._best: Mapping[str, Any] = {}
         self._has_header = False
@@ -72,6 +81,11 @@ class TrainingProgress(QuietProgress):
     def print_message(self, text: str) -> None:
         """Print a line."""
         self._console.print(text, soft_wrap=True)
+
+    def print_detail(self, text: str) -> None:
+        """Print a line on the execution, if the progress is verbose."""
+        if self._is_verbose:
+            self.print_message(text)
 
     def start_training(self, counts: tuple[int, ...], train: TrainSection) -> None:
         """Print the number of examples, and set up the live display."""
@@ -102,8 +116,9 @@ class TrainingProgress(QuietProgress):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
+        if self._live is not None and self._screen is not None:
             self._live.stop()
+            self._console.print(self._screen.final_charts)
 
     def finish_step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
         """Update the live display."""

@@ -1,118 +1,210 @@
-"""Show runs in a table, or side by side."""
+"""Show runs in a table, side by side, or for other programs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from layercli.reports.console import make_table
 from layercli.reports.formatting import format_count, format_duration, format_number
+from layercli.reports.run_tables import (
+    Column,
+    fits,
+    format_csv,
+    format_markdown,
+    print_columns,
+    split_columns,
+)
+from layercli.runs.query import find_config_differences
+from layercli.runs.resume_command import format_resume_command
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
 
     from layercli.runs.listing import Run
 
-_MAX_DIFFERENCES = 40
-_MAX_RESULTS = 40
+RunsFormat = Literal["csv", "markdown"]
+_MAX_DIFFERENCES: Final = 40
+_MAX_RESULTS: Final = 40
+_MAX_ROW_DIFFERENCES: Final = 12
+"""Most config values in the list of runs."""
+_FIRST_KEYS: Final = ("run", "name", "state", "started")
+_LISTED_STATES: Final = ("finished", "running", "unfinished")
 
 
 def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
-    """Print a row for each run: epochs, best epoch, test result, time, and the value of ``key``."""
-    listed = [run for run in runs if run.state in ("finished", "running", "unfinished")]
-    monitors = {str(run.best["monitor"]) for run in listed if "monitor" in run.best}
-    test_metrics = {name for run in listed if (name := _test_metric(run.test))}
-    max_path_length = max((len(run.path.as_posix()) for run in listed), default=0)
-    table = make_table()
-    table.add_column("run", overflow="fold", no_wrap=max_path_length <= console.width // 2)
-    best_title = f"best {_format_name(*monitors)}" if len(monitors) == 1 else "best"
-    test_title = f"test {_format_name(*test_metrics)}" if len(test_metrics) == 1 else "test"
-    for title in ("epochs", best_title, test_title, "time", "params"):
-        table.add_column(title, justify="right", overflow="fold", no_wrap=title in ("epochs", "time"))
-    has_key_column = key is not None and key not in ("run", "name", "epochs", "seconds", "parameters")
-    if has_key_column:
-        table.add_column(_format_name(str(key)), justify="right", overflow="fold")
-    for run in listed:
-        table.add_row(
-            _run_title(run),
-            _format_epochs(run),
-            _format_best(run, should_name=len(monitors) > 1),
-            _format_test(run, should_name=len(test_metrics) > 1),
-            _format_time(run),
-            _format_optional_count(run.parameters),
-            *([_format_value(run.value(str(key)))] if has_key_column else []),
-        )
+    """Print a row for each run: date, results, the value of ``key``, and the config values that differ."""
+    listed = [run for run in runs if run.state in _LISTED_STATES]
     if listed:
-        console.print(table)
+        hidden = print_columns(console, _make_columns(listed, key))
+        if hidden:
+            titles = ", ".join(column.title for column in hidden)
+            _print_sentence(console, f"Not shown: {titles}. `--format csv` has every column.", style="dim")
     for run in runs:
         if run.note is not None:
-            console.print(
-                sanitize_text(f"{run.path.as_posix()} is {run.state}: {run.note}."),
-                soft_wrap=True,
-                style="yellow",
-            )
+            text = f"{run.path.as_posix()} is {run.state}: {run.note}."
+        elif run.state == "unfinished":
+            text = _describe_end(run)
+        else:
+            continue
+        _print_sentence(console, text, style="yellow")
+
+
+def _print_sentence(console: Console, text: str, *, style: str = "none") -> None:
+    """Print a sentence, on a terminal in lines that end between words."""
+    text = sanitize_text(text)
+    if console.is_terminal:
+        text = fill(text, console.width, break_long_words=False, break_on_hyphens=False)
+    console.print(text, style=style, soft_wrap=True)
+
+
+def _describe_end(run: Run) -> str:
+    """Return why an unfinished run ended, and how to resume it."""
+    path = run.path.as_posix()
+    reason = (
+        sanitize_text(run.ended["message"], limit=300)
+        if run.ended
+        else "its process ended without a message."
+    )
+    is_diverged = run.ended is not None and run.ended["code"] == "loss-not-finite"
+    changes = ("--allow-changes", "--set KEY=VALUE") if is_diverged else ()
+    return f"{path} is unfinished: {reason} Resume with {format_resume_command(path, *changes)}."
+
+
+def _make_columns(runs: Sequence[Run], key: str | None) -> list[Column]:
+    monitors = {str(run.best["monitor"]) for run in runs if "monitor" in run.best}
+    test_metrics = {name for run in runs if (name := _test_metric(run.test))}
+    best_title = f"best {_format_name(*monitors)}" if len(monitors) == 1 else "best"
+    test_title = f"test {_format_name(*test_metrics)}" if len(test_metrics) == 1 else "test"
+    columns = [
+        Column("run", [sanitize_text(run.path.as_posix()) for run in runs], is_text=True),
+        Column("date", [_format_date(run) for run in runs], 4, is_text=True),
+        Column("epochs", [_format_epochs(run) for run in runs], 5),
+        Column(best_title, [_format_best(run, should_name=len(monitors) > 1) for run in runs], 1),
+        Column(test_title, [_format_test(run, should_name=len(test_metrics) > 1) for run in runs], 2),
+    ]
+    if any(run.state != "finished" for run in runs):
+        columns.insert(1, Column("state", [run.state for run in runs], 3, is_text=True))
+    if key is not None and key not in ("run", "name", "state", "epochs", "seconds", "parameters"):
+        columns.append(Column(_format_name(key), [_format_value(run.value(key)) for run in runs], 2))
+    differences = find_config_differences(runs)
+    shown = {
+        path: values
+        for path, values in differences.items()
+        if path not in (key, "name") and not all(value is None for value in values[1:])
+    }
+    for rank, (path, values) in enumerate(list(shown.items())[:_MAX_ROW_DIFFERENCES], start=6):
+        title = _shorten_path(path, shown)
+        columns.append(Column(title, [_format_setting(value) for value in values], rank))
+    columns.append(Column("time", [_format_time(run) for run in runs], 90))
+    columns.append(Column("params", [_format_optional_count(run.parameters) for run in runs], 91))
+    return columns
+
+
+def _shorten_path(path: str, paths: Iterable[str]) -> str:
+    """Return the last keys of a path that no other path ends with."""
+    parts = path.split(".")
+    for count in range(1, len(parts)):
+        ending = ".".join(parts[-count:])
+        if sum(other == ending or other.endswith(f".{ending}") for other in paths) == 1:
+            return sanitize_text(ending, limit=40)
+    return sanitize_text(path, limit=60)
+
+
+def format_runs(runs: Sequence[Run], differences: Mapping[str, list[Any]], runs_format: RunsFormat) -> str:
+    """Return a row for each run, with all results and the config values that differ, as CSV or Markdown."""
+    rows = [
+        {
+            **{key: run.results.get(key) for key in ("run", "name", "state")},
+            "started": run.as_json()["started"],
+            **run.results,
+            "note": run.note or (run.ended["message"] if run.ended else None),
+            **{path: values[index] for path, values in differences.items() if path != "name"},
+        }
+        for index, run in enumerate(runs)
+    ]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    names.sort(key=lambda name: name not in _FIRST_KEYS)
+    columns = [
+        Column(
+            sanitize_text(name),
+            [_format_exact(row.get(name)) for row in rows],
+            is_text=any(isinstance(row.get(name), str) for row in rows),
+        )
+        for name in names
+    ]
+    return format_csv(columns) if runs_format == "csv" else format_markdown(columns)
 
 
 def print_run_comparison(console: Console, runs: Sequence[Run], differences: Mapping[str, list[Any]]) -> None:
-    """Print a column for each run: its results, then the differences of the configs."""
-    table = make_table("")
-    for run in runs:
-        table.add_column(sanitize_text(run.path.as_posix()), justify="right", overflow="fold")
+    """Print results and differences of the configs: a column for each run, or a row if the columns do not fit."""
+    results = _compare_results(runs)
+    hidden_results = list(results)[_MAX_RESULTS:]
+    rows = dict(list(results.items())[:_MAX_RESULTS])
+    differing = {
+        path: [_format_setting(value) for value in values]
+        for path, values in list(differences.items())[:_MAX_DIFFERENCES]
+    }
+    titles = [sanitize_text(run.path.as_posix()) for run in runs]
+    names = [sanitize_text(name, limit=60) for name in (*rows, *differing)]
+    cells = [*rows.values(), *differing.values()]
+    side_by_side = [
+        Column("", names, is_text=True),
+        *(Column(title, [line[index] for line in cells]) for index, title in enumerate(titles)),
+    ]
+    if fits(console, side_by_side):
+        print_columns(console, side_by_side)
+    else:
+        label = Column("run", titles, is_text=True)
+        parts = [rows, {_shorten_path(path, differing): values for path, values in differing.items()}]
+        for part in parts:
+            columns = [Column(sanitize_text(name, limit=60), values) for name, values in part.items()]
+            for group in split_columns(console, label, columns):
+                print_columns(console, group)
+                console.print()
+    if hidden_results:
+        console.print(f"… and {len(hidden_results)} more results.")
+    if len(differences) > _MAX_DIFFERENCES:
+        hidden_count = len(differences) - _MAX_DIFFERENCES
+        text = f"… and {hidden_count} more values differ; `layercli diff A B` shows two models side by side."
+        _print_sentence(console, text)
+    if not differences:
+        console.print("Their configs are the same.")
+
+
+def _compare_results(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Return a cell for each run, by the name of the result."""
     rows: dict[str, list[str]] = {
         "state": [run.state for run in runs],
+        "date": [_format_date(run) for run in runs],
         "epochs": [_format_epochs(run) for run in runs],
         "best epoch": [_format_value(run.best.get("epoch")) for run in runs],
     }
-    results = [run.results for run in runs]
-    metrics = list(
-        dict.fromkeys(
-            name
-            for values in results
-            for name in values
-            if name not in _SEPARATE_ROWS and not name.startswith("best_")
-        )
+    metrics = dict.fromkeys(
+        name
+        for run in runs
+        for name in run.results
+        if name not in _SEPARATE_ROWS and not name.startswith("best_")
     )
-    rows |= {name: [_format_value(run.value(name)) for run in runs] for name in metrics[:_MAX_RESULTS]}
-    rows |= {
-        "time": [_format_time(run) for run in runs],
-        "examples/s": [
-            "" if run.examples_per_second is None else f"{run.examples_per_second:,.0f}" for run in runs
-        ],
-        "parameters": [_format_optional_count(run.parameters) for run in runs],
-    }
-    for name, cells in rows.items():
-        table.add_row(sanitize_text(name, limit=60), *cells)
-    if differences:
-        table.add_section()
-    for name, values in list(differences.items())[:_MAX_DIFFERENCES]:
-        table.add_row(sanitize_text(name, limit=60), *(_format_value(value) for value in values))
-    console.print(table)
-    if len(metrics) > _MAX_RESULTS:
-        console.print(f"… and {len(metrics) - _MAX_RESULTS} more results.")
-    if len(differences) > _MAX_DIFFERENCES:
-        hidden_count = len(differences) - _MAX_DIFFERENCES
-        console.print(
-            f"… and {hidden_count} more values differ; `layercli diff A B` shows two models side by side."
-        )
-    if not differences:
-        console.print("Their configs are the same.")
+    speeds = [run.examples_per_second for run in runs]
+    return (
+        rows
+        | {name: [_format_value(run.value(name)) for run in runs] for name in metrics}
+        | {
+            "time": [_format_time(run) for run in runs],
+            "examples/s": ["" if speed is None else f"{speed:,.0f}" for speed in speeds],
+            "parameters": [_format_optional_count(run.parameters) for run in runs],
+        }
+    )
 
 
 _SEPARATE_ROWS = ("run", "name", "state", "epochs", "seconds", "examples_per_second", "parameters")
 """Results that the table shows in separate rows."""
 
 
-def _run_title(run: Run) -> Text:
-    from rich.text import Text
-
-    title = Text(sanitize_text(run.path.as_posix()))
-    return (
-        title
-        if run.state == "finished"
-        else title.append(f"\n{run.state}", style="green" if run.state == "running" else "yellow")
-    )
+def _format_date(run: Run) -> str:
+    return "" if run.started is None else run.started.strftime("%Y-%m-%d %H:%M")
 
 
 def _format_epochs(run: Run) -> str:
@@ -132,11 +224,9 @@ def _format_best(run: Run, *, should_name: bool) -> str:
 
 def _format_test(run: Run, *, should_name: bool) -> str:
     name = _test_metric(run.test)
-    return (
-        ""
-        if name is None
-        else f"{f'{_format_name(name)} ' if should_name else ''}{format_number(run.test[name])}"
-    )
+    if name is None:
+        return ""
+    return f"{f'{_format_name(name)} ' if should_name else ''}{format_number(run.test[name])}"
 
 
 def _test_metric(test: Mapping[str, Any]) -> str | None:
@@ -164,3 +254,15 @@ def _format_value(value: Any) -> str:
     if isinstance(value, int):
         return format_count(value)
     return format_number(value) if isinstance(value, float) else sanitize_text(str(value), limit=60)
+
+
+def _format_setting(value: Any) -> str:
+    """Return a value of a config as a person would write it."""
+    return f"{value:g}" if isinstance(value, float) else _format_value(value)
+
+
+def _format_exact(value: Any) -> str:
+    """Return a value with all its digits."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return repr(value)
+    return _format_value(value) if value is None or isinstance(value, bool) else sanitize_text(str(value))

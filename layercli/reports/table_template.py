@@ -69,6 +69,10 @@ class TableColumns:
     """The texts that are infinite numbers in the columns of numbers."""
     series: str | None = None
     """The column whose dates make the rows a series in time."""
+    series_key: str | None = None
+    """The column whose values identify several series."""
+    group: str | None = None
+    """A column that identifies persons or things, each of which has several rows."""
     more_targets: list[ColumnPreview] = field(default_factory=list)
     """Columns that are one target together with ``target``."""
     target_form: TargetForm = "value"
@@ -83,8 +87,16 @@ class TableColumns:
     @property
     def is_forecast(self) -> bool:
         """Whether past values of the target are the only sensible inputs: there are only dates and numbers over time."""
-        has_others = bool(self.numbers or self.categories or self.texts or self.more_targets)
-        return self.series is not None and self.class_names is None and not has_others
+        others = {column.name for column in (*self.numbers, *self.categories, *self.texts)} - {
+            self.series_key
+        }
+        is_number = self.class_names is None and not self.more_targets
+        return self.series is not None and is_number and not others
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether rows with the same value of ``group`` are in the same set, as it is not an input."""
+        return self.group is not None and self.group in self.left_out
 
     @property
     def number_names(self) -> list[str]:
@@ -114,9 +126,17 @@ def template_from_table(
         ]
     missing = _list_missing_policies(table, columns)
     if missing:
-        data.append(f"  missing: {{{', '.join(missing)}}}   # medians of the training examples")
+        data.append(f"  missing: {{{', '.join(missing)}}}{_explain_missing(missing)}")
     is_stratified = columns.class_names is not None and not columns.more_targets
-    data.append(format_split(table.row_count, is_stratified=is_stratified, files=columns.held_out))
+    data += [
+        *_explain_split(columns),
+        format_split(
+            table.row_count,
+            is_stratified=is_stratified and not columns.is_grouped,
+            group=quote_yaml_text(str(columns.group)) if columns.is_grouped else None,
+            files=columns.held_out,
+        ),
+    ]
     return ConfigTemplate(
         name,
         "vectors",
@@ -138,8 +158,11 @@ def _make_forecast_template(
 ) -> ConfigTemplate:
     """Return choices for a forecast of the next row from the rows before it."""
     target = quote_yaml_text(columns.target.name)
-    length = max(2, min(_MAX_WINDOW_LENGTH, table.row_count // _WINDOWS_IN_TABLE))
-    windows = f"{{length: {length}, horizon: 1, time: {quote_yaml_text(str(columns.series))}}}"
+    keys = [column for column in table.columns if column.name == columns.series_key]
+    series_count = (keys[0].distinct_count or 1) if keys else 1
+    length = max(2, min(_MAX_WINDOW_LENGTH, table.row_count // series_count // _WINDOWS_IN_TABLE))
+    by = f", by: {quote_yaml_text(keys[0].name)}" if keys else ""
+    windows = f"{{length: {length}, horizon: 1, time: {quote_yaml_text(str(columns.series))}{by}}}"
     missing = _list_missing_policies(table, columns)
     data = [
         *_describe_table(table, columns),
@@ -189,6 +212,11 @@ def _list_data_keys(paths: Sequence[str], table: TablePreview, columns: TableCol
         elif key != "missing":
             lines.append(f"  {key}: {quote_always(value) if isinstance(value, str) else json.dumps(value)}")
     lines += _list_target_keys(columns)
+    codes = [
+        column.name for column in (*columns.targets, *columns.categories, *columns.texts) if column.is_code
+    ]
+    if codes:
+        lines.append(f"  types: {{{', '.join(f'{quote_yaml_text(name)}: text' for name in codes)}}}")
     if columns.dates:
         lines.append("  dates:                       # the numbers that each date becomes")
         lines += [
@@ -218,13 +246,39 @@ def _list_missing_policies(table: TablePreview, columns: TableColumns) -> list[s
         words = [*(words or [DEFAULT_WORD]), *columns.infinity_words]
     policies = [f"values: [{', '.join(map(quote_yaml_text, words))}]"] if words else []
     dates = [column for column in table.columns if column.name in columns.dates]
-    has_missing = any(column.missing_count or column.stray_count for column in [*columns.numbers, *dates])
+    numbers = [] if columns.is_forecast else columns.numbers
+    has_missing = any(column.missing_count or column.stray_count for column in [*numbers, *dates])
     if has_missing or columns.infinity_words:
         policies.append("numbers: median")
-    drops = [f"{quote_yaml_text(column.name)}: drop" for column in columns.targets if column.missing_count]
-    if drops:
-        policies.append(f"columns: {{{', '.join(drops)}}}")
+    used = {column.name for column in (*numbers, *dates)}
+    dropped = [name for name in table.keys.get("missing", {}).get("columns", {}) if name in used]
+    dropped += [column.name for column in columns.targets if column.missing_count]
+    if dropped:
+        policies.append(f"columns: {{{', '.join(f'{quote_yaml_text(name)}: drop' for name in dropped)}}}")
     return policies
+
+
+def _explain_missing(policies: Sequence[str]) -> str:
+    if "numbers: median" in policies:
+        return "   # medians of the training examples"
+    if any(policy.startswith("columns:") for policy in policies):
+        return "   # their rows are left out"
+    return ""
+
+
+def _explain_split(columns: TableColumns) -> list[str]:
+    """Return a comment on a better split that only a person can choose."""
+    if columns.series is not None:
+        name = quote_yaml_text(columns.series)
+        return [
+            f"  # The rows are a series in time. To test on the latest rows: {{validation: 0.1, test: 0.1, order: {name}}}"
+        ]
+    if columns.group is not None and not columns.is_grouped:
+        name = quote_yaml_text(columns.group)
+        return [
+            f"  # For new values of {name}, add `group: {name}`: rows with the same value are in the same set."
+        ]
+    return []
 
 
 def _wrap_list(start: str, items: Sequence[str], end: str = "") -> list[str]:

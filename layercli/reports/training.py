@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from layercli.reports.console import make_table
@@ -13,54 +13,68 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_training_summary(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print the time, the metrics of the saved model, its path, and the next commands."""
-    best, test, run = summary["best"], summary["test"], sanitize_text(summary["run"])
+def print_training_summary(
+    console: Console, summary: Mapping[str, Any], next_commands: Sequence[str] = ()
+) -> None:
+    """Print the time, why the training ended, the metrics of the saved model, its path, and the next commands."""
+    best, run = summary["best"], sanitize_text(summary["run"])
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     message = f"Trained {epochs} in {format_duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
     console.print(f"{message}; {format_count(summary['parameters'])} parameters.", soft_wrap=True)
+    if reason := summary.get("stop_reason"):
+        _print_sentence(console, reason)
     if best:
         monitor = best["monitor"]
         console.print(
             f"Best epoch: {best['epoch']} ({monitor} {format_number(best[monitor])})", soft_wrap=True
         )
-    restored_epoch = summary.get("restored_epoch")
-    if best and restored_epoch is None and best["epoch"] != summary["epochs"]:
+    if best and summary.get("restored_epoch") is None and best["epoch"] != summary["epochs"]:
         message = "The model has the last epoch's weights; EarlyStopping with `restore_best_weights: true` keeps the best ones."
-        console.print(message, soft_wrap=True)
-    model = {
-        name: values[(restored_epoch or summary["epochs"]) - 1] for name, values in summary["history"].items()
-    }
+        _print_sentence(console, message)
+    _print_metrics(console, summary)
+    for note in summary.get("notes", ()):
+        if note != reason:
+            _print_sentence(console, note)
+    console.print(f"Model: {run}/model.keras", soft_wrap=True)
+    if next_commands:
+        console.print("Next:", *(f"  {command}" for command in next_commands), sep="\n", soft_wrap=True)
+
+
+def _print_metrics(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print the metrics of each set, and of a constant prediction beside them."""
+    epoch = summary.get("restored_epoch") or summary["epochs"]
+    model = {name: values[epoch - 1] for name, values in summary["history"].items()}
     model.pop("learning_rate", None)
     validation = {name.removeprefix("val_"): model[name] for name in model if name.startswith("val_")}
-    parts = {"training": model, "validation": validation, "test": test}
-    parts = {title: values for title, values in parts.items() if values}
-    names = [name for name in model or test if not name.startswith("val_")]
-    if names:
-        table = make_table("metric", numbers=parts)
-        for name in names:
-            table.add_row(
-                sanitize_text(name),
-                *(_format_cell(values[name]) if name in values else "" for values in parts.values()),
-            )
-        console.print(table)
-    for note in summary.get("notes", ()):
-        console.print(sanitize_text(note))
-    console.print(f"Model: {run}/model.keras", soft_wrap=True)
-    console.print(
-        "Next:",
-        *(f"  layercli {command.format(run)}" for command in _NEXT_COMMANDS[0 if test else 1 :]),
-        sep="\n",
-        soft_wrap=True,
-    )
+    columns = {"training": model, "validation": validation, "test": summary["test"]}
+    columns = {title: values for title, values in columns.items() if values}
+    names = [name for name in model or summary["test"] if not name.startswith("val_")]
+    baseline = summary.get("baseline") or {}
+    if baseline:
+        columns[sanitize_text(baseline["predicts"])] = baseline["metrics"]
+    if not names:
+        return
+    table = make_table("metric", numbers=columns)
+    for name in names:
+        cells = (_format_cell(values[name]) if name in values else "" for values in columns.values())
+        table.add_row(sanitize_text(name), *cells)
+    console.print(table)
+    if baseline:
+        _print_sentence(console, f"{baseline['predicts']}: {_describe_baseline(baseline)}")
 
 
-_NEXT_COMMANDS = (
-    "evaluate {}",
-    "predict {} --input FILE --output predictions.csv",
-    "export {} --format onnx",
-)
-"""The next commands; the first needs a test set."""
+def _print_sentence(console: Console, text: str) -> None:
+    """Print a sentence; wrap it only on a terminal, because other programs read lines."""
+    console.print(sanitize_text(text), soft_wrap=not console.is_terminal)
+
+
+def _describe_baseline(baseline: Mapping[str, Any]) -> str:
+    meanings = {
+        "majority": "a model that always predicts the frequencies of the training classes",
+        "mean": "a model that always predicts the mean of the training targets",
+    }
+    default = "a model that always predicts the frequencies of the training classes, or the mean of numbers"
+    return f"{meanings.get(baseline['predicts'], default)}, on the {baseline['set']} set."
 
 
 def _format_cell(value: Any) -> str:

@@ -15,6 +15,7 @@ from layercli.source.dump import to_yaml
 
 RUNS_ROOT = Path("runs")
 CONFIG, MANIFEST, HISTORY = "config.yaml", "manifest.json", "history.jsonl"
+DIAGNOSTICS = "diagnostics.jsonl"
 MODEL, SUMMARY, READER_STATE = "model.keras", "summary.json", "data.json"
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -46,6 +47,10 @@ class Run:
     seconds: float | None = None
     examples_per_second: float | None = None
     parameters: int | None = None
+    started: datetime | None = None
+    """When it started; for runs of earlier versions, when its config was written."""
+    ended: Mapping[str, str] | None = None
+    """Why an unfinished run ended, if layercli recorded it: ``code`` and ``message`` of the problem."""
 
     @property
     def name(self) -> str:
@@ -108,6 +113,8 @@ class Run:
             "seconds": self.seconds,
             "examples_per_second": self.examples_per_second,
             "parameters": self.parameters,
+            "started": None if self.started is None else self.started.isoformat(timespec="seconds"),
+            "ended": None if self.ended is None else dict(self.ended),
         }
 
 
@@ -154,6 +161,39 @@ def _name_sort_key(name: str) -> tuple[bool, int, str]:
 
 def read_run(path: Path) -> Run:
     """Read a run from its directory, as far as it is written."""
+    run = _read_results(path)
+    try:
+        manifest = _read_json(path, MANIFEST)
+    except (OSError, ValueError):
+        manifest = {}
+    return replace(
+        run,
+        started=_read_start(path, manifest),
+        ended=_parse_end(manifest.get("ended")) if run.state == "unfinished" else None,
+    )
+
+
+def _parse_end(ended: Any) -> Mapping[str, str] | None:
+    """Return code and message of the problem that ended a run; None if it is not what layercli writes."""
+    keys = ("code", "message")
+    if not isinstance(ended, dict) or not all(isinstance(ended.get(key), str) for key in keys):
+        return None
+    return {key: ended[key] for key in keys}
+
+
+def _read_start(path: Path, manifest: Mapping[str, Any]) -> datetime | None:
+    """Return when a run started, in local time: from its manifest, or from the time of its config."""
+    try:
+        return datetime.fromisoformat(manifest["started"]).astimezone()
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        pass
+    try:
+        return datetime.fromtimestamp((path / CONFIG).lstat().st_mtime).astimezone()
+    except (OSError, OverflowError, ValueError):
+        return None
+
+
+def _read_results(path: Path) -> Run:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return Run(path, "empty", "nothing has been written to it yet")

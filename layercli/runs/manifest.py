@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,8 +50,9 @@ def collect_versions() -> dict[str, str]:
 def create_manifest(
     valid: ValidConfig, *, counts: tuple[int, ...], fingerprint: str, execution: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the manifest of a run that starts: versions, seed, command line, execution, data."""
+    """Return the manifest of a run that starts: time, versions, seed, command line, execution, data."""
     return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": collect_versions(),
         "platform": platform.platform(),
         "environment": collect_environment(),

@@ -358,7 +358,7 @@ def snake_case(name: str) -> str:
 V = TypeVar("V")
 
 
-def parse_at_key(key: str, parse: Callable[[Any], V], value: object) -> V:
+def parse_at_key(key: str | int, parse: Callable[[Any], V], value: object) -> V:
     """Call ``parse`` and locate its error at ``key``."""
     try:
         return parse(value)
@@ -367,10 +367,10 @@ def parse_at_key(key: str, parse: Callable[[Any], V], value: object) -> V:
         raise ValidationError.from_exception_data(error.title, details) from None
     except ValueError as error:
         raise ValidationError.from_exception_data(
-            key,
+            str(key),
             [InitErrorDetails(type=error, loc=(key,), input=None)],  # type: ignore[typeddict-item]
         ) from None
 
 
-def _prefix_error(key: str, error: Any) -> InitErrorDetails:
+def _prefix_error(key: str | int, error: Any) -> InitErrorDetails:
     return InitErrorDetails(type=copy_value_error(error), loc=(key, *error["loc"]), input=None)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 else:
     NameOrComponent = Any  # a validator function checks it; building a Pydantic schema would take time
 
+IDENTIFIER = r"[A-Za-z_]\w*"
+DOTTED_NAME = rf"{IDENTIFIER}(?:\.{IDENTIFIER})*"
+"""Patterns of a name in Python, and of a module with its packages."""
 MAX_INT32 = 2**31 - 1
 """Largest size of an axis or a window: TensorFlow's kernels count in 32 bits."""
 

@@ -70,7 +70,10 @@ class DataScript(Generic[D]):
             if not is_default_argument(self.data, name):
                 yield ("data", name)
         split = self.data.split
-        yield from (("data", "split", key) for key in (*split.own_files, *split.key_columns))
+        yield from (
+            ("data", "split", key)
+            for key in (*split.own_files, *split.key_columns, *(["fold"] if split.fold is not None else []))
+        )
         yield from self.find_inexpressible_values()
         if self.facts.has_weights and None not in self.facts.targets:
             yield ("data", "weights")

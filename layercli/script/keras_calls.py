@@ -5,9 +5,9 @@ from __future__ import annotations
 from inspect import get_annotations
 from typing import Any, Final
 
-from layercli.config.custom_layers import CustomLayer
 from layercli.config.training.metrics import Metric
 from layercli.layers.base import Layer
+from layercli.layers.custom_layers import CustomLayer
 from layercli.layers.minimal_arguments import is_required_argument, minimal_arguments
 from layercli.schema.component import Component, snake_case
 from layercli.script.python_source import (

@@ -9,11 +9,11 @@ from itertools import groupby
 from typing import Any, Final
 
 from layercli.check import ValidConfig
-from layercli.config.custom_layers import CustomLayer
 from layercli.config.names import assign_names
 from layercli.graph.build import GraphNode
 from layercli.graph.text_vectors import should_squeeze_texts
 from layercli.layers.base import Layer
+from layercli.layers.custom_layers import CustomLayer
 from layercli.layers.shapes import Tensor
 from layercli.schema.component import snake_case
 from layercli.script.block_functions import (
@@ -446,11 +446,13 @@ def _loop_repeats(statements: list[tuple[str, Expression]]) -> list[str]:
 def custom_layer_imports(valid: ValidConfig) -> list[str]:
     """Return the lines that import custom layers."""
     import_lines = set()
-    for node in valid.graph.nodes:
-        layer = node.layer
-        if isinstance(layer, CustomLayer) and layer.kind != "keras":
-            module = (
-                layer.module.removesuffix(".py").replace("/", ".") if layer.kind == "file" else layer.module
-            )
-            import_lines.add(f"from {write_module_name(module)} import {layer.class_name}")
+    for layer in (part.layer for part in valid.custom_layers):
+        module = layer.module.removesuffix(".py").replace("/", ".") if layer.kind == "file" else layer.module
+        import_lines.add(f"from {write_module_name(module)} import {layer.class_name}")
     return sorted(import_lines)
+
+
+def register_nested_classes(valid: ValidConfig) -> list[str]:
+    """Return the lines that make classes known to Keras that are nested in other layers, which copy them by name."""
+    names = sorted({part.layer.class_name for part in valid.custom_layers if part.path != part.node.path})
+    return [f"keras.saving.get_custom_objects()[{quote_string(name)}] = {name}" for name in names]

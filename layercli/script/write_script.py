@@ -19,7 +19,7 @@ from layercli.script.data_script import INDENT, DataScript
 from layercli.script.facts import ScriptFacts
 from layercli.script.keras_calls import constructor_call, name_or_call, value_expression
 from layercli.script.metric_code import write_convert_inputs
-from layercli.script.model_code import custom_layer_imports, model_lines
+from layercli.script.model_code import custom_layer_imports, model_lines, register_nested_classes
 from layercli.script.python_source import (
     LINE_WIDTH,
     Brackets,
@@ -37,7 +37,7 @@ _FIT_KEYS: Final = {"epochs", "batch_size", "optimizer", "loss", "class_weight",
 """Keys of ``train`` with code for each of them."""
 _COMPILE_KEYS: Final = {"loss_weights", "weighted_metrics"}
 """Keys of ``train`` that are arguments of ``compile``."""
-_IGNORED_TRAIN_KEYS: Final = {"execution", "checkpoints", "progress"}
+_IGNORED_TRAIN_KEYS: Final = {"execution", "checkpoints", "diagnostics", "progress"}
 """Keys of ``train`` that only concern how layercli trains."""
 _END: Final = 'if __name__ == "__main__":\n    main()\n'
 
@@ -168,6 +168,7 @@ def _write_constants(valid: ValidConfig, files: ScriptFiles, data_constant: list
         lines.append(f"WEIGHTS = Path(__file__).parent / {quote_string(files.weights_name)}")
     if files.vocabularies_name is not None:
         lines.append(f"LEARNED = Path(__file__).parent / {quote_string(files.vocabularies_name)}")
+    lines += ["", *nested] if (nested := register_nested_classes(valid)) else []
     if valid.config.model.dtype is not None:
         lines += ["", f"keras.config.set_dtype_policy({quote_string(valid.config.model.dtype)})"]
     return lines

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -13,7 +14,84 @@ from layercli.source.scalars import resolve_scalar
 
 def to_yaml(document: Mapping[str, Any]) -> str:
     """Return YAML from which the config reader reads the same values."""
-    return yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return "".join(_write_mapping(document, "")) if document else "{}\n"
+
+
+_WIDTH = 110
+"""Longest line, if the text can be folded."""
+_PLAIN = re.compile(r"[A-Za-z_][\w./]*", re.ASCII)
+"""Texts that no rule of YAML quotes, unless they are a word such as ``no``."""
+
+
+def _write_mapping(mapping: Mapping[Any, Any], indent: str) -> Iterator[str]:
+    """Yield the lines of a mapping. PyYAML, which is much slower, writes only values that need its rules."""
+    for key, value in mapping.items():
+        shown_key = _write_scalar(key) if isinstance(key, str) else None
+        start = f"{indent}{shown_key}:"
+        if shown_key is None:
+            yield from _write_by_library({key: value}, indent)
+        elif isinstance(value, dict) and value:
+            yield f"{start}\n"
+            yield from _write_mapping(value, f"{indent}  ")
+        elif isinstance(value, list) and value and all(isinstance(item, dict) and item for item in value):
+            yield f"{start}\n"
+            for item in value:
+                first, *others = _write_mapping(item, f"{indent}  ")
+                yield f"{indent}- {first[len(indent) + 2 :]}"
+                yield from others
+        elif (shown := _write_on_one_line(value)) is not None and len(start) + len(shown) < _WIDTH - 4:
+            yield f"{start} {shown}\n"
+        else:
+            yield from _write_by_library({key: value}, indent)
+
+
+def _write_on_one_line(value: Any) -> str | None:
+    """Return a scalar, or a list of scalars, that needs no quotes; None if PyYAML must write it."""
+    if isinstance(value, list):
+        items = [_write_scalar(item) for item in value]
+        return None if None in items else f"[{', '.join(map(str, items))}]"
+    return _write_scalar(value)
+
+
+def _write_scalar(value: Any) -> str | None:
+    """Return a scalar that needs no quotes; None if PyYAML must write it."""
+    if isinstance(value, str):
+        return value if _is_plain(value) else None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    return (
+        str(value)
+        if isinstance(value, int)
+        else _write_float(repr(value))
+        if isinstance(value, float)
+        else None
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _is_plain(text: str) -> bool:
+    return len(text) < _WIDTH and _PLAIN.fullmatch(text) is not None and text.lower() not in _YAML_1_1_WORDS
+
+
+_YAML_1_1_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+
+
+@lru_cache(maxsize=10_000)
+def _write_float(written: str) -> str:
+    """Return a float, from Python's text of it, which tells -0.0 from 0.0."""
+    text: str = yaml.dump(float(written), Dumper=_Dumper)
+    return text.split("\n", 1)[0]
+
+
+def _write_by_library(value: Any, indent: str) -> Iterator[str]:
+    """Yield the lines that PyYAML writes for a value at this indentation."""
+    depth = len(indent) // 2
+    for _ in range(depth):
+        value = {"a": value}
+    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    yield from text.splitlines(keepends=True)[depth:]
 
 
 class _Dumper(yaml.SafeDumper):

@@ -193,10 +193,18 @@ def split_dataset(dataset: Dataset, data: DataConfig, seed: int) -> Splits:
     Raises:
         DataError: the training set is empty, or the examples cannot be split so.
     """
+    from layercli.data.folds import assign_fold
     from layercli.data.types import DataError
 
     size = data.split.counts(len(dataset))[0]
-    splits = None if size < 1 else dataset.split(data.split, seed=seed, shuffle=data.shuffle)
+    assigned = (
+        assign_fold(dataset, data.split, seed=seed, shuffle=data.shuffle)
+        if data.split.fold is not None
+        else None
+    )
+    splits = (
+        None if size < 1 else dataset.split(data.split, seed=seed, shuffle=data.shuffle, assigned=assigned)
+    )
     if splits is not None and len(splits.train):
         return splits
     reason = f"the other splits use all {len(dataset)} examples"

@@ -48,7 +48,14 @@ def evaluate_run(
     model = load_model(finished_run.path, finished_run.valid)
     try:
         metrics = evaluate_model(model, finished_run.valid, section, examples)
-        results = collect_results(model, finished_run.valid, section, examples, meanings)
+        results = collect_results(
+            model,
+            finished_run.valid,
+            section,
+            examples,
+            meanings,
+            reader_state=finished_run.load_reader_state(),
+        )
     except DataError as error:  # raised by data that is read lazily
         raise finished_run.valid.error_from_findings(error.findings) from None
     return {

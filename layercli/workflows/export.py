@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -9,9 +10,17 @@ from typing import Any, Literal
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.export_formats import EXPORT_FORMATS
+from layercli.io.atomic import write_text
 from layercli.runs.directory import MODEL
 from layercli.runs.open_run import open_run
 from layercli.workflows.export_data import choose_held_out_split, load_run_splits, take_held_out_examples
+from layercli.workflows.export_description import (
+    describe_export,
+    list_column_inputs,
+    load_run_reader_state,
+    make_preparation_warnings,
+    select_signature_columns,
+)
 from layercli.workflows.export_files import (
     copy_code_files,
     measure_size,
@@ -48,13 +57,15 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     code = valid.layer_code_files if EXPORT_FORMATS[format_name].is_keras_model else {}
     require_free_code_paths(code, target.parent)
     require_export_packages(format_name)
-    from layercli.engine.comparison_inputs import build_cases
+    from layercli.engine.comparison_inputs import build_cases, make_missing_case
     from layercli.engine.export.options import ExportOptions
     from layercli.engine.export.quantization_metrics import calibration_batches, compare_metrics
     from layercli.engine.export.verify import load_format, silence_runtimes, write_and_verify
     from layercli.engine.load_model import load_model
 
     module = load_format(format_name)
+    state = load_run_reader_state(run, valid)
+    column_inputs = list_column_inputs(valid, state)
     splits, warnings = load_run_splits(valid, trust=trust)
     if request.quantize == "int8" and splits is None:
         raise LayercliError(
@@ -74,10 +85,18 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         if request.quantize == "int8" and splits
         else (),
         tuple(valid.layer_code_files.values()),
+        select_signature_columns(valid, column_inputs, format_name),
     )
     test_inputs = build_cases(
         valid, None if splits is None else take_held_out_examples(splits), request.batch_size
     )
+    if EXPORT_FORMATS[format_name].fills_missing_numbers:
+        fill_values = {
+            name: [column_input.fill_values.get(column) for column in column_input.columns]
+            for name, column_input in column_inputs.items()
+        }
+        missing_case = make_missing_case(test_inputs[0], fill_values)
+        test_inputs += [missing_case] if missing_case is not None else []
     if request.quantize == "int8":  # values outside the calibrated ranges may differ
         test_inputs = [case for case in test_inputs if case.is_real]
     metrics = None
@@ -91,6 +110,11 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
             cases=test_inputs,
             tolerance=request.tolerance,
         )
+        assert verification.deployed is not None
+        description = describe_export(valid, state, format_name, verification.deployed, column_inputs)
+        description_text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
+        if description is not None and hasattr(module, "embed_description"):
+            module.embed_description(staging, description_text)
         size = measure_size(staging)
         if request.quantize is not None and splits is not None and valid.config.train is not None:
             held_out_split = choose_held_out_split(splits)
@@ -99,6 +123,11 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
                     model, module, staging, held_out_split, valid.config.train, valid.graph, options
                 )
     copied = copy_code_files(code, target.parent)
+    if description is not None:
+        description_path = target.with_name(f"{target.name}.json")
+        write_text(description_path, description_text)
+        copied = [*copied, description_path]
+        warnings = [*warnings, *make_preparation_warnings(valid, description, description_path)]
     return {
         "ok": True,
         "run": request.run,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -71,9 +71,11 @@ class FinishedRun:
             raise make_file_error(self.path, "run-directory", message, hint) from None
 
     def read_new_examples(
-        self, paths: Sequence[str], *, has_targets: bool
+        self, paths: Sequence[str], *, has_targets: bool, keep: Sequence[str] = ()
     ) -> tuple[Subset, Mapping[str | None, TargetMeaning]]:
         """Read new examples, with targets in the form that the loss requires, and the meaning of each; or without targets.
+
+        ``keep`` names columns of rows that are read in addition. Without targets, ids are not checked.
 
         Raises:
             LayercliError: The examples cannot be read or do not fit the model.
@@ -88,16 +90,18 @@ class FinishedRun:
         valid, data = self.valid, self._make_new_data_section(paths, has_targets=has_targets)
         findings: list[Finding] = []
         try:
+            state = self.load_reader_state()
+            if keep and state.table_plan is not None:
+                state = replace(state, table_plan=replace(state.table_plan, kept_columns=tuple(keep)))
             dataset = load_new_dataset(
-                data, paths, self.load_reader_state(), memory=read_memory_limit(), has_targets=has_targets
+                data, paths, state, memory=read_memory_limit(), has_targets=has_targets
             )
             examples: Subset = dataset
             meanings: Mapping[str | None, TargetMeaning] = {}
             facts = dataset.facts()
             findings += resolve_model_inputs(valid.config, facts)[1]
-            has_ids = has_id_layers(valid.shapes)
-            if not findings and (has_targets or has_ids):
-                statistics = compute_statistics(dataset, has_ids=has_ids)
+            if not findings and has_targets:
+                statistics = compute_statistics(dataset, has_ids=has_id_layers(valid.shapes))
                 ranges = find_value_ranges(statistics, list(valid.graph.inputs))
                 findings += check_ids(valid.shapes, ranges, is_trained=True)
             if has_targets and not findings:

@@ -152,19 +152,20 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
             f"{len(columns.targets)} {'numbers' if columns.target_form == 'value' else 'values of 0 or 1'}"
         )
     notes.append(f"Read {table.row_count:,} rows. Target: {target} ({columns.target_reason}), {meaning}.")
+    notes += [
+        f"`{sanitize_text(column.name, limit=60)}` {column.note}."
+        for column in columns.targets
+        if column.is_boolean and column.note is not None
+    ]
     missing = sum(column.missing_count for column in columns.targets)
     if missing and columns.more_targets:
         notes.append("Rows without one of the targets are left out.")
     elif missing:
+        words = [f'"{word}" in {count:,}' for word, count in columns.target.missing_words.items()]
+        reason = f" ({', '.join(words)})" if words else ""
         rows = "1 row has no target and is" if missing == 1 else f"{missing:,} rows have no target and are"
-        notes.append(f"{rows} left out.")
-    if columns.series is not None:
-        name = sanitize_text(columns.series, limit=60)
-        notes.append(
-            f"The rows are in the order of `{name}`: the model forecasts the next row from the rows before it."
-            if columns.is_forecast
-            else f"The rows are in the order of `{name}`. For a forecast from the rows before it, use `windows`."
-        )
+        notes.append(f"{rows} left out{reason}.")
+    notes += _describe_split(columns)
     if columns.left_out:
         listed = [
             f"`{sanitize_text(name, limit=60)}` ({reason})" for name, reason in columns.left_out.items()
@@ -174,3 +175,25 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
             f"Not used: {', '.join(listed[:_MAX_NAMED_COLUMNS])}{f' and {more:,} more' if more > 0 else ''}."
         )
     return notes
+
+
+def _describe_split(columns: TableColumns) -> list[str]:
+    """Return what the order of the rows, or their groups, mean for the sets."""
+    name = sanitize_text(columns.series or columns.group or "", limit=60)
+    if columns.series is not None:
+        key = (
+            "" if columns.series_key is None else f" for each `{sanitize_text(columns.series_key, limit=60)}`"
+        )
+        return [
+            f"The rows are a series in the order of `{name}`{key}: the model forecasts the next row from the rows before it."
+            if columns.is_forecast
+            else f"The rows are a series in the order of `{name}`{key}, but the sets are random rows; see `split` in the "
+            "config. For a forecast from the rows before, use `windows`."
+        ]
+    if columns.is_grouped:
+        return [f"Several rows have the same `{name}`: they are in the same set, and it is not an input."]
+    if columns.group is not None:
+        return [
+            f"Several rows have the same `{name}`; for a test on new ones, add `group: {name}` to `split`."
+        ]
+    return []

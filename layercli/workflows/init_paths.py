@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from layercli.data.types import DataError
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.source.nodes import sanitize_text
 
+_MAX_PARENTS = 3
+"""Data in folders that are further away has an absolute path."""
+
 
 def make_relative(path: Path, folder: Path) -> str:
-    """Return a path as a config in the folder writes it: relative if it is below the folder."""
+    """Return a path as a config in the folder writes it: relative unless it is far away."""
     path, folder = path.resolve(), folder.resolve()
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+    relative = os.path.relpath(path, folder)
+    return relative if relative.count("..") <= _MAX_PARENTS else str(path)
 
 
 def make_init_error(path: Path, message: str, hint: str | None) -> LayercliError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from layercli.config.data.tables import TableConfig
-from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.errors import LayercliError, Problem, Severity, make_file_error
 from layercli.formats.registry import iterate_new_rows, load_new_dataset
 from layercli.formats.text.config import Text
 from layercli.graph.checks.ids import check_ids, has_id_layers
@@ -75,16 +75,20 @@ def predict_to_file(
     finished_run = FinishedRun.open(run, trust=trust)
     for path in inputs:
         _require_different_files(path, output)
+    warnings: list[Problem] = []
     with ExitStack() as stack:
-        pieces = _report_read_errors(_open_examples(finished_run, inputs, keep, batch_size, stack), inputs[0])
+        examples = _open_examples(finished_run, inputs, keep, batch_size, stack, warnings)
+        pieces = _report_read_errors(examples, inputs[0])
         if not any(map(is_stream, inputs)):
             pieces = _read_first(pieces, inputs[0])
-        return _write_predictions(
+        document = _write_predictions(
             finished_run,
             pieces,
             _make_output(finished_run, output, stream_format, stdout, inputs),
             batch_size,
         )
+    document["problems"] = [problem.as_json() for problem in warnings] + document["problems"]
+    return document
 
 
 def predict_set(
@@ -210,7 +214,7 @@ def _write_predictions(
             output.name, "cannot-write", f"The predictions cannot be written: {reason}."
         ) from None
     return {
-        "ok": True,
+        "ok": not counter.has_only_errors,
         "run": str(finished_run.path),
         "examples": rows,
         "output": output.name,
@@ -240,17 +244,25 @@ class _ErrorCounter:
             self._rows += len(piece)
             yield piece
 
+    @property
+    def has_only_errors(self) -> bool:
+        """Whether there are examples, and none of them has a prediction."""
+        return 0 < self._rows == self._wrong_rows
+
     def list_problems(self) -> list[Problem]:
-        """Return a warning if there are such examples."""
+        """Return a warning if there are such examples, and an error if all are."""
         if self._first is None:
             return []
         row, error = self._first
         count = (
-            f"{self._wrong_rows:,} of {self._rows:,} examples have" if self._rows > 1 else "The example has"
+            f"{self._wrong_rows:,} of {self._rows:,} examples {'has' if self._wrong_rows == 1 else 'have'}"
+            if self._rows > 1
+            else "The example has"
         )
         message = f"{count} no prediction; the first is example {row}: {error}."
         hint = "The column `error` of the output has the reason for each. Correct these examples, and predict again."
-        return [Problem(code="no-prediction", severity="warning", message=message, hint=hint)]
+        severity: Severity = "error" if self.has_only_errors else "warning"
+        return [Problem(code="no-prediction", severity=severity, message=message, hint=hint)]
 
 
 def _require_different_files(input_: str, output: str) -> None:
@@ -266,9 +278,14 @@ def _require_different_files(input_: str, output: str) -> None:
 
 
 def _open_examples(
-    finished_run: FinishedRun, inputs: list[str], keep: Sequence[str], batch_size: int, stack: ExitStack
+    finished_run: FinishedRun,
+    inputs: list[str],
+    keep: Sequence[str],
+    batch_size: int,
+    stack: ExitStack,
+    warnings: list[Problem],
 ) -> Iterator[NewExamples]:
-    """Return the examples of the inputs, some at a time.
+    """Return the examples of the inputs, some at a time; warnings about their order are added to ``warnings``.
 
     Raises:
         LayercliError: A path does not exist, or the data cannot be read so.
@@ -287,7 +304,34 @@ def _open_examples(
     paths = [_save_stream(path, data, stack) for path in inputs]
     if data.example_suffixes is not None:
         return _iterate_files(finished_run, data, paths)
-    return _iterate_dataset(finished_run, paths, batch_size)
+    pieces = _iterate_dataset(finished_run, paths, keep, batch_size, warnings)
+    return _check_row_ids(finished_run, _name_inputs(pieces, dict(zip(paths, inputs, strict=True))))
+
+
+def _name_inputs(pieces: Iterator[NewExamples], names: Mapping[str, str]) -> Iterator[NewExamples]:
+    """Yield the pieces; errors have the names of the inputs instead of those of their copies.
+
+    Raises:
+        LayercliError: They cannot be read.
+    """
+
+    def rename(text: str | None) -> str | None:
+        for path, name in names.items():
+            text = text and text.replace(path, "standard input" if name == STANDARD_STREAM else name)
+        return text
+
+    try:
+        yield from pieces
+    except LayercliError as error:
+        raise LayercliError(
+            replace(
+                problem,
+                message=rename(problem.message) or "",
+                hint=rename(problem.hint),
+                file=rename(problem.file),
+            )
+            for problem in error.problems
+        ) from None
 
 
 def _check_row_ids(finished_run: FinishedRun, pieces: Iterator[NewExamples]) -> Iterator[NewExamples]:
@@ -410,16 +454,35 @@ _FILES_AT_ONCE: Final = 128
 
 
 def _iterate_dataset(
-    finished_run: FinishedRun, paths: Sequence[str], batch_size: int
+    finished_run: FinishedRun,
+    paths: Sequence[str],
+    keep: Sequence[str],
+    batch_size: int,
+    warnings: list[Problem],
 ) -> Iterator[NewExamples]:
     from layercli.data.new_examples import iterate_new_examples
     from layercli.data.tables.windows import WindowedDataset
 
-    dataset, _ = finished_run.read_new_examples(paths, has_targets=False)
+    dataset, _ = finished_run.read_new_examples(paths, has_targets=False, keep=keep)
     if not len(dataset):
-        raise make_file_error(paths[0], "unreadable-data", "The input contains no examples.")
+        message, hint = "The input contains no examples.", None
+        if isinstance(dataset, WindowedDataset) and len(dataset.rows):
+            length = dataset.windows.length
+            message = f"The input has too few rows: a prediction needs {length} consecutive rows of a series, its last ones."
+            hint = "Add the rows before them."
+        raise make_file_error(paths[0], "unreadable-data", message, hint)
     columns = None
     if isinstance(dataset, WindowedDataset):
+        warnings += [
+            Problem(
+                code=finding.code,
+                message=finding.message,
+                hint=finding.hint,
+                severity=finding.severity,
+                file=paths[0],
+            )
+            for finding in dataset.order_findings
+        ]
         columns = dataset.last_row_columns | _make_step_column(finished_run, len(dataset))
     for piece in iterate_new_examples(dataset, batch_size, columns):
         yield piece.without_non_finite()
@@ -432,21 +495,30 @@ def _iterate_set(
     import numpy as np
 
     from layercli.data.examples import Examples
+    from layercli.data.labels import are_numbers_in_data
     from layercli.data.lazy import LazyDataset
-    from layercli.data.new_examples import iterate_new_examples, list_target_columns
+    from layercli.data.new_examples import iterate_new_examples
+    from layercli.data.tables.streamed import StreamedRows
+    from layercli.data.target_columns import list_target_columns
 
     splits = load_run_splits(finished_run, split, trust=trust)
     subset = getattr(splits, split)
     rows = splits.rows[SPLIT_NAMES.index(split)] if splits.rows is not None else None
     if rows is not None and isinstance(subset, (Examples, LazyDataset)):  # in the order of the data
         subset, rows = subset.select_rows(np.argsort(rows)), np.sort(rows)
+    if rows is None and isinstance(subset, StreamedRows):
+        rows = subset.row_numbers
     columns = {"example" if rows is None else "row": np.arange(len(subset)) + 1 if rows is None else rows + 1}
     files = _list_set_files(finished_run, split)
     if files is not None and rows is not None:
         columns = {"file": np.array(files, dtype=object)[rows]}
     columns |= _make_step_column(finished_run, len(subset))
+    state, data = finished_run.load_reader_state(), finished_run.valid.config.data
+    targets = [name for name, _ in subset.empty_batch.targets]
+    number_targets = {name for name in targets if are_numbers_in_data(data, name, state.class_names_of(name))}
     for piece in iterate_new_examples(subset, batch_size, columns):
-        identified = replace(piece, columns={**piece.columns, **list_target_columns(piece.examples)})
+        target_columns = list_target_columns(piece.examples, state, number_targets)
+        identified = replace(piece, columns={**piece.columns, **target_columns})
         yield identified.without_non_finite()
 
 
@@ -498,7 +570,7 @@ def _report_data_errors(source: str) -> Iterator[None]:
             Problem(code=finding.code, message=finding.message, hint=finding.hint, file=source)
             for finding in error.findings
         ) from None
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"The input cannot be read: {sanitize_text(reason, limit=200)}."
         raise make_file_error(source, "unreadable-data", message) from None

@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from layercli.check import ValidConfig
-from layercli.config.custom_layers import CustomLayer
 from layercli.config.data.section import DataConfig
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
@@ -26,11 +25,10 @@ def require_trust(valid: ValidConfig, *, trust: bool, data: DataConfig | None = 
         LayercliError: Contains one problem for each layer or function.
     """
     problems = [] if data is None else _check_data_trust(valid, data, trust=trust)
-    for node in valid.custom_layers:
-        layer = node.layer
-        assert isinstance(layer, CustomLayer)
-        path: KeyPath = (*node.path, "type")
-        file = valid.custom_layer_file(node) if layer.kind == "file" else None
+    for part in valid.custom_layers:
+        layer = part.layer
+        path: KeyPath = (*part.path, "type")
+        file = valid.custom_layer_file(part) if layer.kind == "file" else None
         if file is not None and not file.is_file():
             message = f"The file {sanitize_text(str(file))} does not exist."
             problems.append(

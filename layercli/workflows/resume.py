@@ -44,7 +44,7 @@ _ALLOW_CHANGES_HINT: Final = (
 _CHECKPOINT_COPIES: Final = 12
 """Copies of the weights that a checkpoint may hold: the model, the optimizer's state, and the best weights of callbacks."""
 _MAX_SUMMARY_BYTES: Final = 64 << 20
-_IGNORED_KEYS: Final = ("train.checkpoints",)
+_IGNORED_KEYS: Final = ("train.checkpoints", "train.diagnostics")
 """Keys that do not affect the trained model."""
 
 
@@ -224,7 +224,7 @@ def _train_from_checkpoint(
     if differences:
         resume_record["changes"] = [problem.message for problem in differences]
     manifest = {
-        **resumable.manifest,
+        **{key: value for key, value in resumable.manifest.items() if key != "ended"},
         "execution": execution.as_json(),
         "resumed": [*resumable.manifest.get("resumed", []), resume_record],
     }
@@ -357,7 +357,7 @@ def _list_fixed_files(manifest: Mapping[str, Any], own_config: ValidConfig) -> s
     recorded = {
         name
         for name in manifest["files"]
-        if name not in (runs.CONFIG, runs.HISTORY, runs.SUMMARY)
+        if name not in (runs.CONFIG, runs.HISTORY, runs.DIAGNOSTICS, runs.SUMMARY)
         and not any(name == path or name.startswith(f"{path}/") for path in outputs)
     }
     return recorded | set(own_config.code_files)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layercli.processes.worker_pool import StopSignal, WorkerPool
 from layercli.reports.sweep import SweepProgress
 from layercli.sweep.plan import SweepPlan
 from layercli.sweep.study import make_sweep_directory, open_study
 from layercli.sweep.trials import find_owner, identify_process, retry_trial, tally_trials
-from layercli.sweep.worker_pool import StopSignal, WorkerPool
 
 if TYPE_CHECKING:
     import optuna
@@ -74,7 +74,7 @@ def run_sweep(sweep: OpenSweep, progress: SweepProgress, *, jobs: int) -> dict[s
         directory=sweep.directory,
     )
     try:
-        with StopSignal() as stop_signal, progress, pool:
+        with StopSignal("sweep") as stop_signal, progress, pool:
             is_working = True
             while is_working:
                 time.sleep(_POLL_SECONDS)

@@ -37,10 +37,26 @@ _AMOUNT_NAME: Final = re.compile(
     re.IGNORECASE,
 )
 """Names of a quantity, whose integers are not classes."""
+_PERSON_NAME: Final = re.compile(
+    r"(?:patient|subject|user|customer|client|person|participant|student|respondent|player|member|household|family|"
+    r"speaker|driver|employee|borrower|animal)s?(?:[_ .-]?(?:id|no|nr|num|number|name|key|code))?",
+    re.IGNORECASE,
+)
+"""Names of columns that identify persons, of whom a model should know nothing but their other columns."""
+_GROUP_NAME: Final = re.compile(
+    rf"{_PERSON_NAME.pattern}|.*[_ .-]id|.*[a-z](?:Id|ID)|id|session|device", re.IGNORECASE
+)
+_TIME_NAME: Final = re.compile(
+    r"(?:.*[_ .-])?(?:year|yr|quarter|month|week|day|hour|minute|second|date|time|period|step|t)s?",
+    re.IGNORECASE,
+)
+_MIN_GROUPS: Final = 20
+_MIN_ROWS_PER_GROUP: Final = 2
 _FEW_CLASSES, _MAX_CLASSES = 10, 20
 _VOID: Final = 255
 """The usual value of pixels without a class."""
 _MIN_ROWS_PER_CLASS: Final = 5
+_MAX_LISTED_REASONS: Final = 2
 _UNSUITABLE_KINDS: Final = {
     "text": "it is free text",
     "date": "it is a date",
@@ -60,15 +76,21 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
     others = [other for other in table.columns if other not in targets]
     leaks = {name: why for each in targets for name, why in table.find_leaks(each.name).items()}
     left_out = _list_left_out(table, targets, leaks)
-    dates, series = _inspect_dates(table, [other for other in others if other.name not in left_out])
+    dates, series, series_key = _inspect_dates(
+        table, [other for other in others if other.name not in left_out]
+    )
+    series = series or _find_count(table, column)
     left_out |= {name: "every date is the same" for name, use in dates.items() if not use.features}
+    group = None if series is not None else _find_group(table, targets, left_out)
+    if group is not None and _PERSON_NAME.fullmatch(group):
+        left_out[group] = "all rows with the same value are in the same set"
     used = [other for other in others if other.name not in left_out]
     if not used:
         # Columns that determine the target are the only inputs, and different texts in every row may share words.
         used = [other for other in others if other.name in leaks and other.kind not in _UNSUITABLE_KINDS]
-        used = used or [other for other in others if other.kind == "unique"]
+        used = used or [other for other in others if other.kind == "unique" and other.defect is None]
         left_out = {name: why for name, why in left_out.items() if name not in {other.name for other in used}}
-    if not used:
+    if not used and series is None:
         raise _make_input_error(path, column, left_out)
     from layercli.data.tables.infinity import find_infinity_words
 
@@ -87,6 +109,8 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
         left_out,
         find_infinity_words(table.survey.sample, numeric),
         series,
+        series_key,
+        group,
         targets[1:],
         form,
     )
@@ -94,17 +118,64 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
 
 def _inspect_dates(
     table: TablePreview, columns: Sequence[ColumnPreview]
-) -> tuple[dict[str, DateUse], str | None]:
-    """Return what the columns of dates become, and the column whose dates make the rows a series."""
-    from layercli.data.tables.date_features import inspect_dates
+) -> tuple[dict[str, DateUse], str | None, str | None]:
+    """Return what the columns of dates become, the one whose dates make the rows a series, and the key of several series."""
+    from layercli.data.tables.date_features import inspect_dates, is_series_by
 
-    uses, series = {}, None
+    uses: dict[str, DateUse] = {}
+    series: str | None = None
+    series_key: str | None = None
+    keys = [
+        column.name
+        for column in columns
+        if column.kind in ("category", "integer") and not column.missing_count and not column.is_boolean
+    ]
     for column in columns:
-        if column.kind == "date":
-            facts = inspect_dates(table.survey.sample.column(column.name), column.date_order)
-            uses[column.name] = DateUse(facts.features, column.date_order)
-            series = series or (column.name if facts.is_series else None)
-    return uses, series
+        if column.kind != "date":
+            continue
+        dates = table.survey.sample.column(column.name)
+        facts = inspect_dates(dates, column.date_order)
+        uses[column.name] = DateUse(facts.features, column.date_order)
+        if series is None and facts.is_series:
+            series = column.name
+        elif series is None:
+            found = (
+                key for key in keys if is_series_by(dates, column.date_order, table.survey.sample.column(key))
+            )
+            series_key = next(found, None)
+            series = None if series_key is None else column.name
+    return uses, series, series_key
+
+
+def _find_count(table: TablePreview, target: ColumnPreview) -> str | None:
+    """Return the column of years, or of other steps of time, if the only other column is the target."""
+    from layercli.data.tables.date_features import is_regular_count
+    from layercli.data.tables.number_texts import convert_numbers
+
+    others = [column for column in table.columns if column is not target]
+    if len(others) != 1 or others[0].id_reason is None or not _TIME_NAME.fullmatch(others[0].name):
+        return None
+    numbers = convert_numbers(table.survey.sample.column(others[0].name), table.survey.number_format)
+    return others[0].name if is_regular_count(numbers) else None
+
+
+def _find_group(
+    table: TablePreview, targets: Sequence[ColumnPreview], left_out: Mapping[str, str]
+) -> str | None:
+    """Return a column that identifies persons or things, each of which has several rows."""
+    for column in table.columns:
+        count = column.distinct_count
+        if (
+            column not in targets
+            and column.name not in left_out
+            and _GROUP_NAME.fullmatch(column.name)
+            and column.kind in ("category", "unique", "integer")
+            and count is not None
+            and _MIN_GROUPS <= count <= (table.row_count - column.missing_count) // _MIN_ROWS_PER_GROUP
+            and not column.missing_count
+        ):
+            return column.name
+    return None
 
 
 def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple[ColumnPreview, str]:
@@ -137,7 +208,15 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
     if are_pixels(possible) and _is_class_number(first := table.columns[0], possible[-1]):
         return first, "the first column, as the others are pixels"
     last = possible[-1]
-    return last, "the last column" if last is table.columns[-1] else "the last column that can be one"
+    if last is table.columns[-1]:
+        return last, "the last column"
+    later = table.columns[table.columns.index(last) + 1 :]
+    reasons = {
+        column.name: str(problems[column.name])
+        for column in [*(other for other in table.columns if other.name.lower() in _TARGET_NAMES), *later]
+        if problems[column.name] is not None
+    }
+    return last, f"the last column that can be one; {_list_reasons(reasons, _MAX_LISTED_REASONS)}"
 
 
 def _is_class_number(column: ColumnPreview, pixel: ColumnPreview) -> bool:
@@ -156,6 +235,8 @@ def _find_target_problem(column: ColumnPreview) -> str | None:
         return "it is empty"
     if _is_constant(column):
         return "every row has the same value"
+    if column.defect is not None:
+        return column.defect
     if column.id_reason is not None:
         return f"its values are {column.id_reason}" if column.id_reason.startswith("a") else column.id_reason
     return _UNSUITABLE_KINDS.get(column.kind)
@@ -188,8 +269,8 @@ def _list_left_out(
 
 
 def _find_reason_to_leave_out(column: ColumnPreview) -> str | None:
-    if column.id_reason is not None:
-        return column.id_reason
+    if column.defect is not None or column.id_reason is not None:
+        return column.defect or column.id_reason
     if not column.values:
         return "empty in every row"
     if column.kind in ("number", "integer"):
@@ -319,9 +400,9 @@ def _make_input_error(path: Path, target: ColumnPreview, left_out: Mapping[str, 
     return _make_error(path, message, hint)
 
 
-def _list_reasons(reasons: Mapping[str, str]) -> str:
+def _list_reasons(reasons: Mapping[str, str], most: int = 8) -> str:
     listed = [f"`{sanitize_text(name, limit=60)}`: {reason}" for name, reason in reasons.items()]
-    return "; ".join(listed[:8])
+    return "; ".join(listed[:most])
 
 
 def _make_error(path: Path, message: str, hint: str | None) -> LayercliError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.training.resume_changes import ResumeChanges
-from layercli.errors import Problem, make_file_error
-from layercli.graph.training_notes import describe_training
+from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.graph.training_notes import describe_end, describe_training
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
@@ -23,9 +23,11 @@ from layercli.reports.target_summary import describe_targets
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
+from layercli.runs.diagnostics import keep_diagnostics
 from layercli.runs.resume_command import format_resume_command
 from layercli.workflows.build import assemble_checked_model, complete_output_shapes, save_model
 from layercli.workflows.dataset import load_training_data
+from layercli.workflows.diagnose import diagnose_run
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
 from layercli.workflows.signals import TrainingInterruptedError, catch_stop_signals
@@ -121,8 +123,9 @@ class TrainingRun:
         for warning in self.inputs.warnings:
             progress.print_warning(warning)
         progress.start_training(self.inputs.split_sizes, section)
-        progress.print_message(self.execution_plan.summary)
+        progress.print_detail(self.execution_plan.summary)
         with (
+            _recording_failure(self.run_dir, self.manifest),
             report_disk_errors(self.run_dir, self.inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
@@ -130,7 +133,16 @@ class TrainingRun:
             save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
             for warning in self._check_saved_model():
                 progress.print_warning(warning)
-            summary = self._summarize(fit_result)
+            warnings = diagnose_run(
+                self.run_dir,
+                self.inputs,
+                fit_result.history,
+                has_best_weights=fit_result.restored_epoch is not None,
+                constant_loss=fit_result.constant_loss,
+            )
+            for warning in warnings:
+                progress.print_warning(warning)
+            summary = self._summarize(fit_result, warnings)
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifests.write_manifest(self.run_dir, self.manifest, is_finished=True)
         return summary
@@ -165,6 +177,8 @@ class TrainingRun:
         write_json_lines(
             self.run_dir / runs.HISTORY, [replace_non_finite(record) for record in self._earlier_records]
         )
+        keep_diagnostics(self.run_dir, epochs=-1 if checkpoint is None else checkpoint.epoch)
+        writer = HistoryWriter(self.run_dir, progress)
         with progress:
             for record in self._earlier_records:
                 progress.finish_epoch(record)
@@ -174,13 +188,19 @@ class TrainingRun:
                     inputs.valid,
                     section,
                     inputs.splits,
-                    HistoryWriter(self.run_dir, progress),
+                    writer,
                     self.run_dir,
                     self.execution_plan,
                     settings,
                 )
             except TrainingStoppedError as error:
                 raise TrainingInterruptedError(stop_request, self.run_dir, error.position) from None
+            except LayercliError as error:
+                if not any(problem.code == "loss-not-finite" for problem in error.problems):
+                    raise
+                losses = [record["loss"] for record in (*self._earlier_records, *writer.records)]
+                warnings = diagnose_run(self.run_dir, inputs, {"loss": losses}, is_diverged=True)
+                raise LayercliError([*error.problems, *warnings]) from None
 
     def _check_saved_model(self) -> list[Problem]:
         """Load the saved model, and compare it with the trained model on a batch of training examples."""
@@ -193,7 +213,7 @@ class TrainingRun:
         inputs = examples_to_inputs(batch, valid.graph)
         return check_saved_model(self.run_dir / runs.MODEL, assembled, valid, inputs)
 
-    def _summarize(self, fit_result: FitResult) -> dict[str, Any]:
+    def _summarize(self, fit_result: FitResult, warnings: Sequence[Problem]) -> dict[str, Any]:
         seconds = self._earlier_seconds + time.perf_counter() - self.started_at
         summary = {
             "ok": True,
@@ -202,14 +222,16 @@ class TrainingRun:
             "history": fit_result.history,
             "best": fit_result.best_record,
             "test": fit_result.test_metrics,
+            "baseline": fit_result.baseline or None,
             "seconds": round(seconds, 3),
             "examples_per_second": round(fit_result.examples_per_second, 1),
             "parameters": self.inputs.assembled.model.count_params(),
             "resumed_from": self.resumed_from,
         }
+        _, section = require_sections(self.inputs.valid)
+        summary["stop_reason"] = describe_end(len(fit_result.records), section, fit_result.early_stop)
         if fit_result.restored_epoch is not None:
             summary["restored_epoch"] = fit_result.restored_epoch
-        _, section = require_sections(self.inputs.valid)
         summary["notes"] = describe_training(
             fit_result.history,
             section,
@@ -218,6 +240,8 @@ class TrainingRun:
             restored_epoch=fit_result.restored_epoch,
             early_stop=fit_result.early_stop,
         )
+        if section.diagnostics:
+            summary["problems"] = [warning.as_json() for warning in warnings]
         return summary
 
 
@@ -240,14 +264,35 @@ class HistoryWriter:
     """An observer that appends each epoch to the history file and shows it."""
 
     def __init__(self, run_dir: Path, progress: SilentProgress) -> None:
+        self.records: list[Mapping[str, Any]] = []
         self._history = run_dir / runs.HISTORY
+        self._diagnostics = run_dir / runs.DIAGNOSTICS
         self.finish_step = progress.finish_step
         self._show_epoch = progress.finish_epoch
 
     def finish_epoch(self, record: Mapping[str, Any]) -> None:
         """Record and show a finished epoch."""
+        self.records.append(record)
         append_json_line(self._history, replace_non_finite(record))
         self._show_epoch(record)
+
+    def record_diagnostics(self, record: Mapping[str, Any]) -> None:
+        """Record the statistics of all layers."""
+        append_json_line(self._diagnostics, replace_non_finite(record))
+
+
+@contextmanager
+def _recording_failure(run_dir: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
+    """Write the first error that ends a training into its manifest, where ``layercli runs`` reads it."""
+    try:
+        yield
+    except LayercliError as error:
+        problem = next(iter(error.problems), None)
+        if problem is not None:
+            ended = {"code": problem.code, "message": problem.full_message}
+            with suppress(OSError):
+                manifests.write_manifest(run_dir, {**manifest, "ended": ended})
+        raise
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import yaml
 
 from tests.running import CONFIGS, invoke, problems, python, train
 
+pytestmark = pytest.mark.usefixtures("warm_processes")
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
@@ -216,21 +218,6 @@ def test_first_differing_layer_of_a_script_is_reported(here, monkeypatch):
     # The worst case is named: tanh of large numbers is 1.
     assert " differ from the original by 1.0e+00 of the largest output" in problem["message"]
     assert [path.name for path in here.iterdir()] == ["c.yaml"]
-
-
-def test_missing_package_is_reported_before_loading(digits_run, here):
-    code = """
-import importlib.util, sys
-found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *args: None if name == "tf2onnx" else found(name, *args)
-from typer.testing import CliRunner
-from layercli.cli import make_app
-result = CliRunner().invoke(make_app(["export"]), ["export", sys.argv[1], "-f", "onnx", "--json"])
-print(result.output, "tensorflow" in sys.modules)
-"""
-    printed = python(code, digits_run.path, cwd=here, path=here)
-    assert "pip install 'layercli[onnx]'" in printed
-    assert printed.split()[-1] == "False"
 
 
 @pytest.mark.usefixtures("here")

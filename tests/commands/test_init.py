@@ -197,7 +197,7 @@ def test_target_determines_loss(place, text, target, loss, units):
     [
         (b"a\n1\n2\n", "t.csv has only one column"),
         (b"a,b\n", "t.csv has no rows of values"),
-        (b"\xff\xfe\x00,\x00", "t.csv is not a table of text"),
+        (b"\xff\xfe\x00,\x00", "t.csv cannot be read: 'utf-16-le' codec"),
         (b"", "t.csv cannot be read: it is empty."),
     ],
 )

@@ -327,7 +327,9 @@ def test_rows_without_prediction_have_an_error(run, tmp_path):
 
 def test_all_rows_without_prediction(run, tmp_path):
     (tmp_path / "new.csv").write_text("size,weight\nx,1\n")
-    predicted(run, tmp_path / "new.csv", tmp_path / "p.csv")
+    result = invoke("predict", run, "-i", tmp_path / "new.csv", "-o", tmp_path / "p.csv", "--json")
+    assert (result.exit_code, json.loads(result.stdout)["ok"]) == (1, False)
+    assert problems(result) == [("no-prediction", None)]
     head, line = (tmp_path / "p.csv").read_text().splitlines()
     assert head == 'row,class,probability,probability_=fig,"probability_a,b",probability_plum,error'
     assert line == '1,,,,,,"`size` must be a number, got ""x"""'
@@ -450,7 +452,7 @@ def test_streams_and_kept_columns_of_other_data(image_run, digits_run, tmp_path)
     result = invoke("predict", image_run, "-i", "-", "-o", tmp_path / "p.csv")
     assert "images data cannot be read from a stream." in result.stderr
     np.save(tmp_path / "x.npy", np.full((2, 64), [[np.nan] * 64, [1.0] * 64][0], dtype=np.float32))
-    predicted(digits_run.path, tmp_path / "x.npy", tmp_path / "p.jsonl")
+    invoke("predict", digits_run.path, "-i", tmp_path / "x.npy", "-o", tmp_path / "p.jsonl")
     assert [row["error"] for row in jsonl((tmp_path / "p.jsonl").read_text())] == ["`input` is missing"] * 2
     result = invoke(
         "predict", digits_run.path, "-i", tmp_path / "x.npy", "-o", tmp_path / "p.csv", "--keep", "a"
@@ -518,6 +520,37 @@ def test_predictions_of_series_have_series_time_and_step(series_run, tmp_path):
     ]
 
 
+def test_new_series_are_checked_and_keep_columns(series_run, tmp_path):
+    rows = ["2024-02-01,a,1,x", "2024-02-02,a,2,y", "2024-02-03,a,3,z"]
+    gap = ["2024-02-04,a,3,z", "2024-02-09,a,3,w"]
+    (tmp_path / "n.csv").write_text("\n".join(["day,who,v,note", *reversed([*rows, *gap])]) + "\n")
+    arguments = ("predict", series_run, "-i", tmp_path / "n.csv", "-o", tmp_path / "p.jsonl", "--json")
+    result = invoke(*arguments, "--keep", "note")
+    assert result.exit_code == 0
+    assert [problem["code"] for problem in json.loads(result.stdout)["problems"]] == ["time-gap"]
+    found = jsonl((tmp_path / "p.jsonl").read_text())
+    assert [(row["row"], row["day"], row["note"]) for row in found][::2] == [
+        (1, "2024-02-09", "w"),
+        (2, "2024-02-04", "z"),
+        (3, "2024-02-03", "z"),
+    ]
+    [problem] = json.loads(invoke(*arguments, "--keep", "notes").stdout)["problems"]
+    assert problem["message"] == 'Missing column "notes"; `--keep` names it.'
+
+
+def test_too_few_rows_for_a_sequence(series_run, tmp_path):
+    text = "day,who,v\n2024-02-01,a,1\n2024-02-02,a,2\n"
+    result = invoke("predict", series_run, "-i", "-", "-o", tmp_path / "p.csv", "--json", stdin=text)
+    [problem] = json.loads(result.stdout)["problems"]
+    assert problem["message"] == (
+        "The input has too few rows: a prediction needs 3 consecutive rows of a series, its last ones."
+    )
+    text = "day;who;v\n2024-02-01;a;1\n"
+    result = invoke("predict", series_run, "-i", "-", "-o", tmp_path / "p.csv", "--json", stdin=text)
+    [problem] = json.loads(result.stdout)["problems"]
+    assert problem["message"].startswith('standard input has only one column with the separator ","')
+
+
 def test_new_ids_outside_of_the_table_name_their_row(tmp_path):
     ids = np.arange(16).reshape(8, 2) % 5
     np.savez(tmp_path / "d.npz", x=ids, y=np.zeros(8))
@@ -531,14 +564,14 @@ def test_new_ids_outside_of_the_table_name_their_row(tmp_path):
     config = write_config(tmp_path, layers, data=data, model=model, train={"loss": "mse"})
     run = train(config, tmp_path / "run").path
     np.savez(tmp_path / "new.npz", x=np.where(np.arange(16).reshape(8, 2) == 5, 5, ids), y=np.zeros(8))
-    new, output = tmp_path / "new.npz", tmp_path / "p.csv"
-    commands = [("predict", run, "--input", new, "--output", output), ("evaluate", run, "--data", new)]
-    for arguments in commands:
-        result = invoke(*arguments, "--json")
-        assert problems(result) == [("bad-id", None)]
-        message = json.loads(result.stdout)["problems"][0]["message"]
-        assert message == "Ids for `embedding` must be below 5, got 5 in row 3."
-    assert not output.exists()
+    new, output = tmp_path / "new.npz", tmp_path / "p.jsonl"
+    result = invoke("evaluate", run, "--data", new, "--json")
+    assert problems(result) == [("bad-id", None)]
+    message = json.loads(result.stdout)["problems"][0]["message"]
+    assert message == "Ids for `embedding` must be below 5, got 5 in row 3."
+    assert predicted(run, new, output)["examples"] == 8
+    errors = [row["error"] for row in jsonl(output.read_text())]
+    assert errors == [None, None, "Ids for `embedding` must be below 5, got 5", *[None] * 5]
 
 
 def test_rows_with_ids_outside_of_the_table_have_an_error(tmp_path):

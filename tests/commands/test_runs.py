@@ -1,7 +1,10 @@
+import csv
 import fcntl
+import io
 import json
 import os
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
@@ -62,7 +65,8 @@ def test_runs_are_listed_by_name_and_number():
     assert rows() == [f"runs/{name}" for name in ("other/1", "small/1", "small/2", "small/3", "small/10")]
 
 
-def test_row_has_the_results_of_the_run():
+def test_row_has_the_results_of_the_run(place):
+    os.utime(place / "runs/small/2/config.yaml", (0, 0))
     (row,) = json.loads(invoke("runs", "--json", "runs/small/2").stdout)["runs"]
     assert row == {
         "run": "runs/small/2",
@@ -75,6 +79,8 @@ def test_row_has_the_results_of_the_run():
         "seconds": 2.5,
         "examples_per_second": 100.0,
         "parameters": 10,
+        "started": datetime.fromtimestamp(0).astimezone().isoformat(),
+        "ended": None,
     }
 
 
@@ -200,6 +206,62 @@ def test_results_of_wrong_types_are_left_out(place, value):
     (place / "runs/small/1/summary.json").write_text(text)
     assert invoke("runs").exit_code == 0
     assert invoke("runs", "--json", "--sort", "seconds").exit_code == 0
+
+
+def write_manifest(run, **values):
+    (run / "manifest.json").write_text(json.dumps({"started": "2026-01-02T03:04:05+00:00"} | values))
+
+
+def test_date_is_the_start_in_the_manifest(place):
+    write_manifest(place / "runs/small/2")
+    run = read_run(place / "runs/small/2")
+    assert run.started == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    for started in ("yesterday", 3, None, "0001-01-01T00:00:00+14:00"):
+        write_manifest(place / "runs/small/2", started=started)
+        assert invoke("runs").exit_code == 0
+
+
+def test_unfinished_run_shows_why_it_ended_and_how_to_resume(place):
+    for number in ("1", "2", "3"):
+        (place / f"runs/small/{number}/summary.json").unlink()
+    write_manifest(
+        place / "runs/small/1", ended={"code": "loss-not-finite", "message": "The loss became nan."}
+    )
+    write_manifest(
+        place / "runs/small/2", ended={"code": "interrupted", "message": "Interrupted at epoch 2."}
+    )
+    write_manifest(place / "runs/small/3", ended={"message": "a"})
+    lines = invoke("runs").stdout.splitlines()[-3:]
+    resume = "Resume with `layercli train --resume runs/small"
+    assert lines == [
+        f"runs/small/1 is unfinished: The loss became nan. {resume}/1 --allow-changes --set KEY=VALUE`.",
+        f"runs/small/2 is unfinished: Interrupted at epoch 2. {resume}/2`.",
+        f"runs/small/3 is unfinished: its process ended without a message. {resume}/3`.",
+    ]
+    assert read_run(place / "runs/small/2").as_json()["ended"]["code"] == "interrupted"
+
+
+def test_csv_has_a_row_for_each_run_with_all_digits(place):
+    write(place / "runs/=cmd/1", 1 / 3)
+    header, *lines = csv.reader(io.StringIO(invoke("runs", "--format", "csv").stdout))
+    found = [dict(zip(header, line, strict=True)) for line in lines]
+    assert header[:4] == ["run", "name", "state", "started"]
+    assert [row["name"] for row in found] == ["'=cmd", "other", *["small"] * 4]
+    assert found[0]["val_loss"] == "0.3333333333333333"
+    assert [row["model.layers.head.units"] for row in found] == ["3", "3", "3", "8", "3", "3"]
+
+
+def test_markdown_is_a_table_with_escaped_bars(place):
+    write(place / "runs/a|b/1")
+    lines = invoke("runs", "--format", "markdown", "runs/a|b/1").stdout.splitlines()
+    assert lines[0].startswith("| run | name | state | started | epochs |")
+    assert lines[1].startswith("| --- | --- | --- | --- | ---: |")
+    assert lines[2].startswith("| runs/a\\|b/1 | a\\|b | finished | ")
+    assert len(lines) == 3
+
+
+def test_format_cannot_be_used_with_json():
+    assert invoke("runs", "--format", "csv", "--json").exit_code == 2
 
 
 def test_names_from_disk_are_sanitized(place):

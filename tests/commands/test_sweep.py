@@ -11,6 +11,7 @@ import pytest
 
 from layercli.check import check_config
 from tests.running import invoke, problems, train
+from tests.warm_processes import start_processes_warm
 
 SWEEP = """
 base: iris.yaml
@@ -44,9 +45,10 @@ def place(tmp_path_factory):
 def swept(place):
     """The output of a finished sweep with two workers."""
     command = [sys.executable, "-m", "layercli", "sweep", "s.yaml", "--jobs", "2", "--json"]
-    return subprocess.run(
-        command, cwd=place, capture_output=True, text=True, timeout=_HANG_SECONDS, check=False
-    )
+    with start_processes_warm():
+        return subprocess.run(
+            command, cwd=place, capture_output=True, text=True, timeout=_HANG_SECONDS, check=False
+        )
 
 
 @pytest.mark.slow
@@ -100,8 +102,12 @@ def test_finished_sweep_only_prints_its_results(swept, place):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_sweep_leaves_no_process_and_retries_its_trial(iris, sent, code):
+@pytest.mark.parametrize(
+    ("sent", "code", "is_warm"), [(signal.SIGINT, 130, False), (signal.SIGTERM, 143, True)]
+)
+def test_interrupted_sweep_leaves_no_process_and_retries_its_trial(iris, sent, code, is_warm, request):
+    if is_warm:
+        request.getfixturevalue("warm_processes")
     place = iris.parent
     iris.write_text(iris.read_text().replace("epochs: 2", "epochs: 100000"))
     (place / "s.yaml").write_text(SWEEP.replace("      - {type: LSTM, units: 4}\n", ""))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from layercli.data.predictions import PREDICTION_WRITERS, escape_formula, expand_steps
+from layercli.data.predictions import PREDICTION_WRITERS, expand_steps
+from layercli.io.csv_cells import escape_formula
 
 
 def test_npz_from_chunks_equals_npz_of_whole_arrays(tmp_path):

@@ -21,7 +21,7 @@ NO_CODES = {
     *("utf-16", "utf-16-le", "utf-16-be", "latin-1"),
 }
 """Words with a hyphen in the source that are not problem codes."""
-ONE_WORD = {"empty", "interrupted"}
+ONE_WORD = {"empty", "interrupted", "overfitting", "saturated"}
 
 
 @pytest.fixture

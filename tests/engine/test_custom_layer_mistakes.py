@@ -38,6 +38,20 @@ TENSOR = "tf.random.normal((input_shape[-1], self.units))"
 
 MISTAKES = {
     "no_keywords": (INIT, INIT.replace(", **kwargs", ""), 6, "must accept `name`", [INIT, "line 7"]),
+    "positional_only": (
+        "units, activation=None, **kwargs",
+        "units, /, activation=None, **kwargs",
+        6,
+        "takes `units` only by position",
+        [f"`{INIT}` in line 6, without `/`"],
+    ),
+    "positional_only_with_default": (
+        "units, activation=None, **kwargs",
+        "units=2, /, activation=None, **kwargs",
+        6,
+        "takes `units` only by position",
+        ["`def __init__(self, units=2, activation=None, **kwargs):`"],
+    ),
     "number_as_shape": (
         "(self.units,)",
         "(self.units)",
@@ -138,6 +152,20 @@ MISTAKES = {
         "creates a new layer each time",
         ["`self.dense = keras.layers.Dense(self.units)` at the end of `__init__`"],
     ),
+    "mapping": (
+        "        return y\n",
+        '        return {"a": y, "b": 2 * y}\n',
+        19,
+        None,
+        ["Write `return y, 2 * y` in line 19 of", "as `simple_dense:0`, `simple_dense:1`"],
+    ),
+    "no_batch_axis": (
+        "return y",
+        "return tf.reduce_sum(y)",
+        19,
+        None,
+        ["Check line 19 of", "not include axis 0"],
+    ),
     "weight_in_call": (
         "y = tf.matmul",
         "self.c = self.add_weight(shape=(1,)); y = tf.matmul",
@@ -175,8 +203,9 @@ def test_correct_lesson_builds_and_can_be_saved(failures):
 def test_mistake_names_its_line_and_the_right_code(failures, right, wrong, line, message, fixes):
     assert right in LESSON
     stem, (problem,) = failures(LESSON.replace(right, wrong))
-    assert problem["message"].startswith(f"{stem}.py, line {line}: ")
-    assert message in problem["message"]
+    if message is not None:
+        assert problem["message"].startswith(f"{stem}.py, line {line}: ")
+        assert message in problem["message"]
     for fix in fixes:
         assert fix in problem["hint"]
 

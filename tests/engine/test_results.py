@@ -5,14 +5,13 @@ import pytest
 from sklearn.metrics import confusion_matrix, mean_absolute_error, roc_auc_score
 
 from layercli.check import check_config, require_valid
-from layercli.config.training.registry import LOSSES
 from layercli.data.examples import Examples
 from layercli.data.statistics import compute_statistics
 from layercli.data.target_values import add_target_values
 from layercli.engine.assemble import assemble_model
-from layercli.engine.results import _fit_meaning, collect_results
+from layercli.engine.results import collect_results
 from layercli.formats.npz.config import Npz
-from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
+from layercli.graph.target_meaning import resolve_target_meanings
 
 RANDOM = np.random.default_rng(4)
 
@@ -111,17 +110,6 @@ def test_counts_have_errors(results, loss):
     model, document = results(dense(1, loss, activation="exponential"), x, y)
     expected = mean_absolute_error(y, model.predict(x, verbose=0)[:, 0])
     assert document["errors"]["mae"] == pytest.approx(expected, rel=1e-6)
-
-
-def test_output_whose_shape_is_unknown_before_the_first_batch():
-    meaning = TargetMeaning("labels", 2)
-    loss = LOSSES.parse("binary_crossentropy")
-    output = np.zeros((3, 1), np.float32)
-    assert _fit_meaning(meaning, loss, output).kind == "binary"
-    assert _fit_meaning(meaning, "crossentropy", output).kind == "binary"
-    assert _fit_meaning(meaning, LOSSES.parse("hinge"), output).kind == "signs"
-    assert _fit_meaning(meaning, LOSSES.parse("mse"), output).kind == "numbers"
-    assert _fit_meaning(meaning, loss, np.zeros((3, 2))) is meaning
 
 
 def test_positions_without_the_ignored_class(results):

@@ -36,6 +36,21 @@ print(sklearn.__name__)
     assert python(code) == "tensorflow []\nsklearn\n"
 
 
+def test_missing_package_is_reported_before_loading(digits_run, tmp_path):
+    code = """
+import importlib.util, sys
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *args: None if name == "tf2onnx" else found(name, *args)
+from typer.testing import CliRunner
+from layercli.cli import make_app
+result = CliRunner().invoke(make_app(["export"]), ["export", sys.argv[1], "-f", "onnx", "--json"])
+print(result.output, "tensorflow" in sys.modules)
+"""
+    printed = python(code, digits_run.path, cwd=tmp_path)
+    assert "pip install 'layercli[onnx]'" in printed
+    assert printed.split()[-1] == "False"
+
+
 def test_native_output_is_shown_only_after_a_failure(capfd):
     with capture_native_stderr():
         os.write(2, b"chatter")

@@ -12,8 +12,8 @@ import pytest
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.examples import load_examples
 from layercli.data.types import DataError
+from layercli.formats.csv.encodings import guess_encoding
 from layercli.formats.csv.sniff import sniff_csv
-from layercli.formats.csv.source import guess_encoding
 from layercli.formats.registry import load_dataset
 
 HOW = pytest.mark.parametrize("stream", ["never", "always"])
@@ -106,22 +106,44 @@ def test_comment_at_the_end_of_a_block_of_bytes(make, stream, monkeypatch):
             TABLE.encode("cp1252"),
             {},
             ("data", "encoding"),
-            "t.csv cannot be read: line 1 has the bytes f6 df, which are not utf-8.",
+            "t.csv cannot be read: line 1, column 3 has the byte f6, which is not utf-8.",
             "Set `encoding: cp1252`, which the file seems to have, or save it as UTF-8.",
         ),
         (
             b"a,y\n1,ja\n2,sch\xf6n\n",
             {},
             ("data", "encoding"),
-            "t.csv cannot be read: line 3 has the bytes f6 6e, which are not utf-8.",
+            "t.csv cannot be read: line 3, column 6 has the byte f6, which is not utf-8.",
             "Set `encoding: cp1252`, which the file seems to have, or save it as UTF-8.",
         ),
         (
             TABLE.encode("utf-16-le"),
             {"encoding": "ascii"},
             ("data", "encoding"),
-            "t.csv cannot be read: line 1 has the bytes f6 00, which are not ascii.",
+            "t.csv cannot be read: line 1, column 5 has the byte f6, which is not ascii.",
             "Set `encoding: utf-16-le`, which the file seems to have, or save it as UTF-8.",
+        ),
+        (
+            "größe,y\n1,schön\n2,".encode() + b"sch\xf6n\n",
+            {},
+            ("data", "encoding"),
+            "t.csv cannot be read: line 3, column 6 has the byte f6, which is not utf-8.",
+            "Correct it in an editor, as the other characters are UTF-8; or remove such bytes: "
+            "`iconv -c -f UTF-8 -t UTF-8 t.csv > t-utf8.csv`.",
+        ),
+        (
+            TABLE.encode(),
+            {"encoding": "cp1252"},
+            ("data", "encoding"),
+            "t.csv is UTF-8, but `encoding` is cp1252.",
+            "Remove `encoding`.",
+        ),
+        (
+            "größe,y\n1,0\n2,ö".encode()[:-1],
+            {},
+            ("data", "encoding"),
+            "t.csv cannot be read: line 3, column 3 ends within a character of utf-8.",
+            "Save it again: it may be incomplete.",
         ),
         (
             "a;b;y\n1;2;0\n",
@@ -171,7 +193,50 @@ def test_comment_at_the_end_of_a_block_of_bytes(make, stream, monkeypatch):
             {},
             ("data", "path"),
             "t.csv cannot be read: Compressed file ended before the end-of-stream marker was reached.",
-            "Each line must have one value for each column, and the file must be complete.",
+            "The compressed file is incomplete or damaged: download or copy it again.",
+        ),
+        (
+            "a,y\n1,0\n2,1\0\n",
+            {},
+            ("data", "path"),
+            "t.csv cannot be read: line 3, column 4 is a NUL byte.",
+            "The file is damaged; remove such bytes: `tr -d '\\000' < t.csv > t-clean.csv`.",
+        ),
+        (
+            'a,y\n1,b\n2,"c\n3,d\n',
+            {},
+            ("data", "path"),
+            "t.csv cannot be read: the quotation mark in line 3 is not closed.",
+            "Close it, or write it twice within quotation marks if it is part of the value.",
+        ),
+        (
+            'a,y\n1,b\n"2,c\n3,d\n',
+            {},
+            ("data", "path"),
+            "t.csv cannot be read: the quoted value that begins in line 3 continues up to line 4, and so the row has 1 value "
+            "instead of 2.",
+            "Close the quotation mark in line 3, or write it twice if it is part of the value.",
+        ),
+        (
+            "a,b,y\n1,2,c\n3,4,d\nTotal: 2 rows\n",
+            {},
+            ("data", "path"),
+            't.csv cannot be read: line 4 has 1 value ("Total: 2 rows"), but there are 3 columns.',
+            "If it is a footer below the table, remove it: `head -n 3 t.csv > t-rows.csv`.",
+        ),
+        (
+            'a,y\n1, "b, c"\n',
+            {},
+            ("data", "path"),
+            "t.csv cannot be read: line 2 has 3 values, but there are 2 columns.",
+            "Remove the blanks before the quotation marks: only a mark directly after the separator quotes a value.",
+        ),
+        (
+            'a,y\n1,"say \\"b, c\\" ok"\n',
+            {},
+            ("data", "path"),
+            "t.csv cannot be read: line 2 has 3 values, but there are 2 columns.",
+            'Write a quotation mark within a quoted value twice, as "", instead of with a backslash.',
         ),
         (
             bytes(range(256)) * 4,
@@ -203,6 +268,19 @@ def test_files_that_need_a_key(make, stream, content, keys, path, message, hint)
         ("schön, €".encode("cp1252"), "cp1252"),
         (b"sch\xf6n \x81", "latin-1"),
         ("plain text".encode("utf-16-be"), "utf-16-be"),
+        ("schön, größe".encode() + b", \xfc", "utf-8"),
+        ("sch\xf6n".encode() + b", \xfc \xfc", "cp1252"),
+        ("it\u2019s, “Hello”, don\u2019t, that\u2019s".encode("cp1252"), "cp1252"),
+        ("ÄÖÜ, Ärger".encode("cp1252"), "cp1252"),
+        ("prix, 5 €, 20 °C".encode("cp1252"), "cp1252"),
+        ("город, цена, Москва".encode("cp1251"), "cp1251"),
+        ("город, цена, Москва".encode("koi8_r"), "koi8_r"),
+        ("город, цена, Москва".encode("cp866"), "cp866"),
+        ("都市, 値, 購入, はい, いいえ".encode("cp932"), "cp932"),
+        ("都市, 値, 購入, はい, いいえ".encode("euc_jp"), "euc_jp"),
+        ("城市, 价格, 购买, 北京, 上海".encode("gb18030"), "gb18030"),
+        ("城市, 價格, 購買, 臺北, 高雄".encode("big5"), "big5"),
+        ("도시, 가격, 구매, 서울, 부산".encode("euc_kr"), "euc_kr"),
     ],
 )
 def test_probable_encoding(tmp_path, content, encoding):
@@ -246,3 +324,47 @@ def test_first_column_without_a_name_has_the_names_of_rows(tmp_path):
     file = tmp_path / "t.csv"
     file.write_text("age,bp,kind\na,20,119,sick\nb,30,120,well\nc,22,130,\n")
     assert sniff_csv(file)[1]["columns"] == ["row", "age", "bp", "kind"]
+
+
+def test_quotation_mark_within_a_value_is_not_open(make):
+    examples = load_examples(load_dataset(make('a,y\n1,5" pipe\n2,b\n')))
+    assert examples.class_names == ('5" pipe', "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("time,mass,y\n[s],[kg],\n" + "1,2.5,a\n2,3.5,b\n" * 3, ["time", "mass", "y"]),
+        ("n,y\n(kg),\n" + "1,a\n2,b\n" * 3, ["n", "y"]),
+        ("2020,2020,2021,\np,q,p,y\n" + "1,2,3,a\n4,5,6,b\n" * 3, ["2020 p", "2020 q", "2021 p", "y"]),
+        ("A,A,B,y\np,q,p,y\n" + "1,2,3,a\n4,5,6,b\n" * 3, ["A p", "A q", "B p", "y y"]),
+        ("| n | y |\n|---|--:|\n" + "| 1 | a |\n| 2 | b |\n" * 3, ["column_1", "n", "y", "column_4"]),
+    ],
+)
+def test_second_row_of_a_header_is_not_an_example(tmp_path, text, columns):
+    file = tmp_path / "t.csv"
+    file.write_text(text)
+    keys = sniff_csv(file)[1]
+    assert (keys["skip_lines"], keys["columns"]) == (2, columns)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "n,y\nunknown,a\n" + "1,a\n2,b\n" * 3,
+        "n,m,y\n?,?,a\n" + "1,2,a\n2,3,b\n" * 3,
+        "n,m,y\nnone,none,a\n" + "1,2,a\nnone,none,b\n" + "1,2,a\n" * 20,
+        "n,m,y\nlow,5,a\n" + "1,2,a\n2,3,b\n" * 3,
+    ],
+)
+def test_first_row_with_missing_values_is_a_row(tmp_path, text):
+    file = tmp_path / "t.csv"
+    file.write_text(text)
+    assert sniff_csv(file)[1] == {}
+
+
+def test_values_in_single_quotes_are_refused(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text("n,y\n1,'a, b'\n2,'c, d'\n3,'e, f'\n")
+    with pytest.raises(DataError, match="line 2 has a value in single quotes that contains the separator"):
+        sniff_csv(file)

@@ -193,3 +193,59 @@ def test_one_wrong_row_does_not_make_others_slow(monkeypatch):
         for row in range(400)
     ]
     assert len(calls) <= 2
+
+
+def refuse(learned, source):
+    with pytest.raises(DataError) as caught:
+        read(learned, source)
+    [found] = caught.value.findings
+    return found.message, found.hint
+
+
+def test_rows_in_another_encoding_or_with_another_separator_are_refused(place):
+    learned = learn()
+    (place / "n.csv").write_bytes("id,a,t\n1,2,schön\n".encode("cp1252"))
+    assert refuse(learned, Path("n.csv")) == (
+        "The input must be in the encoding of the training data, utf-8; it seems to be cp1252.",
+        "Convert it: `iconv -f cp1252 -t utf-8 n.csv > converted.csv`.",
+    )
+    assert refuse(learned, io.BytesIO(b"id;a;t\n1;2;x\n")) == (
+        "The input must have the separator of the training data, ','; it seems to have ';'.",
+        "Convert it: `python -c \"import csv, sys; csv.writer(sys.stdout, delimiter=',').writerows(csv.reader(sys.stdin, "
+        "delimiter=';'))\" < FILE > converted.csv`.",
+    )
+    latin = learn("id,a,t,y\n1,2,\xe9,n\n".encode("latin-1").decode("latin-1"))
+    assert read(latin, "id,a,t\n1,2,é\n")[0] == [(1, 2.0, "é")]
+
+
+def test_rows_of_utf8_for_a_model_of_another_encoding_are_refused():
+    Path("t.csv").write_bytes("id,a,t,y\n1,2,é,n\n2,3,x,y\n".encode("cp1252"))
+    data = DATA_TYPES.parse(
+        {"type": "csv", "path": "t.csv", "target": "y", "inputs": INPUTS, "encoding": "cp1252"}
+    )
+    plan = load_dataset(data, dtypes=DTYPES).split(data.split, seed=1, shuffle=False).table_plan
+    assert refuse((data, plan), "id,a,t\n1,2,é\n")[0] == (
+        "The input must be in the encoding of the training data, cp1252; it seems to be utf-8."
+    )
+
+
+def test_row_with_a_bad_byte_has_an_error():
+    rows, _ = read(learn(), io.BytesIO("id,a,t\n1,2,é\n2,3,".encode() + b"x\xfc\n3,4,y\n"))
+    assert rows == [(1, 2.0, "é"), "column 6 has the byte fc, which is not utf-8", (3, 4.0, "y")]
+
+
+def test_texts_of_json_have_the_numbers_of_training():
+    text = "id;a;t;y\n1;$1.000,5;x;n\n2;$2,5;y;y\n"
+    learned = learn(text, separator=";", decimal=",", thousands=".")
+    rows = [
+        '{"id": 1, "a": "$1.000,5", "t": "1.000,5"}',
+        '{"id": 1, "a": 1000.5, "t": "x"}',
+        '{"id": "1.000", "a": "1,5", "t": null}',
+        '{"id": 1, "a": "much", "t": "x"}',
+    ]
+    assert read(learned, "\n".join(rows) + "\n")[0] == [
+        (1, 1000.5, "1.000,5"),
+        (1, 1000.5, "x"),
+        (1000, 1.5, ""),
+        '`a` must be a number, got "much"',
+    ]

@@ -95,7 +95,9 @@ def test_values_of_a_column(tmp_path, values, kind, keys):
 def test_value_that_is_not_a_number_is_found_after_the_first_megabyte(tmp_path):
     table = preview(tmp_path, "v,y\n" + "1.5,2\n" * 200_000 + "unknown,2\n")
     assert dict(table.columns[0].strays) == {"unknown": 200_000}
-    assert table.notes == ('`v` has numbers except for 1 value such as "unknown".',)
+    assert table.notes == (
+        '`v` has numbers except for 1 value such as "unknown", first in row 200,001: they are read as missing.',
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,10 +173,15 @@ def test_parquet(tmp_path):
         (b'[{"a": 1}]', "is a JSON document", "pandas.read_json('t.csv')"),
         (b'{\n"a": [1, 2]\n}', "is a JSON document", "pandas.read_json('t.csv')"),
         (b"\x80\x04\x95\x00", "is a pickle", "Save the table as CSV or Parquet."),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook", "pip install pandas openpyxl && python"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an old Excel workbook", "pip install pandas xlrd && python"),
+        (b"$FL2@(#) SPSS", "is an SPSS file", "pandas.read_spss('t.csv')"),
         (b"PAR1....", "is a Parquet file", "Set `type: parquet`."),
         (b"a,y\n1,2\n3\n", "line 3 has 1 value, but there are 2 columns", "quote a value"),
-        (gzip.compress(TABLE.encode())[:-9], "t.csv is not a table of text", ""),
+        (
+            gzip.compress(TABLE.encode())[:-9],
+            "t.csv cannot be read: Compressed file ended",
+            "download or copy it again",
+        ),
     ],
 )
 def test_files_that_are_not_tables_of_text(tmp_path, monkeypatch, content, message, hint):
@@ -189,6 +196,7 @@ def test_files_that_are_not_tables_of_text(tmp_path, monkeypatch, content, messa
 def test_archives_that_are_not_one_table(tmp_path):
     for names, message in (
         (["[Content_Types].xml", "xl/workbook.xml"], "is an Excel workbook"),
+        (["mimetype", "content.xml"], "is an OpenDocument spreadsheet"),
         (["a.csv", "b.csv"], "must contain one file, got 2: a.csv, b.csv."),
     ):
         with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as archive:
@@ -213,3 +221,124 @@ def test_feather_is_refused_with_a_conversion_that_works(tmp_path, monkeypatch):
     code = caught.value.hint.partition('-c "')[2].removesuffix('"')
     exec(code)
     assert preview_table(tmp_path / "t.parquet").row_count == 2
+
+
+def describe(folder, values, name="v"):
+    """Return the facts of a column with these values, repeated to 60 rows, and the notes."""
+    rows = "".join(f'"{values[n % len(values)]}",{n % 7}\n' for n in range(max(60, len(values))))
+    table = preview(folder, f"{name},y\n{rows}")
+    return table.columns[0], table.notes
+
+
+@pytest.mark.parametrize(
+    ("values", "defect"),
+    [
+        (["$3", "€4"], 'its numbers have different currency signs, such as "$3", "€4"'),
+        (["$3", "4"], None),
+        (["3%", "4", "5"], 'only 20 of its 60 numbers have a percent sign, such as "3%"'),
+        (["3%", "4 %"], None),
+        (
+            ["2021-01-05", "05.01.2021", "2021-02-06"],
+            '20 of its 60 values are not dates of the same form as the others, such as "05.01.2021"',
+        ),
+        (
+            ["10:30", "11:30", "12:30", "31:20"],
+            '15 of its 60 values are not times of day as the others, such as "31:20"',
+        ),
+    ],
+)
+def test_values_that_cannot_be_compared_are_a_defect(tmp_path, values, defect):
+    assert describe(tmp_path, values)[0].defect == defect
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "is_code"),
+    [
+        ("zip", ["01006", "10001"], True),
+        ("zip", ["01006", *["10001"] * 59], True),
+        ("month", ["01", "02", "12"], False),
+        ("n", ["0", "10"], False),
+    ],
+)
+def test_integers_with_leading_zeros_are_texts(tmp_path, name, values, is_code):
+    column, _ = describe(tmp_path, values, name)
+    assert (column.is_code, column.kind) == (is_code, "category" if is_code else "integer")
+
+
+@pytest.mark.parametrize(
+    ("values", "note"),
+    [
+        (["170 cm", "180 cm", *(f"{n} cm" for n in range(9))], 'it has numbers with the unit "cm"'),
+        (
+            [*(f"{n} {'cm' if n % 2 else 'in'}" for n in range(9))],
+            'it has numbers with different units: "in", "cm"',
+        ),
+        (["Yes", "yes", "No", "maybe"], 'has different values for "Yes" and "yes"'),
+        (["10-20", "20-30"], None),
+        (
+            [*map(str, range(40)), *(f"{letter}x" for letter in "abcdefghijklmnopqrstuvwxyz12345678")],
+            "is read as text: only",
+        ),
+    ],
+)
+def test_striking_texts_have_a_note(tmp_path, values, note):
+    column, notes = describe(tmp_path, values)
+    assert column.kind == "category" or column.kind == "unique"
+    assert (note is None) == (column.note is None)
+    assert note is None or note in notes[0]
+
+
+def test_signs_between_numbers_are_gaps(tmp_path):
+    column, notes = describe(tmp_path, ["-", "-", "-", "12", "15"])
+    assert (column.kind, column.stray_count, dict(column.strays)) == ("integer", 36, {"-": 0})
+    assert 'such as "-", first in line 2: they are read as missing.' in notes[0]
+
+
+def test_none_is_a_value_of_texts(tmp_path):
+    rows = "".join(f"{n},{['None', 'A', 'B'][n % 3]},{'NA' if n == 7 else n % 5}\n" for n in range(60))
+    table = preview(tmp_path, f"a,kind,b\n{rows}")
+    assert set(table.columns[1].values) == {"None", "A", "B"}
+    assert table.keys == {"missing": {"values": ["NA", "null", "NaN"]}}
+    assert table.notes == ('"None" is a value of `kind`, and not a missing value.',)
+    table = preview(
+        tmp_path, "a,b,kind\n" + "".join(f"{n},{'None' if n % 9 else n},x{n % 2}\n" for n in range(60))
+    )
+    assert table.keys == {}
+    assert dict(table.columns[1].missing_words) == {"None": 53}
+
+
+def test_bad_dates_are_missing_values(tmp_path):
+    rows = "".join(f"2021-01-{n % 28 + 1:02},{n % 5}\n" for n in range(60))
+    table = preview(tmp_path, f"when,y\n{rows}2021-02-30,1\n,2\ntbd,3\n")
+    when = table.columns[0]
+    assert (when.kind, when.missing_count, when.stray_count) == ("date", 1, 2)
+    assert dict(when.strays) == {"2021-02-30": 60, "tbd": 62}
+    assert table.keys == {"missing": {"values": ["default", "2021-02-30", "tbd"]}}
+
+
+def test_integers_such_as_20210304_are_dates(tmp_path):
+    column, _ = describe(tmp_path, ["20210304", "20201231", "19990101"])
+    assert (column.kind, column.date_order) == ("date", "ymd")
+    assert describe(tmp_path, ["20210304", "20201232"])[0].kind == "integer"
+
+
+def test_row_of_a_total_is_named(tmp_path):
+    rows = "".join(f"2021-01-{n % 28 + 1:02},{n}\n" for n in range(60))
+    table = preview(tmp_path, f"when,y\n{rows}Total,1770\n")
+    assert table.keys == {"missing": {"values": ["default", "Total"], "columns": {"when": "drop"}}}
+    assert table.notes[0].startswith(
+        'The last row, line 62, seems to be a total of the others, as it has "Total"'
+    )
+    assert preview(tmp_path, f"when,y\n{rows}").survey.total is None
+
+
+def test_one_word_and_missing_values_are_a_text(tmp_path):
+    assert not describe(tmp_path, ["yes", ""])[0].is_boolean
+    assert describe(tmp_path, ["yes", "no", ""])[0].is_boolean
+
+
+def test_binary_formats_without_signature_are_known_by_their_suffix(tmp_path):
+    (tmp_path / "t.dta").write_bytes(b"r\x02\x01\x00" * 100)
+    with pytest.raises(PreviewError, match="is a Stata file") as caught:
+        preview_table(tmp_path / "t.dta")
+    assert "pandas.read_stata(" in caught.value.hint

@@ -5,7 +5,7 @@ import pytest
 from layercli.check import check_config
 from layercli.config.training.metric_inputs import MetricInputs, MetricMismatchError
 from layercli.config.training.registry import METRICS, parse_metric
-from layercli.graph.metrics import adapt_metric, complete_metrics
+from layercli.graph.metrics import adapt_metric, adopt_completed_metrics, complete_metrics
 
 SOFTMAX = {"units": 3, "activation": "softmax", "has_one_class": True}
 INPUTS = {
@@ -22,6 +22,8 @@ INPUTS = {
     "tag logits": MetricInputs(form="multi-label", units=3, activation="linear", logits="sigmoid"),
     "pixels": MetricInputs(form="labels", position_axes=2, **SOFTMAX),
     "void": MetricInputs(form="labels", position_axes=2, ignore_class=255, **SOFTMAX),
+    "fraction": MetricInputs(form="numbers", units=1, activation="sigmoid", are_fractions=True),
+    "fractions": MetricInputs(form="numbers", units=3, activation="sigmoid", are_fractions=True),
     "mask": MetricInputs(form="binary", units=1, position_axes=2, activation="sigmoid"),
 }
 REQUIRED = {
@@ -39,7 +41,7 @@ REQUIRED = {
 FORMS = ["labels", "one-hot", "soft", "tags", "binary", "margin", "number", "numbers"]
 SUITABLE = """
     accuracy                       labels one-hot soft tags binary margin number numbers
-    Accuracy                       -
+    Accuracy                       labels one-hot soft tags binary margin number numbers
     BinaryAccuracy                 tags binary margin
     CategoricalAccuracy            one-hot soft
     SparseCategoricalAccuracy      labels
@@ -174,6 +176,18 @@ def _read(text):
             "margin",
             {"type": "BinaryAccuracy", "name": "accuracy", "threshold": 0.0, "targets": "binary"},
         ),
+        ({"type": "accuracy", "name": "hits"}, "labels", {"type": "SparseCategoricalAccuracy"}),
+        ({"type": "acc", "name": "hits"}, "one-hot", {"type": "CategoricalAccuracy"}),
+        ({"type": "accuracy", "dtype": "float64"}, "soft", {"type": "CategoricalAccuracy"}),
+        ({"type": "Accuracy", "name": "hits"}, "binary", {"type": "BinaryAccuracy"}),
+        ({"type": "accuracy"}, "tags", {"type": "BinaryAccuracy"}),
+        ({"type": "accuracy"}, "logit", {"type": "BinaryAccuracy", "threshold": 0.0}),
+        ({"type": "accuracy"}, "void", {"type": "SparseCategoricalAccuracy", "ignore_class": 255}),
+        ({"type": "accuracy"}, "number", {}),
+        ("accuracy", "fraction", {"type": "BinaryAccuracy", "name": "accuracy", "targets": "round"}),
+        ({"type": "accuracy"}, "fractions", {"type": "BinaryAccuracy", "targets": "round"}),
+        ("binary_accuracy", "fraction", {"targets": "round"}),
+        ("mean_squared_error", "fraction", {}),
         ("binary_accuracy", "logit", {"threshold": 0.0}),
         ({"type": "BinaryAccuracy", "threshold": 0.7}, "logit", {"activation": "sigmoid"}),
         ({"type": "BinaryAccuracy", "threshold": -0.3}, "logit", {}),
@@ -351,11 +365,11 @@ def test_metric_is_completed(declared, inputs, changes):
             "axis",
         ),
         (
-            {"type": "Accuracy"},
-            "labels",
-            "Accuracy counts predictions that equal the target, but the model predicts probabilities.",
-            "Use `accuracy`.",
-            None,
+            {"type": "BinaryAccuracy", "targets": "round"},
+            "number",
+            "`targets: round` converts probabilities of a loss for them, but the metric receives numbers.",
+            "Remove `targets` from the metric.",
+            "targets",
         ),
         (
             "AUC",
@@ -446,6 +460,24 @@ def test_each_wrong_metric_is_reported_at_its_place(check):
         ("wrong-metric", 8, 52),
         ("wrong-metric", 9, 22),
     ]
+
+
+def test_accuracy_with_arguments_keeps_them(check):
+    result = check("[{type: accuracy, name: hits}]", weighted="[{type: acc, name: share, dtype: float64}]")
+    assert result.problems == []
+    hits, share = completed(result)
+    assert (hits["type"], hits["name"]) == ("SparseCategoricalAccuracy", "hits")
+    assert (share["type"], share["name"], share["dtype"]) == (hits["type"], "share", "float64")
+    completed_config = complete_metrics(result.config, result.shapes, result.config.data.facts())
+    assert adopt_completed_metrics(completed_config, result.config) == completed_config
+
+
+@pytest.mark.parametrize("metric", ["categorical_accuracy", "sparse_categorical_accuracy"])
+def test_unknown_target_decides_the_loss(metric):
+    output = "{input: [4], layers: [{type: Dense, units: 3, activation: softmax}]}"
+    text = f"model: {output}\ntrain: {{loss: crossentropy, metrics: [{metric}]}}\n"
+    result = check_config("c.yaml", text=text)
+    assert result.problems == []
 
 
 def test_metrics_of_iris_are_completed(check):

@@ -58,3 +58,12 @@ def test_unknown_counts_are_question_marks(tmp_path):
     text = "model: {input: [4], layers: [{type: 'mine.py:Mine'}]}"
     shown_text = shown(100, print_inspection, valid_model(tmp_path, text), None)
     assert "Parameters: ? (? trainable, ? not); FLOPs for one example: ?." in shown_text
+
+
+def test_many_layers_are_printed_as_few(tmp_path, monkeypatch):
+    valid = valid_model(tmp_path)
+    forward = {"flatten": ((2, 144),), "dense": ((2, 9),)}
+    cases = [(print_inspection, None), (print_inspection, forward), (print_model_summary, 8)]
+    styled = [shown(200, show, valid, argument) for show, argument in cases]
+    monkeypatch.setattr("layercli.reports.model_shapes._MAX_STYLED_LAYERS", 2)
+    assert [shown(200, show, valid, argument) for show, argument in cases] == styled

@@ -48,17 +48,44 @@ def terminal(width=80, height=30):
     )
 
 
-def test_live_display_is_removed_at_the_end():
+def test_live_display_is_removed_and_the_curves_stay():
     console = terminal()
     progress = TrainingProgress(console, live=True)
     progress.start_training((64, 0, 0), section())
     with progress:
+        progress.finish_epoch(RECORD)
         progress.finish_step(2, 1, {"loss": 1.0})
         progress._live.refresh()
         assert "epoch 2/2" in console.file.getvalue()
         assert "1/2 steps" in console.file.getvalue()
         assert "loss 1.0000" in console.file.getvalue()
-    assert console.file.getvalue().endswith("\x1b[2K") or "\x1b[?25h" in console.file.getvalue()
+        progress.finish_epoch(RECORD | {"epoch": 2, "loss": 0.25})
+    lines = console.file.getvalue().rpartition("\x1b[2K")[2].splitlines()
+    assert lines[0].split() == ["loss", "training", "validation"]
+    assert [lines[1].split()[0], lines[-1].split()[0]] == ["12,346", "0.2500"]
+
+
+def test_no_curves_stay_of_a_single_epoch():
+    console = terminal()
+    progress = TrainingProgress(console, live=True)
+    progress.start_training((64, 0, 0), section())
+    with progress:
+        progress.finish_epoch(RECORD)
+    assert console.file.getvalue().rpartition("\x1b[2K")[2].strip() in ("", "\x1b[?25h")
+
+
+def test_details_are_printed_only_if_verbose():
+    for is_verbose, expected in ((False, ""), (True, "45 steps per call\n")):
+        console = plain()
+        TrainingProgress(console, live=False, is_verbose=is_verbose).print_detail("45 steps per call")
+        assert console.file.getvalue() == expected
+
+
+def test_hint_of_a_warning_follows_it():
+    console = plain()
+    warning = Problem(code="dead-units", message="Dead.", hint="Lower the rate.", severity="warning")
+    QuietProgress(console).print_warning(warning)
+    assert console.file.getvalue() == "warning: Dead. [dead-units]\n  fix: Lower the rate.\n"
 
 
 def test_interrupt_restores_terminal():

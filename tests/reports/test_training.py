@@ -2,8 +2,7 @@ import io
 
 from rich.console import Console
 
-from layercli.cli import COMMANDS
-from layercli.reports.training import _NEXT_COMMANDS, print_training_summary
+from layercli.reports.training import print_training_summary
 
 SUMMARY = {
     "run": "runs/digits/1",
@@ -22,14 +21,14 @@ SUMMARY = {
 }
 
 
-def shown(summary):
+def shown(summary, next_commands=()):
     console = Console(file=io.StringIO(), width=60, markup=False, highlight=False)
-    print_training_summary(console, summary)
+    print_training_summary(console, summary, next_commands)
     return console.file.getvalue().splitlines()
 
 
 def test_summary_shows_time_best_epoch_metrics_and_next_commands():
-    lines = [line.rstrip() for line in shown(SUMMARY) if line.strip()]
+    lines = [line.rstrip() for line in shown(SUMMARY, ["layercli evaluate r"]) if line.strip()]
     assert lines[:2] == [
         "Trained 12 epochs in 1 m 05 s, 20,346 examples/s; 4,810 parameters.",
         "Best epoch: 9 (val_loss 0.2500)",
@@ -39,7 +38,7 @@ def test_summary_shows_time_best_epoch_metrics_and_next_commands():
         ["loss", "0.5000", "0.2500", "0.1250"],
         ["accuracy", "0.8750", "0.9750"],
     ]
-    assert lines[6:9] == ["Model: runs/digits/1/model.keras", "Next:", "  layercli evaluate runs/digits/1"]
+    assert lines[6:9] == ["Model: runs/digits/1/model.keras", "Next:", "  layercli evaluate r"]
 
 
 def test_summary_without_restored_weights_shows_last_epoch():
@@ -60,13 +59,23 @@ def test_metric_of_each_class_has_a_row_for_each_value():
     assert cells[start : start + 3] == [["f1_score", "0.2500"], ["0.5000"], ["1.0000"]]
 
 
-def test_evaluate_is_not_recommended_without_a_test_set():
-    lines = [line.split()[1] for line in shown(SUMMARY | {"test": {}}) if line.startswith("  layercli")]
-    assert lines == ["predict", "export"]
+def test_constant_prediction_is_a_column_with_its_meaning():
+    baseline = {"set": "test", "predicts": "majority", "metrics": {"loss": 2.25, "accuracy": 0.125}}
+    lines = [" ".join(line.split()) for line in shown(SUMMARY | {"baseline": baseline})]
+    assert "metric training validation test majority" in lines
+    assert "accuracy 0.8750 0.9750 0.1250" in lines
+    meaning = (
+        "majority: a model that always predicts the frequencies of the training classes, on the test set."
+    )
+    assert meaning in lines
 
 
-def test_next_commands_exist():
-    assert {command.split()[0] for command in _NEXT_COMMANDS} <= set(COMMANDS)
+def test_reason_of_the_end_is_printed_once():
+    reason = "EarlyStopping stopped the training after epoch 12."
+    lines = shown(SUMMARY | {"stop_reason": reason, "notes": [reason, "Another note."]})
+    assert lines.count(reason) == 1
+    assert lines[1] == reason
+    assert "Another note." in lines
 
 
 def test_summary_omits_missing_parts():

@@ -118,7 +118,7 @@ def test_script_of_an_example_config(name, place, tmp_path, monkeypatch):
     text = script_of(valid, known, tmp_path)
     monkeypatch.syspath_prepend(place)
     if name == "custom_layer.yaml":
-        load_layer_class(valid.custom_layers[0].layer, valid.custom_layers[0], valid)
+        load_layer_class(valid.custom_layers[0], valid)
     assert_formatted(text)
     assert "layercli" not in text
     assert_same_model(valid, text, tmp_path)

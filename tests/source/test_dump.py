@@ -2,10 +2,11 @@
 
 import math
 
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from layercli.source.dump import to_yaml
+from layercli.source.dump import _Dumper, to_yaml
 from layercli.source.load import parse_yaml
 from layercli.source.nodes import SourceText
 
@@ -87,3 +88,27 @@ def test_nan_reads_back_as_nan(tmp_path):
 def test_list_of_scalars_is_one_line_without_aliases():
     shape = [8, 8, 1]
     assert to_yaml({"a": shape, "b": [{"c": shape}]}) == "a: [8, 8, 1]\nb:\n- c: [8, 8, 1]\n"
+
+
+def test_lines_are_those_of_the_yaml_library():
+    words = ["relu", "no", "Off", "a b", "1e-3", "012", "", "x" * 120, "é", "_x", "a/b.c", "2024-01-31"]
+    lists = [[], [1, 2.5, True, None], words, [{"a": 1}, {}], [[1], [2]], ["word"] * 40]
+    numbers = [0, -5, 10**30, 1e-07, 1e300, math.inf, -0.0, 0.0, True, None]
+    document = {
+        "flat": dict(zip(map(str, range(99)), [*numbers, *words, *lists], strict=False)),
+        "layers": [{word or "empty": [value]} for word in words for value in (*numbers, *words)],
+        "deep": {"a": {"b": [{"c": {"d": words, "e": lists, "f": "word " * 40}, "g": {}}]}},
+    }
+    assert to_yaml(document) == yaml.dump(
+        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110
+    )
+    assert to_yaml({}) == "{}\n"
+
+
+def test_yaml_library_is_not_called_for_plain_values(monkeypatch):
+    monkeypatch.setattr(yaml, "dump", None)
+    layer = {"type": "Dense", "name": "dense_1", "units": 3, "shape": [8, None, 1], "activation": None}
+    assert to_yaml({"model": {"layers": [layer]}}) == (
+        "model:\n  layers:\n  - type: Dense\n    name: dense_1\n    units: 3\n    shape: [8, null, 1]\n"
+        "    activation: null\n"
+    )

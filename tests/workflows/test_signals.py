@@ -13,8 +13,10 @@ import pytest
 from tests.interrupting import STACKS, assert_same, outcome, write
 from tests.running import LAYERCLI, invoke, problems, train
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_processes")]
+
 KILLS = int(os.environ.get("LAYERCLI_KILLS", "4"))
-LONG = {"epochs": 20, "execution": {"steps_per_execution": 1}, "checkpoints": {"steps": 4}}
+LONG = {"epochs": 12, "execution": {"steps_per_execution": 1}, "checkpoints": {"steps": 4}}
 """A training long enough to be killed in the middle."""
 _HANG_SECONDS = 300
 """Seconds after which a process counts as hanging, however slow the machine is."""
@@ -63,7 +65,6 @@ def checkpoints(run):
     return list(run.glob("checkpoints/0*"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "kills"),
     [(kind, KILLS // len(STACKS) + (number < KILLS % len(STACKS))) for number, kind in enumerate(STACKS)],
@@ -95,7 +96,6 @@ def test_repeatedly_killed_training_matches_uninterrupted(kind, kills, uninterru
     assert_same(resume(run), uninterrupted(kind))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_stops_between_steps_and_resume_matches(sent, code, uninterrupted, tmp_path):
     config = write("dense", tmp_path, **LONG)
@@ -115,7 +115,6 @@ def test_signal_stops_between_steps_and_resume_matches(sent, code, uninterrupted
     assert_same(resume(run), uninterrupted("dense"))
 
 
-@pytest.mark.slow
 def test_second_ctrl_c_stops_immediately(tmp_path):
     """A step hangs, so that only the second signal can end it."""
     (tmp_path / "hang.py").write_text(
@@ -147,7 +146,6 @@ def test_second_ctrl_c_stops_immediately(tmp_path):
     assert (process.returncode, time.monotonic() - began < 20) == (130, True)
 
 
-@pytest.mark.slow
 def test_second_process_on_same_run_is_rejected(tmp_path):
     config = write("lstm", tmp_path, **LONG | {"epochs": 10_000})
     first = start(tmp_path, config, "--run-dir", "run")

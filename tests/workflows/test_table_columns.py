@@ -37,7 +37,9 @@ def test_last_column_that_can_be_a_target_is_chosen(tmp_path):
     rows = [f"{n % 7},{'no' if n % 3 else 'yes'},x{n}z,,1" for n in range(30)]
     columns = assign(tmp_path, "a,b,name,empty,one", rows)
     assert columns.target.name == "b"
-    assert columns.target_reason == "the last column that can be one"
+    assert columns.target_reason == (
+        "the last column that can be one; `name`: its values are a different text in every row; `empty`: it is empty"
+    )
     assert columns.class_names == ("no", "yes")
     assert columns.left_out == {
         "name": "a different text in every row",
@@ -131,7 +133,7 @@ def test_series_without_other_columns_is_a_forecast(tmp_path):
     rows = [f"2024-01-01 {n // 60:02}:{n % 60:02},{n % 9}.5" for n in range(120)]
     assert assign(tmp_path, "when,level", rows).is_forecast
     assert not assign(tmp_path, "when,level", [*rows[1:], rows[0]]).is_forecast
-    assert not assign(tmp_path, "when,level", rows[:99]).is_forecast
+    assert not assign(tmp_path, "when,level", rows[:49]).is_forecast
     wide = assign(tmp_path, "when,level,y", [f"{row},{n * n % 11}.5" for n, row in enumerate(rows)])
     assert wide.series == "when"
     assert not wide.is_forecast
@@ -141,3 +143,43 @@ def test_columns_that_determine_the_target_are_used_if_there_are_no_others(tmp_p
     columns = assign(tmp_path, "n,size,y", [f"{n},{'SML'[n % 3]},{n % 3 % 2}" for n in range(60)])
     assert names(columns.categories) == ["size"]
     assert columns.left_out == {"n": "it numbers the rows"}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_left_out"),
+    [("patient_id", True), ("Customer", True), ("store_id", False), ("shape", None)],
+)
+def test_repeated_ids_are_a_group(tmp_path, name, is_left_out):
+    rows = [f"p{n // 4},{n % 7},{'no' if n % 3 else 'yes'}" for n in range(120)]
+    columns = assign(tmp_path, f"{name},a,y", rows)
+    assert columns.group == (None if is_left_out is None else name)
+    assert (name in columns.left_out) == bool(is_left_out)
+    assert columns.is_grouped == bool(is_left_out)
+
+
+def test_several_series_are_a_forecast_by_their_key(tmp_path):
+    rows = [f"2024-01-{n // 2 + 1:02},{'ab'[n % 2]},{n % 9}.5" for n in range(60)]
+    columns = assign(tmp_path, "day,store,sales", rows)
+    assert (columns.series, columns.series_key, columns.is_forecast) == ("day", "store", True)
+    columns = assign(
+        tmp_path, "day,store,n,sales", [f"{row[:13]}{n * 7 % 31},{row[13:]}" for n, row in enumerate(rows)]
+    )
+    assert (columns.series, columns.series_key, columns.is_forecast) == ("day", "store", False)
+
+
+def test_years_and_a_number_are_a_forecast(tmp_path):
+    rows = [f"{1950 + n},{n % 9}.5" for n in range(60)]
+    columns = assign(tmp_path, "year,level", rows)
+    assert (columns.series, columns.is_forecast) == ("year", True)
+    with pytest.raises(LayercliError):
+        assign(tmp_path, "apples,level", rows)
+
+
+def test_column_with_a_defect_is_neither_target_nor_input(tmp_path):
+    rows = [f"{n % 7},{'$€'[n % 2]}{n}" for n in range(60)]
+    with pytest.raises(LayercliError, match="`price`: its numbers have different currency signs"):
+        assign(tmp_path, "n,price", rows)
+    columns = assign(tmp_path, "n,m,price", [f"{n * 3 % 11},{row}" for n, row in enumerate(rows)])
+    assert columns.target.name == "m"
+    assert "`price`: its numbers have different currency signs" in columns.target_reason
+    assert list(columns.left_out) == ["price"]

@@ -143,6 +143,28 @@ SplitSize = Annotated[
 ]
 
 
+class FoldConfig(StrictModel):
+    """One of the folds of a cross-validation: its examples are the test set."""
+
+    example: ClassVar[str | None] = "fold: {number: 1, folds: 5}"
+
+    number: Annotated[int, Field(ge=1, description="The fold whose examples are the test set, from 1.")]
+    folds: Annotated[int, Field(ge=2, le=10_000, description="Number of folds.")]
+    repeat: Annotated[
+        int,
+        Field(ge=1, le=10_000, description="The repetition, from 1: each divides the examples differently."),
+    ] = 1
+
+    @classmethod
+    def title(cls) -> str:
+        return "`fold`"
+
+    def check(self) -> None:
+        if self.number > self.folds:
+            message = f"`number` must be at most `folds`, {self.folds}, got {self.number}."
+            raise ArgumentError("number", message, f"Write a number from 1 to {self.folds}.")
+
+
 class SplitConfig(StrictModel):
     """The validation and test sets; all other examples are the training set."""
 
@@ -185,6 +207,14 @@ class SplitConfig(StrictModel):
             min_length=1,
             description="Column, or array, that names the set of each example: train, validation (val, valid, dev) or test.",
             examples=["part"],
+        ),
+    ] = None
+
+    fold: Annotated[
+        FoldConfig | None,
+        Field(
+            description="The test set is one of several folds, as in `layercli crossval`; null: it follows from `test`.",
+            examples=[{"number": 1, "folds": 5}],
         ),
     ] = None
 
@@ -238,6 +268,8 @@ class SplitConfig(StrictModel):
         self._check_keys()
 
     def _check_keys(self) -> None:
+        if self.fold is not None:
+            self._check_fold(self.fold)
         sizes = [name for name in ("validation", "test") if getattr(self, name)]
         if self.column is not None:
             self._refuse_beside(
@@ -246,11 +278,22 @@ class SplitConfig(StrictModel):
         if self.order is not None:
             self._refuse_beside("order", ("group", "stratify"), "splits the examples by order")
         for key in ("group", "order"):
-            if getattr(self, key) is not None and not any(
-                getattr(self.without_own_files(), name) for name in sizes
-            ):
+            has_sizes = any(getattr(self.without_own_files(), name) for name in sizes)
+            if getattr(self, key) is not None and not has_sizes and self.fold is None:
                 message = f"`{key}` has no effect: no set is a part of the examples of `path`."
                 raise ArgumentError(key, message, f"Add a size, such as `test: 0.2`, or remove `{key}`.")
+
+    def _check_fold(self, fold: FoldConfig) -> None:
+        reasons = {"test": "the fold is the test set", "column": "it names the set of each example"}
+        for key, reason in reasons.items():
+            if getattr(self, key):
+                raise ArgumentError(key, f"`{key}` contradicts `fold`: {reason}.", f"Remove `{key}`.")
+        if self.own_files:
+            message = "`validation` must be a fraction or a number of examples with `fold`, got files."
+            raise ArgumentError("validation", message, "Write for example `validation: 0.1`.")
+        if self.order is not None and fold.repeat > 1:
+            message = "`fold` with `order` has no repetitions: the folds follow from the order."
+            raise ArgumentError("fold", message, "Remove `repeat`.")
 
     def _refuse_beside(self, key: str, others: Sequence[str], reason: str) -> None:
         given = [f"`{other}`" for other in others if getattr(self, other)]
@@ -343,6 +386,11 @@ class DataConfig(Component):
     def example_suffixes(self) -> tuple[str, ...] | None:
         """File suffixes of the examples for class folders; None for other data."""
         return None
+
+    @property
+    def preparation(self) -> tuple[str, ...]:
+        """Return a sentence for each step from a file of an example to the input of the model."""
+        return ()
 
     @property
     def user_function(self) -> UserFunction | None:

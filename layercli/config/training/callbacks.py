@@ -17,6 +17,7 @@ RESERVED_RUN_FILES: Final = frozenset(
         "checkpoints",
         "config.yaml",
         "data.json",
+        "diagnostics.jsonl",
         "history.jsonl",
         "manifest.json",
         "model.keras",

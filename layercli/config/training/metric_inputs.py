@@ -41,6 +41,8 @@ class MetricInputs:
     """Whether the loss requires the one-hot targets, and the data has class numbers."""
     ignore_class: int | None = None
     """The label that the loss ignores."""
+    are_fractions: bool = False
+    """Whether the numbers are from 0 to 1, for a loss that takes each of them for a probability."""
     is_weighted: bool = False
     """Whether the metric uses the weights of the examples."""
 

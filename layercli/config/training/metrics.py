@@ -63,10 +63,11 @@ VectorAxis = Annotated[int, Field(ge=-16, le=16, description="The axis of the ve
 
 
 TargetConversion = Annotated[
-    Literal["one_hot", "binary", "output_shape"] | None,
+    Literal["one_hot", "binary", "round", "output_shape"] | None,
     Field(
         description="Conversion of the targets before measuring. one_hot: class numbers to one-hot targets; binary: values "
-        "above 0 to 1, others to 0; output_shape: only to the shape of the output; null: none."
+        "above 0 to 1, others to 0; round: probabilities above 0.5 to 1, others to 0; output_shape: only to the shape of the "
+        "output; null: none."
     ),
 ]
 PredictionActivation = Annotated[
@@ -181,10 +182,18 @@ class Metric(Component):
             return self if conversion is None else self.with_arguments(targets=conversion)
         form = inputs.form
         is_class = form not in ("labels", "numbers", "probabilities")
-        can_convert = {"one_hot": form == "labels", "binary": is_class, "output_shape": form != "labels"}
+        can_convert = {
+            "one_hot": form == "labels",
+            "binary": is_class,
+            "round": inputs.are_fractions or is_class,
+            "output_shape": form != "labels",
+        }
         if not can_convert[self.targets]:
             raise self._targets_mismatch(inputs)
-        converted_form = {"one_hot": "one-hot", "binary": inputs.form_as_binary}.get(self.targets, form)
+        as_binary = inputs.form_as_binary
+        converted_form = {"one_hot": "one-hot", "binary": as_binary, "round": as_binary}.get(
+            self.targets, form
+        )
         if converted_form not in self.target_forms:
             raise self._form_mismatch(inputs)
         return self
@@ -235,25 +244,34 @@ class Metric(Component):
         return MetricMismatchError(message, f"Use {self.suggest_replacement(inputs)}.")
 
     def _targets_mismatch(self, inputs: MetricInputs) -> MetricMismatchError:
-        source = {"one_hot": "class numbers", "binary": "classes of each unit"}.get(
-            self.targets or "", "a target for each unit"
-        )
+        source = {
+            "one_hot": "class numbers",
+            "binary": "classes of each unit",
+            "round": "probabilities of a loss for them",
+        }.get(self.targets or "", "a target for each unit")
         message = f"`targets: {self.targets}` converts {source}, but the metric receives {inputs.title}."
         hint = "Use `targets: one_hot`." if inputs.form == "labels" else "Remove `targets` from the metric."
         return MetricMismatchError(message, hint, "targets")
 
 
-class Accuracy(Metric):
-    """Fraction of predictions equal to the target; for the bare name `accuracy`, Keras chooses by shapes."""
+ACCURACY_TYPES: Final = ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy")
 
-    target_forms: ClassVar[tuple[TargetForm, ...]] = ()
-    prediction_form: ClassVar[PredictionForm] = "values"
+
+class Accuracy(Metric):
+    """Fraction of correct predictions: BinaryAccuracy, CategoricalAccuracy or SparseCategoricalAccuracy, by the target."""
+
+    target_forms: ClassVar[tuple[TargetForm, ...]] = tuple(FORM_TITLES)
+    prediction_form: ClassVar[PredictionForm] = "order"
 
     name: MetricName = "accuracy"
 
-    def _form_mismatch(self, inputs: MetricInputs) -> MetricMismatchError:
-        message = "Accuracy counts predictions that equal the target, but the model predicts probabilities."
-        return MetricMismatchError(message, f"Use {self.suggest_replacement(inputs)}.")
+    @staticmethod
+    def choose_type(inputs: MetricInputs) -> str:
+        """Return the name of the class for these inputs; Keras would choose by their shapes."""
+        if inputs.form == "labels":
+            return "SparseCategoricalAccuracy"
+        is_each_unit = inputs.units == 1 or inputs.form in ("multi-label", "signs") or inputs.are_fractions
+        return "BinaryAccuracy" if is_each_unit else "CategoricalAccuracy"
 
 
 class ThresholdMetric(Metric):
@@ -292,6 +310,10 @@ class BinaryAccuracy(ThresholdMetric):
     replacements: ClassVar[Mapping[TargetForm, str]] = {"labels": "`accuracy`"}
 
     name: MetricName = "binary_accuracy"
+
+    def _choose_conversion(self, inputs: MetricInputs) -> str | None:
+        # no prediction of 0 or 1 would equal a probability
+        return "round" if inputs.are_fractions else super()._choose_conversion(inputs)
 
 
 class CategoricalAccuracy(Metric):

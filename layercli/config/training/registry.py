@@ -102,7 +102,7 @@ METRICS: Final = Catalogue[Component](
     noun="metric",
     package=_CATALOGUE_PACKAGE,
     modules={name: module for module, names in _METRICS_BY_MODULE.items() for name in names.split()},
-    aliases=_SHORT_NAMES,
+    aliases=_SHORT_NAMES | {"acc": "Accuracy"},
     unavailable={
         "crossentropy": _CROSSENTROPY_REASON,
         "ce": _CROSSENTROPY_REASON,
@@ -162,9 +162,23 @@ def parse_loss(value: object) -> str | Component:
     Raises:
         ValidationError | PydanticCustomError: the value is not a valid loss.
     """
-    if isinstance(value, str) and value.lower() in SHAPE_DEPENDENT_LOSSES:
-        return value
+    name = value.get("type") if isinstance(value, dict) else value
+    if isinstance(name, str) and name.lower() in SHAPE_DEPENDENT_LOSSES:
+        if isinstance(value, dict) and len(value) > 1:
+            raise _shape_dependent_loss_error(name)
+        return name
     return LOSSES.parse(value)
+
+
+def _shape_dependent_loss_error(name: str) -> Exception:
+    message = (
+        f"The loss {quote_value(name)} does not have arguments, because the targets decide which loss it is."
+    )
+    hint = (
+        "Use the same arguments with SparseCategoricalCrossentropy for class numbers, CategoricalCrossentropy for one-hot "
+        "targets, or BinaryCrossentropy for an output of 1 unit."
+    )
+    return value_error("refused-type", message, hint)
 
 
 def parse_metric(value: object) -> str | Component:

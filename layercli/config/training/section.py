@@ -74,6 +74,14 @@ class TrainSection(StrictModel):
             "(multi_worker), the available ones (auto), or one device (none)."
         ),
     ] = "auto"
+    diagnostics: Annotated[
+        bool,
+        Field(
+            description="Whether to record activations, gradients and updates of each layer after each epoch in "
+            "`diagnostics.jsonl`, and to warn about what they show.",
+            examples=[True],
+        ),
+    ] = False
     execution: ExecutionField = ExecutionConfig.model_construct()
     checkpoints: Annotated[
         CheckpointsConfig, Field(description="When to save checkpoints, from which training can resume.")

@@ -98,13 +98,20 @@ class LabelResult:
 
     def __init__(self, label_names: Sequence[str]) -> None:
         self._names = label_names
+        self._examples = 0
         self._counts = np.zeros((3, len(label_names)), np.int64)
 
     def add(self, true: Array, predicted: Array) -> None:
         """Count labels: two boolean arrays of shape (..., labels)."""
         size = len(self._names)
         true, predicted = true.reshape(-1, size), predicted.reshape(-1, size)
+        self._examples += len(true)
         self._counts += np.stack([(true & predicted).sum(0), true.sum(0), predicted.sum(0)])
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no example was counted."""
+        return not self._examples
 
     def to_json(self) -> dict[str, Any]:
         """Return the results of each label."""

@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from layercli.data.evaluation.value_counts import ValueCounts
+from layercli.data.evaluation.value_counts import MAX_VALUES, ValueCounts
 from layercli.data.types import Array
 
 QUANTILES: Final = (50, 90, 99)
+MAX_TARGETS: Final = 50
+"""Largest number of targets that have results of their own."""
 
 
 class ErrorResult:
-    """Sums over the errors of each number of an output."""
+    """Sums over the errors of each number of an output.
 
-    def __init__(self) -> None:
+    With ``names``, at most ``MAX_TARGETS``, each number is a target with results of its own.
+    """
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self._names = names
         self._count = 0
         self._mean: Array = np.zeros(1)
         self._squares: Array = np.zeros(1)
         """Sum of the squared distances of the targets from their mean."""
         self._squared_errors: Array = np.zeros(1)
-        self._absolute_sum = 0.0
+        self._absolute_sums: Array = np.zeros(1)
         self._absolute_errors = ValueCounts()
-        self._targets = ValueCounts()
+        max_values = MAX_VALUES // max(1, len(self._names))
+        self._targets = [ValueCounts(max_values) for _ in self._names or "x"]
+        self._errors_by_target = [ValueCounts(max_values) for _ in self._names]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no number was added, for example because every position is masked."""
+        return not self._count
 
     def add(self, true: Array, predicted: Array) -> None:
         """Add two arrays of the same shape (samples, ...)."""
+        if not len(true):
+            return
         true = true.reshape(len(true), -1).astype(np.float64)
         errors = np.abs(predicted.reshape(len(true), -1).astype(np.float64) - true)
         self._absolute_errors.add(errors)
-        if true.shape[1] == 1:
-            self._targets.add(true)
-        self._absolute_sum += float(errors.sum())
+        if len(self._targets) == true.shape[1]:
+            for counts, column in zip(self._targets, true.T, strict=True):
+                counts.add(column)
+        for counts, column in zip(self._errors_by_target, errors.T, strict=False):
+            counts.add(column)
+        self._absolute_sums = self._absolute_sums + errors.sum(0)
         self._squared_errors = self._squared_errors + np.square(errors).sum(0)
         # Chan, Golub and LeVeque 1979: the sum of squares of two parts from their means
         mean = true.mean(0)
@@ -45,24 +64,50 @@ class ErrorResult:
 
     def to_json(self) -> dict[str, Any]:
         """Return the results; those of several numbers are averages, as in ``sklearn.metrics``."""
-        values = len(self._squared_errors) * self._count
+        mae, rmse = self._absolute_sums / self._count, np.sqrt(self._squared_errors / self._count)
+        r2 = self._compute_r2()
+        mean_errors = self._compute_mean_errors()
+        mean_rmse = np.sqrt(self._squares / self._count)
         errors: dict[str, Any] = {
-            "mae": self._absolute_sum / values,
-            "rmse": float(np.sqrt(self._squared_errors / self._count).mean()),
-            "r2": self._compute_r2(),
-            "quantiles": {
-                str(percent): self._absolute_errors.quantile(percent / 100) for percent in QUANTILES
-            },
+            "mae": float(mae.mean()),
+            "rmse": float(rmse.mean()),
+            "r2": None if r2 is None else float(r2.mean()),
+            "quantiles": _compute_quantiles(self._absolute_errors),
         }
         if not self._absolute_errors.is_exact:
             errors["rounded_to_binary_digits"] = self._absolute_errors.binary_digits
-        baseline: dict[str, Any] = {"rmse": float(np.sqrt(self._squares / self._count).mean())}
-        if len(self._targets.values):
-            distances = np.abs(self._targets.values - self._mean)
-            baseline["mae"] = float(distances @ self._targets.counts) / self._count
-        return {"errors": errors, "baseline": baseline}
+        baseline: dict[str, Any] = {"rmse": float(mean_rmse.mean())}
+        if mean_errors is not None:
+            baseline["mae"] = float(mean_errors.mean())
+        document: dict[str, Any] = {"errors": errors, "baseline": baseline}
+        if self._names:
+            assert mean_errors is not None
+            document["per_target"] = [
+                {
+                    "target": name,
+                    "mae": float(mae[index]),
+                    "rmse": float(rmse[index]),
+                    "r2": None if r2 is None else float(r2[index]),
+                    "quantiles": _compute_quantiles(self._errors_by_target[index]),
+                    "baseline": {"rmse": float(mean_rmse[index]), "mae": float(mean_errors[index])},
+                }
+                for index, name in enumerate(self._names)
+            ]
+        return document
 
-    def _compute_r2(self) -> float | None:
+    def _compute_mean_errors(self) -> Array | None:
+        """Return the mean absolute distance of each target from its mean; None if there are too many targets."""
+        if len(self._targets) != len(self._mean):
+            return None
+        return np.array(
+            [
+                np.abs(counts.values - mean) @ counts.counts / self._count
+                for counts, mean in zip(self._targets, self._mean, strict=True)
+            ]
+        )
+
+    def _compute_r2(self) -> Array | None:
+        """Return R2 of each number; None if there is only one sample."""
         if self._count < 2:
             return None
         is_constant = self._squares == 0
@@ -70,4 +115,9 @@ class ErrorResult:
             self._squared_errors, self._squares, out=np.ones_like(self._squares), where=~is_constant
         )
         shares[is_constant & (self._squared_errors == 0)] = 0
-        return float((1 - shares).mean())
+        r2: Array = 1 - shares
+        return r2
+
+
+def _compute_quantiles(absolute_errors: ValueCounts) -> dict[str, float]:
+    return {str(percent): absolute_errors.quantile(percent / 100) for percent in QUANTILES}

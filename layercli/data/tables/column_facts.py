@@ -31,5 +31,11 @@ class ColumnFacts:
     """The form of its dates; see ``DATE_ORDERS``."""
     is_ambiguous_date: bool = False
     """Whether its dates are valid with the day first and with the month first."""
-    has_leading_zeros: bool = False
-    """Whether it has numbers such as 01234, which are codes."""
+    is_code: bool = False
+    """Whether it has numbers such as 01234, which are texts."""
+    defect: str | None = None
+    """Why its values can neither be numbers nor dates, although most of them seem to be, as a sentence after its name."""
+    note: str | None = None
+    """What a person should know about its texts, as a sentence after its name."""
+    missing_words: Mapping[str, int] = field(default_factory=dict)
+    """The words that mean a missing value -> the number of rows that have each."""

@@ -248,41 +248,21 @@ def check_config_columns(names: Sequence[str], data: TableConfig) -> None:
 
 
 def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
-    """Check that new files have every column that the model was trained with.
+    """Check that new files have every column that the model was trained with, and those to keep.
 
     Raises:
         DataError: columns are missing; it reports each of them.
     """
-    known = set(names)
+    known, trained = set(names), replace(plan, kept_columns=()).columns
     findings = [
         make_data_finding(
-            f'Missing column "{sanitize_text(name, limit=60)}"; the model was trained with it.',
+            f'Missing column "{sanitize_text(name, limit=60)}"; '
+            + ("`--keep` names it." if name not in trained else "the model was trained with it."),
             ("data", "path"),
             _suggest_column(name, names),
         )
         for name in plan.columns
         if name not in known
-    ]
-    if findings:
-        raise DataError(*findings)
-
-
-def check_new_columns(names: Sequence[str], plan: TablePlan, keep: Collection[str]) -> None:
-    """Check that new rows have every column that the model was trained with, and those to keep.
-
-    Raises:
-        DataError: columns are missing; it reports each of them.
-    """
-    needed = [*plan.columns, *keep]
-    findings = [
-        make_data_finding(
-            f'Missing column "{sanitize_text(name, limit=60)}"; '
-            + ("the model was trained with it." if name in plan.columns else "`--keep` names it."),
-            ("data", "path"),
-            _suggest_column(name, names),
-        )
-        for name in dict.fromkeys(needed)
-        if name not in names
     ]
     if findings:
         raise DataError(*findings)

@@ -11,8 +11,11 @@ from layercli.data.tables.dates import convert_date_column, extract_feature
 
 _CANDIDATES: Final = ("year", "month", "day", "weekday", "hour", "minute", "elapsed")
 _TIME_CANDIDATES: Final = ("hour", "minute")
-_MIN_SERIES_ROWS: Final = 100
+_MIN_SERIES_ROWS: Final = 50
+_MIN_ROWS_PER_SERIES: Final = 20
 _REGULAR_SHARE: Final = 0.95
+_SHORTEST_STEP, _LONGEST_STEP = 0.5, 3.5
+"""Steps, as a part of the usual one, that are regular: months have 28 to 31 days, and Monday follows on Friday."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +25,46 @@ class DateFacts:
     features: tuple[str, ...]
     """The numbers of ``DATE_FEATURES`` that are not the same in all of the rows."""
     is_series: bool
-    """Whether each row is later than the row above it, almost always by the same time."""
+    """Whether each row is later than the row above it, or each is earlier, almost always by about the same time."""
 
 
 def inspect_dates(column: Any, order: str | None) -> DateFacts:
     """Return what the dates of an Arrow column are good for; ``order`` is the form of texts and numbers."""
+    stamps = _read_stamps(column, order)
+    names = _TIME_CANDIDATES if order == "time" else _CANDIDATES
+    features = tuple(name for name in names if _varies(extract_feature(stamps, name)))
+    return DateFacts(features, order != "time" and _is_series(_to_seconds(stamps), _MIN_SERIES_ROWS))
+
+
+def is_series_by(column: Any, order: str | None, key: Any) -> bool:
+    """Return whether the rows with each value of the Arrow column ``key`` are a series, and there are several."""
+    stamps = _to_seconds(_read_stamps(column, order))
+    codes = np.asarray(key.combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy())
+    rows = np.argsort(codes, kind="stable")
+    pieces = np.split(stamps[rows], np.flatnonzero(np.diff(codes[rows])) + 1)
+    return (
+        order != "time"
+        and len(pieces) > 1
+        and all(_is_series(piece, _MIN_ROWS_PER_SERIES) for piece in pieces)
+    )
+
+
+def is_regular_count(column: Any) -> bool:
+    """Return whether the integers of an Arrow column, such as years, rise or fall from row to row by the same step."""
+    steps = np.diff(np.asarray(column.to_numpy()).astype(np.int64))
+    return len(steps) + 1 >= _MIN_SERIES_ROWS and bool(steps[0] != 0 and (steps == steps[0]).all())
+
+
+def _read_stamps(column: Any, order: str | None) -> Any:
     import pyarrow as pa
 
     stamps = convert_date_column(column, order)
-    if isinstance(stamps, pa.Array):
-        stamps = pa.chunked_array([stamps])  # unlike an array, it can be converted with missing dates
-    names = _TIME_CANDIDATES if order == "time" else _CANDIDATES
-    features = tuple(name for name in names if _varies(extract_feature(stamps, name)))
-    return DateFacts(features, _is_series(np.asarray(stamps.to_numpy()).astype("datetime64[s]")))
+    # Unlike an array, it can be converted with missing dates.
+    return pa.chunked_array([stamps]) if isinstance(stamps, pa.Array) else stamps
+
+
+def _to_seconds(stamps: Any) -> Any:
+    return np.asarray(stamps.to_numpy()).astype("datetime64[s]")
 
 
 def _varies(numbers: Any) -> bool:
@@ -42,8 +72,11 @@ def _varies(numbers: Any) -> bool:
     return len(known) > 0 and bool(known.min() < known.max())
 
 
-def _is_series(stamps: Any) -> bool:
-    if len(stamps) < _MIN_SERIES_ROWS or bool(np.isnat(stamps).any()):
+def _is_series(stamps: Any, min_rows: int) -> bool:
+    if len(stamps) < min_rows or bool(np.isnat(stamps).any()):
         return False
     steps = np.diff(stamps).astype(np.int64)
-    return bool((steps > 0).all() and (steps == np.median(steps)).mean() >= _REGULAR_SHARE)
+    steps = -steps if steps[0] < 0 else steps
+    usual = np.median(steps)
+    is_regular = (steps >= _SHORTEST_STEP * usual) & (steps <= _LONGEST_STEP * usual)
+    return bool((steps > 0).all() and is_regular.mean() >= _REGULAR_SHARE)

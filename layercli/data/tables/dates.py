@@ -21,6 +21,8 @@ _PATTERNS: Final = {
         rf"(?P<y>\d{{4}})(?P<m>\d{{2}})(?P<d>\d{{2}})(?:(?:t|\s+){_TIME})?",
         r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})t?(?P<H>\d{2})(?P<M>\d{2})(?P<S>\d{2})?z?",
         rf"(?P<y>\d{{4}})[-/. ]{_MONTH}[-/. ](?P<d>\d{{1,2}})(?:(?:t|\s+){_TIME})?",
+        r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})t(?P<H>\d{2})(?:z|[+-]\d{2}(?::?\d{2})?)?",
+        rf"(?P<y>\d{{4}})年(?P<m>\d{{1,2}})月(?:(?P<d>\d{{1,2}})日)?(?:\s*{_TIME})?",
     ),
     "dmy": (
         rf"{_DAY_NAME}(?P<d>\d{{1,2}})[-/. ](?P<m>\d{{1,2}})[-/. ](?P<y>\d{{4}}|\d{{2}})(?:(?:t|,?\s+){_TIME})?",
@@ -37,7 +39,9 @@ _PATTERNS: Final = {
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _PIVOT_YEAR: Final = 69
 """Years of two digits from this number are in the 20th century, as in POSIX."""
+_DAY_HOURS: Final = 24
 _DAY_MICROSECONDS: Final = 86_400_000_000
+MAX_BAD_VALUES: Final = 30
 _MAX_SECONDS: Final = 1e11
 """Larger numbers, about the year 5138, are milliseconds."""
 
@@ -112,7 +116,8 @@ def _build_dates(found: Any, *, is_time: bool) -> Array:
     first_days = months.astype("datetime64[M]").astype("datetime64[D]")
     month_days = ((months + 1).astype("datetime64[M]").astype("datetime64[D]") - first_days).astype(np.int64)
     exists = (month >= 1) & (month <= 12) & (day >= 1) & (day <= month_days)
-    exists &= (hour <= 24) & (minute < 60) & (second <= 60)
+    is_midnight = (hour == _DAY_HOURS) & (minute == 0) & (second == 0)
+    exists &= ((hour < _DAY_HOURS) | is_midnight) & (minute < 60) & (second <= 60)
     if not is_time:
         exists &= year >= 1
     dates = first_days + (day - 1)
@@ -189,16 +194,39 @@ class _Candidate:
     """A form of dates that the values of a column may have."""
 
     bad_count: int = 0
-    first_bad: tuple[int, str] | None = None
-    """The first value that is not a date of this form, and its row."""
+    bad_values: dict[str, int] = field(default_factory=dict)
+    """The first distinct values that are not dates of this form -> the first row of each."""
+    has_more_bad_values: bool = False
+    """Whether there are more distinct ones."""
     is_ascending: bool = True
     is_descending: bool = True
+    first: Any = None
     last: Any = None
+
+    @property
+    def span(self) -> Any:
+        """The time from the first to the last row."""
+        return abs(self.last - self.first)
 
     @property
     def is_sorted(self) -> bool:
         """Whether the dates are in order of time, forwards or backwards."""
         return self.is_ascending or self.is_descending
+
+    def add_bad(self, texts: Any, is_bad: Array, rows: Array) -> None:
+        """Add the texts that are not dates of this form."""
+        import pyarrow as pa
+        from pyarrow import compute as pc
+
+        self.bad_count += int(is_bad.sum())
+        if self.has_more_bad_values:
+            return
+        bad, bad_rows = texts.filter(pa.array(is_bad)), rows[is_bad]
+        for text in pc.unique(bad)[: MAX_BAD_VALUES + 1].to_pylist():
+            if text not in self.bad_values and len(self.bad_values) == MAX_BAD_VALUES:
+                self.has_more_bad_values = True
+            elif text not in self.bad_values:
+                self.bad_values[text] = int(bad_rows[pc.index(bad, text).as_py()])
 
 
 @dataclass(slots=True)
@@ -241,17 +269,15 @@ class DateContent:
                 continue
             dates = parse_dates(texts, order)
             is_bad = present & np.isnat(dates)
-            bad = int(is_bad.sum())
-            if bad and candidate.first_bad is None:
-                index = int(is_bad.argmax())
-                candidate.first_bad = (int(rows[index]), texts[index].as_py())
-            candidate.bad_count += bad
+            if is_bad.any():
+                candidate.add_bad(texts, is_bad, rows)
             self._update_order(candidate, dates[~np.isnat(dates)])
 
     @staticmethod
     def _update_order(candidate: _Candidate, dates: Array) -> None:
         if not len(dates) or not candidate.is_sorted:
             return
+        candidate.first = dates[0] if candidate.first is None else candidate.first
         if candidate.last is not None:
             dates = np.concatenate([[candidate.last], dates])
         steps = np.diff(dates)
@@ -269,8 +295,11 @@ class DateContent:
         if not self.values or fewest * 2 >= self.values:
             return None
         by_sequence = [order for order in best if self.candidates[order].is_sorted]
+        if len(by_sequence) == 1 or {*by_sequence} == {"dmy", "mdy"}:
+            # Days and months that are exchanged make the rows leap over months.
+            return min(by_sequence, key=lambda order: self.candidates[order].span)
         # Seconds and milliseconds: recent times in seconds have 10 digits, in milliseconds 13.
-        return by_sequence[0] if len(by_sequence) == 1 else best[0]
+        return best[0]
 
     @property
     def is_ambiguous(self) -> bool:
@@ -283,8 +312,19 @@ class DateContent:
     @property
     def first_bad(self) -> tuple[int, str] | None:
         """The row and text of the first value that is not a date of the form of most values; None if all are."""
+        return next(((row, text) for text, row in self.bad_values.items()), None)
+
+    @property
+    def bad_values(self) -> dict[str, int]:
+        """The first distinct values that are not dates of the form of most values -> the first row of each."""
         order = self.order
-        return None if order is None else self.candidates[order].first_bad
+        return {} if order is None else self.candidates[order].bad_values
+
+    @property
+    def has_more_bad_values(self) -> bool:
+        """Whether there are more than those."""
+        order = self.order
+        return order is not None and self.candidates[order].has_more_bad_values
 
     @property
     def bad_count(self) -> int:

@@ -118,7 +118,7 @@ def decode_dataset(
     times: Times | None = None
     if plan.time_column is not None:
         times = read_times([held[0].column(plan.time_column)], plan.time_column, locate)
-    names = () if plan.targets else plan.order_columns
+    names = () if plan.targets else plan.row_columns
     row_columns = {name: to_object_array(held[0].column(name).to_pylist()) for name in names}
     decoded = decode_and_free(held, plan, mask)
     rows = TableExamples(
@@ -134,7 +134,7 @@ def decode_dataset(
     if data.windows is None:
         return rows
     findings: list[Finding] = []
-    if times is not None and plan.targets:
+    if times is not None:
         all_rows = order_rows(series_ids, file_rows, None, times.values)
         findings += check_steps(times, all_rows, locate)
     row_order = order_rows(series_ids, file_rows, mask, None if times is None else times.values)

@@ -90,6 +90,14 @@ def unify_boolean(value: str) -> str:
     return "1" if word in TRUE_WORDS else "0"
 
 
+def unify_number(value: str, number_format: NumberFormat) -> str:
+    """Return a number that is written in a format of numbers as a plain one; other texts unchanged."""
+    if number_format == NumberFormat() and value[:1].isdigit():
+        return value
+    plain = strip_signs(pa_texts([value.strip()]), number_format).texts[0].as_py()
+    return value if plain is None else str(plain)
+
+
 def iterate_row_groups(
     row_groups: RowGroups, data: TableConfig, plan: TablePlan, keep: Sequence[str]
 ) -> Iterator[NewExamples]:

@@ -11,7 +11,8 @@ from layercli.data.types import Array
 
 BOOLEAN_WORDS: Final = tuple(map(frozenset, zip(TRUE_WORDS, FALSE_WORDS, strict=True)))
 """The pairs of words, in lower case, that mean 1 and 0."""
-_CURRENCIES: Final = "$€£¥₹₩₽"
+_CURRENCIES: Final = "$€£¥\uffe5₹₩₽\\\\"
+"""As a part of a regular expression. The byte of the backslash is the sign of the yen in Japanese encodings."""
 _MINUS_SIGNS: Final = "\u2212\u2013\u2012"
 _MAX_STRAYS: Final = 8
 
@@ -70,13 +71,16 @@ def _strip_signs(texts: Any, number_format: NumberFormat) -> PlainNumbers:
     texts = texts.cast(pa.string())
     plain = pc.replace_substring_regex(texts, f"[{_MINUS_SIGNS}]", "-")
     plain = pc.replace_substring_regex(plain, r"^\(\s*(.+?)\s*\)$", r"-\1")
+    plain = pc.replace_substring_regex(plain, r"^([\d.,' ]*\d[\d.,' ]*)-$", r"-\1")  # as SAP writes it
     has_percent = pc.ends_with(plain, "%")
     plain = pc.replace_substring_regex(plain, r"\s*%$", "")
     symbols = pc.struct_field(pc.extract_regex(plain, f"(?P<symbol>[{_CURRENCIES}])"), "symbol")
     plain = pc.replace_substring_regex(plain, rf"^([+-]?)\s*[{_CURRENCIES}]\s*([+-]?)", r"\1\2")
     plain = pc.replace_substring_regex(plain, rf"\s*[{_CURRENCIES}]$", "")
     if number_format.thousands == " ":
-        plain = pc.replace_substring_regex(plain, "[\u00a0\u202f]", " ")
+        plain = pc.replace_substring_regex(plain, "[\u00a0\u202f\u2009]", " ")
+    elif number_format.thousands == "'":
+        plain = pc.replace_substring(plain, "\u2019", "'")
     is_number = pc.match_substring_regex(plain, number_format.pattern)
     if number_format.thousands is not None:
         plain = pc.replace_substring(plain, number_format.thousands, "")
@@ -141,12 +145,15 @@ class TextContent:
     strays: dict[str, int] = field(default_factory=dict)
     """The first distinct values that are not numbers -> the first row of each."""
     stray_count: int = 0
+    max_strays: int = _MAX_STRAYS
+    has_more_strays: bool = False
+    """Whether there are more distinct values that are not numbers."""
     first_percent: tuple[int, str] | None = None
     """The first number with a percent sign, and its row."""
     is_integral: bool = True
     """Whether no number has a fraction."""
-    has_leading_zeros: bool = False
-    """Whether a number begins with a zero that is not its only digit, such as 01234."""
+    leading_zeros: int = 0
+    """Number of integers that begin with a zero that is not their only digit, such as 01234."""
 
     def add(self, texts: Any, rows: Array) -> Any:
         """Add Arrow texts, and the row numbers of shape (rows,); return them as numbers if all are plain numbers."""
@@ -192,19 +199,22 @@ class TextContent:
             self.first_symbols[""] = (int(rows[index]), texts[index].as_py())
         if not pa.types.is_integer(numbers.type):
             self.is_integral = False
-        elif not self.has_leading_zeros:
-            self.has_leading_zeros = bool(pc.any(pc.match_substring_regex(texts, r"^0\d+$")).as_py())
+        else:
+            is_padded = pc.and_(pc.starts_with(texts, "0"), pc.greater(pc.binary_length(texts), 1))
+            self.leading_zeros += pc.sum(is_padded).as_py() or 0
 
     def _add_strays(self, texts: Any, is_stray: Any, rows: Array) -> None:
         import pyarrow.compute as pc
 
         self.stray_count += pc.sum(is_stray).as_py()
-        if len(self.strays) >= _MAX_STRAYS:
+        if self.has_more_strays:
             return
         strays = texts.filter(is_stray)
         stray_rows = rows[is_stray.to_numpy(zero_copy_only=False)]
-        for text in pc.unique(strays)[:_MAX_STRAYS].to_pylist():
-            if text not in self.strays and len(self.strays) < _MAX_STRAYS:
+        for text in pc.unique(strays)[: self.max_strays + 1].to_pylist():
+            if text not in self.strays and len(self.strays) == self.max_strays:
+                self.has_more_strays = True
+            elif text not in self.strays:
                 self.strays[text] = int(stray_rows[pc.index(strays, text).as_py()])
 
     def _add_numbers(self, plain: PlainNumbers, texts: Any, is_number: Any, rows: Array) -> None:
@@ -224,8 +234,7 @@ class TextContent:
         numbers = plain.texts.filter(is_number)
         if self.is_integral:
             self.is_integral = bool(pc.all(pc.match_substring_regex(numbers, r"^[+-]?\d+$")).as_py())
-        if not self.has_leading_zeros:
-            self.has_leading_zeros = bool(pc.any(pc.match_substring_regex(numbers, r"^0\d+$")).as_py())
+        self.leading_zeros += pc.sum(pc.match_substring_regex(numbers, r"^0\d+$")).as_py() or 0
 
     @property
     def are_numbers(self) -> bool:

@@ -223,12 +223,16 @@ def _apply_windows(rows: StreamedRows, locate: LocateRow) -> Dataset:
 def declare_trained_columns(data: T, plan: TablePlan) -> T:
     """Return the section that reads columns as in training: the same types, and dates of the same form."""
     uses = list_trained_uses(plan)
-    types = {name: use for name, use in uses.items() if use in ("text", "number")}
+    types: dict[str, str] = dict.fromkeys(plan.kept_columns, "text")
+    types |= {name: use for name, use in uses.items() if use in ("text", "number")}
     dates: dict[str, Any] = {}
     for column, feature, _ in plan.dates.values():
         dates.setdefault(column, {"order": plan.conversions.get(column), "features": []})["features"].append(
             feature
         )
+    time = plan.time_column
+    if time is not None and time in plan.conversions and time not in dates:
+        dates[time] = {"order": plan.conversions[time], "features": ["elapsed"]}
     return data.with_arguments(types=types, dates=dates)
 
 

@@ -61,6 +61,8 @@ class TablePlan:
     """How columns of texts are converted; see ``Inspection``."""
     findings: tuple[Finding, ...] = ()
     """Warnings about the columns, which a run does not keep."""
+    kept_columns: tuple[str, ...] = ()
+    """Columns of new files that are copied to their predictions."""
 
     @property
     def columns(self) -> list[str]:
@@ -68,13 +70,18 @@ class TablePlan:
         input_columns = [self.source_of(column) for columns in self.inputs.values() for column in columns]
         target_columns = [column for target in self.targets.values() for column in target.columns]
         weight_columns = [] if self.weight_column is None else [self.weight_column]
-        extra = [*target_columns, *weight_columns, *self.required_columns, *self.order_columns]
+        extra = [*target_columns, *weight_columns, *self.required_columns, *self.row_columns]
         return list(dict.fromkeys([*input_columns, *extra]))
 
     @property
     def order_columns(self) -> list[str]:
         """The columns that determine the series of a row and its place in it."""
         return [*self.series_columns, *([] if self.time_column is None else [self.time_column])]
+
+    @property
+    def row_columns(self) -> list[str]:
+        """The columns that are shown with the predictions of new rows of a series."""
+        return list(dict.fromkeys([*self.order_columns, *self.kept_columns]))
 
     def source_of(self, column: str) -> str:
         """Return the column of the table that contains an input column: for a number of a date, that of the dates."""

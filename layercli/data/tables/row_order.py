@@ -22,6 +22,10 @@ class RowOrder:
     segment_starts: Array
     """First position of each segment, which has one series, one file and no dropped row: int64 of shape (segments,)."""
 
+    def map_to_rows(self, positions: Array) -> Array:
+        """Return the table rows at these positions, in the same shape."""
+        return positions if self.permutation is None else self.permutation[positions]
+
 
 def order_rows(
     series_ids: Array | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from layercli.data.types import Array, DataError
 from layercli.graph.finding import Finding
 from layercli.source.nodes import quote_value, sanitize_text
 
-_MAX_REPORTED: Final = 8
+_MAX_BAD_VALUES: Final = 8
 
 
 class SplitColumnReader:
@@ -32,7 +33,9 @@ class SplitColumnReader:
         self._sortable = SortableColumn()
         self._pieces: list[Array] = []
         self._bad_values: dict[Any, tuple[int, int]] = {}
-        """Each value that cannot be used -> its first row and its number of rows."""
+        """The first values that cannot be used -> the first row and the number of rows of each."""
+        self._other_count = 0
+        """Number of rows with other such values."""
 
     def add(self, table: Any, rows: Array) -> None:
         """Add some rows of a table, and their row numbers of shape (rows,)."""
@@ -62,24 +65,35 @@ class SplitColumnReader:
             values, bad_values = self._sortable.finish()
             self._pieces.append(values)
             for row, value in sorted(bad_values.items(), key=lambda item: item[0]):
-                first, count = self._bad_values.get(value, (row, 0))
-                self._bad_values[value] = (first, count + 1)
+                self._add_bad_value(value, row)
             if self._sortable.is_ambiguous:
                 raise DataError(make_ambiguous_finding(self.columns[0], ("data", "split", "order")))
+        missing = {value: found for value, found in self._bad_values.items() if value is None}
+        others = {value: found for value, found in self._bad_values.items() if value is not None}
         findings = [
             Finding(
                 code="bad-split",
-                message=f"`{title}` {self._describe(value)} in {locate(self.columns[0], row)}"
-                + (f", and in {count - 1:,} more rows." if count > 1 else "."),
+                message=f"`{title}` {self._describe_all(found, locate)}.",
                 path=("data", "split", self._key),
                 hint=SPLIT_KEY_HINTS[self._key],
             )
-            for value, (row, count) in list(self._bad_values.items())[:_MAX_REPORTED]
+            for found in (missing, others)
+            if found
         ]
         if findings:
             raise DataError(*findings)
         values = np.concatenate(self._pieces or [np.zeros(0, np.int64)])
         return SplitKeys(self._key, self.columns[0], values)
+
+    def _describe_all(self, found: Mapping[Any, tuple[int, int]], locate: LocateRow) -> str:
+        """Return what is wrong with values, of which the first is named."""
+        value, (row, _) = min(found.items(), key=lambda item: item[1][0])
+        rows = sum(count for _, count in found.values()) - 1 + (0 if value is None else self._other_count)
+        text = f"{self._describe(value)} in {locate(self.columns[0], row)}"
+        if len(found) > 1:
+            other = quote_value(next(other for other in found if other != value))
+            return f"{text}, and other values such as {other} in {'1 more row' if rows == 1 else f'{rows:,} more rows'}"
+        return f"{text}, and in {rows:,} more rows" if rows else text
 
     def _describe(self, value: Any) -> str:
         if value is None:
@@ -103,6 +117,11 @@ class SplitColumnReader:
         if not is_bad.any():
             return
         for row, value in zip(rows[is_bad].tolist(), column.filter(mask).to_pylist(), strict=True):
-            first, count = self._bad_values.get(value, (row, 0))
-            if count or len(self._bad_values) <= _MAX_REPORTED:
-                self._bad_values[value] = (first, count + 1)
+            self._add_bad_value(value, row)
+
+    def _add_bad_value(self, value: Any, row: int) -> None:
+        if value not in self._bad_values and len(self._bad_values) >= _MAX_BAD_VALUES:
+            self._other_count += 1
+            return
+        first, count = self._bad_values.get(value, (row, 0))
+        self._bad_values[value] = (first, count + 1)

@@ -217,6 +217,22 @@ class StreamedRows(Dataset):
         learned = replace(self.plan, fill_values=plan.fill_values, fill_statistics={}, dates=plan.dates)
         return replace(self, plan=learned)
 
+    @property
+    def row_numbers(self) -> Array | None:
+        """The rows of the files, from 0, that this subset has: int64 of shape (rows,); None if rows were dropped."""
+        if self.plan.required_columns:
+            return None
+        if self.membership is None:
+            return np.arange(len(self))
+        offsets = self.row_groups.row_offsets[:-1].tolist()
+        return np.concatenate(
+            [
+                offset + np.flatnonzero(self.membership.row_splits(group) == self.split_index)
+                for group, offset in enumerate(offsets)
+            ]
+            or [np.zeros(0, np.int64)]
+        )
+
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
         membership = (
@@ -303,7 +319,8 @@ class SplitMembership:
     def _count_splits(cls, packed: Array, row_offsets: Array) -> SplitMembership:
         membership = cls(packed, row_offsets, np.zeros((0, 3), np.int64))
         counts = [
-            np.bincount(membership.row_splits(number), minlength=3) for number in range(len(row_offsets) - 1)
+            np.bincount(membership.row_splits(number), minlength=3)[:3]  # others are in no set
+            for number in range(len(row_offsets) - 1)
         ]
         return replace(membership, split_counts=np.array(counts, dtype=np.int64).reshape(-1, 3))
 

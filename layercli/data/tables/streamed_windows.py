@@ -62,16 +62,16 @@ def stream_windows(streamed_rows: StreamedRows, locate: LocateRow) -> WindowedDa
         series_ids, row_groups.file_rows, kept_mask, None if times is None else times.values
     )
     findings: list[Finding] = []
-    if times is not None and plan.targets:
+    if times is not None:
         all_rows = order_rows(series_ids, row_groups.file_rows, None, times.values)
         findings += check_steps(times, all_rows, locate)
-    row_columns = {} if plan.targets else _read_order_columns(row_groups, plan)
+    row_columns = {} if plan.targets else _read_row_columns(row_groups, plan)
     return make_windowed_dataset(rows, row_order, windows, plan, findings, row_columns)
 
 
-def _read_order_columns(row_groups: RowGroups, plan: TablePlan) -> dict[str, Array]:
-    """Return the columns that identify the series and the time of each row, as objects."""
-    columns: dict[str, list[Any]] = {name: [] for name in plan.order_columns}
+def _read_row_columns(row_groups: RowGroups, plan: TablePlan) -> dict[str, Array]:
+    """Return the columns that are shown with predictions, such as the series and the time of each row, as objects."""
+    columns: dict[str, list[Any]] = {name: [] for name in plan.row_columns}
     for number in range(len(row_groups.groups)) if columns else ():
         table = row_groups.read_table(number, list(columns))
         for name, values in columns.items():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -13,8 +13,14 @@ import numpy as np
 from layercli.data.leaks import MAX_LEAK_ROWS, find_leaks
 from layercli.data.tables.column_facts import ColumnFacts
 from layercli.data.tables.dates import DateContent, is_date_type
-from layercli.data.tables.number_texts import NumberFormat, TextContent, convert_numbers
+from layercli.data.tables.number_texts import (
+    NumberFormat,
+    TextContent,
+    cast_plain_numbers,
+    convert_numbers,
+)
 from layercli.data.types import Array
+from layercli.source.nodes import sanitize_text
 
 _MAX_VALUES: Final = 1000
 """Distinct values that are listed."""
@@ -29,14 +35,40 @@ _ID_NAME: Final = re.compile(
     r"(?:.*[_ .-])?(?:id|uuid|guid|index|idx|key|row|rownum|nr|no)|.*Id|.*ID|Unnamed: 0", re.ASCII
 )
 _TIME_NAME: Final = re.compile(r"time|date|epoch|stamp|when|(?:^|_)(?:ts|at)$", re.IGNORECASE)
+_CALENDAR_NAME: Final = re.compile(
+    r"(?:.*[_ .-])?(?:year|quarter|month|week|day|hour|minute|second|mon|hr|min|sec)s?", re.IGNORECASE
+)
+"""Names of columns whose numbers are not codes, although they may have leading zeros."""
 _FIRST_SECOND: Final = 315_532_800
 """1980; smaller numbers are not taken for times."""
 _LAST_SECOND: Final = 4_102_444_800
 """2100."""
 _FORMAT_ROWS: Final = 2000
 """Rows from which the format of numbers is inferred."""
+_FORMAT_COLUMNS: Final = 50
 _DENSITY: Final = 2
 """A column of different integers is an id if their range is at most so many times their number."""
+_MAX_EXACT: Final = 2.0**53
+_MAX_STRAYS: Final = 30
+"""Distinct values of a column of numbers that may mean a missing value."""
+_MIN_GAP_NUMBERS: Final = 5
+_GAP_SHARE: Final = 20
+"""A column with gaps such as - has one number in so many values."""
+_CODE_SHARE: Final = 100
+"""A column of codes has a leading zero in one number in so many."""
+_MAX_BAD_DATES_SHARE: Final = 5
+"""A column of dates has another value in at most one row in so many."""
+_FIRST_COMPACT, _LAST_COMPACT = 19_000_101, 21_001_231
+"""Dates as integers, such as 20210304."""
+_WITH_UNIT: Final = re.compile(
+    r"[-+]?\d[\d.,' ]*\s*([^\W\d_]{1,6}|°\s*[CFK]?|[kc]?m[²³2-3]|[kmMµ]?\w?/\w{1,4})\.?"
+)
+_TOTAL: Final = re.compile(
+    r"(?:grand |sub)?totals?\b|sum\b|summe\b|gesamt|saldo\b|balance\b|somme\b|suma\b|count\b|average\b|mean\b|合計",
+    re.IGNORECASE,
+)
+_UNIT_SHARE: Final = 0.9
+_MAX_UNITS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +80,14 @@ class TableSurvey:
     sample: Any
     """The first rows as an Arrow table of trimmed texts, or of the types of a Parquet file."""
     number_format: NumberFormat
+    last_row: dict[str, str] = field(default_factory=dict)
+    """The texts of the last row that are not missing, by column."""
+
+    @property
+    def total(self) -> str | None:
+        """The first text of the last row, if it says that the row is a total of the others, and not an example."""
+        first = next(iter(self.last_row.values()), "")
+        return first if _TOTAL.match(first) else None
 
     def find_leaks(self, target: str) -> dict[str, str]:
         """Return the columns that probably contain the target, each with the reason."""
@@ -72,9 +112,12 @@ class _ColumnSurvey:
 
     def __init__(self, name: str, number_format: NumberFormat) -> None:
         self.name = name
-        self.texts = TextContent(number_format)
+        self.texts = TextContent(number_format, max_strays=_MAX_STRAYS)
         self.dates: DateContent | None = None
+        self.compact_dates: DateContent | None = DateContent.of_order("ymd")
+        """The dates of integers such as 20210304; None if they are none."""
         self.missing = 0
+        self.missing_words: Counter[str] = Counter()
         self.counts: Counter[str] | None = Counter()
         """The number of rows of each value; None if there are too many."""
         self.first_texts: tuple[str, ...] = ()
@@ -88,6 +131,8 @@ class _ColumnSurvey:
         self.is_ascending = True
         self.last: float = -np.inf
         self.has_dates = False
+        self.has_first_dates = False
+        """Whether the first texts are dates."""
 
     def add(self, column: Any, rows: Array) -> None:
         import pyarrow as pa
@@ -103,14 +148,11 @@ class _ColumnSurvey:
         self.first_texts = self.first_texts or (known[0].as_py(),)
         numbers = self.texts.add(column, rows)
         if self.texts.numbers * 2 <= self.texts.values:
-            if self.dates is None:
-                self.dates = DateContent()
-                self.dates.add(known[:_FIRST_DATES], rows)
-            if self.dates.order is not None:
-                self.dates.add(column, rows)
+            self._add_dates(column, known, rows)
             self.sentences += pc.sum(pc.greater(pc.count_substring(known, " "), 2)).as_py()
-        else:
+        if self.texts.numbers * _GAP_SHARE > self.texts.values:
             self._add_range(convert_numbers(known, self.texts.number_format) if numbers is None else numbers)
+            self._add_compact_dates(column, rows)
         if self.counts is None and self.texts.numbers == self.texts.values and not self.texts.is_integral:
             self.distinct = None  # quantities, which nobody counts
             return
@@ -122,6 +164,26 @@ class _ColumnSurvey:
         if self.counts is not None:
             self.counts.update(dict(zip(values, counted.field("counts").to_pylist(), strict=True)))
             self.counts = self.counts if len(self.counts) <= _MAX_VALUES else None
+
+    def _add_dates(self, column: Any, known: Any, rows: Array) -> None:
+        if self.dates is None:
+            probe = DateContent()
+            probe.add(known[:_FIRST_DATES], np.arange(min(_FIRST_DATES, len(known))))
+            self.dates = DateContent()
+            self.has_first_dates = probe.order is not None
+        if self.has_first_dates:
+            self.dates.add(column, rows)
+
+    def _add_compact_dates(self, column: Any, rows: Array) -> None:
+        if self.compact_dates is None:
+            return
+        is_possible = (
+            self.texts.is_integral and self.lowest >= _FIRST_COMPACT and self.highest <= _LAST_COMPACT
+        )
+        if is_possible:
+            self.compact_dates.add(column, rows)
+        if not is_possible or self.compact_dates.bad_count:
+            self.compact_dates = None
 
     def _add_range(self, found: Any) -> None:
         import pyarrow as pa
@@ -136,32 +198,105 @@ class _ColumnSurvey:
 
     def finish(self, position: int) -> ColumnFacts:
         """Return what the column, counted from 0, contains."""
+        return replace(self._finish(position), missing_words=self.missing_words)
+
+    def _finish(self, position: int) -> ColumnFacts:
         texts, known = self.texts, self.texts.values
         distinct = None if self.distinct is None else len(self.distinct)
         is_unique = known > _MIN_UNIQUE_ROWS and (distinct is None or distinct == known)
         facts = ColumnFacts(self.name, "category", self._list_texts(), self.missing, distinct)
-        if texts.are_numbers or texts.are_mostly_numbers:
-            return self._number_facts(position, is_unique=is_unique and not texts.stray_count)
+        note = None
+        if texts.are_numbers or texts.are_mostly_numbers or self._are_numbers_with_gaps():
+            defect = self._describe_signs()
+            if defect is not None:
+                return replace(facts, kind="unique", values=facts.values[:1], defect=defect)
+            if not texts.has_more_strays and not self._are_codes():
+                return self._number_facts(position, is_unique=is_unique and not texts.stray_count)
+            note = self._describe_mixture()
         if self.has_dates:
             return replace(facts, kind="date", values=facts.values[:1])
         if self.dates is not None and self.dates.order in _TEXT_ORDERS:
             return self._date_facts(facts, self.dates)
         if self.sentences * _SENTENCE_SHARE > known and (distinct is None or distinct > known // 2):
             return replace(facts, kind="text", values=facts.values[:1])
+        facts = replace(facts, note=note or self._describe_texts(), is_code=self._are_codes())
         if distinct is None or distinct > _MAX_VALUES or is_unique:
             return replace(
                 facts, kind="unique", id_reason="a different text in every row" if is_unique else None
             )
-        return replace(facts, is_boolean=texts.are_booleans)
+        # A single word and missing values has a meaning only as a text.
+        return replace(facts, is_boolean=texts.are_booleans and (len(facts.values) > 1 or not self.missing))
+
+    def _are_numbers_with_gaps(self) -> bool:
+        """Return whether the column has numbers, and signs such as - for all other values."""
+        texts = self.texts
+        return (
+            not texts.has_more_strays
+            and texts.numbers >= max(_MIN_GAP_NUMBERS, texts.values / _GAP_SHARE)
+            and not any(char.isalnum() for stray in texts.strays for char in stray)
+        )
+
+    def _are_codes(self) -> bool:
+        """Return whether the column has integers such as 01234, whose zeros mean something."""
+        return (
+            self.texts.leading_zeros * _CODE_SHARE > self.texts.numbers
+            and _CALENDAR_NAME.fullmatch(self.name) is None
+        )
+
+    def _describe_signs(self) -> str | None:
+        """Return what is wrong with numbers that have different signs."""
+        texts = self.texts
+        if len(texts.symbols - {""}) > 1:
+            listed = ", ".join(
+                f'"{texts.first_symbols[symbol][1]}"' for symbol in sorted(texts.symbols - {""})
+            )
+            return f"its numbers have different currency signs, such as {listed}"
+        if 0 < texts.percents < texts.numbers and texts.first_percent is not None:
+            count = f"only {texts.percents:,} of its {texts.numbers:,} numbers have"
+            return f'{count} a percent sign, such as "{texts.first_percent[1]}"'
+        return None
+
+    def _describe_mixture(self) -> str | None:
+        texts = self.texts
+        if self._are_codes():
+            return "has numbers with leading zeros, which are read as text"
+        listed = ", ".join(f'"{sanitize_text(stray, limit=40)}"' for stray in [*texts.strays][:3])
+        return (
+            f"is read as text: only {texts.numbers:,} of its {texts.values:,} values are numbers; the others are "
+            f"different, such as {listed}"
+        )
+
+    def _describe_texts(self) -> str | None:
+        """Return what is striking about texts: numbers with units, or the same word in capitals."""
+        values = (
+            self._list_texts() if self.counts is not None else tuple(list(self.distinct or ())[:_MAX_VALUES])
+        )
+        found = [match[1].strip() for value in values if (match := _WITH_UNIT.fullmatch(value)) is not None]
+        units = Counter(found)
+        if values and len(found) >= _UNIT_SHARE * len(values) and len(units) <= _MAX_UNITS < len(values):
+            listed = ", ".join(f'"{unit}"' for unit, _ in units.most_common())
+            kind = "the unit" if len(units) == 1 else "different units:"
+            return f"is read as text: it has numbers with {kind} {listed}; numbers without a unit are read as numbers"
+        spellings: dict[str, str] = {}
+        for value in values:
+            other = spellings.setdefault(value.casefold(), value)
+            if other != value:
+                shown = f'"{sanitize_text(other, limit=40)}" and "{sanitize_text(value, limit=40)}"'
+                return f"has different values for {shown}, which differ only in capital letters"
+        return None
 
     @staticmethod
     def _date_facts(facts: ColumnFacts, dates: DateContent) -> ColumnFacts:
-        first_bad = dates.first_bad
+        if dates.has_more_bad_values or dates.bad_count * _MAX_BAD_DATES_SHARE > dates.values:
+            kind = "times of day" if dates.order == "time" else "dates of the same form"
+            shown = ", ".join(f'"{sanitize_text(value, limit=40)}"' for value in [*dates.bad_values][:2])
+            defect = f"{dates.bad_count:,} of its {dates.values:,} values are not {kind} as the others, such as {shown}"
+            return replace(facts, kind="unique", values=facts.values[:1], defect=defect)
         return replace(
             facts,
             kind="date",
             values=facts.values[:1],
-            strays={} if first_bad is None else {first_bad[1]: first_bad[0]},
+            strays=dates.bad_values,
             stray_count=dates.bad_count,
             date_order=dates.order,
             is_ambiguous_date=dates.is_ambiguous,
@@ -178,9 +313,6 @@ class _ColumnSurvey:
         order = self._find_epoch_order()
         if order is not None:
             return ColumnFacts(self.name, "date", self._list_texts()[:1], self.missing, date_order=order)
-        strays = dict(texts.strays)
-        if 0 < texts.percents < texts.numbers and texts.first_percent is not None:
-            strays[texts.first_percent[1]] = texts.first_percent[0]
         count = texts.stray_count
         values = tuple(map(_format_number, (self.lowest, self.highest)))
         if self.counts is not None:
@@ -193,14 +325,20 @@ class _ColumnSurvey:
             self.missing + count,
             None if self.distinct is None else len(self.distinct),
             id_reason=self._find_id_reason(position) if is_unique and texts.is_integral else None,
-            strays=strays,
+            strays=dict(texts.strays),
             stray_count=count,
-            has_leading_zeros=texts.has_leading_zeros,
         )
 
     def _find_epoch_order(self) -> str | None:
         """Return the form of integers that are times, as their size and name say; None for other numbers."""
-        if not (self.texts.is_integral and self.texts.are_numbers and _TIME_NAME.search(self.name)):
+        if not (self.texts.is_integral and self.texts.are_numbers):
+            return None
+        if (
+            self.compact_dates is not None
+            and self.compact_dates.values == self.texts.values >= _MIN_GAP_NUMBERS
+        ):
+            return "ymd"
+        if not _TIME_NAME.search(self.name):
             return None
         for order, second in (("seconds", 1), ("milliseconds", 1000)):
             if _FIRST_SECOND * second <= self.lowest and self.highest <= _LAST_SECOND * second:
@@ -218,7 +356,7 @@ class _ColumnSurvey:
             position == 0 or spread <= _DENSITY * count or _ID_NAME.fullmatch(self.name)
         ):
             return "an id in the order of the rows"
-        if spread <= _DENSITY * count or _ID_NAME.fullmatch(self.name):
+        if spread <= _DENSITY * count or _ID_NAME.fullmatch(self.name) or self.highest > _MAX_EXACT:
             return "an id, different in every row"
         return None
 
@@ -240,23 +378,55 @@ def _format_number(number: float) -> str:
     )
 
 
-def survey_table(batches: Iterable[Any], number_format: NumberFormat) -> TableSurvey:
-    """Return what the columns of Arrow tables, which are the rows of one table some at a time, contain."""
+def survey_table(
+    batches: Iterable[Any], number_format: NumberFormat, missing_words: Sequence[str] = ()
+) -> TableSurvey:
+    """Return what the columns of Arrow tables, which are the rows of one table some at a time, contain.
+
+    ``missing_words`` are texts that mean a missing value; they are still in the tables.
+    """
     import pyarrow as pa
 
     surveys: dict[str, _ColumnSurvey] = {}
     sample, rows = [], 0
-    for table in batches:
+    for batch in batches:
+        if not len(batch):
+            continue
+        table, words = _remove_missing_words(batch, missing_words)
         numbers = np.arange(rows, rows + len(table))
         for name in table.column_names:
-            surveys.setdefault(name, _ColumnSurvey(name, number_format)).add(
-                table.column(name).combine_chunks(), numbers
-            )
+            survey = surveys.setdefault(name, _ColumnSurvey(name, number_format))
+            survey.missing_words.update(words.get(name, {}))
+            survey.add(table.column(name).combine_chunks(), numbers)
         if rows < MAX_LEAK_ROWS:
             sample.append(table[: MAX_LEAK_ROWS - rows])
         rows += len(table)
     columns = [survey.finish(position) for position, survey in enumerate(surveys.values())]
-    return TableSurvey(columns, rows, pa.concat_tables(sample) if sample else pa.table({}), number_format)
+    last = (
+        {}
+        if not rows
+        else {
+            name: str(values[0]) for name, values in table[-1:].to_pydict().items() if values[0] is not None
+        }
+    )
+    return TableSurvey(
+        columns, rows, pa.concat_tables(sample) if sample else pa.table({}), number_format, last
+    )
+
+
+def _remove_missing_words(table: Any, words: Sequence[str]) -> tuple[Any, dict[str, dict[str, int]]]:
+    """Return the table with missing values instead of words, and the number of rows of each word by column."""
+    import pyarrow as pa
+    from pyarrow import compute as pc
+
+    found, columns, word_array = {}, [], pa.array(words, pa.string())
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_string(column.type) and pc.any(is_word := pc.is_in(column, word_array)).as_py():
+            counted = pc.value_counts(column.filter(is_word))
+            found[name] = {item["values"]: item["counts"] for item in counted.to_pylist()}
+            column = pc.if_else(is_word, pa.scalar(None, pa.string()), column)
+        columns.append(column)
+    return pa.Table.from_arrays(columns, names=table.column_names), found
 
 
 def find_number_format(survey: TableSurvey, *, prefers_comma: bool) -> dict[str, str]:
@@ -276,17 +446,33 @@ def find_number_format(survey: TableSurvey, *, prefers_comma: bool) -> dict[str,
     }
     if prefers_comma:
         formats[thousands,] = formats.pop((thousands,))
-    rows = survey.sample[:_FORMAT_ROWS]
-    counts = {keys: _count_numbers(rows, number_format) for keys, number_format in formats.items()}
+    columns = _select_format_columns(survey.sample[:_FORMAT_ROWS])
+    counts = {keys: _count_numbers(columns, number_format) for keys, number_format in formats.items()}
     # Of several that fit equally, the first.
     return dict(max(counts.items(), key=lambda item: item[1])[0])
 
 
-def _count_numbers(rows: Any, number_format: NumberFormat) -> int:
+def _select_format_columns(rows: Any) -> list[Any]:
+    """Return columns that show the format of numbers: some that are not plain numbers; without one, the format is plain."""
+    from pyarrow import compute as pc
+
+    plain, others = [], []
+    for column in rows.columns:
+        if len(others) >= _FORMAT_COLUMNS:
+            break
+        if cast_plain_numbers(column, NumberFormat()) is None:
+            if pc.any(pc.match_substring_regex(column, r"\d")).as_py():
+                others.append(column)
+        elif len(plain) < _FORMAT_COLUMNS:
+            plain.append(column)
+    return [*plain, *others] if others else []
+
+
+def _count_numbers(columns: Sequence[Any], number_format: NumberFormat) -> int:
     """Return the number of values that are numbers, in columns of which most are."""
     count = 0
-    for name in rows.column_names:
+    for column in columns:
         content = TextContent(number_format)
-        content.add(rows.column(name), np.arange(len(rows)))
+        content.add(column, np.arange(len(column)))
         count += content.numbers if content.are_numbers or content.are_mostly_numbers else 0
     return count

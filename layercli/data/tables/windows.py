@@ -100,28 +100,35 @@ class WindowedExamples(IndexedSubset):
     def _find_target_rows(self, starts: Array) -> Array:
         """Return the target row of each window, of shape (windows,); or rows, of shape (windows, steps)."""
         if not self.plan.targets:
-            return self._map_to_rows(starts)
+            return self.row_order.map_to_rows(starts)
         first = starts + self.windows.first_target_offset
         steps = self.windows.steps
-        return self._map_to_rows(first if steps is None else first[:, None] + np.arange(steps))
+        return self.row_order.map_to_rows(first if steps is None else first[:, None] + np.arange(steps))
 
     def _find_last_rows(self, starts: Array) -> Array:
         """Return the last input row of each window: int64 of shape (windows,)."""
-        return self._map_to_rows(starts + self.windows.length - 1)
+        return self.row_order.map_to_rows(starts + self.windows.length - 1)
 
-    def _map_to_rows(self, positions: Array) -> Array:
-        return positions if self.row_order.permutation is None else self.row_order.permutation[positions]
+    def _find_last_target_rows(self, starts: Array) -> Array | None:
+        """Return the last row of each window that is before its targets: int64 of shape (windows,); None if there is none."""
+        offset = self.windows.first_target_offset - max(1, self.windows.horizon)
+        return self.row_order.map_to_rows(starts + offset) if self.plan.targets and offset >= 0 else None
 
     def _gather(self, starts: Array) -> Examples:
         """Return the windows that start at these positions."""
-        input_rows = self._map_to_rows(starts[:, None] + np.arange(self.windows.length))
+        input_rows = self.row_order.map_to_rows(starts[:, None] + np.arange(self.windows.length))
         target_rows = self._find_target_rows(starts)
         rows = self.rows
         gathered = rows.map_inputs(
             lambda name, array: apply_learned(array[input_rows], self.plan, self.learned, name),
             rows.take_targets(target_rows),
         )
-        return gathered if rows.weights is None else replace(gathered, weights=rows.weights[target_rows])
+        last_rows = self._find_last_target_rows(starts)
+        return replace(
+            gathered,
+            weights=None if rows.weights is None else rows.weights[target_rows],
+            last_targets=None if last_rows is None else rows.take_targets(last_rows),
+        )
 
     def load_if_small(self) -> Subset:
         """Return the windows in memory if they are small, otherwise this subset."""
@@ -195,12 +202,14 @@ class WindowedDataset(WindowedExamples, Dataset):
         segments_by_split = (
             split_segments(self.row_order, len(self.rows), split)
             if assigned is None
-            else divide_segments(self.row_order, self._map_to_rows(np.arange(len(self.rows))), assigned)
+            else divide_segments(
+                self.row_order, self.row_order.map_to_rows(np.arange(len(self.rows))), assigned
+            )
         )
         training_positions = np.concatenate(
             [np.arange(*segment) for segment in segments_by_split[0]] or [np.arange(0)]
         )
-        rows = self._map_to_rows(training_positions)
+        rows = self.row_order.map_to_rows(training_positions)
         learned = learn_inputs(
             lambda: (
                 self.rows.take(rows[first : first + BATCH_ROWS]) for first in range(0, len(rows), BATCH_ROWS)
@@ -242,16 +251,19 @@ def make_windowed_dataset(
     findings: Sequence[Finding] = (),
     row_columns: Mapping[str, Array] | None = None,
 ) -> WindowedDataset:
-    """Return all windows of rows; without targets each row can be the last row of a window."""
+    """Return all windows of rows; without targets each row can be the last row of a window, and they are in its order."""
     span = windows.span if plan.targets else windows.length
     edges = np.append(row_order.segment_starts, len(rows))
     segments = np.stack([edges[:-1], edges[1:]], axis=1).reshape(-1, 2)
+    starts = find_window_starts(segments, span, windows.stride)
+    if not plan.targets and row_order.permutation is not None:
+        starts = starts[np.argsort(row_order.permutation[starts + windows.length - 1])]
     return WindowedDataset(
         rows,
         row_order,
         windows,
         plan,
-        find_window_starts(segments, span, windows.stride),
+        starts,
         order_findings=tuple(findings),
         row_columns=row_columns or {},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from layercli.data.types import Array
 from layercli.engine.export.loops import has_loops
-from layercli.engine.export.options import ExportOptions, InputBatch, input_signature
+from layercli.engine.export.options import ExportOptions, InputBatch, input_signature, make_argument_names
 from layercli.engine.export.saved_model import output_sort_key
 
 TOLERANCE = 1e-4
@@ -23,6 +23,11 @@ def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
     specs = input_signature(model, options.batch_size)
     if options.batch_size is None:
         model = unroll_model(model)
+    names = [spec.name for spec in specs]
+    arguments = make_argument_names(names)
+    if arguments != names:
+        model = _rename_inputs(model, arguments)
+        specs = input_signature(model, options.batch_size)
     target_spec: dict[str, Any] = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     settings: dict[str, Any] = {}
     if options.quantize is not None:
@@ -31,7 +36,7 @@ def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
         target_spec["supported_types"] = [tf.float16]
     if options.quantize == "int8":
         target_spec["supported_ops"].append(tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
-        settings["representative_dataset"] = lambda: _representative_batches(options.calibration)
+        settings["representative_dataset"] = lambda: map(_name_arguments, options.calibration)
     model.export(
         str(output_path),
         format="litert",
@@ -50,7 +55,7 @@ def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptio
     signature_runner = interpreter.get_signature_runner()
     results = []
     for batch in batches:
-        outputs = signature_runner(**batch)
+        outputs = signature_runner(**_name_arguments(batch))
         results.append([np.array(outputs[name]) for name in sorted(outputs, key=output_sort_key)])
     return results
 
@@ -86,5 +91,16 @@ def _unroll_config(config: Any) -> None:
             _unroll_config(value)
 
 
-def _representative_batches(batches: tuple[InputBatch, ...]) -> Iterator[InputBatch]:
-    yield from batches
+def _name_arguments(batch: InputBatch) -> InputBatch:
+    """Return a batch with the names of the signature's arguments."""
+    return dict(zip(make_argument_names(list(batch)), batch.values(), strict=True))
+
+
+def _rename_inputs(model: Any, names: Sequence[str]) -> Any:
+    """Return the model with inputs of these names."""
+    inputs = [
+        keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
+        for tensor, name in zip(model.inputs, names, strict=True)
+    ]
+    single = inputs if len(inputs) > 1 else inputs[0]
+    return keras.Model(single, model(single), name=model.name)

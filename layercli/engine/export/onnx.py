@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.types import Array
-from layercli.engine.export.options import ExportOptions, InputBatch, input_signature
+from layercli.engine.export.options import ExportOptions, InputBatch, WordIndex, input_signature
 
 TOLERANCE = 1e-4
+_LOOKUP_OPSET = 2
+"""The version of ai.onnx.ml that has lookups from texts to integers."""
 
 
 def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
@@ -34,7 +37,8 @@ def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
     }
     _embed_constants(proto, constants)
     _replace_erfc(proto)
-    _name_outputs(proto, list(model.output_names))
+    _name_outputs(proto, list(options.output_names or model.output_names))
+    _add_word_lookups(proto, options.word_indices)
     _name_batch_axis(proto)
     onnx.save(proto, str(output_path))
 
@@ -49,6 +53,15 @@ def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptio
         str(output_path), settings, providers=["CPUExecutionProvider"]
     )
     return [[np.asarray(output) for output in session.run(None, batch)] for batch in batches]
+
+
+def embed_description(output_path: Path, description: str) -> None:
+    """Write the description of inputs and outputs to the metadata of the file, as ``layercli``."""
+    import onnx
+
+    proto = onnx.load(str(output_path))
+    onnx.helper.set_model_props(proto, {"layercli": description})
+    onnx.save(proto, str(output_path))
 
 
 def _embed_constants(proto: Any, constants: dict[str, Any]) -> None:
@@ -93,6 +106,31 @@ def _name_outputs(proto: Any, names: list[str]) -> None:
         for names_of in (node.input, node.output):
             for index, name in enumerate(names_of):
                 names_of[index] = new.get(name, name)
+
+
+def _add_word_lookups(proto: Any, word_indices: Mapping[str, WordIndex]) -> None:
+    """Compute each input of indices from an input of texts, with the LabelEncoder of ai.onnx.ml."""
+    from onnx import TensorProto, helper
+
+    inputs = {value.name: value for value in proto.graph.input}
+    for name, index in word_indices.items():
+        value = inputs[name]
+        sizes = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        proto.graph.input.remove(value)
+        if index.source not in {value.name for value in proto.graph.input}:
+            proto.graph.input.append(helper.make_tensor_value_info(index.source, TensorProto.STRING, sizes))
+        lookup = helper.make_node(
+            "LabelEncoder",
+            [index.source],
+            [name],
+            domain="ai.onnx.ml",
+            keys_strings=list(index.words),
+            values_int64s=list(range(len(index.words))),
+            default_int64=index.unknown,
+        )
+        proto.graph.node.insert(0, lookup)
+    if word_indices:
+        proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", _LOOKUP_OPSET))
 
 
 def _name_batch_axis(proto: Any) -> None:

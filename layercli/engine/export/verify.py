@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import keras
 from layercli.check import ValidConfig
 from layercli.engine.compare import OutputDifference, compare_outputs, run_references
 from layercli.engine.comparison_inputs import ComparisonCase
+from layercli.engine.export.deployed_model import DeployedModel, deploy_model
 from layercli.engine.export.find_layer import find_differing_layer, find_refused_layer
 from layercli.engine.export.loops import has_loops
 from layercli.engine.export.options import ExportFormat, ExportOptions
@@ -38,6 +39,8 @@ class Verification:
 
     tolerance: float
     differences: tuple[OutputDifference, ...]
+    deployed: DeployedModel | None = None
+    """The model in the file; None for a script."""
 
     @property
     def largest_difference(self) -> float:
@@ -98,10 +101,18 @@ def write_and_verify(
     with silence_runtimes():
         references = run_references(model, cases)
         try:
-            export_format.write_model(model, output_path, options)
-            outputs = export_format.run_model(
-                output_path, [reference.case.inputs for reference in references], options
+            deployed = deploy_model(model, options.column_inputs, EXPORT_FORMATS[name])
+            file_options = replace(
+                options, word_indices=deployed.word_indices, output_names=tuple(model.output_names)
             )
+            export_format.write_model(deployed.model, output_path, file_options)
+            batches = [
+                deployed.encode_inputs(reference.case.raw_inputs or reference.case.inputs)
+                if EXPORT_FORMATS[name].fills_missing_numbers
+                else reference.case.inputs
+                for reference in references
+            ]
+            outputs = export_format.run_model(output_path, batches, file_options)
         except OSError as error:
             raise export_write_error(output_path, error) from None
         except Exception as error:
@@ -120,7 +131,7 @@ def write_and_verify(
             raise export_difference_error(
                 name, valid, worst, layer, _INT8_HINT if options.quantize == "int8" else _TOLERANCE_HINT
             )
-    return Verification(allowed, tuple(all_differences))
+    return Verification(allowed, tuple(all_differences), deployed)
 
 
 def export_write_error(output_path: Path, error: OSError) -> LayercliError:
@@ -141,7 +152,9 @@ def _export_error(
     refused = find_refused_layer(export_format, model, options, suffix)
     facts = EXPORT_FORMATS[name]
     title = facts.title
-    hint = "Export as `saved_model`, which supports every TensorFlow operation, or replace this layer."
+    hint = "Replace this layer, or export a different format, such as `keras`."
+    if name != "saved_model":
+        hint = "Export as `saved_model`, which supports every TensorFlow operation, or replace this layer."
     if facts.loop_hint is not None and options.batch_size is None and _has_loops(model):
         hint = facts.loop_hint
     summary = f"cannot be exported as {title}, or {facts.runtime} refuses it"
@@ -150,9 +163,7 @@ def _export_error(
         return LayercliError(valid.make_problem(("model",), "export-failed", message, hint))
     layer, reason = refused
     explanation = _explain_error(error, title) if _missing_operation(error) else _explain_error(reason, title)
-    if not facts.supports_text and any(
-        tensor.dtype == "string" for tensor in keras.tree.flatten(layer.input)
-    ):
+    if not facts.supports_text and _has_texts(layer):
         explanation = f"{title} does not support text."
         hint = (
             "Export as `saved_model`, or train a model with numeric inputs and convert text before the model."
@@ -177,6 +188,12 @@ def _explain_error(error: Exception, title: str) -> str:
         if operation is None
         else f"{title} does not support the operation {operation}."
     )
+
+
+def _has_texts(layer: Any) -> bool:
+    """Return whether a layer takes or returns texts; Keras gives the output of an inverted lookup another dtype."""
+    returns_texts = isinstance(layer, keras.layers.StringLookup) and layer.invert
+    return returns_texts or any(tensor.dtype == "string" for tensor in keras.tree.flatten(layer.input))
 
 
 def _has_loops(model: Any) -> bool:

@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from layercli import runtime
 from layercli.check import ValidConfig
-from layercli.config.custom_layers import CustomLayer
 from layercli.config.training.callbacks import TensorBoard
 from layercli.config.training.registry import LOSSES, METRICS
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import ASSUMED_TEXT_BYTES, Examples, Subset
 from layercli.layers.base import Layer
+from layercli.layers.custom_layers import CustomLayer
 from layercli.schema.component import Component, snake_case
 from layercli.schema.field_types import MAX_INT32
 

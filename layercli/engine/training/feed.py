@@ -65,7 +65,7 @@ class MemoryFeed:
     def __init__(self, examples: Examples, batch_size: int) -> None:
         self.batch_size = batch_size
         self.samples = len(examples)
-        self.structure = _to_keras_data(examples)
+        self.structure = to_keras_data(examples)
         self.shared_tensors = tuple(map(_to_shared_tensor, tf.nest.flatten(self.structure)))
 
     @property
@@ -105,7 +105,7 @@ class StreamFeed:
     def __init__(self, subset: Subset, batch_size: int) -> None:
         self.batch_size = batch_size
         self.samples = len(subset)
-        self.structure = _to_keras_data(subset.empty_batch)
+        self.structure = to_keras_data(subset.empty_batch)
         self.shared_tensors = ()
         self._subset = subset
 
@@ -131,7 +131,7 @@ class StreamFeed:
                 batches = self._subset.batches(self.batch_size, shuffle=shuffle, start=spans[0].first)
                 for span in spans:
                     batch_arrays = [
-                        tf.nest.flatten(_to_keras_data(next(batches))) for _ in range(span.first, span.last)
+                        tf.nest.flatten(to_keras_data(next(batches))) for _ in range(span.first, span.last)
                     ]
                     put_block(
                         tuple(
@@ -161,7 +161,7 @@ class StreamFeed:
         return rows
 
 
-def _to_keras_data(examples: Examples) -> tuple[Any, ...]:
+def to_keras_data(examples: Examples) -> tuple[Any, ...]:
     """Return (x, y) or (x, y, weights) for Keras, each an array or a mapping by name."""
     x, y = _cast_arrays(examples.x), _cast_arrays(examples.y)
     if examples.weights is None:

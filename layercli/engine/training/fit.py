@@ -23,6 +23,7 @@ from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
 from layercli.engine.keras_errors import model_error_types, summarize_error
+from layercli.engine.training.baseline import learn_baseline
 from layercli.engine.training.checkpointing import (
     CheckpointCallback,
     CheckpointSink,
@@ -31,6 +32,7 @@ from layercli.engine.training.checkpointing import (
     TrainingStoppedError,
 )
 from layercli.engine.training.compile import build_callback, compile_model
+from layercli.engine.training.diagnostics import DiagnosticsCallback, LayerProbe
 from layercli.engine.training.execution_plan import ExecutionPlan
 from layercli.engine.training.feed import make_feed
 from layercli.engine.training.log_values import order_logs, to_python
@@ -38,6 +40,7 @@ from layercli.engine.training.loop import TRAINING_START, Position, TrainingLoop
 from layercli.engine.training.multi_worker import Workers, is_lost_peer
 from layercli.engine.training.paired_augmentation import make_training_step
 from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapshot, is_finite, restore_layers
+from layercli.engine.unknown_ids import check_computed_ids, explain_id_error
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
 from layercli.graph.best_epoch import find_best_epoch, summarize_epoch
@@ -54,6 +57,9 @@ class TrainingObserver(Protocol):
     def finish_epoch(self, record: Mapping[str, Any]) -> None:
         """Report a finished epoch: its number, metrics, seconds and examples per second."""
 
+    def record_diagnostics(self, record: Mapping[str, Any]) -> None:
+        """Record the statistics of all layers, before the first step and after each epoch."""
+
 
 @dataclass(slots=True)
 class FitResult:
@@ -67,6 +73,10 @@ class FitResult:
     restored_epoch: int | None = None
     """The epoch whose weights a callback restored; None: the weights of the last epoch remain."""
     examples_per_second: float = 0.0
+    baseline: dict[str, Any] = field(default_factory=dict)
+    """The metrics of a constant prediction, the set they are from, and what it predicts; empty if there is none."""
+    constant_loss: float | None = None
+    """The training loss of that prediction, with `train.diagnostics`."""
     early_stop: EarlyStop | None = None
     """Why EarlyStopping stopped the training, if it did."""
 
@@ -119,7 +129,9 @@ def fit_model(
         for layer in adaptable_layers(assembled.layers[node.name], node.layer)
     ]
     if snapshot is None:
-        adapt_layers(assembled, valid, splits.train)
+        with _reporting_model_errors(valid):
+            adapt_layers(assembled, valid, splits.train)
+            check_computed_ids(assembled, valid, splits)
     else:
         restore_layers(adapted_layers, snapshot)
     compile_model(model, train)
@@ -152,6 +164,7 @@ def fit_model(
             workers=workers,
             train_step=make_training_step(assembled, valid, splits.train),
         )
+        diagnostics = _make_diagnostics(assembled, valid, train, splits, observer, checkpointing)
         checkpoint_callback = CheckpointCallback(
             checkpointing.store,
             train.checkpoints,
@@ -173,12 +186,14 @@ def fit_model(
         epochs = checkpointing.start.epoch if was_stopped else train.epochs
         try:
             loop.run(
-                [DivergenceGuard(), *callbacks, history_callback, checkpoint_callback],
+                [DivergenceGuard(), *callbacks, history_callback, *diagnostics, checkpoint_callback],
                 epochs=epochs,
                 start=checkpointing.start,
             )
         except DivergedError as error:
             history_callback.record_divergence(error)
+            for callback in diagnostics:
+                callback.record(error.epoch + 1)
             cause = f"Training stopped: the loss became {to_python(error.logs['loss'])} in epoch {error.epoch + 1}"
             raise LayercliError(
                 _divergence_problem(valid, cause, run_dir, checkpoint_callback.saved_position)
@@ -198,7 +213,54 @@ def fit_model(
     if len(splits.test):
         test_feed = make_feed(splits.test, train.batch_size, stream=stream)
         result.test_metrics = order_logs(loop.evaluate(test_feed), metric_order)
+    if workers is None:
+        _compare_with_baseline(result, model, valid, splits, metric_order, plan)
     return result
+
+
+def _compare_with_baseline(
+    result: FitResult,
+    model: Any,
+    valid: ValidConfig,
+    splits: Splits,
+    metric_order: Sequence[str],
+    plan: ExecutionPlan,
+) -> None:
+    """Add the metrics of a constant prediction for the last set that has examples."""
+    train = valid.config.train
+    baseline = learn_baseline(model, valid, splits)
+    if baseline is None or train is None:
+        return
+    named = {"test": splits.test, "validation": splits.validation, "training": splits.train}
+    part = next(name for name, subset in named.items() if len(subset))
+    parts = {part, "training"} if train.diagnostics else {part}
+    metrics = {
+        name: baseline.evaluate(
+            model,
+            make_feed(named[name], train.batch_size, stream=plan.feed == "stream"),
+            metric_order,
+            max_steps_per_call=plan.steps_per_execution,
+        )
+        for name in parts
+    }
+    result.baseline = {"set": part, "predicts": baseline.description, "metrics": metrics[part]}
+    result.constant_loss = metrics["training"]["loss"] if train.diagnostics else None
+
+
+def _make_diagnostics(
+    assembled: AssembledModel,
+    valid: ValidConfig,
+    train: TrainSection,
+    splits: Splits,
+    observer: TrainingObserver,
+    checkpointing: CheckpointSettings,
+) -> list[DiagnosticsCallback]:
+    """Return the callback for `train.diagnostics`; only the first process of a group has one."""
+    if not train.diagnostics or (runtime.cluster is not None and runtime.cluster.rank):
+        return []
+    probe = LayerProbe(assembled, valid, splits.train)
+    is_resumed = checkpointing.snapshot is not None
+    return [DiagnosticsCallback(probe, observer.record_diagnostics, is_resumed=is_resumed)]
 
 
 def _close_callbacks(callbacks: Iterable[Any]) -> None:
@@ -282,6 +344,9 @@ def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
             command = format_resume_command("RUN")
             hint = f"Restart all workers with {command}, which continues from the last checkpoint."
             raise LayercliError(Problem(code="worker-lost", message=message, hint=hint)) from error
+        id_error = explain_id_error(error, valid)
+        if id_error is not None:
+            raise id_error from error
         message = f"Training stopped: {summarize_error(error)}"
         raise LayercliError(valid.make_problem(("train",), "training-failed", message, hint)) from error
 

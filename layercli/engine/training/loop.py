@@ -24,10 +24,18 @@ TRAINING_START: Final = Position(0, 0)
 
 
 class Evaluator:
-    """Evaluates a compiled model in blocks of ``max_steps_per_call`` steps."""
+    """Evaluates a compiled model in blocks of ``max_steps_per_call`` steps; ``step`` replaces its ``test_step``."""
 
-    def __init__(self, model: Any, *, max_steps_per_call: int, workers: Workers | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        max_steps_per_call: int,
+        workers: Workers | None = None,
+        step: StepFunction | None = None,
+    ) -> None:
         self._model = model
+        self._step = step or model.test_step
         self._max_steps_per_call = max_steps_per_call
         self._workers = workers
         self._test_steps: FusedSteps | None = None
@@ -36,7 +44,7 @@ class Evaluator:
         """Return the loss and metrics over a feed; the values equal those of Keras's ``evaluate``."""
         model = self._model
         if self._test_steps is None:
-            self._test_steps = FusedSteps(model, model.test_step, feed, workers=self._workers)
+            self._test_steps = FusedSteps(model, self._step, feed, workers=self._workers)
         callback_list = callbacks or keras.callbacks.CallbackList(model=model)
         spans = _split_spans(0, count_steps(feed), self._max_steps_per_call)
         callback_list.on_test_begin()

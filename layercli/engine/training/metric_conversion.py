@@ -55,8 +55,8 @@ def _convert_inputs(metric: Metric, y_true: Any, y_pred: Any) -> tuple[Any, Any]
         y_true = keras.ops.one_hot(labels, y_pred.shape[-1])
     elif metric.targets is not None:
         y_true = keras.ops.reshape(y_true, shape)
-        if metric.targets == "binary":
-            y_true = keras.ops.cast(y_true > 0, "float32")
+        if metric.targets in ("binary", "round"):
+            y_true = keras.ops.cast(y_true > (0 if metric.targets == "binary" else 0.5), "float32")
     return y_true, y_pred
 
 

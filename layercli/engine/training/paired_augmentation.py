@@ -18,11 +18,7 @@ from layercli.graph.paired_augmentation import find_paired_layers, has_target_fo
 
 def make_training_step(assembled: AssembledModel, valid: ValidConfig, subset: Subset) -> StepFunction:
     """Return the model's ``train_step``; for targets with a value for each pixel, one that also augments the targets."""
-    model = assembled.model
-    targets = [array for _, array in subset.empty_batch.targets]
-    if len(targets) != 1 or not has_target_for_pixels(valid.shapes, targets[0].shape[1:]):
-        return model.train_step  # type: ignore[no-any-return]
-    layers = [assembled.layers[node.name] for node in find_paired_layers(valid.shapes)]
+    model, layers = assembled.model, list_paired_layers(assembled, valid, subset)
     if not layers:
         return model.train_step  # type: ignore[no-any-return]
     train = valid.config.train
@@ -31,10 +27,18 @@ def make_training_step(assembled: AssembledModel, valid: ValidConfig, subset: Su
     def run_step(data: Any) -> Any:
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         x, y = augment_together(layers, x, y, void=void)
-        with _bypassing(layers):
+        with bypass_layers(layers):
             return model.train_step(keras.utils.pack_x_y_sample_weight(x, y, weights))
 
     return run_step
+
+
+def list_paired_layers(assembled: AssembledModel, valid: ValidConfig, subset: Subset) -> list[Any]:
+    """Return the layers that augment images together with their targets; empty without a target for each pixel."""
+    targets = [array for _, array in subset.empty_batch.targets]
+    if len(targets) != 1 or not has_target_for_pixels(valid.shapes, targets[0].shape[1:]):
+        return []
+    return [assembled.layers[node.name] for node in find_paired_layers(valid.shapes)]
 
 
 def augment_together(layers: Sequence[Any], x: Any, y: Any, *, void: int | None = None) -> tuple[Any, Any]:
@@ -75,8 +79,8 @@ def _filling_with(layer: Any, value: float) -> Iterator[None]:
 
 
 @contextmanager
-def _bypassing(layers: Sequence[Any]) -> Iterator[None]:
-    """Let layers return their input: what they do has been done."""
+def bypass_layers(layers: Sequence[Any]) -> Iterator[None]:
+    """Let layers return their input, because it is already augmented or must not be."""
     for layer in layers:
         object.__setattr__(layer, "call", _return_input)
     try:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from layercli.formats.csv.config import Csv
-from layercli.formats.csv.source import open_bytes, open_utf8
+from layercli.formats.csv.source import open_bytes, open_utf8, shell_name
 from layercli.source.nodes import sanitize_text
 
 _BLOCK_BYTES = 1 << 20
 _MAX_LINE = 1 << 24
 """Longest line, and longest value, in characters."""
+_MAX_FOOTER_LINES = 10
 
 
 class LongLineError(OSError):
@@ -82,22 +85,77 @@ def find_ragged_line(file: Path, data: Csv, *, rows: int | None = None) -> Defec
     ``rows`` is the number of rows after the header to look at; None for all.
     """
     header = read_header(file, data).raw
-    width = len(header)
     with open_text(file, data) as text:
-        for number, (line, fields, _) in enumerate(_iterate_rows(text, data)):
+        found = enumerate(_iterate_rows(text, data))
+        for number, row in found:
             if rows is not None and number > rows:
                 return None
-            if len(fields) != width:
-                message = (
-                    f"line {line} has {_format_value_count(len(fields))}, but there {_format_columns(width)}"
+            if len(row.fields) != len(header):
+                # Only the end of a file may have other lines than values.
+                rest = [later for _, later in islice(found, _MAX_FOOTER_LINES)]
+                is_footer = len(rest) < _MAX_FOOTER_LINES and all(
+                    len(later.fields) != len(header) for later in rest
                 )
-                return Defect(message, _suggest_ragged(data, header, fields, is_first=number == 1, line=line))
+                return _describe_ragged(file, data, header, row, number, is_footer=is_footer and number > 1)
     return None
 
 
-def _suggest_ragged(data: Csv, header: list[str], fields: list[str], *, is_first: bool, line: int) -> str:
+def _describe_ragged(
+    file: Path, data: Csv, header: list[str], row: _Row, number: int, *, is_footer: bool
+) -> Defect:
+    line, fields = row.line, row.fields
+    count, columns = _format_value_count(len(fields)), _format_columns(len(header))
+    message = f"line {line} has {count}, but there {columns}"
+    if row.last_line > line:
+        message = (
+            f"the quoted value that begins in line {line} continues up to line {row.last_line}, and so the row has {count} "
+            f"instead of {len(header)}"
+        )
+        return Defect(
+            message, f"Close the quotation mark in line {line}, or write it twice if it is part of the value."
+        )
+    first = next(filter(None, map(str.strip, fields)), "0")
+    if is_footer and len(fields) < len(header) and not _is_number_text(first) and not first.startswith("#"):
+        message = f'line {line} has {count} ("{sanitize_text(first, limit=40)}"), but there {columns}'
+        name = shell_name(file)
+        command = f"head -n {line - 1} {name} > {name.removesuffix(file.suffix)}-rows.csv"
+        return Defect(message, f"If it is a footer below the table, remove it: `{command}`.")
+    return Defect(message, _suggest_ragged(data, header, row, is_first=number == 1))
+
+
+def find_open_quote(file: Path, data: Csv) -> int | None:
+    """Return the line of the last row if it has a quotation mark that is not closed; None otherwise."""
+    last: _Row | None = None
+    with open_text(file, data) as text:
+        for row in _iterate_rows(text, data):
+            last = row
+    if last is None or last.last_line == last.line:
+        return None
+    with open_text(file, data) as text:
+        marks = sum(line.count('"') for line in islice(_iterate_lines(text), last.line - 1, None))
+    return last.line if marks % 2 else None
+
+
+def find_character(file: Path, data: Csv, character: str) -> tuple[int, int] | None:
+    """Return the line and column of the first character like this; None if there is none."""
+    with open_text(file, data) as text:
+        for number, line in enumerate(_iterate_lines(text), 1):
+            if character in line:
+                return number, line.index(character) + 1
+    return None
+
+
+def _suggest_ragged(data: Csv, header: list[str], row: _Row, *, is_first: bool) -> str:
+    fields, line = row.fields, row.line
     if data.comment is None and any(field.startswith("#") for field in (*header[:1], *fields[:1])):
         return 'If lines with # are comments, set `comment: "#"`.'
+    text = data.separator.join(fields)
+    if any(field.lstrip().startswith('"') for field in fields):
+        trimmed = next(csv.reader([text], delimiter=data.separator, skipinitialspace=True))
+        if len(trimmed) == len(header):
+            return "Remove the blanks before the quotation marks: only a mark directly after the separator quotes a value."
+    if '\\"' in text:
+        return 'Write a quotation mark within a quoted value twice, as "", instead of with a backslash.'
     if is_first and data.columns is None:
         filled = sum(bool(name.strip()) for name in header)
         if filled <= max(1, len(fields) // 2):
@@ -112,23 +170,49 @@ def _suggest_ragged(data: Csv, header: list[str], fields: list[str], *, is_first
     return "Each line must have one value for each column; quote a value that contains the separator."
 
 
-def find_undecodable_line(file: Path, encoding: str) -> str | None:
-    """Describe the first line with bytes that are not in an encoding; None if there is none."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    line = 1
+class UndecodableBytes(NamedTuple):
+    """The first bytes of a file that are not in its encoding."""
+
+    line: int
+    column: int
+    """The character of the line, from 1."""
+    shown: str
+    """Two bytes at most, in hexadecimal; empty if the file ends within a character."""
+
+    def describe(self, encoding: str) -> str:
+        """Return the place and the bytes as a part of a sentence."""
+        place = f"line {self.line}, column {self.column}"
+        if not self.shown:
+            return f"{place} ends within a character of {encoding}"
+        title, verb = ("bytes", "are") if " " in self.shown else ("byte", "is")
+        return f"{place} has the {title} {self.shown}, which {verb} not {encoding}"
+
+
+def find_undecodable(file: Path, encoding: str) -> UndecodableBytes | None:
+    """Return the first bytes that are not in an encoding; None if there are none."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
+    line, column = 1, 1
     with open_bytes(file) as stream:
-        while block := stream.read(_BLOCK_BYTES):
+        is_last = False
+        while not is_last:
+            block = stream.read(_BLOCK_BYTES)
+            is_last = not block
             try:
-                line += decoder.decode(block).count("\n")
+                text = decoder.decode(cast("Any", block), final=is_last)
             except UnicodeDecodeError as error:
-                before = error.object[: error.start]
-                shown = " ".join(f"{byte:02x}" for byte in error.object[error.start : error.start + 2])
-                return f"line {line + before.count(10)} has the bytes {shown}, which are not {encoding}"
-    try:
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return f"line {line} ends within a character of {encoding}"
+                before = re.sub("\r\n?", "\n", error.object[: error.start].decode(encoding, "replace"))
+                line, column = _move_position(before, line, column)
+                is_cut = is_last and error.end == len(error.object)
+                bad = b"" if is_cut else error.object[error.start : max(error.end, error.start + 1)][:2]
+                return UndecodableBytes(line, column, bad.hex(" "))
+            line, column = _move_position(text, line, column)
     return None
+
+
+def _move_position(text: str, line: int, column: int) -> tuple[int, int]:
+    """Return the line and column after a text."""
+    lines = text.count("\n")
+    return line + lines, len(text) - text.rfind("\n") if lines else column + len(text)
 
 
 def find_non_number(file: Path, data: Csv, column: str) -> str | None:

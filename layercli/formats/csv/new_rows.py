@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 from layercli.data.examples import Examples
 from layercli.data.new_examples import NewExamples, make_row_columns, read_separately
-from layercli.data.tables.columns import check_new_columns
+from layercli.data.tables.columns import check_trained_columns
 from layercli.data.tables.files import TableFiles
-from layercli.data.tables.new_rows import decode_new_table, describe_wrong_values, unify_boolean
+from layercli.data.tables.new_rows import (
+    decode_new_table,
+    describe_wrong_values,
+    unify_boolean,
+    unify_number,
+)
+from layercli.data.tables.number_texts import NumberFormat
 from layercli.data.tables.open import declare_trained_columns
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv.config import Csv
 from layercli.formats.csv.diagnostics import Header
+from layercli.formats.csv.encodings import guess_text_encoding, is_other_utf8
 from layercli.formats.csv.records import (
     BadRecordError,
     is_json_lines,
     iterate_record_batches,
     parse_fields,
     parse_json_record,
+    to_csv_value,
     write_record,
 )
-from layercli.formats.csv.source import clean_stream, open_bytes
+from layercli.formats.csv.sniff import guess_separator, suggest_separator
+from layercli.formats.csv.source import (
+    BYTE_ORDER_MARKS,
+    clean_stream,
+    make_peekable,
+    open_bytes,
+    shell_name,
+)
 from layercli.source.nodes import sanitize_text
 
 _CLEAN_ARGUMENTS: Final[dict[str, Any]] = {"encoding": "utf-8", "skip_lines": 0, "comment": None}
@@ -39,6 +56,9 @@ _JSON_ARGUMENTS: Final[dict[str, Any]] = {
     "thousands": None,
 }
 """How the values of JSON are written for the reader of CSV."""
+_PEEKED_BYTES: Final = 1 << 16
+_SAMPLE_RECORDS: Final = 50
+_COMPRESSED_SUFFIXES: Final = (".gz", ".bz2", ".xz", ".zst", ".zip")
 
 
 def iterate_new_rows(
@@ -58,17 +78,74 @@ def iterate_new_rows(
     rows_before = 0
     with TemporaryDirectory(prefix="layercli-") as folder:
         for stream in streams:
-            batches = iterate_record_batches(clean_stream(stream, data), data.separator)
+            opened = make_peekable(stream)
+            cleaned = clean_stream(opened, data)
+            _check_encoding(opened, data)
+            batches = iterate_record_batches(cleaned, data.separator)
             reader: _RecordReader | None = None
             for batch in batches:
                 records: Sequence[bytes] = batch
                 if reader is None:
+                    _check_separator(batch, opened, data)
                     reader, records = _open_records(data, batch, plan, keep, make_files, Path(folder))
                 if records:
                     yield reader.read(records, rows_before)
                     rows_before += len(records)
             if reader is None:
                 raise_data_error("The input cannot be read: it is empty.", ("data", "path"), None)
+
+
+def _check_encoding(stream: IO[bytes], data: Csv) -> None:
+    """Check that the first bytes of a stream are in the encoding of the training data.
+
+    Raises:
+        DataError: they are in another one.
+    """
+    start = cast("io.BufferedReader", stream).peek(_PEEKED_BYTES)
+    if is_json_lines(start) or start.startswith(tuple(mark for mark, _ in BYTE_ORDER_MARKS)):
+        return
+    encoding = codecs.lookup(data.encoding).name
+    found = None
+    if encoding == "utf-8":
+        guess = guess_text_encoding(start)
+        found = guess if guess != "utf-8" else None
+    elif is_other_utf8(start, encoding):
+        found = "utf-8"
+    if found is not None:
+        raise_data_error(
+            f"The input must be in the encoding of the training data, {data.encoding}; it seems to be {found}.",
+            ("data", "path"),
+            f"Convert it: `iconv -f {found} -t {data.encoding} {_name(stream)} > converted.csv`.",
+        )
+
+
+def _name(stream: IO[bytes]) -> str:
+    """Return the name of the file of a stream for a command."""
+    name = str(getattr(stream, "name", "<>"))
+    return (
+        "FILE"
+        if name.startswith("<") or Path(name).suffix in _COMPRESSED_SUFFIXES
+        else shell_name(Path(name))
+    )
+
+
+def _check_separator(records: Sequence[bytes], stream: IO[bytes], data: Csv) -> None:
+    """Check that the first records have the separator of the training data.
+
+    Raises:
+        DataError: they have only one value, and another separator.
+    """
+    if is_json_lines(records[0]):
+        return
+    lines = [record.decode("utf-8-sig", "replace").rstrip("\r\n") for record in records[:_SAMPLE_RECORDS]]
+    separator = guess_separator(lines)
+    has_one_value = len(parse_fields(records[0], data.separator)) == 1
+    if has_one_value and separator != data.separator and separator in lines[0]:
+        raise_data_error(
+            f"The input must have the separator of the training data, {data.separator!r}; it seems to have {separator!r}.",
+            ("data", "path"),
+            suggest_separator(_name(stream), separator, data.separator),
+        )
 
 
 @contextmanager
@@ -98,7 +175,10 @@ def _open_records(
     if is_json_lines(batch[0]):
         names = list(dict.fromkeys([*plan.columns, *keep]))
         json_data = data.with_arguments(columns=names, **_JSON_ARGUMENTS)
-        return _RecordReader(json_data, names, plan, keep, make_files(json_data), folder, is_json=True), batch
+        reader = _RecordReader(
+            json_data, names, plan, keep, make_files(json_data), folder, NumberFormat.of(data)
+        )
+        return reader, batch
     records = batch
     fields = parse_fields(batch[0], data.separator)
     names = Header(fields, 1).names
@@ -106,7 +186,7 @@ def _open_records(
         records = batch[1:]
     else:
         names = _name_columns(data, len(fields))
-    check_new_columns(names, plan, keep)
+    check_trained_columns(names, replace(plan, kept_columns=tuple(keep)))
     named = data.with_arguments(columns=names, **_CLEAN_ARGUMENTS)
     return _RecordReader(named, names, plan, keep, make_files(named), folder), records
 
@@ -122,6 +202,24 @@ def _name_columns(data: Csv, width: int) -> list[str]:
     return names
 
 
+def _describe_undecodable(records: Sequence[bytes]) -> list[str | None]:
+    """Return what is wrong with records that are not UTF-8; None for the others."""
+    try:
+        b"".join(records).decode()
+    except UnicodeDecodeError:
+        return [_describe_bad_byte(record) for record in records]
+    return [None] * len(records)
+
+
+def _describe_bad_byte(record: bytes) -> str | None:
+    try:
+        record.decode()
+    except UnicodeDecodeError as error:
+        column = len(record[: error.start].decode()) + 1
+        return f"column {column} has the byte {record[error.start]:02x}, which is not utf-8"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class _RecordReader:
     """Reads the records of one stream, which has these columns, with the reader of files."""
@@ -132,7 +230,8 @@ class _RecordReader:
     keep: Sequence[str]
     files: TableFiles
     folder: Path
-    is_json: bool = False
+    json_format: NumberFormat | None = None
+    """For JSON: how numbers are written in the training data, as texts of JSON may be."""
 
     def read(self, records: Sequence[bytes], rows_before: int) -> NewExamples:
         """Return the examples of records; those that cannot be read have an error."""
@@ -175,13 +274,21 @@ class _RecordReader:
 
     def _to_lines(self, records: Sequence[bytes]) -> tuple[Sequence[bytes], list[str | None]]:
         """Return the records as lines of CSV, and what is wrong with those that cannot be one."""
-        if not self.is_json:
-            return records, [None] * len(records)
+        if self.json_format is None:
+            return records, _describe_undecodable(records)
+        numbers = [self.data.types.get(name) == "number" for name in self.names]
         lines: list[bytes] = []
         errors: list[str | None] = []
         for record in records:
             try:
-                lines.append(write_record(parse_json_record(record, self.names), self.data.separator))
+                values = parse_json_record(record, self.names)
+                texts = [
+                    unify_number(value, self.json_format)
+                    if is_number and isinstance(value, str)
+                    else to_csv_value(name, value)
+                    for name, value, is_number in zip(self.names, values, numbers, strict=True)
+                ]
+                lines.append(write_record(texts, self.data.separator))
                 errors.append(None)
             except BadRecordError as error:
                 lines.append(b"")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn
 
@@ -22,14 +27,15 @@ from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
 from layercli.formats.csv import new_rows
 from layercli.formats.csv.config import Csv
-from layercli.formats.csv.sniff import guess_separator, read_first_lines
+from layercli.formats.csv.encodings import guess_encoding, is_utf8_file
+from layercli.formats.csv.sniff import guess_separator, read_first_lines, suggest_separator
 from layercli.formats.csv.source import (
     READ_ERRORS,
     find_encoding,
-    guess_encoding,
     max_compression_ratio,
     open_bytes,
     open_utf8,
+    shell_name,
 )
 from layercli.source.nodes import sanitize_text
 
@@ -68,7 +74,9 @@ def read_new_dataset(
     """
     assert reader_state.table_plan is not None
     located = data.with_arguments(path=list(paths))
-    return open_new_table(located, CsvFiles, reader_state.table_plan, memory, has_targets=has_targets)
+    return open_new_table(
+        located, partial(CsvFiles, is_new=True), reader_state.table_plan, memory, has_targets=has_targets
+    )
 
 
 def locate_row(data: Csv, row: int) -> str:
@@ -88,6 +96,8 @@ class CsvFiles:
     """The files of a section of type csv."""
 
     data: Csv
+    is_new: bool = False
+    """Whether they are other files than those of the section, and must have its form."""
 
     def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:  # noqa: ARG002 - all are parsed
         """Return an upper estimate of the bytes that its table takes; above ``limit`` a lower bound."""
@@ -131,6 +141,13 @@ class CsvFiles:
         shown = sanitize_text(str(file))
         if any("\ufffd" in name for name in header.raw):
             self._raise_unreadable(file, ValueError("its text is not in the declared encoding"))
+        encoding = find_encoding(file, self.data)
+        if is_utf8_file(file, encoding):
+            raise_data_error(
+                f"{shown} is UTF-8, but `encoding` is {encoding}.",
+                ("data", "encoding"),
+                suggest_encoding(file, "utf-8", encoding) if self.is_new else "Remove `encoding`.",
+            )
         if len(header.raw) == 1:
             separator = guess_separator(read_first_lines(file, self.data))
             if separator != self.data.separator and separator in header.raw[0]:
@@ -139,7 +156,9 @@ class CsvFiles:
                     f"{shown} has only one column with the separator {json.dumps(self.data.separator)}; the file seems to "
                     f"be separated by {written}.",
                     ("data", "separator"),
-                    f"Set `separator: {written}`.",
+                    suggest_separator(shell_name(file), separator, self.data.separator)
+                    if self.is_new
+                    else f"Set `separator: {written}`.",
                 )
             if self.data.comment is None and header.raw[0].startswith("#"):
                 raise_data_error(
@@ -367,21 +386,44 @@ class CsvFiles:
         raise_data_error(
             f"{shown_file} cannot be read: {reason.rstrip('.')}.",
             ("data", "path"),
-            "Each line must have one value for each column, and the file must be complete.",
+            suggest_after_error(error),
         )
 
     def _describe_encoding(self, file: Path) -> tuple[str, str] | None:
         """Return what is wrong with the encoding of a file, and a hint; None if it can be decoded."""
         try:
             encoding = find_encoding(file, self.data)
-            undecodable = csv_diagnostics.find_undecodable_line(file, encoding)
+            undecodable = csv_diagnostics.find_undecodable(file, encoding)
             if undecodable is None:
                 return None
             guess = guess_encoding(file)
         except (DataError, *READ_ERRORS):
             return None
         hint = f"Set `encoding: {guess}`, which the file seems to have, or save it as UTF-8."
-        return undecodable, hint if guess != encoding else "Save it again: it may be incomplete."
+        if guess == encoding:
+            hint = suggest_repair(file) if undecodable.shown else "Save it again: it may be incomplete."
+        elif self.is_new:
+            hint = suggest_encoding(file, guess, encoding)
+        return undecodable.describe(encoding), hint
+
+
+def suggest_after_error(error: Exception) -> str:
+    """Return a hint for an error of reading a file."""
+    if isinstance(error, (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)):
+        return "The compressed file is incomplete or damaged: download or copy it again."
+    return "Each line must have one value for each column, and the file must be complete."
+
+
+def suggest_encoding(file: Path, found: str, wanted: str) -> str:
+    """Return the command that writes a file in the encoding that is wanted."""
+    return f"Convert it: `iconv -f {found} -t {wanted} {shell_name(file)} > converted.csv`."
+
+
+def suggest_repair(file: Path) -> str:
+    """Return a hint for a file of UTF-8 with a few bytes that are not."""
+    name = shell_name(file)
+    command = f"iconv -c -f UTF-8 -t UTF-8 {name} > {name.removesuffix(file.suffix)}-utf8.csv"
+    return f"Correct it in an editor, as the other characters are UTF-8; or remove such bytes: `{command}`."
 
 
 @contextmanager
@@ -390,7 +432,34 @@ def open_arrow_stream(file: Path, data: Csv) -> Iterator[Any]:
     import pyarrow as pa
 
     with open_utf8(file, data) as stream:
-        yield pa.PythonFile(_TerminatedStream(stream), "r")
+        terminated = _TerminatedStream(stream)
+        yield pa.PythonFile(terminated, "r")
+    if terminated.has_nul:
+        _raise_nul(file, data)
+    if terminated.quote_count % 2 and (line := csv_diagnostics.find_open_quote(file, data)) is not None:
+        raise_data_error(
+            f"{sanitize_text(str(file))} cannot be read: the quotation mark in line {line} is not closed.",
+            ("data", "path"),
+            "Close it, or write it twice within quotation marks if it is part of the value.",
+        )
+
+
+def _raise_nul(file: Path, data: Csv) -> NoReturn:
+    """Raise the error of a file with a NUL byte, with its place.
+
+    Raises:
+        DataError: always.
+    """
+    shown, guess = sanitize_text(str(file)), guess_encoding(file)
+    line, column = csv_diagnostics.find_character(file, data, "\0") or (1, 1)
+    message = f"{shown} cannot be read: line {line}, column {column} is a NUL byte."
+    if guess.startswith("utf-16"):
+        raise_data_error(
+            message, ("data", "encoding"), f"Set `encoding: {guess}`, which the file seems to have."
+        )
+    name = shell_name(file)
+    command = f"tr -d '\\000' < {name} > {name.removesuffix(file.suffix)}-clean.csv"
+    raise_data_error(message, ("data", "path"), f"The file is damaged; remove such bytes: `{command}`.")
 
 
 class _TerminatedStream:
@@ -399,6 +468,9 @@ class _TerminatedStream:
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._is_finished = False
+        self.quote_count = 0
+        """Quotation marks that were read."""
+        self.has_nul = False
 
     @property
     def closed(self) -> bool:
@@ -414,6 +486,8 @@ class _TerminatedStream:
             return b""
         content = self._stream.read(size - 1 if size > 0 else size)
         self._is_finished = size < 0 or len(content) < size - 1
+        self.quote_count += content.count(b'"')
+        self.has_nul = self.has_nul or b"\0" in content
         return content + b"\n" if self._is_finished else content
 
 

@@ -95,11 +95,11 @@ def is_json_lines(record: bytes) -> bool:
     return record.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
 
 
-def parse_json_record(record: bytes, names: Sequence[str]) -> list[str]:
-    """Return the values of a JSON object in the order of ``names``, as CSV has them; null is an empty text.
+def parse_json_record(record: bytes, names: Sequence[str]) -> list[Any]:
+    """Return the values of a JSON object in the order of ``names``.
 
     Raises:
-        BadRecordError: it is not an object, lacks a name, or a value is not a number, a text, a boolean or null.
+        BadRecordError: it is not an object, or lacks a name.
     """
     try:
         document = json.loads(record.decode("utf-8-sig"))
@@ -113,10 +113,15 @@ def parse_json_record(record: bytes, names: Sequence[str]) -> list[str]:
         raise BadRecordError(
             f"it has no {listed}" + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
         )
-    return [_to_csv_value(name, document[name]) for name in names]
+    return [document[name] for name in names]
 
 
-def _to_csv_value(name: str, value: Any) -> str:
+def to_csv_value(name: str, value: Any) -> str:
+    """Return a value of JSON as CSV has it; null is an empty text.
+
+    Raises:
+        BadRecordError: it is not a number, a text, a boolean or null.
+    """
     if value is None:
         return ""
     if isinstance(value, str):

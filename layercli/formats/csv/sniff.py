@@ -6,12 +6,17 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from layercli.config.data.tables import DEFAULT_MISSING_VALUES
+from layercli.data.types import PATH_KEY, raise_data_error
 from layercli.formats.csv.config import Csv
-from layercli.formats.csv.source import guess_encoding, open_utf8
+from layercli.formats.csv.diagnostics import Header
+from layercli.formats.csv.encodings import guess_encoding
+from layercli.formats.csv.source import open_utf8, shell_name
+from layercli.source.nodes import sanitize_text
 
 SEPARATORS: Final = ("\t", ";", "|", ",")
 """The separators that are recognized; of several that fit equally, the first."""
@@ -21,6 +26,10 @@ _SAMPLE_LINES: Final = 200
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][-+]?\d+)?%?")
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?')
 """The first line with which Excel reads a separator from a file."""
+_RULE: Final = re.compile(r":?(?:-{2,}|={2,}):?")
+_UNIT: Final = re.compile(r"[\[(].{1,20}[\])]")
+_MIN_TWO_HEADER_ROWS: Final = 4
+_NUMERIC_SHARE: Final = 0.9
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _MISSING: Final = frozenset({"", *DEFAULT_MISSING_VALUES})
 
@@ -55,6 +64,7 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
         and all(len(row) == width for _, row in rows[1:])
     ):
         names = [name.strip() for name in rows[0][1]]
+        _refuse_single_quotes(file, rows)
         if all(not row[-1].strip() for _, row in rows[1:]):
             names.append(f"column_{width}")  # each row, but not the header, ends with a separator
         else:
@@ -64,10 +74,45 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
     top = next((number for number, (_, row) in enumerate(rows) if _is_full(row, width)), 0)
     if top or declared:
         keys["skip_lines"] = rows[top][0] - 1 if rows else 1
-    body = [[value.strip() for value in row] for _, row in rows[top:] if len(row) == width]
-    if body and not _is_header(body[0], body[1:]):
-        keys["columns"] = [f"column_{number}" for number in range(1, width + 1)]
+    body = [(line, [value.strip() for value in row]) for line, row in rows[top:] if len(row) == width]
+    return _add_header_keys(file, keys, body)
+
+
+def _add_header_keys(
+    file: Path, keys: dict[str, Any], body: Sequence[tuple[int, list[str]]]
+) -> tuple[Csv, dict[str, Any]]:
+    """Return the section and its keys for a table that begins with one header row, with two, or with none."""
+    rows = [row for _, row in body]
+    if len(rows) > _MIN_TWO_HEADER_ROWS and _has_two_header_rows(rows):
+        keys["skip_lines"] = body[2][0] - 1
+        first, second = rows[:2]
+        is_unique = len(set(first)) == len(first) or all(map(_RULE.fullmatch, filter(None, second)))
+        names = first if is_unique else [f"{a} {b}".strip() for a, b in zip(first, second, strict=True)]
+        keys["columns"] = Header(names, 1).names
+    elif rows and not _is_header(rows[0], rows[1:]):
+        keys["columns"] = [f"column_{number}" for number in range(1, len(rows[0]) + 1)]
     return make_section(file, keys), keys
+
+
+def _refuse_single_quotes(file: Path, rows: Sequence[tuple[int, list[str]]]) -> None:
+    """Refuse values in single quotes that contain the separator.
+
+    Raises:
+        DataError: there are such values.
+    """
+    for line, row in rows[1:]:
+        for value, following in pairwise(row):
+            if (
+                value.lstrip().startswith("'")
+                and not value.rstrip().endswith("'")
+                and following.rstrip().endswith("'")
+            ):
+                raise_data_error(
+                    f"{sanitize_text(str(file))} cannot be read: line {line} has a value in single quotes that contains the "
+                    "separator.",
+                    PATH_KEY,
+                    f"Write double quotes: `tr \"'\" '\"' < {shell_name(file)} > table.csv`.",
+                )
 
 
 def make_section(file: Path, keys: dict[str, Any]) -> Csv:
@@ -90,6 +135,12 @@ def guess_separator(lines: Sequence[str]) -> str:
     rows = _split(lines, " ")[1:]
     has_numbers = all(any(_NUMBER.fullmatch(value) for value in row) for _, row in rows)
     return " " if rows and has_numbers and rate(" ") > _MIN_BLANK_RATE else ","
+
+
+def suggest_separator(name: str, found: str, wanted: str) -> str:
+    """Return the command that writes a file with the separator that is wanted; ``name`` is the file."""
+    code = "import csv, sys; csv.writer(sys.stdout, delimiter={!r}).writerows(csv.reader(sys.stdin, delimiter={!r}))"
+    return f'Convert it: `python -c "{code.format(wanted, found)}" < {name} > converted.csv`.'
 
 
 def read_first_lines(file: Path, data: Csv) -> list[str]:
@@ -129,6 +180,34 @@ def _is_full(row: list[str], width: int) -> bool:
     """Return whether a row is not a title above the table."""
     filled = sum(bool(value.strip()) for value in row)
     return len(row) == width and (filled > 1 or width <= 2)
+
+
+def _has_two_header_rows(rows: Sequence[list[str]]) -> bool:
+    """Return whether the second row belongs to the header: it has units, lines, or the names of columns below groups."""
+    first, second, body = rows[0], rows[1], rows[2:]
+    if all(_RULE.fullmatch(value) for value in second if value) and any(second):
+        return True
+    columns = list(zip(*body, strict=True))
+    numeric = [index for index, column in enumerate(columns) if _is_numeric(column)]
+    found = [second[index] for index in numeric]
+    words = [
+        value
+        for index, value in zip(numeric, found, strict=True)
+        if value not in (*_MISSING, *columns[index])
+    ]
+    if not words or any(_NUMBER.fullmatch(value) for value in found):
+        return False
+    if not _is_header(first, rows[1:]):
+        # Numbers above names, such as years, that are repeated or have gaps.
+        return len(numeric) > 1 and len(set(first)) < len(first)
+    return len(words) > 1 or bool(_UNIT.fullmatch(words[0]))
+
+
+def _is_numeric(column: Sequence[str]) -> bool:
+    known = [value for value in column if value not in _MISSING]
+    return bool(known) and sum(bool(_NUMBER.fullmatch(value)) for value in known) >= _NUMERIC_SHARE * len(
+        known
+    )
 
 
 def _is_header(row: list[str], body: Sequence[list[str]]) -> bool:

@@ -26,13 +26,12 @@ _CONTROL_BYTES: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1a\x1b"))
 """Bytes that texts do not contain."""
 _MAX_CONTROL_BYTES = 3
 _BLOCK_BYTES = 1 << 20
-_SAMPLE_BYTES = 1 << 20
 _MAX_GZIP_RATIO = 1032
 """The largest ratio of the sizes of a text and its gzipped file."""
 _FREE_EXPANDED_BYTES = 1 << 30
 _PLAUSIBLE_RATIO = 100
 """A compressed file that expands to over 1 GiB with a larger ratio was made to take long."""
-_BYTE_ORDER_MARKS: Final = (
+BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -59,12 +58,18 @@ def _write_arrow_command(module: str, reader: str) -> str:
 
 _CONVERSIONS: Final = {
     "an Excel workbook": _write_pandas_command("pandas openpyxl", "read_excel('{name}')"),
+    "an old Excel workbook": _write_pandas_command("pandas xlrd", "read_excel('{name}')"),
+    "an OpenDocument spreadsheet": _write_pandas_command(
+        "pandas odfpy", "read_excel('{name}', engine='odf')"
+    ),
     "a file of JSON lines": _write_arrow_command("json", "read_json('{name}')"),
     "a JSON document": _write_pandas_command("pandas", "read_json('{name}')"),
     "a Feather file": _write_arrow_command("feather", "read_table('{name}')"),
     "an ORC file": _write_arrow_command("orc", "read_table('{name}')"),
     "a web page (HTML)": _write_pandas_command("pandas lxml", "read_html('{name}')[0]"),
     "a Stata file": _write_pandas_command("pandas", "read_stata('{name}')"),
+    "a SAS file": _write_pandas_command("pandas", "read_sas('{name}', encoding='utf-8')"),
+    "an SPSS file": _write_pandas_command("pandas pyreadstat", "read_spss('{name}')"),
     "an HDF5 file": _write_pandas_command("pandas tables", "read_hdf('{name}')"),
 }
 """Formats of tables that are not read, and the command that converts a file."""
@@ -74,7 +79,8 @@ _SIGNATURES: Final = (
     (b"ARROW1", "a Feather file"),
     (b"FEA1", "a Feather file"),
     (b"ORC", "an ORC file"),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+    (b"$FL2", "an SPSS file"),
     (b"\x89HDF", "an HDF5 file"),
     (b"SQLite format 3", "a SQLite database"),
     (b"\x93NUMPY", "an array of NumPy (.npy)"),
@@ -86,6 +92,10 @@ _SIGNATURES: Final = (
     (b"\xff\xd8\xff", "an image"),
     (b"<stata_dta>", "a Stata file"),
 )
+
+
+_BINARY_SUFFIXES: Final = {".dta": "a Stata file", ".sas7bdat": "a SAS file"}
+"""Formats whose files have no signature."""
 
 
 @contextmanager
@@ -166,8 +176,10 @@ def _find_only_member(file: Path, archive: zipfile.ZipFile) -> str:
         if not info.is_dir() and not Path(info.filename).name.startswith((".", "__MACOSX"))
     ]
     names = [name for name in names if not name.startswith("__MACOSX/")]
-    if "[Content_Types].xml" in names or "mimetype" in names:
+    if "[Content_Types].xml" in names:
         _refuse_format(file, "an Excel workbook")
+    if "mimetype" in names:
+        _refuse_format(file, "an OpenDocument spreadsheet")
     if len(names) != 1:
         listed = ", ".join(sanitize_text(name, limit=40) for name in names[:5])
         raise_data_error(
@@ -183,7 +195,7 @@ def _refuse_other_formats(file: Path, start: bytes) -> None:
         if start.startswith(signature):
             _refuse_format(file, title)
     if _is_binary(start):
-        _refuse_format(file, "a binary file")
+        _refuse_format(file, _BINARY_SUFFIXES.get(file.suffix.lower(), "a binary file"))
     text = start.removeprefix(codecs.BOM_UTF8).lstrip()
     if text[:200].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         _refuse_format(file, "a web page (HTML)" if b"html" in text[:500].lower() else "an XML document")
@@ -194,7 +206,7 @@ def _refuse_other_formats(file: Path, start: bytes) -> None:
 
 def _is_binary(start: bytes) -> bool:
     """Return whether the first bytes of a file are neither compressed nor text in a common encoding."""
-    if start.startswith((b"PK\x03\x04", *(mark for mark, _ in (*_COMPRESSIONS, *_BYTE_ORDER_MARKS)))):
+    if start.startswith((b"PK\x03\x04", *(mark for mark, _ in (*_COMPRESSIONS, *BYTE_ORDER_MARKS)))):
         return False
     zeros = [start[offset::2].count(0) for offset in (0, 1)]
     if max(zeros) > len(start) // 4 and min(zeros) == 0:
@@ -211,44 +223,22 @@ def _refuse_format(file: Path, title: str) -> None:
     command = _CONVERSIONS.get(title)
     hint = "Save the table as CSV or Parquet."
     if command is not None:
-        # A name with quotes could change the code.
-        name = file.as_posix() if _PLAIN_NAME.fullmatch(file.as_posix()) else "FILE"
+        name = shell_name(file)
         hint = f"Convert it: {command.format(name=name, stem=name.removesuffix(file.suffix))}"
     raise_data_error(message, PATH_KEY, hint)
+
+
+def shell_name(file: Path) -> str:
+    """Return the name of a file for a command; FILE if it has quotes or signs that could change the command."""
+    return file.as_posix() if _PLAIN_NAME.fullmatch(file.as_posix()) else "FILE"
 
 
 def find_encoding(file: Path, data: Csv) -> str:
     """Return the encoding of a file: that of its byte order mark, or the declared one."""
     with open_bytes(file) as stream:
         start = stream.read(4)
-    marked = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), None)
+    marked = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), None)
     return marked or data.encoding
-
-
-def guess_encoding(file: Path) -> str:
-    """Return the probable encoding of the first bytes of a file."""
-    with open_bytes(file) as stream:
-        start = stream.read(_SAMPLE_BYTES)
-    for mark, name in _BYTE_ORDER_MARKS:
-        if start.startswith(mark):
-            return name
-    zeros = [start[offset::2].count(0) for offset in (0, 1)]
-    if sum(zeros) > len(start) // 4:
-        return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(start)
-    except UnicodeDecodeError:
-        # cp1252 is latin-1 with letters and signs for most of the control characters.
-        return "cp1252" if _can_decode(start, "cp1252") else "latin-1"
-    return "utf-8"
-
-
-def _can_decode(content: bytes, encoding: str) -> bool:
-    try:
-        content.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 @contextmanager
@@ -265,18 +255,25 @@ def open_utf8(file: Path, data: Csv) -> Iterator[IO[bytes]]:
         yield cast("IO[bytes]", io.BufferedReader(_CleanStream(stream, encoding, data)))
 
 
+def make_peekable(stream: IO[bytes]) -> io.BufferedReader:
+    """Return a stream whose next bytes can be seen before they are read."""
+    if hasattr(stream, "peek"):
+        return cast("io.BufferedReader", stream)
+    return io.BufferedReader(cast("io.RawIOBase", stream))
+
+
 def clean_stream(stream: IO[bytes], data: Csv) -> IO[bytes]:
     """Return an open stream as UTF-8, as ``open_utf8`` returns a file; it may also have JSON lines.
 
     Raises:
         DataError: it is neither.
     """
-    buffered = stream if hasattr(stream, "peek") else io.BufferedReader(cast("io.RawIOBase", stream))
+    buffered = make_peekable(stream)
     start = buffered.peek(4)
     if start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
         return buffered
     _refuse_other_formats(Path("-"), start)
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), data.encoding)
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), data.encoding)
     if codecs.lookup(encoding).name == "utf-8" and not data.skip_lines and data.comment is None:
         return buffered
     return cast("IO[bytes]", io.BufferedReader(_CleanStream(buffered, encoding, data)))

@@ -140,6 +140,17 @@ class Images(DataConfig):
         return IMAGE_SUFFIXES
 
     @property
+    def preparation(self) -> tuple[str, ...]:
+        mode = {1: " to gray", 3: " to RGB", 4: " to RGBA"}.get(self.channels or 0, "")
+        size = (
+            f" and resize it to {self.size[0]} x {self.size[1]} pixels (height x width)" if self.size else ""
+        )
+        return (
+            f"Decode each image with Pillow, apply its EXIF rotation, convert it{mode}{size}; "
+            "values are from 0 to 255.",
+        )
+
+    @property
     def has_class_folders(self) -> bool:
         return self.labels is None and self.masks is None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from layercli.data.paths import expand_paths
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
-from layercli.data.tables.columns import check_new_columns
+from layercli.data.tables.columns import check_trained_columns
 from layercli.data.tables.files import list_repeated_names
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
 from layercli.data.tables.new_rows import iterate_row_groups
@@ -78,7 +78,7 @@ def iterate_new_rows(
     files = ParquetFiles(data)
     opened = expand_paths(paths, ("data", "path"))
     for path in opened:
-        check_new_columns(files.column_names(path), plan, keep)
+        check_trained_columns(files.column_names(path), replace(plan, kept_columns=tuple(keep)))
     columns = {*plan.columns, *keep}
     row_groups = RowGroups.open(data, [files.to_parquet(path, columns) for path in opened])
     return iterate_row_groups(row_groups, data, plan, keep)

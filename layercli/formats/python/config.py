@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data.section import DataConfig, TargetTypeField, UserFunction
-from layercli.config.names import DOTTED_NAME, IDENTIFIER
+from layercli.schema.field_types import DOTTED_NAME, IDENTIFIER
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
 

@@ -36,6 +36,8 @@ def check_consistency(
         facts: Facts about the data after reading it; None uses the facts that the config declares.
     """
     yield from _check_single_unit_softmax(shapes, "error" if config.train else "warning")
+    if config.train is not None:
+        yield from _check_single_tensors(shapes)
     if facts is None and config.data is not None:
         facts = config.data.facts()
     outputs = shapes.graph.output_references
@@ -53,6 +55,23 @@ def check_consistency(
     yield from check_moved_targets(config, shapes, facts)
     if facts is not None:
         yield from _check_class_settings(config, resolve_target_meanings(config, shapes, facts))
+
+
+def _check_single_tensors(shapes: ModelShapes) -> Iterator[Finding]:
+    """Yield a finding for each output of a trained model that is several tensors: a loss compares one with the targets."""
+    graph = shapes.graph
+    for name, pick in zip(graph.outputs, graph.output_indices, strict=True):
+        row = shapes.by_name.get(name)
+        if row is None or pick is not None or len(row.outputs) < 2:
+            continue
+        outputs = [f"{name}:0" if each == name else each for each in graph.output_references]
+        written = outputs[0] if len(outputs) == 1 else f"[{', '.join(outputs)}]"
+        yield Finding(
+            code="shape-mismatch",
+            message=f"An output of a model that is trained must be one tensor, but `{name}` returns {len(row.outputs)}.",
+            path=row.node.path,
+            hint=f"Write `outputs: {written}` in `model` to train its first output.",
+        )
 
 
 def _check_class_settings(config: Config, meanings: Mapping[str | None, TargetMeaning]) -> Iterator[Finding]:

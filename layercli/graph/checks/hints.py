@@ -125,8 +125,11 @@ def _join_hint(row: NodeShapes) -> str | None:
         r"expects (two inputs or more|exactly two inputs)", str(row.error)
     ):
         return f"Name the layers to join: `inputs: [{row.node.inputs[0]}, NAME]`, where NAME is another layer above."
-    if len(row.node.inputs) < 2 or "expects one input" not in str(row.error):
+    if "expects one input" not in str(row.error):
         return None
+    if len(row.node.inputs) == 1:
+        name = row.node.inputs[0]
+        return f"`{name}` has {len(row.inputs)} outputs. Write `inputs: {name}:0` here for its first output."
     joined = f"{{type: Concatenate, inputs: [{', '.join(row.node.inputs)}]}}"
     return f"Put {joined} before {row.node.type_name}, and remove `inputs` from it."
 

@@ -10,7 +10,7 @@ from layercli.graph.build import GraphNode
 from layercli.graph.finding import Finding
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.base import Layer
-from layercli.source.nodes import KeyPath
+from layercli.source.nodes import KeyPath, quote_value
 
 _SIZE_ARGUMENTS: Final = {
     "Embedding": "input_dim",
@@ -44,11 +44,18 @@ class ValueRange:
     high: Extreme
     fraction: Extreme | None = None
     """The first value that is not an integer."""
+    is_computed: bool = False
+    """Whether a layer calculated the values, so that they can be of any dtype."""
+
+
+def find_id_lookups(shapes: ModelShapes) -> list[GraphNode]:
+    """Return the nodes that look ids up."""
+    return [node for node in shapes.graph.nodes if _find_lookup(node.layer, node.path) is not None]
 
 
 def has_id_layers(shapes: ModelShapes) -> bool:
     """Return whether a layer of the model looks ids up."""
-    return any(_find_lookup(node.layer, node.path) is not None for node in shapes.graph.nodes)
+    return bool(find_id_lookups(shapes))
 
 
 def check_ids(
@@ -66,13 +73,59 @@ def check_ids(
         vocabulary_sizes: The number of ids of each lookup that learned its vocabulary, by the name of its node.
         is_trained: Whether the model is trained, so that only the ids can change.
     """
+    for node, values in _find_ranges(shapes, inputs, vocabulary_sizes or {}):
+        if values is not None:
+            yield from check_lookup(node, values, is_trained=is_trained)
+
+
+def find_computed_lookups(shapes: ModelShapes) -> list[GraphNode]:
+    """Return the nodes that look up ids that ``check_ids`` does not know, because other layers compute them."""
+    known = ValueRange(Extreme(0, ""), Extreme(0, ""))
+    inputs = {name: known for name, x in shapes.graph.inputs.items() if x.dtype != "string"}
+    return [
+        node
+        for node, values in _find_ranges(shapes, inputs, {})
+        if values is None and len(node.inputs) == 1 and _find_lookup(node.layer, node.path) is not None
+    ]
+
+
+def find_closed_lookups(shapes: ModelShapes) -> list[GraphNode]:
+    """Return the nodes that look words or numbers up in a vocabulary, and fail for unknown ones."""
+    return [
+        node
+        for node in shapes.graph.nodes
+        if _argument(node.layer, "num_oov_indices") == 0 and not _argument(node.layer, "invert")
+    ]
+
+
+def make_unknown_word_finding(
+    node: GraphNode, word: object, place: str, *, is_trained: bool = False
+) -> Finding:
+    """Return the finding that a lookup without an index for unknown words or numbers receives one."""
+    inner = ("layer",) if node.layer.type_name() == "TimeDistributed" else ()
+    hint = "Write `num_oov_indices: 1`, or correct the data."
+    if _argument(node.layer, "vocabulary") is not None:
+        hint = f"Write `num_oov_indices: 1`, or add {quote_value(word)} to `vocabulary`."
+    if is_trained:
+        hint = "Correct the data, or train a model with `num_oov_indices: 1`."
+    return Finding(
+        code="bad-id",
+        message=f"`{node.name}` has no index for {quote_value(word)} {place}, because `num_oov_indices` is 0.",
+        path=(*node.path, *inner, "num_oov_indices"),
+        hint=hint,
+    )
+
+
+def _find_ranges(
+    shapes: ModelShapes, inputs: Mapping[str, ValueRange], vocabulary_sizes: Mapping[str, int]
+) -> Iterator[tuple[GraphNode, ValueRange | None]]:
+    """Yield each node with the values of its only input, or None if they are unknown."""
     ranges: dict[str, ValueRange | None] = dict(inputs)
     for row in shapes.rows:
         node = row.node
         sources = [ranges.get(name) for name in node.inputs]
-        if len(sources) == 1 and sources[0] is not None:
-            yield from _check_lookup(node, sources[0], is_trained=is_trained)
-        ranges[node.name] = _find_range(row, sources, (vocabulary_sizes or {}).get(node.name))
+        yield node, sources[0] if len(sources) == 1 else None
+        ranges[node.name] = _find_range(row, sources, vocabulary_sizes.get(node.name))
 
 
 def _find_lookup(layer: Layer, path: KeyPath) -> tuple[Layer, KeyPath] | None:
@@ -83,7 +136,7 @@ def _find_lookup(layer: Layer, path: KeyPath) -> tuple[Layer, KeyPath] | None:
     return _find_lookup(inner, (*path, "layer")) if isinstance(inner, Layer) else None
 
 
-def _check_lookup(node: GraphNode, values: ValueRange, *, is_trained: bool) -> Iterator[Finding]:
+def check_lookup(node: GraphNode, values: ValueRange, *, is_trained: bool = False) -> Iterator[Finding]:
     """Yield the findings about the values that a layer looks up."""
     found = _find_lookup(node.layer, node.path)
     if found is None:
@@ -110,6 +163,8 @@ def _check_lookup(node: GraphNode, values: ValueRange, *, is_trained: bool) -> I
             path=path,
             hint=_TRAINED_HINT
             if is_trained
+            else f"Change the layers before `{node.name}` so that every id is at least 0."
+            if values.is_computed
             else f"Put {{type: IntegerLookup, max_tokens: {size}}} before {layer.type_name()}. It maps each integer to an id."
             if size > 1
             else "Correct the data.",
@@ -144,12 +199,28 @@ def _find_range(
     name = layer.layer.type_name() if layer.type_name() == "TimeDistributed" else layer.type_name()  # type: ignore[attr-defined]
     if name == "Concatenate":
         return _join_ranges(known_ranges)
-    if name not in _KEEPING_LAYERS:
+    if name not in _KEEPING_LAYERS and name != "Rescaling":
         return None
     values = known_ranges[0]
+    if name == "Rescaling":
+        return _rescale(row.node.name, layer, values)
     if name.startswith("ZeroPadding") and values.low.value > 0:
         return replace(values, low=Extreme(0, f"(from `{row.node.name}`)"))
     return values
+
+
+def _rescale(name: str, layer: Any, values: ValueRange) -> ValueRange | None:
+    """Return the values after a Rescaling by integers; None if it can turn integers into fractions."""
+    scale, offset = _argument(layer, "scale"), _argument(layer, "offset")
+    if values.fraction is not None or not all(
+        isinstance(number, (int, float)) and number == int(number) for number in (scale, offset)
+    ):
+        return None
+    low, high = (
+        Extreme(int(end.value * scale + offset), f"{end.place}, after `{name}`")
+        for end in (values.low, values.high)
+    )
+    return ValueRange(*((low, high) if scale >= 0 else (high, low)), is_computed=True)
 
 
 def _argument(layer: Any, name: str) -> Any:
@@ -172,4 +243,5 @@ def _join_ranges(ranges: Sequence[ValueRange]) -> ValueRange:
         min((each.low for each in ranges), key=lambda extreme: extreme.value),
         max((each.high for each in ranges), key=lambda extreme: extreme.value),
         next((each.fraction for each in ranges if each.fraction is not None), None),
+        any(each.is_computed for each in ranges),
     )

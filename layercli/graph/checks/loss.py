@@ -80,7 +80,7 @@ class LossCheck:
     @property
     def loss_name(self) -> str:
         """The name of Keras's class."""
-        return resolve_loss_name(self.loss, self.output)
+        return resolve_loss_name(self.loss, self.output, None if self.target is None else self.target.shape)
 
     @property
     def _title(self) -> str:

@@ -20,8 +20,14 @@ def check_metrics(config: Config, shapes: ModelShapes, facts: DataFacts | None) 
         facts: Facts about the data; None checks only what the losses determine.
     """
     for metric in adapt_metrics(config, shapes, facts):
-        if metric.inputs is not None and metric.inputs.form == "numbers" and _is_accuracy(metric):
-            yield _accuracy_of_numbers_finding(metric)
+        inputs = metric.inputs
+        if (
+            inputs is not None
+            and inputs.form == "numbers"
+            and not inputs.are_fractions
+            and _is_accuracy(metric)
+        ):
+            yield _accuracy_of_numbers_finding(metric, has_several=inputs.units != 1)
         elif metric.mismatch is not None:
             argument = metric.mismatch.argument
             yield Finding(
@@ -41,10 +47,16 @@ def _name_metric(metric: AdaptedMetric) -> str:
     return metric.declared if isinstance(metric.declared, str) else metric.declared.type_name()
 
 
-def _accuracy_of_numbers_finding(metric: AdaptedMetric) -> Finding:
+def _accuracy_of_numbers_finding(metric: AdaptedMetric, *, has_several: bool) -> Finding:
+    message = f"{_name_metric(metric)} counts correct classes, but the target is a number. The metric will be near 0."
+    if has_several and isinstance(metric.declared, str):  # Keras chooses CategoricalAccuracy
+        message = (
+            f"{_name_metric(metric)} counts correct classes, but the target has numbers. The metric will only compare "
+            "which of them is the largest."
+        )
     return Finding(
         code="wrong-metric",
-        message=f"{_name_metric(metric)} counts correct classes, but the target is a number. The metric will be near 0.",
+        message=message,
         path=metric.path,
         hint="Use mean_absolute_error or R2Score.",
         severity="warning",

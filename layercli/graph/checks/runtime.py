@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from layercli.graph.build import GraphNode
 from layercli.graph.finding import Finding
 from layercli.graph.shapes import ModelShapes, NodeShapes
+from layercli.layers.custom_layers import has_custom_layers
 from layercli.layers.dtypes import FLOATS, INTEGERS, NUMBERS, TEXT, describe_dtypes
 from layercli.layers.shapes import Shape, Tensor, format_shape
 
@@ -33,7 +34,7 @@ def check_runtime(shapes: ModelShapes) -> Iterator[Finding]:
     }
     for row in shapes.rows:
         inputs = _find_inputs(row, values)
-        if inputs is None or row.error is not None or row.is_uncertain or row.node.layer.family == "custom":
+        if inputs is None or row.error is not None or row.is_uncertain or has_custom_layers(row.node.layer):
             continue
         finding = _check_dtypes(row, inputs) or _check_masks(row, inputs, shapes)
         if finding is not None:

@@ -4,15 +4,15 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import Field, PlainValidator
+from pydantic import Field
 from pydantic_core.core_schema import CoreSchema, no_info_plain_validator_function
 
 from layercli.layers.arguments import DataFormat, Seed
 from layercli.layers.base import InferredLayer, Layer, Weight
 from layercli.layers.families.preprocessing import ImageLayer, OutputHeight, OutputWidth
-from layercli.layers.registry import LAYERS
+from layercli.layers.parse_layer import InnerLayer
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
-from layercli.schema.field_types import AnyInt, PositiveInt, reference_schema
+from layercli.schema.field_types import AnyInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
 from layercli.source.scalars import is_number
 
@@ -391,7 +391,7 @@ class Pipeline(Layer):
     input_description: ClassVar[str] = "the input of its first layer"
 
     layers: Annotated[
-        list[Annotated[Layer, PlainValidator(LAYERS.parse), reference_schema("layer")]],
+        list[InnerLayer],
         Field(min_length=1, description="The layers, first to last.", examples=[["RandomFlip"]]),
     ]
 
@@ -410,9 +410,13 @@ class Pipeline(Layer):
             raise ShapeError(f"Pipeline expects one input, got {len(inputs)}.")
         weights: list[Weight] = []
         multiply_adds: int | None = 0
+        has_known_weights = True
         for layer in self.layers:
             inferred = layer.infer(inputs)
             inputs = inferred.outputs
+            has_known_weights = has_known_weights and inferred.has_known_weights
+            if not inputs:
+                return InferredLayer((), (), None, has_known_weights=False)
             is_trainable = layer.is_trainable
             weights += [
                 Weight(w.name, w.shape, w.trainable and is_trainable, w.dtype) for w in inferred.weights
@@ -423,4 +427,4 @@ class Pipeline(Layer):
                 if multiply_adds is None or layer_multiply_adds is None
                 else multiply_adds + layer_multiply_adds
             )
-        return InferredLayer(inputs, tuple(weights), multiply_adds)
+        return InferredLayer(inputs, tuple(weights), multiply_adds, has_known_weights)

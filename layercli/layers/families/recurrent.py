@@ -1,12 +1,12 @@
 """Keras's recurrent layers and their cells."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.layers.arguments import ActivationName, Constraint, Initializer, Regularizer, Seed
 from layercli.layers.base import InferredLayer, StandardLayer, Weight
-from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
+from layercli.layers.bases.nested import NestingLayer, resolve_inner_weights
 from layercli.layers.bases.weight_arguments import (
     ActivationArgument,
     BiasConstraint,
@@ -17,7 +17,9 @@ from layercli.layers.bases.weight_arguments import (
     KernelRegularizer,
     UseBias,
 )
+from layercli.layers.custom_layers import CustomLayer, has_custom_layers
 from layercli.layers.dtypes import FLOATS
+from layercli.layers.parse_layer import parse_inner_layer
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, multiply_dims
 from layercli.schema.component import parse_at_key
@@ -166,12 +168,13 @@ class SimpleRNNCell(UnitStep, RecurrentCell):
     """
 
 
+Cell: TypeAlias = RecurrentCell | CustomLayer
 _CELL_EXAMPLE = "{type: LSTMCell, units: 32}"
 
 
-def _parse_cell(value: object) -> RecurrentCell:
+def _parse_cell(value: object) -> Cell:
     layer = parse_inner_layer(value)
-    if not isinstance(layer, RecurrentCell):
+    if not isinstance(layer, (RecurrentCell, CustomLayer)):
         message = f"{layer.title()} is not a cell (one timestep of a recurrent layer)."
         hint = f"Cells are LSTMCell, GRUCell, SimpleRNNCell and StackedRNNCells, such as {_CELL_EXAMPLE}."
         cell = f"{layer.type_name()}Cell"
@@ -179,15 +182,15 @@ def _parse_cell(value: object) -> RecurrentCell:
     return layer
 
 
-def _parse_cells(value: object) -> list[RecurrentCell]:
+def _parse_cells(value: object) -> list[Cell]:
     if not isinstance(value, (list, tuple)) or not value:
         raise value_error(
             "wrong-type", "`cells` must be a list of at least one cell.", f"For example [{_CELL_EXAMPLE}]."
         )
-    return [parse_at_key(index, _parse_cell, item) for index, item in enumerate(value)]  # type: ignore[arg-type]
+    return [parse_at_key(index, _parse_cell, item) for index, item in enumerate(value)]
 
 
-def _parse_cell_or_cells(value: object) -> RecurrentCell | list[RecurrentCell]:
+def _parse_cell_or_cells(value: object) -> Cell | list[Cell]:
     return _parse_cells(value) if isinstance(value, (list, tuple)) else _parse_cell(value)
 
 
@@ -199,7 +202,7 @@ class StackedRNNCells(RecurrentCell, NestingLayer):
     """
 
     cells: Annotated[
-        list[RecurrentCell],
+        list[Cell],
         PlainValidator(_parse_cells),
         WithJsonSchema({"type": "array", "items": {"$ref": "#/$defs/layer"}}),
         ExpectedText("a list of cells"),
@@ -207,18 +210,37 @@ class StackedRNNCells(RecurrentCell, NestingLayer):
     ]
 
     @property
+    def known_cells(self) -> list[RecurrentCell]:
+        """The cells that are not custom layers."""
+        return _drop_custom_cells(self.cells)
+
+    @property
     def output_size(self) -> int:
-        return self.cells[-1].output_size
+        return self.known_cells[-1].output_size
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        return tuple(size for cell in self.cells for size in cell.state_sizes)
+        return tuple(size for cell in self.known_cells for size in cell.state_sizes)
 
     def step_weights(self, features: int) -> list[Weight]:
-        return cell_stack_weights(self.cells, features)
+        return cell_stack_weights(self.known_cells, features)
 
     def step_multiply_adds(self, features: Dim) -> Dim:
-        return cell_stack_multiply_adds(self.cells, features)
+        return cell_stack_multiply_adds(self.known_cells, features)
+
+
+def _drop_custom_cells(cells: list[Cell]) -> list[RecurrentCell]:
+    return [cell for cell in cells if isinstance(cell, RecurrentCell)]
+
+
+def _declared_step(cells: list[Cell]) -> Shape | None:
+    """Return the shape of a timestep of the output, without the batch axis; None if a custom cell does not declare it."""
+    last = cells[-1]
+    if isinstance(last, StackedRNNCells):
+        return _declared_step(last.cells)
+    if isinstance(last, CustomLayer):
+        return None if last.output_shape is None else tuple(last.output_shape)
+    return (last.output_size,)
 
 
 def cell_stack_weights(cells: list[RecurrentCell], features: int) -> list[Weight]:
@@ -369,7 +391,7 @@ class RNN(RecurrentLayer, NestingLayer):
     rank_range: ClassVar[tuple[int, int | None]] = (3, None)
 
     cell: Annotated[
-        RecurrentCell | list[RecurrentCell],
+        Cell | list[Cell],
         PlainValidator(_parse_cell_or_cells),
         WithJsonSchema(
             {"anyOf": [{"$ref": "#/$defs/layer"}, {"type": "array", "items": {"$ref": "#/$defs/layer"}}]}
@@ -381,13 +403,15 @@ class RNN(RecurrentLayer, NestingLayer):
     ]
 
     @property
-    def cells(self) -> list[RecurrentCell]:
+    def cells(self) -> list[Cell]:
         """The repeated cells, lowest first."""
         if isinstance(self.cell, list):
             return self.cell
         return self.cell.cells if isinstance(self.cell, StackedRNNCells) else [self.cell]
 
     def check(self) -> None:
+        if has_custom_layers(self):  # only Keras knows their states
+            return
         nested = [inner for cell in self.cells if isinstance(cell, StackedRNNCells) for inner in cell.cells]
         if self.return_state and any(isinstance(cell, (StackedRNNCells, LSTMStep)) for cell in nested):
             raise ArgumentError(
@@ -397,15 +421,30 @@ class RNN(RecurrentLayer, NestingLayer):
             )
 
     @property
+    def known_cells(self) -> list[RecurrentCell]:
+        """The cells that are not custom layers."""
+        return _drop_custom_cells(self.cells)
+
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
+        if not has_custom_layers(self):
+            return super().infer(inputs)
+        x = self.require_one_input(inputs)
+        self.check_batch_size(x)
+        step = _declared_step(self.cells)
+        is_known = step is not None and not self.return_state
+        outputs = self.build_outputs(x.shape[0], x.shape[1], step or (), []) if is_known else ()
+        return InferredLayer(outputs, (), None, has_known_weights=False)
+
+    @property
     def output_size(self) -> int:
-        return self.cells[-1].output_size
+        return self.known_cells[-1].output_size
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        return tuple(size for cell in self.cells for size in cell.state_sizes)
+        return tuple(size for cell in self.known_cells for size in cell.state_sizes)
 
     def step_weights(self, features: int) -> list[Weight]:
-        return cell_stack_weights(self.cells, features)
+        return cell_stack_weights(self.known_cells, features)
 
     def step_multiply_adds(self, features: Dim) -> Dim:
-        return cell_stack_multiply_adds(self.cells, features)
+        return cell_stack_multiply_adds(self.known_cells, features)

@@ -5,19 +5,20 @@ A nested layer is declared like a layer of the stack; its ``name`` is an argumen
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field
 
 from layercli.layers.base import InferredLayer, Layer, Weight
-from layercli.layers.bases.nested import NestingLayer, parse_inner_layer, resolve_inner_weights
+from layercli.layers.bases.nested import NestingLayer, resolve_inner_weights
+from layercli.layers.custom_layers import CustomLayer
 from layercli.layers.dtypes import FLOATS
 from layercli.layers.families.recurrent import RecurrentLayer
+from layercli.layers.parse_layer import InnerLayer
 from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, multiply_dims
-from layercli.schema.field_types import PositiveInt, reference_schema
-from layercli.schema.strict_model import ArgumentError, ExpectedText
+from layercli.schema.field_types import PositiveInt
+from layercli.schema.strict_model import ArgumentError
 
-InnerLayer = Annotated[
-    Layer, PlainValidator(parse_inner_layer), reference_schema("layer"), ExpectedText("a layer")
-]
+_UNKNOWN = InferredLayer((), (), None, has_known_weights=False)
+"""A wrapper around a custom layer whose output shape is not declared."""
 
 
 class Wrapper(NestingLayer):
@@ -26,11 +27,7 @@ class Wrapper(NestingLayer):
     family: ClassVar[str] = "wrappers"
 
     def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
-        if len(inputs) != 1:
-            raise ShapeError(f"{self.title()} expects one input, got {len(inputs)}.")
-        x = self.cast(inputs[0])
-        self.check_rank(x.shape)
-        return self.infer_wrapped(x)
+        return self.infer_wrapped(self.require_one_input(inputs))
 
     def find_accepted_dtypes(self) -> frozenset[str]:
         layer: Layer = self.layer  # type: ignore[attr-defined]  # each wrapper declares it
@@ -107,11 +104,14 @@ class TimeDistributed(Wrapper):
             f"TimeDistributed passes one timestep at a time to its layer, {format_shape(step.shape)}: "
         )
         inner = _infer_inner(self.layer, step, message_prefix=message_prefix)
+        if not inner.outputs:
+            return _UNKNOWN
         first, *others = _require_single_output(self, self.layer, inner).shape
         output = Tensor((first, timesteps, *others), self.compute_dtype)
         cost = inner.multiply_adds
         total = 0 if cost == 0 else multiply_dims(timesteps, cost)
-        return InferredLayer((output,), tuple(resolve_inner_weights(self.layer, inner.weights)), total)
+        weights = tuple(resolve_inner_weights(self.layer, inner.weights))
+        return InferredLayer((output,), weights, total, inner.has_known_weights)
 
 
 class Bidirectional(Wrapper):
@@ -142,11 +142,13 @@ class Bidirectional(Wrapper):
     def check(self) -> None:
         forward = _require_recurrent("layer", self.layer)
         if self.backward_layer is None:
-            if forward.go_backwards:
+            if forward is not None and forward.go_backwards:
                 message = "`layer` must run forwards, since Bidirectional adds the backward layer."
                 raise ArgumentError("layer", message, "Remove `go_backwards` from the nested layer.")
             return
         backward = _require_recurrent("backward_layer", self.backward_layer)
+        if forward is None or backward is None:
+            return
         if forward.go_backwards == backward.go_backwards:
             direction = "backwards" if forward.go_backwards else "forwards"
             message = f"Bidirectional needs one layer for each direction, but both layers run {direction}."
@@ -179,6 +181,8 @@ class Bidirectional(Wrapper):
             if backward_layer is self.layer
             else _infer_inner(backward_layer, x, argument="backward_layer")
         )
+        if not forward.outputs or not backward.outputs:
+            return _UNKNOWN
         merged, *states = (tensor.shape for tensor in forward.outputs)
         if self.merge_mode == "concat" and merged[-1] is not None:
             merged = (*merged[:-1], 2 * merged[-1])
@@ -190,10 +194,18 @@ class Bidirectional(Wrapper):
             tuple(Tensor(shape, self.compute_dtype) for shape in (*outputs, *states, *states)),
             tuple(weights),
             None if costs[0] is None or costs[1] is None else costs[0] + costs[1],
+            forward.has_known_weights and backward.has_known_weights,
         )
 
 
-def _require_recurrent(argument: str, layer: Layer) -> RecurrentLayer:
+def _require_recurrent(argument: str, layer: Layer) -> RecurrentLayer | None:
+    """Return a recurrent layer of Keras; None for a custom layer, which Keras checks when it is built.
+
+    Raises:
+        ArgumentError: the layer is not recurrent.
+    """
+    if isinstance(layer, CustomLayer):
+        return None
     if not isinstance(layer, RecurrentLayer):
         raise ArgumentError(
             argument,
@@ -237,7 +249,12 @@ class SpectralNormalization(Wrapper):
 
     def infer_wrapped(self, x: Tensor) -> InferredLayer:
         inner = _infer_inner(self.layer, x)
+        if not inner.outputs:
+            return _UNKNOWN
         output = _require_single_output(self, self.layer, inner)
+        shaped = Tensor(output.shape, self.compute_dtype)
+        if not inner.has_known_weights:
+            return InferredLayer((shaped,), (), None, has_known_weights=False)
         weights = resolve_inner_weights(self.layer, inner.weights)
         kernel = next((weight for weight in weights if weight.name in ("kernel", "embeddings")), None)
         if kernel is None or isinstance(self.layer, (RecurrentLayer, TimeDistributed)):
@@ -247,5 +264,4 @@ class SpectralNormalization(Wrapper):
                 argument="layer",
             )
         vector = Weight("vector_u", (1, kernel.shape[-1]), trainable=False, dtype=kernel.dtype)
-        shaped = Tensor(output.shape, self.compute_dtype)
         return InferredLayer((shaped,), (*weights, vector), inner.multiply_adds)

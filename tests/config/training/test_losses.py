@@ -68,6 +68,13 @@ def test_shape_dependent_loss_stays_a_name(name):
     assert model._compile_loss._flat_losses[0].loss.fn is keras.losses.sparse_categorical_crossentropy
 
 
+def test_shape_dependent_loss_has_no_arguments():
+    assert TypeAdapter(LossField).validate_python({"type": "crossentropy"}) == "crossentropy"
+    error = refusal(LossField, {"type": "crossentropy", "from_logits": True})
+    assert error["code"] == "refused-type"
+    assert "CategoricalCrossentropy for one-hot targets" in error["hint"]
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "at"),
     [

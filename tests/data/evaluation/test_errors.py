@@ -9,8 +9,8 @@ from layercli.data.evaluation.errors import ErrorResult
 RANDOM = np.random.default_rng(2)
 
 
-def error_results(true, predicted, size=64):
-    result = ErrorResult()
+def error_results(true, predicted, size=64, names=()):
+    result = ErrorResult(names)
     for first in range(0, len(true), size):
         result.add(true[first : first + size], predicted[first : first + size])
     return result.to_json()
@@ -28,6 +28,39 @@ def test_results_equal_those_of_scikit_learn(shape):
     expected = np.percentile(np.abs(flat - guesses), [50, 90, 99])
     assert list(errors["quantiles"]) == ["50", "90", "99"]
     assert list(errors["quantiles"].values()) == pytest.approx(expected)
+
+
+def test_each_target_has_its_own_results():
+    true = RANDOM.normal([1e4, 2], [30, 0.1], (200, 2))
+    predicted = true + RANDOM.normal(0.5, [20, 0.2], (200, 2))
+    document = error_results(true, predicted, names=("height", "age"))
+    assert [row["target"] for row in document["per_target"]] == ["height", "age"]
+    for index, row in enumerate(document["per_target"]):
+        column, guess = true[:, index], predicted[:, index]
+        assert row["mae"] == pytest.approx(mean_absolute_error(column, guess))
+        assert row["rmse"] == pytest.approx(root_mean_squared_error(column, guess))
+        assert row["r2"] == pytest.approx(r2_score(column, guess))
+        expected = np.percentile(np.abs(column - guess), [50, 90, 99])
+        assert list(row["quantiles"].values()) == pytest.approx(expected)
+        mean = np.full(200, column.mean())
+        assert row["baseline"]["mae"] == pytest.approx(mean_absolute_error(column, mean))
+        assert row["baseline"]["rmse"] == pytest.approx(root_mean_squared_error(column, mean))
+    means = [row["baseline"]["mae"] for row in document["per_target"]]
+    assert document["baseline"]["mae"] == pytest.approx(np.mean(means))
+
+
+def test_numbers_without_names_have_no_mean_error():
+    document = error_results(np.ones((3, 2)), np.ones((3, 2)))
+    assert "per_target" not in document
+    assert list(document["baseline"]) == ["rmse"]
+
+
+def test_nothing_added_is_empty():
+    result = ErrorResult()
+    result.add(np.zeros((0, 2)), np.zeros((0, 2)))
+    assert result.is_empty
+    result.add(np.zeros((1, 2)), np.zeros((1, 2)))
+    assert not result.is_empty
 
 
 def test_baseline_predicts_the_mean():

@@ -119,8 +119,8 @@ def test_strays_are_counted_and_few_are_kept():
 def test_fractions_and_leading_zeros():
     assert content_of(["1", "-2"]).is_integral
     assert not content_of(["1", "2.5"], parts=2).is_integral
-    assert content_of(["01234", "5"]).has_leading_zeros
-    assert not content_of(["0", "0.5", "10"]).has_leading_zeros
+    assert content_of(["01234", "5"]).leading_zeros == 1
+    assert content_of(["0", "0.5", "10"]).leading_zeros == 0
 
 
 def test_booleans_are_0_and_1():

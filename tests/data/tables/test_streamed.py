@@ -262,7 +262,7 @@ def test_column_type_is_inferred_from_all_rows(tmp_path, monkeypatch):
         (
             b"a,y\n1,0\n\xff,1\n",
             {},
-            "t.csv cannot be read: line 3 has the bytes ff 2c, which are not utf-8.",
+            "t.csv cannot be read: line 3, column 1 has the byte ff, which is not utf-8.",
         ),
         ("a,y\n1,0\n", {"weights": "z"}, 'Unknown column "z".'),
         (

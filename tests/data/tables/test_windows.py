@@ -45,6 +45,32 @@ def series(count, rows):
 
 
 @pytest.mark.parametrize("how", ["never", "always"])
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [
+        ({"length": 3}, [2, 3, 4, 5, 6, 7, 8]),
+        ({"length": 3, "horizon": 2, "stride": 2}, [2, 4, 6]),
+        ({"length": 3, "horizon": 0}, [1, 2, 3, 4, 5, 6, 7, 8]),
+        ({"length": 1, "horizon": 0}, None),
+        ({"length": 2, "steps": 3, "by": "u"}, [1, 6]),
+        ({"length": 1, "horizon": 0, "steps": 2}, None),
+    ],
+)
+def test_last_target_before_those_to_predict(tmp_path, how, windows, expected):
+    rows = series(2, 5) if "by" in windows else series(1, 10)
+    inputs = {"inputs": {"x": ["u"]}}  # without the target, which is in the last row if the horizon is 0
+    data = section(tmp_path, rows, windows=windows, target_type="numbers", stream=how, **inputs)
+    source = load_dataset(data)
+    examples = load_examples(source)
+    last = examples.last_targets
+    assert (None if last is None else last.tolist()) == expected
+    if last is not None:
+        assert examples.take(np.array([1, 0])).last_targets.tolist() == [expected[1], expected[0]]
+        split = source.split(data.split, seed=0, shuffle=False)
+        assert load_examples(split.train).last_targets.tolist() == expected
+
+
+@pytest.mark.parametrize("how", ["never", "always"])
 def test_window_has_the_rows_before_its_target(tmp_path, how):
     data = section(
         tmp_path,

@@ -146,19 +146,31 @@ def test_onnx_outputs_are_renamed_to_unused_names():
     assert [node.output[0] for node in proto.graph.node] == ["taken", *names]
 
 
+def test_unsupported_layer_is_reported_at_its_line(made, export):
+    text = {
+        "input": {"shape": [1], "dtype": "int64"},
+        "layers": [{"type": "StringLookup", "vocabulary": ["a", "b"], "invert": True}],
+    }
+    problem = refusal(export, "onnx", *made(text))
+    assert problem.code == "export-failed"
+    assert problem.message.startswith("`string_lookup` (StringLookup) cannot be exported as ")
+    assert problem.message.endswith(" does not support text.")
+    assert problem.path == "model.layers[0]"
+
+
 @pytest.mark.parametrize("form", ["onnx", "litert"])
-def test_unsupported_layer_is_reported_at_its_line(form, made, export):
+def test_layer_of_texts_is_left_out(form, made, export):
     text = {
         "input": {"shape": [1], "dtype": "string"},
         "layers": [
-            {"type": "TextVectorization", "vocabulary": ["a", "b"], "output_sequence_length": 3},
+            {"type": "TextVectorization", "vocabulary": ["a", "word"], "output_sequence_length": 3},
             {"type": "Embedding", "input_dim": 4, "output_dim": 2},
         ],
     }
-    problem = refusal(export, form, *made(text))
-    assert problem.code == "export-failed"
-    assert problem.message.startswith("`text_vectorization` (TextVectorization) cannot be exported as ")
-    assert problem.path == "model.layers[0]"
+    found = export(form, *made(text))
+    assert found.largest_difference <= 1e-6
+    [tensor] = found.deployed.model.inputs
+    assert (tensor.dtype, tensor.shape) == ("int64", (None, 3))
 
 
 def test_saved_model_supports_text(made, export):

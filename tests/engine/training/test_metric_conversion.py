@@ -124,6 +124,23 @@ ONE_HOT_CASES = [
 ]
 
 
+@pytest.mark.parametrize("declared", ["accuracy", {"type": "accuracy", "name": "hits"}, "binary_accuracy"])
+def test_accuracy_of_probabilities_as_targets(declared):
+    targets = np.array([0.1, 0.9, 0.7, 0.2, 0.8, 0.5, 0.4, 1.0])[:, None]
+    fractions = SIGMOID | {"are_fractions": True}
+    value = measure(declared, "numbers", fractions, targets, SURE)
+    assert value == sk.accuracy_score(targets[:, 0] > 0.5, IS_YES) == 0.625
+
+
+@pytest.mark.parametrize("name", ["hits", None])
+def test_accuracy_with_arguments_is_the_one_of_its_target(name):
+    declared = {"type": "accuracy", "name": name}
+    assert measure(declared, "labels", SOFTMAX, CLASSES, PROBABILITIES) == sk.accuracy_score(CLASSES, BEST)
+    assert measure(declared, "one-hot", SOFTMAX, ONE_HOT, PROBABILITIES) == sk.accuracy_score(CLASSES, BEST)
+    assert measure(declared, "binary", LOGIT, YES, SCORES) == sk.accuracy_score(YES, IS_YES)
+    assert measure(declared, "multi-label", TAG, LABELS, TAG_SURE) == pytest.approx((LABELS == TAGS).mean())
+
+
 def without_conversion(declared):
     return {"type": declared["type"]} if isinstance(declared, dict) and "targets" in declared else declared
 

@@ -21,8 +21,9 @@ from layercli.distribution.process_group import find_free_ports
 from layercli.engine.training.checkpointing import DivergenceGuard
 from tests.engine.training.group import sigterm_after
 from tests.running import invoke, train
+from tests.warm_processes import start_processes_warm
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_processes")]
 
 _HANG_SECONDS = 600
 """Seconds after which a process counts as hanging, however slow the machine is."""
@@ -165,7 +166,8 @@ def both(tmp_path_factory):
         sigterm_after(STOP)
         assert train(counted["stream"], begun, "--trust").result.exit_code == 143
     stopped = [(counted["memory"], STOP)]
-    group(place, configs=list(configs.values()), resumed=[str(begun)], stopped=stopped)
+    with start_processes_warm():
+        group(place, configs=list(configs.values()), resumed=[str(begun)], stopped=stopped)
     return SimpleNamespace(place=place, configs=configs, counted=counted, begun=begun)
 
 

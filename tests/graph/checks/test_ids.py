@@ -2,7 +2,14 @@
 
 import pytest
 
-from layercli.graph.checks.ids import Extreme, ValueRange, check_ids, has_id_layers
+from layercli.graph.checks.ids import (
+    Extreme,
+    ValueRange,
+    check_ids,
+    find_closed_lookups,
+    find_computed_lookups,
+    has_id_layers,
+)
 from tests.stacks_text import checked_layers
 
 
@@ -43,6 +50,45 @@ def test_negative_and_fractional_ids_name_the_row():
 )
 def test_ids_pass_layers_that_keep_values(before):
     assert len(bad_ids([*before, EMBEDDING], input=data(0, 10))) == 1
+
+
+RESCALED = "`embedding` (Embedding) expects ids of at least 0, got -1 in row 2, after `rescaling`."
+
+
+def test_ids_after_rescaling_by_integers_name_the_row():
+    shifted = [{"type": "Rescaling", "scale": 1, "offset": -1}, EMBEDDING]
+    assert bad_ids(shifted, input=data(0, 10)) == [
+        (RESCALED, (), "Change the layers before `embedding` so that every id is at least 0.")
+    ]
+    assert bad_ids(shifted, input=data(1, 10)) == []
+    tripled = [
+        {"type": "TimeDistributed", "layer": {"type": "Rescaling", "scale": -3.0, "offset": 30}},
+        EMBEDDING,
+    ]
+    (found,) = bad_ids(tripled, shape=(2, 3), input=data(4, 9))
+    assert found[0].endswith("because the largest id is 18 in row 2, after `time_distributed`; got 10.")
+    assert found[2] == "Write `input_dim: 19`."
+
+
+def test_lookups_of_computed_ids():
+    def names(*layers, dtype="int32"):
+        shapes = checked_layers(list(layers), dtype, (6,)).shapes
+        return [node.name for node in find_computed_lookups(shapes)]
+
+    assert names({"type": "Rescaling", "scale": 2}, EMBEDDING) == []  # its values follow from the data
+    assert names({"type": "Rescaling", "scale": 0.5}, EMBEDDING) == ["embedding"]
+    assert names({"type": "Add", "inputs": ["input", "input"]}, EMBEDDING) == ["embedding"]
+    assert names("Flatten", {"type": "StringLookup", "max_tokens": 9}, EMBEDDING, dtype="string") == []
+
+
+def test_lookups_that_fail_for_unknown_words():
+    def names(**arguments):
+        layers = [{"type": "StringLookup", "vocabulary": ["a"], **arguments}]
+        return [node.name for node in find_closed_lookups(checked_layers(layers, "string", (6,)).shapes)]
+
+    assert names(num_oov_indices=0) == ["string_lookup"]
+    assert names() == []
+    assert names(num_oov_indices=0, invert=True, oov_token="?") == []
 
 
 def test_calculated_values_are_not_ids():

@@ -1,23 +1,23 @@
 """Custom layers, named by file or module, and Keras layers that the catalogue does not contain yet."""
 
 import re
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from layercli.config.names import DOTTED_NAME, IDENTIFIER
 from layercli.layers.base import InferredLayer, Layer
-from layercli.layers.registry import LAYERS
+from layercli.layers.dtypes import ANY_DTYPE
 from layercli.layers.shapes import Tensor
-from layercli.schema.strict_model import value_error
-from layercli.source.nodes import normalize_type_name, quote_value
+from layercli.schema.component import Component
+from layercli.schema.field_types import IDENTIFIER
+from layercli.schema.strict_model import to_plain
+from layercli.source.nodes import KeyPath, normalize_type_name
 
-_KERAS_PREFIX = "keras.layers."
-_KERAS_CLASS_PATTERN = re.compile(r"[A-Z][A-Za-z0-9]*")
-_FILE_TYPE_PATTERN = re.compile(rf"(?P<module>(?:[\w.-]+/)*{IDENTIFIER}\.py):(?P<cls>{IDENTIFIER})", re.ASCII)
-_MODULE_TYPE_PATTERN = re.compile(rf"(?P<module>{DOTTED_NAME}):(?P<cls>{IDENTIFIER})", re.ASCII)
+KERAS_PREFIX = "keras.layers."
+FILE_TYPE_PATTERN = re.compile(rf"(?P<module>(?:[\w.-]+/)*{IDENTIFIER}\.py):(?P<cls>{IDENTIFIER})", re.ASCII)
 _CLASS_PATTERN = re.compile(rf"^class[ \t]+(?P<cls>{IDENTIFIER})[ \t]*\(", re.MULTILINE | re.ASCII)
 _MAX_SEARCHED_FILES = 100
 _MAX_FILE_BYTES = 1 << 18
@@ -28,6 +28,7 @@ class CustomLayer(Layer):
     """A layer whose class is not in the catalogue; its arguments are not validated."""
 
     family: ClassVar[str] = "custom"
+    accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
 
     kind: Literal["file", "module", "keras"]
     module: str
@@ -47,9 +48,7 @@ class CustomLayer(Layer):
     def type_reference(self) -> str:
         """Return the ``type`` as a config writes it."""
         return (
-            f"{_KERAS_PREFIX}{self.class_name}"
-            if self.kind == "keras"
-            else f"{self.module}:{self.class_name}"
+            f"{KERAS_PREFIX}{self.class_name}" if self.kind == "keras" else f"{self.module}:{self.class_name}"
         )
 
     @property
@@ -62,13 +61,29 @@ class CustomLayer(Layer):
 
     def to_plain(self) -> dict[str, Any]:
         output_shape = {"output_shape": self.output_shape} if self.output_shape is not None else {}
-        return {"type": self.type_reference(), **self.arguments(), **output_shape}
+        return {"type": self.type_reference(), **to_plain(self.arguments()), **output_shape}
 
-    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:  # noqa: ARG002 - only a forward pass knows the output
+    def infer(self, inputs: tuple[Tensor, ...]) -> InferredLayer:
         outputs = (
             () if self.output_shape is None else (Tensor((None, *self.output_shape), self.compute_dtype),)
         )
         return InferredLayer(outputs, (), None, has_known_weights=False)
+
+
+def find_custom_layers(value: object, path: KeyPath = ()) -> Iterator[tuple[CustomLayer, KeyPath]]:
+    """Yield a custom layer and those nested in a layer or in other arguments, with their paths, outermost first."""
+    if isinstance(value, CustomLayer):
+        yield value, path
+    if isinstance(value, Component):
+        value = value.arguments()
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from find_custom_layers(item, (*path, key))
+
+
+def has_custom_layers(layer: Layer) -> bool:
+    """Return whether a layer is custom or contains a custom layer."""
+    return next(find_custom_layers(layer), None) is not None
 
 
 def make_unknown_layer() -> CustomLayer:
@@ -78,7 +93,7 @@ def make_unknown_layer() -> CustomLayer:
 
 def is_custom_type(type_name: object) -> bool:
     """Return whether a ``type`` names a class instead of a catalogue entry."""
-    return isinstance(type_name, str) and (":" in type_name or type_name.startswith(_KERAS_PREFIX))
+    return isinstance(type_name, str) and (":" in type_name or type_name.startswith(KERAS_PREFIX))
 
 
 def find_class_beside(directory: Path, type_name: str) -> str | None:
@@ -94,51 +109,8 @@ def find_class_beside(directory: Path, type_name: str) -> str | None:
                 continue
             for match in _CLASS_PATTERN.finditer(file.read_text(encoding="utf-8", errors="replace")):
                 reference = f"{file.name}:{match['cls']}"
-                if normalize_type_name(match["cls"]) in wanted and _FILE_TYPE_PATTERN.fullmatch(reference):
+                if normalize_type_name(match["cls"]) in wanted and FILE_TYPE_PATTERN.fullmatch(reference):
                     return reference
     except OSError:
         pass
     return None
-
-
-def parse_custom_layer(type_name: str, arguments: dict[str, Any]) -> Layer:
-    """Return the layer for ``file.py:Class``, ``module:Class`` or ``keras.layers.Class`` without loading code.
-
-    Raises:
-        ValidationError | PydanticCustomError: the name or an argument is invalid.
-    """
-    if type_name.startswith(_KERAS_PREFIX):
-        cls = type_name.removeprefix(_KERAS_PREFIX)
-        if LAYERS.find(cls) or any(cls.lower() == refused.lower() for refused in LAYERS.unavailable):
-            return LAYERS.parse({"type": cls, **arguments})
-        if _KERAS_CLASS_PATTERN.fullmatch(cls):
-            return _make_custom_layer("keras", "keras.layers", cls, arguments)
-        hint = "For example `type: keras.layers.Dense`."
-        raise value_error(
-            "bad-custom-type",
-            f"`type` must name a class of keras.layers, got {quote_value(type_name)}.",
-            hint,
-        )
-    for kind, pattern in (("file", _FILE_TYPE_PATTERN), ("module", _MODULE_TYPE_PATTERN)):
-        match = pattern.fullmatch(type_name)
-        if match and ".." not in match["module"]:
-            return _make_custom_layer(kind, match["module"], match["cls"], arguments)
-    raise value_error(
-        "bad-custom-type",
-        f"`type` must name a file relative to the config, or a module, and a class, got {quote_value(type_name)}.",
-        "For example `type: my_layers.py:MyLayer` or `type: mypackage.layers:MyLayer`.",
-    )
-
-
-def _make_custom_layer(kind: str, module: str, class_name: str, arguments: dict[str, Any]) -> CustomLayer:
-    layer_fields = {key: arguments[key] for key in ("output_shape", "dtype") if key in arguments}
-    constructor_arguments = {key: item for key, item in arguments.items() if key not in layer_fields}
-    return CustomLayer.model_validate(
-        {
-            **layer_fields,
-            "kind": kind,
-            "module": module,
-            "class_name": class_name,
-            "constructor_arguments": constructor_arguments,
-        }
-    )

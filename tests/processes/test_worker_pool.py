@@ -7,7 +7,7 @@ import time
 import pytest
 
 from layercli.errors import LayercliError, Problem
-from layercli.sweep.worker_pool import StopSignal, WorkerPool
+from layercli.processes.worker_pool import StopSignal, WorkerPool
 
 CRASH = """
 import os, sys
@@ -73,7 +73,7 @@ def test_finished_worker_is_not_restarted(make_pool):
     ],
 )
 def test_first_signal_waits_and_the_second_stops_at_once(number, raised, printed, capsys):
-    with StopSignal() as stop_signal:
+    with StopSignal("sweep") as stop_signal:
         stop_signal.raise_if_received()
         os.kill(os.getpid(), number)
         with pytest.raises(raised) as caught:

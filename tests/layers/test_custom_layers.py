@@ -6,7 +6,8 @@ from typer.testing import CliRunner
 
 from layercli.check import check_config
 from layercli.cli import make_app
-from layercli.config.custom_layers import CustomLayer, find_class_beside, is_custom_type, parse_custom_layer
+from layercli.layers.custom_layers import CustomLayer, find_class_beside, is_custom_type
+from layercli.layers.parse_layer import parse_custom_layer
 from layercli.layers.registry import LAYERS
 from tests.stacks import checked, document
 

@@ -1,4 +1,4 @@
-"""The workers of a sweep on this machine: started, watched, restarted and ended."""
+"""Worker processes on this machine: started, watched, restarted and ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from layercli.source.nodes import sanitize_text
 
 LOG_FILE = "worker.log"
 _MAX_CRASHES: Final = 5
-"""Crashes in a row, without a finished trial in between, after which the sweep ends."""
+"""Crashes in a row, without a finished task in between, after which the command ends."""
 _SHUTDOWN_SECONDS: Final = 15.0
 """Seconds for the workers to end after SIGTERM."""
 
@@ -35,7 +35,7 @@ class WorkerPool:
         self._log: IO[bytes] | None = None
         self._supervisor = Supervisor()
         self._crashes = 0
-        self._finished_trials = -1
+        self._finished_count = -1
         self.process_ids: list[int] = []
         """Ids of all processes that were started, also of those that have ended."""
 
@@ -54,14 +54,14 @@ class WorkerPool:
         if self._log is not None:
             self._log.close()
 
-    def supervise(self, finished_trials: int) -> bool:
+    def supervise(self, finished_count: int) -> bool:
         """Restart crashed workers, and return whether any worker runs.
 
         Raises:
             LayercliError: A worker reported a problem, or too many crashed in a row.
         """
-        if finished_trials != self._finished_trials:
-            self._finished_trials, self._crashes = finished_trials, 0
+        if finished_count != self._finished_count:
+            self._finished_count, self._crashes = finished_count, 0
         for worker in self._supervisor.remove_ended():
             answer = worker.stdout.read() if worker.stdout else ""
             close_pipes(worker)
@@ -110,7 +110,8 @@ def _parse_problem(document: Mapping[str, Any]) -> Problem:
 class StopSignal:
     """Records the first SIGINT or SIGTERM; a second one stops the process immediately."""
 
-    def __init__(self) -> None:
+    def __init__(self, activity: str) -> None:
+        self._activity = activity
         self._stop_request = StopRequest()
 
     def __enter__(self) -> Self:
@@ -129,7 +130,7 @@ class StopSignal:
             self._raise(number)
 
     def raise_if_received(self) -> None:
-        """If a signal was received, end the sweep and print how to resume it.
+        """If a signal was received, end the command and print how to resume the activity.
 
         Raises:
             KeyboardInterrupt: SIGINT was received.
@@ -139,7 +140,7 @@ class StopSignal:
         if number is None:
             return
         prefix = "Terminated. " if number == signal.SIGTERM else "\n"
-        print(f"{prefix}Run the same command again to resume the sweep.", file=sys.stderr)
+        print(f"{prefix}Run the same command again to resume the {self._activity}.", file=sys.stderr)
         self._raise(number)
 
     @staticmethod

@@ -1,0 +1,57 @@
+"""``layercli crossval``: train a config once for each fold of its data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from layercli.commands.options import JsonOption, SetOption, TrustOption
+from layercli.reports.console import is_terminal, make_console, print_json
+from layercli.reports.crossval import CrossvalProgress, print_crossval_summary
+from layercli.reports.problems import print_problems
+from layercli.source.load import STDIN
+from layercli.workflows.crossval import CrossvalRequest, open_crossval, run_crossval
+
+
+def command(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="The config file.")],
+    folds: Annotated[
+        int, typer.Option("--folds", min=2, max=10_000, metavar="K", help="Number of folds.")
+    ] = 5,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            "--repeats", min=1, max=10_000, metavar="N", help="Number of different divisions into folds."
+        ),
+    ] = 1,
+    run_dir: Annotated[
+        str | None,
+        typer.Option(
+            "--run-dir", metavar="DIR", help="The directory of the runs. Default: runs/<name>-crossval."
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, help="Number of parallel trainings.")] = 1,
+    json: JsonOption = False,
+    set_: SetOption = None,
+    trust: TrustOption = False,
+) -> None:
+    """Train once for each fold, test on the fold, and combine the results."""
+    if config == STDIN:
+        raise typer.BadParameter("CONFIG must be a file, because several processes read it.")
+    request = CrossvalRequest(config, set_ or (), folds, repeats, run_dir, jobs, trust)
+    crossval = open_crossval(request)
+    print_problems(make_console(error=True), crossval.valid.check_result.problems)
+    out = make_console(error=json)
+    total = folds * repeats
+    done = sum(map(crossval.directory.is_finished, crossval.directory.list_folds()))
+    finished_note = f"; {done} are finished" if done else ""
+    out.print(
+        f"Cross-validation: {total} trainings in {crossval.directory.path}{finished_note}.", soft_wrap=True
+    )
+    progress = CrossvalProgress(out, is_live=is_terminal(error=json), total=total, repeats=repeats)
+    summary = run_crossval(crossval, progress)
+    if json:
+        print_json(summary)
+    else:
+        print_crossval_summary(out, summary)

@@ -1,0 +1,121 @@
+"""Tables of runs whose cells never break: columns that do not fit a terminal are left out, or follow in another table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from layercli.io.csv_cells import escape_formula
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_GAP: Final = "  "
+"""The space between two columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: a title, and a cell for each row."""
+
+    title: str
+    cells: Sequence[str]
+    rank: int = 0
+    """Columns with a higher rank are left out first."""
+    is_text: bool = False
+    """Whether cells are aligned on the left."""
+
+    @property
+    def header(self) -> list[str]:
+        """The two lines of the title: its first word above the others, so that the column is narrow."""
+        first, _, rest = self.title.partition(" ")
+        return [first, rest] if rest else ["", first]
+
+    @property
+    def width(self) -> int:
+        """The characters of the widest cell."""
+        from rich.cells import cell_len
+
+        return max(map(cell_len, (*self.header, *self.cells)))
+
+
+def print_columns(console: Console, columns: Sequence[Column]) -> list[Column]:
+    """Print a table of columns; return those that do not fit the terminal. Elsewhere than on a terminal, all fit."""
+    from rich.text import Text
+
+    shown = _fit_columns(columns, console.width) if console.is_terminal else list(columns)
+    headers = [line for line in zip(*(column.header for column in shown), strict=True) if any(line)]
+    lines = [Text(_format_line(shown, cells), style="bold") for cells in headers]
+    lines.append(Text(_GAP.join("─" * column.width for column in shown), style="dim"))
+    lines += [
+        Text(_format_line(shown, cells)) for cells in zip(*(column.cells for column in shown), strict=True)
+    ]
+    for line in lines:
+        if console.is_terminal:  # only a single column can be too wide
+            line.truncate(console.width, overflow="ellipsis")
+        console.print(line, soft_wrap=True)
+    return [column for column in columns if column not in shown]
+
+
+def _format_line(columns: Sequence[Column], cells: Sequence[str]) -> str:
+    from rich.cells import cell_len
+
+    padded = []
+    for column, cell in zip(columns, cells, strict=True):
+        space = " " * (column.width - cell_len(cell))
+        padded.append(cell + space if column.is_text else space + cell)
+    return _GAP.join(padded).rstrip()
+
+
+def split_columns(console: Console, label: Column, columns: Sequence[Column]) -> Iterator[list[Column]]:
+    """Yield columns that fit the terminal together, each time with the label in front."""
+    group: list[Column] = []
+    for column in columns:
+        if group and console.is_terminal and _measure([label, *group, column]) > console.width:
+            yield [label, *group]
+            group = []
+        group.append(column)
+    if group:
+        yield [label, *group]
+
+
+def fits(console: Console, columns: Sequence[Column]) -> bool:
+    """Return whether columns fit the terminal; elsewhere there is no limit."""
+    return not console.is_terminal or _measure(columns) <= console.width
+
+
+def _fit_columns(columns: Sequence[Column], room: int) -> list[Column]:
+    fitting: list[Column] = []
+    for column in sorted(columns, key=lambda column: column.rank):
+        if not fitting or _measure([*fitting, column]) <= room:
+            fitting.append(column)
+    return [column for column in columns if column in fitting]
+
+
+def _measure(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + len(_GAP) * (len(columns) - 1)
+
+
+def format_csv(columns: Sequence[Column]) -> str:
+    """Return the columns as CSV; a text that a spreadsheet would run as a formula is preceded by a quote."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    for row in _iterate_rows(columns):
+        writer.writerow([escape_formula(cell) for cell in row])
+    return stream.getvalue()
+
+
+def format_markdown(columns: Sequence[Column]) -> str:
+    """Return the columns as a Markdown table."""
+    title, *rows = _iterate_rows(columns)
+    rule = ["---" if column.is_text else "---:" for column in columns]
+    lines = [title, rule, *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def _iterate_rows(columns: Sequence[Column]) -> Iterator[list[str]]:
+    yield [column.title for column in columns]
+    yield from map(list, zip(*(column.cells for column in columns), strict=True))

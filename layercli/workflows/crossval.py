@@ -1,0 +1,224 @@
+"""Cross-validation: train a config once for each fold, and combine the results."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import heapq
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from layercli.check import ValidConfig, check_config, require_valid
+from layercli.io.atomic import stage_file
+from layercli.processes.worker_pool import StopSignal, WorkerPool
+from layercli.reports.crossval import CrossvalProgress, FoldRow
+from layercli.runs.crossval_directory import (
+    PREDICTIONS_FILE,
+    CrossvalDirectory,
+    Fold,
+    open_crossval_directory,
+)
+from layercli.runs.listing import read_run
+from layercli.runs.manifest import require_manifest
+from layercli.source.scalars import is_number
+from layercli.workflows.preflight import require_sections
+from layercli.workflows.training_run import require_trainable
+
+_POLL_SECONDS: Final = 0.3
+"""Interval in seconds between two looks at the folds."""
+CONFIDENCE: Final = 0.95
+_ROW = "row"
+
+
+@dataclass(frozen=True, slots=True)
+class CrossvalRequest:
+    """The options of a cross-validation."""
+
+    file: str
+    overrides: Sequence[str]
+    folds: int
+    repeats: int = 1
+    run_dir: str | None = None
+    jobs: int = 1
+    trust: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCrossval:
+    """A cross-validation with its config and its directory."""
+
+    request: CrossvalRequest
+    valid: ValidConfig
+    directory: CrossvalDirectory
+
+
+def open_crossval(request: CrossvalRequest) -> OpenCrossval:
+    """Check the config for the folds, and create or open the directory.
+
+    Raises:
+        LayercliError: The config cannot be trained so, or the directory has something else.
+    """
+    first = Fold(1, request.repeats, request.folds)
+    valid = require_valid(check_config(request.file, [*request.overrides, *first.overrides]))
+    require_sections(valid)
+    require_trainable(valid, trust=request.trust)
+    content = json.dumps(valid.to_resolved_dict(is_for_run=True), sort_keys=True, default=str)
+    directory = open_crossval_directory(
+        valid.check_result.name,
+        request.run_dir,
+        folds=request.folds,
+        repeats=request.repeats,
+        digest=hashlib.sha256(content.encode()).hexdigest(),
+    )
+    return OpenCrossval(request, valid, directory)
+
+
+def run_crossval(crossval: OpenCrossval, progress: CrossvalProgress) -> dict[str, Any]:
+    """Train all folds in worker processes. Return the document of ``crossval --json``.
+
+    An interruption stops the workers; the same command trains the rest.
+
+    Raises:
+        LayercliError: A fold cannot be trained, or the predictions cannot be written.
+    """
+    request, directory = crossval.request, crossval.directory
+    folds = list(directory.list_folds())
+    waiting = [fold for fold in folds if not directory.is_finished(fold)]
+    task = {
+        "file": request.file,
+        "set": list(request.overrides),
+        "trust": request.trust,
+        "directory": str(directory.path),
+        "folds": directory.folds,
+        "repeats": directory.repeats,
+        "command": ["layercli", "crossval", request.file],
+    }
+    pool = WorkerPool(
+        "layercli.workflows.crossval_worker",
+        task,
+        jobs=min(request.jobs, len(waiting)),
+        directory=directory.path,
+    )
+    with StopSignal("trainings") as stop_signal, progress, pool:
+        is_working = bool(waiting)
+        while is_working:
+            time.sleep(_POLL_SECONDS)
+            stop_signal.raise_if_received()
+            progress.show_folds(_list_rows(directory, folds))
+            is_working = pool.supervise(sum(map(directory.is_finished, folds)))
+        stop_signal.raise_if_received()
+        progress.show_folds(_list_rows(directory, folds))
+    return _summarize(crossval, folds)
+
+
+def _list_rows(directory: CrossvalDirectory, folds: Sequence[Fold]) -> list[FoldRow]:
+    """Return the state of each fold that has started."""
+    rows = []
+    for fold in folds:
+        path = directory.run_path(fold)
+        if path.is_dir():
+            run = read_run(path)
+            rows.append(FoldRow(fold, run, is_finished=directory.is_finished(fold)))
+    return rows
+
+
+def _summarize(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
+    directory = crossval.directory
+    runs = [read_run(directory.run_path(fold)) for fold in folds]
+    metrics = [{name: float(value) for name, value in run.test.items() if is_number(value)} for run in runs]
+    names = [name for name in metrics[0] if all(name in each for each in metrics)]
+    predictions = directory.path / PREDICTIONS_FILE
+    examples = _merge_predictions(directory, folds, predictions)
+    sizes = [_count_examples(directory.run_path(fold)) for fold in folds]
+    return {
+        "ok": True,
+        "directory": str(directory.path),
+        "folds": [
+            {"run": str(run.path), "fold": fold.number, "repeat": fold.repeat, "metrics": each}
+            for fold, run, each in zip(folds, runs, metrics, strict=True)
+        ],
+        **summarize_metrics({name: [each[name] for each in metrics] for name in names}, sizes),
+        "confidence": CONFIDENCE,
+        "examples": examples,
+        "predictions": str(predictions),
+        "problems": [problem.as_json() for problem in crossval.valid.check_result.problems],
+    }
+
+
+def _count_examples(run: Path) -> tuple[int, int]:
+    """Return the numbers of training and test examples of a run."""
+    counts = require_manifest(run)["data"]
+    return int(counts["train"]), int(counts["test"])
+
+
+def summarize_metrics(
+    metrics: dict[str, list[float]], sizes: Sequence[tuple[int, int]]
+) -> dict[str, dict[str, Any]]:
+    """Return mean, standard deviation (n - 1) and confidence interval of each metric over the folds.
+
+    The folds share training examples, so their scores vary less than those of independent data. The interval uses the
+    corrected variance of Nadeau and Bengio, Machine Learning 52 (2003): (1/n + test/train) times the variance of the scores,
+    and Student's t with n - 1 degrees of freedom.
+
+    Args:
+        metrics: Metric -> its value for each fold.
+        sizes: The numbers of training and test examples of each fold.
+    """
+    import numpy as np
+    from scipy import stats
+
+    mean, std, interval = {}, {}, {}
+    ratio = float(np.mean([test / train for train, test in sizes]))
+    for name, values in metrics.items():
+        count = len(values)
+        mean[name], std[name] = float(np.mean(values)), float(np.std(values, ddof=1))
+        error = std[name] * (1 / count + ratio) ** 0.5 * float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
+        interval[name] = [mean[name] - error, mean[name] + error]
+    return {"mean": mean, "std": std, "interval": interval}
+
+
+def _merge_predictions(directory: CrossvalDirectory, folds: Sequence[Fold], output: Path) -> int:
+    """Write the predictions of all folds to one file, in the order of the data if its rows are known; return the rows.
+
+    Every example that is in a fold has one row in each repetition.
+    """
+    rows = 0
+    with stage_file(output) as staging, staging.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        header: list[str] | None = None
+        for repeat in range(1, directory.repeats + 1):
+            of_repeat = [fold for fold in folds if fold.repeat == repeat]
+            columns = _read_header(directory.predictions_path(of_repeat[0]))
+            if header is None:
+                header = columns
+                writer.writerow(
+                    [header[0], "fold", *(["repeat"] if directory.repeats > 1 else []), *header[1:]]
+                )
+            sources = [_iterate_rows(directory.predictions_path(fold), fold, directory) for fold in of_repeat]
+            merged: Iterator[list[str]] = (
+                heapq.merge(*sources, key=lambda row: int(row[0]))
+                if header[0] == _ROW
+                else (row for source in sources for row in source)
+            )
+            for row in merged:
+                writer.writerow(row)
+                rows += 1
+    return rows
+
+
+def _read_header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file))
+
+
+def _iterate_rows(path: Path, fold: Fold, directory: CrossvalDirectory) -> Iterator[list[str]]:
+    added = [str(fold.number), *([str(fold.repeat)] if directory.repeats > 1 else [])]
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        next(reader)
+        for row in reader:
+            yield [row[0], *added, *row[1:]]

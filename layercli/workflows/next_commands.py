@@ -1,0 +1,51 @@
+"""The commands that work for a finished run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from importlib.util import find_spec
+from math import prod
+from typing import Any
+
+from layercli.check import ValidConfig
+from layercli.export_formats import EXPORT_FORMATS
+from layercli.source.nodes import sanitize_text
+from layercli.workflows.preflight import require_sections
+
+
+def list_next_commands(valid: ValidConfig, summary: Mapping[str, Any]) -> list[str]:
+    """Return commands that evaluate, use and export the model of a finished run with this summary."""
+    data, _ = require_sections(valid)
+    run = shlex.quote(sanitize_text(summary["run"]))
+    has_data_code = data.path_key == "function"
+    trust = " --trust" if valid.custom_layers or has_data_code else ""
+    has_validation = any(name.startswith("val_") for name in summary["history"])
+    part = "test" if summary["test"] else "validation" if has_validation else "train"
+    has_files = data.path_key in type(data).model_fields and not has_data_code
+    source = "--input FILE" if has_files else f"--part {part}"
+    return [
+        *([f"layercli evaluate {run}{trust}"] if summary["test"] else []),
+        f"layercli predict {run} {source} --output predictions.{_choose_suffix(valid)}{trust}",
+        f"layercli export {run} --format {_choose_format(valid)}{trust}",
+    ]
+
+
+def _choose_suffix(valid: ValidConfig) -> str:
+    """Return a file type that can hold the outputs of one example in a row."""
+    from layercli.data.predictions import MAX_CSV_COLUMNS
+
+    shapes = [
+        tensor.shape[1:]
+        for name, pick in zip(valid.graph.outputs, valid.graph.output_indices, strict=True)
+        if (tensor := valid.shapes.output(name, pick)) is not None
+    ]
+    is_small = all(prod(size or MAX_CSV_COLUMNS + 1 for size in shape) <= MAX_CSV_COLUMNS for shape in shapes)
+    return "csv" if is_small else "npz"
+
+
+def _choose_format(valid: ValidConfig) -> str:
+    """Return ``onnx`` if its packages are installed and it supports the inputs; otherwise TensorFlow's own format."""
+    has_text = any(tensor.dtype == "string" for tensor in valid.graph.inputs.values())
+    is_installed = all(find_spec(package) is not None for package in EXPORT_FORMATS["onnx"].packages)
+    return "onnx" if is_installed and not has_text else "saved_model"

@@ -1,0 +1,149 @@
+"""``layercli crossval``: a run for each fold, predictions of every example once, and what a second start does."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from layercli.engine.load_model import load_model
+from layercli.runs.crossval_directory import CrossvalDirectory
+from layercli.runs.open_run import open_run
+from layercli.workflows.crossval import summarize_metrics
+from layercli.workflows.crossval_worker import _claim_fold
+from tests.running import invoke, problems
+
+CONFIG = """
+name: small
+seed: 3
+data: {type: csv, path: rows.csv, target: kind, split: {validation: 0.2, test: 0.1, stratify: true}}
+model: {input: [2], layers: [Normalization, {type: Dense, units: 2, activation: softmax}]}
+train: {loss: sparse_categorical_crossentropy, metrics: [accuracy], epochs: 1, batch_size: 8}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("crossval")
+    rng = np.random.default_rng(0)
+    lines = ["a,b,kind"]
+    for row in range(31):
+        a, b = rng.normal(row % 2, 1, 2)
+        lines.append(f"{a:.4f},{b:.4f},{'odd' if row % 2 else 'even'}")
+    (path / "rows.csv").write_text("\n".join(lines) + "\n")
+    (path / "small.yaml").write_text(CONFIG)
+    return path
+
+
+def crossval(folder, *options):
+    return invoke("crossval", folder / "small.yaml", "--folds", 2, "--run-dir", folder / "cv", *options)
+
+
+@pytest.fixture(scope="module")
+def document(folder):
+    result = crossval(folder, "--repeats", 2, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def read_rows(document):
+    with open(document["predictions"], newline="") as file:  # noqa: PTH123
+        return list(csv.DictReader(file))
+
+
+def test_each_fold_is_a_run(document):
+    assert [(each["repeat"], each["fold"]) for each in document["folds"]] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    for each in document["folds"]:
+        evaluated = json.loads(invoke("evaluate", each["run"], "--json").stdout)
+        assert evaluated["metrics"] == pytest.approx(each["metrics"], rel=1e-6)
+    accuracies = [each["metrics"]["accuracy"] for each in document["folds"]]
+    assert document["mean"]["accuracy"] == pytest.approx(np.mean(accuracies))
+    assert document["std"]["accuracy"] == pytest.approx(np.std(accuracies, ddof=1))
+
+
+def test_every_example_is_predicted_once_in_each_repetition(document):
+    rows = read_rows(document)
+    assert document["examples"] == len(rows) == 62
+    for repeat in ("1", "2"):
+        own_rows = [row for row in rows if row["repeat"] == repeat]
+        assert [int(row["row"]) for row in own_rows] == list(range(1, 32))
+        assert [row["target"] for row in own_rows] == ["even", "odd"] * 15 + ["even"]
+        for fold in (1, 2):
+            scores = [row["class"] == row["target"] for row in own_rows if row["fold"] == str(fold)]
+            [metrics] = [
+                each["metrics"]
+                for each in document["folds"]
+                if (each["fold"], str(each["repeat"])) == (fold, repeat)
+            ]
+            assert np.mean(scores) == pytest.approx(metrics["accuracy"], abs=1e-6)
+
+
+def test_statistics_are_learned_in_each_fold(document):
+    means = []
+    for each in document["folds"][:2]:
+        path, valid = open_run(each["run"])
+        layer = next(layer for layer in load_model(path, valid).layers if hasattr(layer, "mean"))
+        means.append(np.asarray(layer.mean).ravel().tolist())
+    assert means[0] != means[1]
+
+
+def test_second_start_trains_nothing(folder, document):
+    stamps = [(folder / "cv" / str(number) / "model.keras").stat().st_mtime_ns for number in range(1, 5)]
+    again = json.loads(crossval(folder, "--repeats", 2, "--json").stdout)
+    assert again == document
+    assert stamps == [
+        (folder / "cv" / str(number) / "model.keras").stat().st_mtime_ns for number in range(1, 5)
+    ]
+
+
+def test_killed_fold_is_trained_or_finished(folder, document, tmp_path):
+    assert document["ok"]
+    copy = tmp_path / "cv"
+    shutil.copytree(folder / "cv", copy)
+    directory = CrossvalDirectory(copy, 2, 2)
+    before, _, third, _ = directory.list_folds()
+    expected = {fold: directory.predictions_path(fold).read_text() for fold in (before, third)}
+    directory.predictions_path(before).unlink()  # killed after the training
+    directory.predictions_path(third).unlink()  # killed before its start
+    for name in ("manifest.json", "model.keras", "summary.json", "history.jsonl"):
+        (copy / "3" / name).unlink()
+    shutil.rmtree(copy / "3" / "checkpoints")
+    for fold in (before, third):
+        _claim_fold(directory, fold, str(folder / "small.yaml"), [], trust=False)
+        assert directory.predictions_path(fold).read_text() == expected[fold]
+
+
+def test_other_cross_validation_in_the_directory_is_an_error(folder, document):
+    assert document["ok"]
+    result = crossval(folder, "--repeats", 3, "--json")
+    assert [code for code, _ in problems(result)] == ["run-directory"]
+    assert "differs in: repeats" in result.stdout
+    result = crossval(folder, "--repeats", 2, "--set", "train.epochs=2", "--json")
+    assert "differs in: config" in result.stdout
+    (folder / "mine").mkdir()
+    (folder / "mine" / "notes.txt").write_text("kept")
+    result = invoke("crossval", folder / "small.yaml", "--run-dir", folder / "mine", "--json")
+    assert [code for code, _ in problems(result)] == ["run-directory"]
+    assert [path.name for path in (folder / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_text_report_names_mean_deviation_and_interval(folder, document):
+    assert document["ok"]
+    lines = crossval(folder, "--repeats", 2).stdout.splitlines()
+    assert lines[0].endswith("; 4 are finished.")
+    assert any(line.split()[:3] == ["metric", "mean", "deviation"] for line in lines)
+    assert f"Predictions of 62 examples: {folder / 'cv' / 'predictions.csv'}" in lines
+
+
+def test_interval_is_that_of_nadeau_and_bengio():
+    found = summarize_metrics({"accuracy": [0.8, 0.9, 1.0]}, [(20, 10)] * 3)
+    assert found["mean"]["accuracy"] == pytest.approx(0.9)
+    assert found["std"]["accuracy"] == pytest.approx(0.1)
+    # t(0.975, 2) = 4.302653; 4.302653 * 0.1 * sqrt(1/3 + 1/2) = 0.392777
+    assert found["interval"]["accuracy"] == pytest.approx([0.507223, 1.292777], abs=1e-6)
+
+
+@pytest.mark.parametrize("option", [("--folds", "1"), ("--jobs", "0"), ("--repeats", "0")])
+def test_wrong_options_are_usage_errors(option, folder):
+    assert invoke("crossval", folder / "small.yaml", *option).exit_code == 2

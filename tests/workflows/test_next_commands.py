@@ -1,0 +1,50 @@
+import pytest
+
+from layercli.check import check_config, require_valid
+from layercli.workflows.next_commands import list_next_commands
+
+CSV = "{type: csv, path: t.csv, target: y}"
+DIGITS = "{type: sklearn, dataset: digits}"
+DENSE = "{type: Dense, units: 1}"
+
+
+def commands(data=CSV, layers=DENSE, model_input="[64]", test=True, validation=True, run="runs/a/1"):
+    text = f"data: {data}\nmodel: {{input: {model_input}, layers: [{layers}]}}\ntrain: {{loss: mse}}\n"
+    valid = require_valid(check_config("config.yaml", text=text))
+    history = {"loss": [1.0]} | ({"val_loss": [1.0]} if validation else {})
+    summary = {"run": run, "test": {"loss": 1.0} if test else {}, "history": history}
+    return list_next_commands(valid, summary)
+
+
+def test_commands_of_data_in_files():
+    assert commands() == [
+        "layercli evaluate runs/a/1",
+        "layercli predict runs/a/1 --input FILE --output predictions.csv",
+        "layercli export runs/a/1 --format onnx",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("test", "validation", "part"),
+    [(True, True, "test"), (False, True, "validation"), (False, False, "train")],
+)
+def test_built_in_data_is_predicted_by_its_sets(test, validation, part):
+    predict = f"layercli predict runs/a/1 --part {part} --output predictions.csv"
+    found = commands(DIGITS, test=test, validation=validation)
+    assert found[-2] == predict
+    assert found[0].startswith("layercli evaluate") == test
+
+
+def test_own_code_is_trusted():
+    found = commands(layers=f"{{type: mine.py:Mine}}, {DENSE}")
+    assert all(command.endswith(" --trust") for command in found)
+
+
+def test_outputs_with_many_numbers_are_written_as_arrays():
+    layers = "{type: Conv2D, filters: 3, kernel_size: 1}"
+    assert "predictions.npz" in commands(CSV, layers, "[100, 100, 1]")[1]
+    assert "predictions.csv" in commands(CSV, layers, "[50, 50, 1]")[1]
+
+
+def test_a_path_with_spaces_is_quoted():
+    assert commands(run="my runs/1")[0] == "layercli evaluate 'my runs/1'"
