@@ -2,7 +2,15 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, mean_absolute_error, roc_auc_score
+import tensorflow as tf
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    mean_absolute_error,
+    r2_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from layercli.check import check_config, require_valid
 from layercli.data.examples import Examples
@@ -95,6 +103,111 @@ def test_several_labels_are_counted_separately(results, loss, activation, thresh
     rows = document["per_class"]
     assert [row["support"] for row in rows] == y.sum(0).tolist()
     assert [row["recall"] * row["support"] for row in rows] == pytest.approx(hits)
+
+
+def test_bits_of_a_hinge_loss_are_named_as_in_the_data(results):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.integers(0, 2, 40)
+    model, document = results(dense(1, "hinge"), x, y)
+    assert document["classes"] == ["0", "1"]
+    margins = model.predict(x, verbose=0)[:, 0]
+    assert document["confusion"] == confusion_matrix(y, margins > 0).tolist()
+    assert document["scores"]["roc_auc"] == pytest.approx(roc_auc_score(y, margins))
+
+
+@pytest.mark.parametrize("low", [0, -1])
+def test_several_labels_of_a_hinge_loss(results, low):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.choice([low, 1], (40, 3))
+    model, document = results(dense(3, "squared_hinge"), x, y)
+    expected = recall_score(y == 1, model.predict(x, verbose=0) > 0, average=None)
+    assert [row["recall"] for row in document["per_class"]] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation"), [("categorical_hinge", "linear"), ("mse", "softmax"), ("mse", "linear")]
+)
+def test_one_hot_targets_of_other_losses_are_classes(results, loss, activation):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.integers(0, 3, 40)
+    model, document = results(dense(3, loss, activation=activation), x, np.eye(3, dtype="float32")[y])
+    predicted = model.predict(x, verbose=0).argmax(1)
+    assert document["confusion"] == confusion_matrix(y, predicted, labels=range(3)).tolist()
+
+
+def test_probabilities_as_targets_are_their_largest_class(results):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.dirichlet([1, 1, 1], 40).astype("float32")
+    loss = "{type: CategoricalCrossentropy, from_logits: true}"
+    model, document = results(dense(3, loss), x, y)
+    predicted = model.predict(x, verbose=0).argmax(1)
+    assert document["confusion"] == confusion_matrix(y.argmax(1), predicted, labels=range(3)).tolist()
+
+
+def test_labels_of_a_loss_for_embeddings_have_no_results(results):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.integers(0, 3, 40)
+    assert results(dense(5, "circle"), x, y)[1] == {}
+
+
+def test_scores_are_those_that_predict_writes(results):
+    x, y = RANDOM.normal(size=(300, 4)).astype("float32"), RANDOM.integers(0, 2, 300)
+    x[::2] *= 30  # many probabilities of exactly 0 and 1
+    loss = "{type: BinaryCrossentropy, from_logits: true}"
+    model, document = results(dense(1, loss), x, y)
+    scores = tf.sigmoid(model.predict(x, verbose=0)[:, 0]).numpy()
+    assert document["scores"]["roc_auc"] == roc_auc_score(y, scores)
+    assert document["scores"]["pr_auc"] == average_precision_score(y, scores)
+
+
+@pytest.mark.parametrize(("loss", "units"), [("mse", 1), ("sparse_categorical_crossentropy", 3)])
+def test_invalid_predictions_are_left_out_and_counted(results, loss, units):
+    x, y = RANDOM.normal(size=(40, 4)).astype("float32"), RANDOM.integers(0, 3, 40)
+    x[3], x[20] = np.inf, np.nan
+    config = dense(units, loss, activation="linear" if units == 1 else "softmax")
+    model, document = results(config, x, y * 1.5 if units == 1 else y)
+    assert document["invalid_predictions"] == 2
+    kept = np.isfinite(x).all(1)
+    predicted = model.predict(x[kept], verbose=0)
+    if units == 1:
+        expected = mean_absolute_error(y[kept] * 1.5, predicted[:, 0])
+        assert document["errors"]["mae"] == pytest.approx(expected, rel=1e-6)
+    else:
+        expected = confusion_matrix(y[kept], predicted.argmax(1), labels=range(3))
+        assert document["confusion"] == expected.tolist()
+
+
+def test_last_value_is_a_forecast(results):
+    x = RANDOM.normal(size=(40, 4)).astype("float32")
+    y, last = RANDOM.normal(size=(40, 3)), RANDOM.normal(size=40)
+    last[7] = np.nan  # it is missing in the data
+    _, document = results(dense(3, "mse"), x, y, last_targets=last)
+    kept = np.isfinite(last)
+    repeated = np.repeat(last[:, None], 3, axis=1)
+    naive = document["naive_forecast"]
+    assert naive["mae"] == pytest.approx(mean_absolute_error(y[kept], repeated[kept]))
+    assert naive["r2"] == pytest.approx(r2_score(y[kept], repeated[kept]))
+    for step, row in enumerate(document["per_target"]):
+        expected = mean_absolute_error(y[kept, step], last[kept])
+        assert row["naive_forecast"]["mae"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("count", "has_results"), [(1, False), (2, True), (50, True), (51, False)])
+def test_each_of_a_few_numbers_has_results(results, count, has_results):
+    x, y = RANDOM.normal(size=(20, 4)).astype("float32"), RANDOM.normal(size=(20, count))
+    model, document = results(dense(count, "mse"), x, y)
+    assert ("per_target" in document) == has_results
+    if has_results:
+        assert [row["target"] for row in document["per_target"]] == [str(index) for index in range(count)]
+        expected = np.abs(y - model.predict(x, verbose=0)).mean(0)
+        assert [row["mae"] for row in document["per_target"]] == pytest.approx(expected, rel=1e-6)
+
+
+def test_masked_positions_of_numbers_are_left_out(results):
+    ids = np.where(np.arange(5) < RANDOM.integers(1, 6, (30, 1)), RANDOM.integers(1, 9, (30, 5)), 0)
+    y = RANDOM.normal(size=(30, 5, 2)).astype("float32")
+    layers = "[{type: Embedding, input_dim: 9, output_dim: 4, mask_zero: true}, {type: Dense, units: 2}]"
+    config = f"model: {{input: {{shape: [5], dtype: int32}}, layers: {layers}}}\ntrain: {{loss: mse}}\n"
+    model, document = results(config, ids, y)
+    predicted = model.predict(ids, verbose=0)[ids != 0]
+    assert document["errors"]["mae"] == pytest.approx(mean_absolute_error(y[ids != 0], predicted), rel=1e-6)
+    assert document["errors"]["r2"] == pytest.approx(r2_score(y[ids != 0], predicted), rel=1e-5)
+    assert [row["target"] for row in document["per_target"]] == ["0", "1"]
 
 
 def test_numbers_have_errors(results):

@@ -149,6 +149,11 @@ def test_suggested_metric_can_measure_the_target(name):
         try:
             adapt_metric(parse_metric(declare(name)), inputs)
         except MetricMismatchError as error:
+            if error.hint.startswith("Set `targets: round`"):
+                declared = declare(name)
+                declared = {"type": declared} if isinstance(declared, str) else declared
+                adapt_metric(parse_metric(declared | {"targets": "round"}), inputs)
+                continue
             suggested = (
                 error.hint.removeprefix("Use ").split(", or")[0].split(" or ")[0].rstrip(".").strip("`")
             )
@@ -204,6 +209,13 @@ def _read(text):
             MetricInputs(form="labels", **SOFTMAX | {"units": 2}),
             {"targets": "one_hot", "class_id": 1},
         ),
+        (
+            "Precision",
+            MetricInputs(form="one-hot", **SOFTMAX | {"units": 2}),
+            {"class_id": 1},
+        ),
+        ("Recall", MetricInputs(form="one-hot", units=2, activation="sigmoid"), {}),
+        ("AUC", MetricInputs(form="one-hot", **SOFTMAX | {"units": 2}), {"multi_label": True}),
         ("AUC", "logit", {"from_logits": True}),
         ("AUC", "logits", {"targets": "one_hot", "activation": "softmax"}),
         ("AUC", "margin", {"targets": "binary", "from_logits": True}),

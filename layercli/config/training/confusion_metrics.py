@@ -91,7 +91,7 @@ class _OfOneClass(_ConfusionMetric):
 
     def adapt(self, inputs: MetricInputs) -> Self:
         adapted = super().adapt(inputs)
-        is_positive_class = inputs.form == "labels" and inputs.units == 2 and self.class_id is None
+        is_positive_class = inputs.has_two_classes and self.class_id is None
         if is_positive_class and getattr(self, "top_k", None) is None:
             return adapted.with_arguments(class_id=1)  # of two classes, 1 is the positive one
         return adapted
@@ -197,7 +197,7 @@ class AUC(_ConfusionMetric):
 
     def adapt(self, inputs: MetricInputs) -> Self:
         adapted = super().adapt(inputs)
-        if inputs.form == "labels" and inputs.units == 2 and self.curve == "ROC" and not self.label_weights:
+        if inputs.has_two_classes and self.curve == "ROC" and not self.label_weights:
             return adapted.with_arguments(multi_label=True)  # both curves equal that of class 1
         return adapted
 

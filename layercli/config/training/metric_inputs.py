@@ -52,6 +52,11 @@ class MetricInputs:
         return FORM_TITLES[self.form] + (", because the loss requires them" if self.is_converted else "")
 
     @property
+    def has_two_classes(self) -> bool:
+        """Whether the two units are the classes of one choice."""
+        return self.has_one_class and self.units == 2 and self.form in ("labels", "one-hot")
+
+    @property
     def form_as_binary(self) -> TargetForm:
         """The form of the targets if they are converted to 0 and 1 for each unit."""
         if self.units == 1:

@@ -241,7 +241,10 @@ class Metric(Component):
         titles = [FORM_TITLES[form] for form in self.target_forms]
         expected = f"{', '.join(titles[:-1])} or {titles[-1]}" if len(titles) > 1 else titles[0]
         message = f"{self.type_name()} requires {expected}, but it receives {inputs.title}."
-        return MetricMismatchError(message, f"Use {self.suggest_replacement(inputs)}.")
+        hint = f"Use {self.suggest_replacement(inputs)}."
+        if inputs.are_fractions and "binary" in self.target_forms:
+            hint = "Set `targets: round` on the metric, which makes 0 and 1 of the probabilities."
+        return MetricMismatchError(message, hint)
 
     def _targets_mismatch(self, inputs: MetricInputs) -> MetricMismatchError:
         source = {

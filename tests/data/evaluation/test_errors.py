@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
+from layercli.data.evaluation import errors as errors_module
 from layercli.data.evaluation.errors import ErrorResult
+from layercli.data.evaluation.value_counts import ValueCounts
 
 RANDOM = np.random.default_rng(2)
 
@@ -79,3 +81,10 @@ def test_r2_of_a_constant_target_is_that_of_scikit_learn(predicted, r2):
 
 def test_r2_of_one_example_is_undefined():
     assert error_results(np.array([4.0]), np.array([3.0]))["errors"]["r2"] is None
+
+
+def test_rounded_quantiles_are_marked(monkeypatch):
+    monkeypatch.setattr(errors_module, "ValueCounts", lambda *_: ValueCounts(4))
+    document = error_results(np.zeros(9), 0.3 + np.arange(9) * 1e-9)
+    assert document["errors"]["rounded_to_binary_digits"] == 20
+    assert "rounded_to_binary_digits" not in error_results(np.zeros(3), np.arange(3) + 0.3)["errors"]
