@@ -1,5 +1,7 @@
 """Measure the time and memory of ``layercli validate`` on files that are made to stop it or to fill the memory.
 
+Of long models, the commands that print every layer are measured, too.
+
 python benchmarks/hostile_files.py [NAME...]
 """
 
@@ -110,37 +112,53 @@ FILES = {
     "duplicate keys": "{" + "a: 1, " * 170_000 + "}",
 }
 FILES["many --set"] = stack("{type: Dense, units: 3, name: a{n}}", 9900)
+FILES["one vocabulary"] = (
+    "model:\n  input: {shape: [1], dtype: string}\n  layers:\n    - {type: StringLookup, vocabulary: ["
+    + ", ".join(f"w{number}" for number in range(110_000))
+    + "]}\n"
+)
 OPTIONS = {
     "many --set": [f"--set=model.layers.a{n * 3}.units={n % 7 + 1}" for n in range(3000)],
 }
 """Further options of ``validate`` for a file."""
+PRINTED = ("sound layers", "sound wrappers", "one vocabulary")
+"""Files for the commands that print a complete model."""
+PRINTING: dict[str, list[str]] = {"show": [], "inspect-shapes": ["--static"], "diff": []}
 SECONDS, MEBIBYTES = 2.0, 300
 """The bounds for any text of at most 1 MiB."""
 
 
-def measure(text: str, options: list[str]) -> tuple[float, int, str]:
+def measure(text: str, options: list[str], command: str = "validate") -> tuple[float, int, str]:
     """Return seconds of the processor, peak memory in MiB, and the last printed line."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "config.yaml")
         path.write_text(text)
-        command = [sys.executable, "-m", "layercli", "validate", str(path), *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        paths = [str(path)] * (2 if command == "diff" else 1)
+        arguments = [sys.executable, "-m", "layercli", command, *paths, *options]
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert process.stdout is not None
         said = process.stdout.read().strip().splitlines()
         usage = os.wait4(process.pid, 0)[2]
         return usage.ru_utime + usage.ru_stime, usage.ru_maxrss >> 10, said[-1]
 
 
+def report(name: str, text: str, command: str, options: list[str]) -> None:
+    """Measure one command and print the result."""
+    seconds, memory, said = measure(text, options, command)
+    mark = "TOO MUCH" if seconds > SECONDS or memory > MEBIBYTES else ""
+    print(
+        f"{name:24} {command:14} {len(text) >> 10:5} KiB {seconds:5.2f} s {memory:4} MiB  {said[:100]} {mark}",
+        flush=True,
+    )
+
+
 def main() -> None:
     print(f"Bounds: {SECONDS} s of the processor, {MEBIBYTES} MiB.")
     for name, text in FILES.items():
         if not sys.argv[1:] or name in sys.argv[1:]:
-            seconds, memory, said = measure(text, OPTIONS.get(name, []))
-            mark = "TOO MUCH" if seconds > SECONDS or memory > MEBIBYTES else ""
-            print(
-                f"{name:24} {len(text) >> 10:5} KiB {seconds:5.2f} s {memory:4} MiB  {said} {mark}",
-                flush=True,
-            )
+            report(name, text, "validate", OPTIONS.get(name, []))
+            for command, options in PRINTING.items() if name in PRINTED else ():
+                report(name, text, command, options)
 
 
 if __name__ == "__main__":

@@ -94,16 +94,16 @@ def redirect_stdout_for_json(json: bool) -> Iterator[None]:
 def print_json(document: Mapping[str, Any]) -> None:
     """Print the JSON document of a command, with null for NaN and infinity."""
     text = json.dumps(replace_non_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write(_escape_surrogates(_compact_lists(text)) + "\n")
+    sys.stdout.write(_escape_unprintable(_compact_lists(text)) + "\n")
     sys.stdout.flush()
 
 
-def _escape_surrogates(text: str) -> str:
-    """Return the text with JSON's escapes for the surrogates that Python makes of names that are not UTF-8."""
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+def _escape_unprintable(text: str) -> str:
+    """Return the text with JSON's escapes for control characters, and for surrogates, which names that are not UTF-8 become."""
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\ud800-\udfff\x7f-\x9f]")
 
 
 def _compact_lists(text: str) -> str:

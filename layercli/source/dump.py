@@ -39,18 +39,35 @@ def _write_mapping(mapping: Mapping[Any, Any], indent: str) -> Iterator[str]:
                 first, *others = _write_mapping(item, f"{indent}  ")
                 yield f"{indent}- {first[len(indent) + 2 :]}"
                 yield from others
-        elif (shown := _write_on_one_line(value)) is not None and len(start) + len(shown) < _WIDTH - 4:
-            yield f"{start} {shown}\n"
+        elif (shown := _write_flow(value, start, indent)) is not None:
+            yield from shown
         else:
             yield from _write_by_library({key: value}, indent)
 
 
-def _write_on_one_line(value: Any) -> str | None:
-    """Return a scalar, or a list of scalars, that needs no quotes; None if PyYAML must write it."""
-    if isinstance(value, list):
-        items = [_write_scalar(item) for item in value]
-        return None if None in items else f"[{', '.join(map(str, items))}]"
-    return _write_scalar(value)
+def _write_flow(value: Any, start: str, indent: str) -> list[str] | None:
+    """Return the lines of a scalar or a list of scalars after ``start``; None if PyYAML must write it."""
+    if not isinstance(value, list):
+        shown = _write_scalar(value)
+        fits = shown is not None and len(start) + len(shown) < _WIDTH - 4
+        return [f"{start} {shown}\n"] if fits else None
+    lines, width = [f"{start} ["], len(start) + 2
+    for number, item in enumerate(value):
+        shown = _write_scalar(item)
+        if shown is None:
+            return None
+        if number:
+            lines.append(",")
+            width += 1
+        if width > _WIDTH:
+            lines.append(f"\n{indent}  ")
+            width = len(indent) + 2
+        elif number:
+            lines.append(" ")
+            width += 1
+        lines.append(shown)
+        width += len(shown)
+    return ["".join([*lines, "]\n"])]
 
 
 def _write_scalar(value: Any) -> str | None:
@@ -80,7 +97,7 @@ _YAML_1_1_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false"
 
 @lru_cache(maxsize=10_000)
 def _write_float(written: str) -> str:
-    """Return a float, from Python's text of it, which distinguishes -0.0 from 0.0."""
+    """Return a float, from Python's text of it, in which -0.0 and 0.0 differ."""
     text: str = yaml.dump(float(written), Dumper=_Dumper)
     return text.split("\n", 1)[0]
 

