@@ -99,7 +99,7 @@ def from_sklearn(name: str) -> Table:
 
 
 def from_plotly(name: str, target: str, without: tuple[str, ...] = ()) -> Table:
-    """Return a table that is included in plotly, which the extra ``sweep`` installs."""
+    """Return a table that is included in plotly, which the extra ``dev`` installs."""
     folder = Path(find_spec("plotly").submodule_search_locations[0], "package_data", "datasets")
     lines = gzip.decompress((folder / f"{name}.csv.gz").read_bytes()).decode().splitlines()
     return drop_columns(Table(name, lines, target), without)

@@ -174,6 +174,12 @@ class ValidConfig:
         ]
 
     @property
+    def needs_trust(self) -> bool:
+        """Whether the config names custom code, so that commands need ``--trust``."""
+        data = self.config.data
+        return bool(self.custom_layers) or (data is not None and data.user_function is not None)
+
+    @property
     def code_files(self) -> dict[str, Path]:
         """The files of custom code: path in the run directory -> current path."""
         run_path, file = self._find_data_code()

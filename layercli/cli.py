@@ -24,7 +24,7 @@ PANELS = {
     "Start": ("init", "import", "layers", "schema"),
     "Check": ("validate", "show", "diff", "inspect-shapes", "inspect-data", "build"),
     "Train": ("train", "crossval", "launch", "sweep", "runs"),
-    "Use": ("evaluate", "predict"),
+    "Use": ("evaluate", "report", "predict"),
     "Share": ("export",),
 }
 """Panel of ``--help`` -> its commands, in their order."""

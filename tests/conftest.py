@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ TENSORFLOW_FILES = (
     "commands/test_import.py",
     "commands/test_inspect_shapes.py",
     "commands/test_predict.py",
+    "commands/test_report.py",
     "commands/test_train.py",
     "config/training",
     "docs/test_console.py",
@@ -105,6 +107,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     tests = Path(__file__).parent
     positions = {tests / name: position for position, name in enumerate(LONG_FILES)}
     items.sort(key=lambda item: positions.get(item.path, len(positions)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of garbage collections."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from layercli.schema.other_names import (
     EXAMPLES_WITH_VALUES,
     EXPLAINED_KEYS,
     EXPLAINED_TYPES,
+    LAYER_EXAMPLES_WITH_VALUES,
     RENAMED_KEYS,
     RENAMED_TYPES,
     RENAMED_VALUES,
@@ -36,7 +37,8 @@ def render_page() -> str:
     for kind, names in RENAMED_TYPES.items():
         sections += [f"## Types: {kind}, renamed\n", _render_table(names, is_name=True)]
     for kind, names in EXPLAINED_TYPES.items():
-        sections += [f"## Types: {kind}, with another form\n", _render_table(names, is_name=False)]
+        shown = (LAYER_EXAMPLES_WITH_VALUES if kind == "layer" else {}) | dict(names)
+        sections += [f"## Types: {kind}, with another form\n", _render_table(shown, is_name=False)]
     return "\n".join(sections)
 
 

@@ -85,8 +85,8 @@ def write_config(directory: Path, layers: list[object], **changes: object) -> Pa
     return path
 
 
-def python(code: str, *args: object, path: Path | None = None, cwd: Path | None = None) -> str:
-    """Run code in a new Python process that must succeed, and return its output."""
+def run_python(code: str, *args: object, path: Path | None = None, cwd: Path | None = None) -> str:
+    """Run code in another Python process that must succeed, and return its output."""
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {}) | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", code, *map(str, args)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, check=False)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import layercli
-from tests.running import CONFIGS, python
+from tests.running import CONFIGS, run_python
 
 CNN = CONFIGS / "digits_cnn.yaml"
 
@@ -79,4 +79,4 @@ assert {{name for name in sys.modules if name.startswith("layercli")}} == {{"lay
 layercli.infer_shapes({str(CNN)!r})
 print(sorted({{"keras", "tensorflow", "numpy", "sklearn", "typer"}} & set(sys.modules)))
 """
-    assert python(code) == "[]\n"
+    assert run_python(code) == "[]\n"

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -83,13 +84,34 @@ def test_a_config_builds_with_the_parameters_that_were_counted(path, place):
     assert document["trainable"] > 0
 
 
+@pytest.fixture(scope="module")
+def trained(place, tmp_path_factory):
+    """Return the run of a config; each is trained once."""
+
+    @cache
+    def trained(name):
+        epochs = FEWER_EPOCHS.get(name) if os.environ.get("LAYERCLI_ALL_EPOCHS") != "1" else None
+        options = [] if epochs is None else ["--set", f"train.epochs={epochs}"]
+        return train(place / name, tmp_path_factory.mktemp("trained") / "run", "--trust", *options)
+
+    return trained
+
+
 @pytest.mark.slow
 @each_config
-def test_a_config_trains_to_a_sensible_result(path, place, tmp_path):
-    epochs = FEWER_EPOCHS.get(path.name) if os.environ.get("LAYERCLI_ALL_EPOCHS") != "1" else None
-    options = [] if epochs is None else ["--set", f"train.epochs={epochs}"]
-    run = train(place / path.name, tmp_path / "run", "--trust", *options)
+def test_a_config_trains_to_a_sensible_result(path, trained):
+    run = trained(path.name)
     assert run.result.exit_code == 0, run.result.output
     metric, bound = REACHED[path.name]
     reached = run.summary["test"][metric]
     assert reached <= bound if metric.endswith("error") else reached >= bound
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits_residual", "digits_transformer", "digits_lstm"])
+@pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
+def test_exported_run_has_the_same_outputs(name, form, trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = invoke("export", trained(f"{name}.yaml").path, "-f", form, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["compared"]["largest_difference"] < 1e-4

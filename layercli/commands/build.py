@@ -9,10 +9,10 @@ import typer
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.commands.options import (
-    ConfigArgument,
     JsonOption,
     SetOption,
     TrustOption,
+    find_config,
     require_parent_directory,
 )
 from layercli.plot.render import PLOT_SUFFIXES
@@ -57,7 +57,10 @@ def _validate_plot_path(path: str | None) -> str | None:
 
 
 def command(
-    config: ConfigArgument,
+    config: Annotated[
+        str,
+        typer.Argument(metavar="CONFIG", help="The config file, or a run directory; - reads standard input."),
+    ],
     output: Annotated[
         str | None,
         typer.Option(
@@ -89,7 +92,7 @@ def command(
 ) -> None:
     """Build the Keras model and show a summary. Save it with --output, draw it with --plot."""
     target = None if output is None else Path(output)
-    valid = require_valid(check_config(config, set_ or ()))
+    valid = require_valid(check_config(find_config(config), set_ or ()))
     if plot is not None and target is None:
         write_plot(plot, valid, unfold=unfold, theme=theme)
         if json:

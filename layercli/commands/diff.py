@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from layercli.check import CheckResult, check_config, require_valid
-from layercli.commands.options import JsonOption, SetOption
+from layercli.commands.options import JsonOption, SetOption, find_config
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import make_console, print_json
 from layercli.reports.diff import ConfigComparison, diff_json, print_config_diff
 from layercli.reports.problems import print_problems, problems_json
-from layercli.runs import directory as runs
 from layercli.source.load import STDIN
 
 
@@ -48,7 +46,7 @@ def compare_configs(before: str, after: str, overrides: Sequence[str] = ()) -> C
     Raises:
         LayercliError: A config is invalid. Contains the problems of both.
     """
-    check_results = check_config(_find_config(before)), check_config(_find_config(after), overrides)
+    check_results = check_config(find_config(before)), check_config(find_config(after), overrides)
     if not all(result.ok for result in check_results):
         raise LayercliError(_collect_problems(*check_results))
     old, new = map(require_valid, check_results)
@@ -58,12 +56,3 @@ def compare_configs(before: str, after: str, overrides: Sequence[str] = ()) -> C
 def _collect_problems(*check_results: CheckResult) -> list[Problem]:
     """Return the problems of all results, without duplicates."""
     return list(dict.fromkeys(problem for result in check_results for problem in result.problems))
-
-
-def _find_config(name: str) -> str:
-    """Return the config of a run directory, or else the name itself."""
-    config = Path(name) / runs.CONFIG
-    try:
-        return str(config) if config.is_file() else name
-    except (OSError, ValueError):  # an invalid file name; reading it reports the error
-        return name

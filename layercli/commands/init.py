@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -108,7 +109,7 @@ def command(
     if note:
         out.print(note, soft_wrap=True)
     next_commands = "".join(
-        f"\n  layercli {name} {output}" for name in ("validate", "inspect-shapes", "train")
+        f"\n  layercli {name} {quote(output)}" for name in ("validate", "inspect-shapes", "train")
     )
     out.print(f"Wrote {output}. Next:{next_commands}", soft_wrap=True)
 

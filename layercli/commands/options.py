@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from layercli.runs import directory as runs
+
 
 def require_parent_directory(path: str, *, option: str | None = None) -> None:
     """Check that the directory of an output path exists.
@@ -52,3 +54,12 @@ TrustOption = Annotated[
         help="Load the custom layers and the data function that the config names. This runs their code.",
     ),
 ]
+
+
+def find_config(name: str) -> str:
+    """Return the config of a run directory, or else the name itself."""
+    config = Path(name) / runs.CONFIG
+    try:
+        return str(config) if config.is_file() else name
+    except (OSError, ValueError):  # an invalid file name; reading it reports the error
+        return name

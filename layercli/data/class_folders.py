@@ -91,7 +91,7 @@ def list_class_files(folder: Path, suffixes: Sequence[str]) -> ClassFiles:
     by_class: dict[str, list[Path]] = {name: [] for name in list_folders(folder)}
     outside: list[Path] = []
     for file in listing.files:
-        name, *inner = file.relative_to(folder).parts
+        name, *inner = _parts_in(folder, file)
         (by_class[name] if inner else outside).append(file)
     class_names = tuple(sorted(name for name in by_class if by_class[name]))
     if not class_names:
@@ -126,6 +126,11 @@ def list_class_files(folder: Path, suffixes: Sequence[str]) -> ClassFiles:
     )
 
 
+def _parts_in(folder: Path, file: Path) -> tuple[str, ...]:
+    """Return the parts of the path from a folder to a file that ``walk_files`` found in it; faster than ``relative_to``."""
+    return file.parts[len(folder.parts) :]
+
+
 def _require_classes(folder: Path, by_class: dict[str, list[Path]], class_names: Sequence[str]) -> None:
     """Check that the folders are not sets, such as ``train`` and ``test``, or a single folder that contains the classes.
 
@@ -133,12 +138,10 @@ def _require_classes(folder: Path, by_class: dict[str, list[Path]], class_names:
         DataError: they are.
     """
     inner = {
-        name: sorted(
-            {parts[1] for file in by_class[name] if len(parts := file.relative_to(folder).parts) > 2}
-        )
+        name: sorted({parts[1] for file in by_class[name] if len(parts := _parts_in(folder, file)) > 2})
         for name in class_names
     }
-    if any(len(file.relative_to(folder).parts) == 2 for name in class_names for file in by_class[name]):
+    if any(len(_parts_in(folder, file)) == 2 for name in class_names for file in by_class[name]):
         return
     sets = {SET_NAMES[name.lower()]: name for name in class_names if name.lower() in SET_NAMES}
     shown = sanitize_text(str(folder))

@@ -41,7 +41,7 @@ def write_contact_sheet(subset: Subset, path: Path) -> bool:
     """
     from PIL import Image
 
-    names = [name for name, array in subset.empty_batch.inputs if _is_image_batch(array)]
+    names = [name for name, array in subset.empty_batch.inputs if is_image_batch(array)]
     if not names or not len(subset):
         return False
     count = min(_MAX_IMAGES, _MAX_BYTES // max(1, subset.count_example_bytes()))
@@ -50,7 +50,7 @@ def write_contact_sheet(subset: Subset, path: Path) -> bool:
     batch = next(subset.batches(count, shuffle=ShuffleSeed(0, 0)))
     labels = next((labels for _, labels in batch.targets if is_labels(labels)), np.zeros(len(batch)))
     batch = batch.take(np.argsort(labels, kind="stable"))
-    images = _to_colors(_scale_to_bytes(dict(batch.inputs)[names[0]]))
+    images = _to_colors(scale_to_bytes(dict(batch.inputs)[names[0]]))
     target = next(iter(batch.targets), None)
     has_classes = target is not None and _has_pixel_classes(target[1], images)
     if target is not None and has_classes:
@@ -65,7 +65,8 @@ def write_contact_sheet(subset: Subset, path: Path) -> bool:
     return True
 
 
-def _is_image_batch(array: Array) -> bool:
+def is_image_batch(array: Array) -> bool:
+    """Return whether an array is images of shape (samples, height, width, channels)."""
     return array.ndim == 4 and array.shape[3] in (1, 3, 4)
 
 
@@ -74,7 +75,7 @@ def _has_pixel_classes(target: Array, images: Array) -> bool:
     return target.dtype.kind in "biu" and sizes == images.shape[:3]
 
 
-def _scale_to_bytes(images: Array) -> Array:
+def scale_to_bytes(images: Array) -> Array:
     """Return the images as uint8, scaled from their range to 0..255 unless they are uint8 already."""
     if images.dtype == np.uint8:
         return images

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from layercli.data.examples import Dataset, Examples, Splits
+from layercli.data.reader_state_schema import ReaderStateDocument
 from layercli.data.tables.plan import TablePlan
 from layercli.graph.target_meaning import TargetKind
 
@@ -92,8 +93,9 @@ class ReaderState:
         """Return the state of a document that ``to_json`` returned.
 
         Raises:
-            KeyError | TypeError: the document is invalid.
+            ValueError | KeyError | TypeError: the document is invalid.
         """
+        ReaderStateDocument.model_validate(document)
         names = document["class_names"]
         if isinstance(names, dict):
             names = {name: tuple(texts) for name, texts in names.items()}

@@ -26,7 +26,13 @@ from layercli.engine.custom_layer_mistakes import (
     record_variables,
 )
 from layercli.engine.custom_layers import create_layer, custom_classes_scope, load_layer_class
-from layercli.engine.keras_errors import error_from_mistakes, explain_failure, layer_error, summarize_error
+from layercli.engine.keras_errors import (
+    error_from_mistakes,
+    explain_failure,
+    is_raised_in,
+    layer_error,
+    summarize_error,
+)
 from layercli.engine.keras_objects import keras_object
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
@@ -336,15 +342,19 @@ def check_output_shapes(assembled: AssembledModel, valid: ValidConfig) -> list[P
             ]
             if not _is_compatible(row, actual):
                 problems.append(shape_mismatch_problem(row, valid, actual))
-        elif isinstance(row.node.layer, CustomLayer) and (traced := _trace_shapes(assembled, row.node)):
+        elif row.node.custom_parts and (traced := _trace_shapes(assembled, row.node, valid)):
             declared = tuple(Tensor(tuple(each.shape), each.dtype) for each in keras.tree.flatten(output))
             if not _is_compatible(replace(row, outputs=declared), traced):
                 problems.append(shape_mismatch_problem(replace(row, outputs=declared), valid, traced))
     return problems
 
 
-def _trace_shapes(assembled: AssembledModel, node: GraphNode) -> list[Shape]:
-    """Return the shapes that ``call`` of a layer returns; empty if Keras uses them itself, or it cannot be traced."""
+def _trace_shapes(assembled: AssembledModel, node: GraphNode, valid: ValidConfig) -> list[Shape]:
+    """Return the shapes that ``call`` of a layer returns; empty if Keras uses them itself, or it cannot be traced.
+
+    Raises:
+        LayercliError: custom code in ``call`` fails.
+    """
     layer = assembled.layers[node.name]
     if is_default(layer.compute_output_shape):
         return []
@@ -353,10 +363,14 @@ def _trace_shapes(assembled: AssembledModel, node: GraphNode) -> list[Shape]:
         for name, pick in zip(node.inputs, node.input_indices, strict=True)
     ]
     positional, named = _arrange_custom_inputs(layer, keras.tree.flatten(inputs), node.input_keys)
-    with suppress(Exception):  # the first call of the layer reports it
+    try:
         traced = compute_output_spec(layer.call, *positional, **named)
-        return [tuple(each.shape) for each in keras.tree.flatten(traced)]
-    return []
+    except Exception as error:
+        codes = assembled.codes[node.name]
+        if is_raised_in(error, codes):
+            raise layer_error(node, valid, f"`{node.name}` fails", error, codes) from error
+        return []  # Keras's own code, which runs otherwise in a model
+    return [tuple(each.shape) for each in keras.tree.flatten(traced)]
 
 
 def _is_compatible(row: NodeShapes, actual: Sequence[Shape]) -> bool:
@@ -386,6 +400,10 @@ def shape_mismatch_problem(
             if is_declared
             else "Correct `compute_output_shape` of its class or remove it."
         )
+    elif row.node.custom_parts:
+        hint = "Correct `compute_output_shape` of the class in it."
+        if layer.type_name() == "RNN":
+            hint = "Set `self.output_size` in `__init__` of the cell: the size of its output, if it is not `state_size`."
     elif built is not None and [x.shape for x in row.outputs] == [
         tuple(x.shape) for x in keras.tree.flatten(built)
     ]:
@@ -432,12 +450,15 @@ def _check_savable(
 ) -> list[Problem]:
     own_codes = [code for code in codes if code.layer.has_user_code]
     try:
+        found = []
         rebuilt = _rebuild_layer(keras.saving.serialize_keras_object(keras_layer), codes)
         found = [(code, mistake) for code in own_codes for mistake in find_lost_arguments(code)]
         if not found and codes and codes[0].instance is keras_layer:
             found = [(codes[0], mistake) for mistake in find_unread_layers(codes[0], rebuilt)]
     except Exception as error:
-        found = [(code, mistake) for code in own_codes for mistake in explain_failure(error, code)]
+        with suppress(Exception):  # `get_config` itself may fail
+            found = [(code, mistake) for code in own_codes for mistake in find_lost_arguments(code)]
+        found = found or [(code, mistake) for code in own_codes for mistake in explain_failure(error, code)]
         if not found:
             message = f"`{node.name}` can be saved, but not loaded: {summarize_error(error)}"
             hint = "Return all arguments of `__init__` from `get_config`, as in configs/simple_dense.py."

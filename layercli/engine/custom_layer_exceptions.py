@@ -186,7 +186,7 @@ def _explain_missing_config(_: re.Match[str], code: LayerCode, __: int | None) -
     if "get_config" in code.methods or not code.layer.constructor_arguments:
         return None
     items = ", ".join(
-        f'"{name}": {format_config_value(name, code.instance)}' for name in code.layer.constructor_arguments
+        f'"{name}": {format_config_value(name, code)}' for name in code.layer.constructor_arguments
     )
     return Mistake(
         code.file_name,
@@ -232,6 +232,18 @@ def _explain_direction(_: re.Match[str], code: LayerCode, __: int | None) -> Mis
     )
 
 
+def _explain_read_only(match: re.Match[str], code: LayerCode, line: int | None) -> Mistake | None:
+    """Explain an assignment to an attribute that Keras computes, such as ``trainable_weights``."""
+    if line is None or "weights" not in match["name"]:
+        return None
+    return Mistake(
+        code.file_name,
+        line,
+        f"`self.{match['name']}` cannot be set: Keras collects the weights that `self.add_weight` creates",
+        f"Remove line {line}, and create each weight in `build` with `self.add_weight(shape=..., initializer=...)`.",
+    )
+
+
 def _explain_kernel(_: re.Match[str], code: LayerCode, __: int | None) -> Mistake | None:
     return Mistake(
         code.file_name,
@@ -249,6 +261,7 @@ _EXPLANATIONS: Final[
     (r"module '[\w.]*backend[\w.]*' has no attribute '(?P<name>\w+)'", _explain_operation),
     (r"to a numpy array|using Keras's own API|KerasTensor cannot be used", _explain_foreign_functions),
     (r"cannot add new elements of state", _explain_new_state),
+    (r"property '(?P<name>\w+)' of '\w+' object has no setter", _explain_read_only),
     (r"must override `get_config\(\)`", _explain_missing_config),
     (r"does not have a `compute_output_shape` method", _explain_output_shape),
     (r"RNN cell should have a `state_size` attribute|state_size must be specified", _explain_cell),

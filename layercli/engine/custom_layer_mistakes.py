@@ -210,7 +210,7 @@ def find_lost_arguments(code: LayerCode) -> list[Mistake]:
             code.file_name,
             line,
             f"`get_config` does not return `{name}`, so a saved model loses it",
-            f'Add `"{name}": {format_config_value(name, code.instance)}` to the mapping that `get_config` returns.',
+            f'Add `"{name}": {format_config_value(name, code)}` to the mapping that `get_config` returns.',
         )
         for name in lost
     ]
@@ -226,9 +226,10 @@ def find_unread_layers(code: LayerCode, rebuilt: Any) -> list[Mistake]:
     method = code.methods.get("__init__")
     mistakes = []
     for name, value in code.layer.constructor_arguments.items():
-        if not isinstance(value, Layer) or not isinstance(getattr(rebuilt, name, None), dict):
+        attribute = _find_attribute(name, code)
+        if not isinstance(value, Layer) or not isinstance(getattr(rebuilt, attribute, None), dict):
             continue
-        line, source = _find_assignment(code, name) or (
+        line, source = _find_assignment(code, attribute) or (
             code.first_line if method is None else method.lineno,
             name,
         )
@@ -238,21 +239,32 @@ def find_unread_layers(code: LayerCode, rebuilt: Any) -> list[Mistake]:
                 code.file_name,
                 line,
                 f"a saved model passes `{name}` as a mapping, which is not a layer",
-                f"Write `self.{name} = {new}` in line {line}.",
+                f"Write `self.{attribute} = {new}` in line {line}.",
             )
         )
     return mistakes
 
 
-def format_config_value(name: str, instance: Any) -> str:
+def format_config_value(name: str, code: LayerCode) -> str:
     """Return the expression that ``get_config`` returns for an argument of ``__init__``."""
-    value = getattr(instance, name, None)
+    attribute = _find_attribute(name, code)
+    value = getattr(code.instance, attribute, None)
     if isinstance(value, keras.layers.Layer):
-        return f"keras.saving.serialize_keras_object(self.{name})"
+        return f"keras.saving.serialize_keras_object(self.{attribute})"
     for kind in ("initializer", "regularizer", "constraint", "activation"):
         if kind in name and not isinstance(value, str):
-            return f"keras.{kind}s.serialize(self.{name})"
-    return f"self.{name}"
+            return f"keras.{kind}s.serialize(self.{attribute})"
+    return f"self.{attribute}"
+
+
+def _find_attribute(name: str, code: LayerCode) -> str:
+    """Return the attribute to which ``__init__`` assigns an argument; the name of the argument if there is none."""
+    for node in ast.walk(code.methods["__init__"]) if "__init__" in code.methods else ():
+        if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Attribute):
+            continue
+        if any(isinstance(part, ast.Name) and part.id == name for part in ast.walk(node.value)):
+            return node.targets[0].attr
+    return name
 
 
 def find_untracked_variables(

@@ -20,12 +20,12 @@ from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZ
 from layercli.source.nodes import sanitize_text
 
 _KERAS_WRAPPERS = (
-    re.compile(r"Exception encountered when calling .*?\x1b\[1m(?P<message>.*?)\x1b\[0m", re.DOTALL),
+    re.compile(r"Exception encountered when calling .*?\x1b\[1m(?P<message>.*?)(?:\x1b\[0m|\Z)", re.DOTALL),
     re.compile(
         r"Could not automatically infer the output shape.*?Error encountered:(?P<message>.*)", re.DOTALL
     ),
 )
-"""Patterns of the text that Keras puts around an exception of a layer's ``call``, outermost first."""
+"""Patterns of the text that Keras puts around an exception of a layer's ``call``; they can be nested."""
 _TRACEBACK_NOISE = re.compile(
     r"Graph execution error:|Detected at node|<stack traces|File \"|\[\[|\d+ root error|\(\d+\) "
 )
@@ -36,9 +36,8 @@ _MAX_MESSAGE_LENGTH = 400
 def summarize_error(error: BaseException) -> str:
     """Return the error's type and the line of its message that states the cause."""
     text = str(error)
-    for wrapper in _KERAS_WRAPPERS:
-        if wrapped := wrapper.match(text):
-            text = wrapped["message"]
+    while wrapped := next(filter(None, (wrapper.match(text) for wrapper in _KERAS_WRAPPERS)), None):
+        text = wrapped["message"].strip()
     lines = [line.strip() for line in text.split("\n")]
     line = next((line for line in lines if line and not _TRACEBACK_NOISE.match(line)), "")
     return sanitize_text(
@@ -126,6 +125,12 @@ def _find_failed_code(error: BaseException, codes: Sequence[LayerCode]) -> Layer
         if (code := by_file.get(Path(frame.filename))) is not None:
             return next((one for one in codes if one.file == code.file and one.has_line(frame.lineno)), code)
     return next(iter(codes), None)
+
+
+def is_raised_in(error: BaseException, codes: Iterable[LayerCode]) -> bool:
+    """Return whether an exception passed custom code, whose line a problem can name."""
+    files = {code.file for code in codes if code.layer.has_user_code}
+    return any(Path(frame.filename) in files for frame in traceback.extract_tb(error.__traceback__))
 
 
 def error_from_mistakes(mistakes: Iterable[Mistake], code: LayerCode, valid: ValidConfig) -> LayercliError:

@@ -17,6 +17,7 @@ from layercli.engine.adapt import to_keras_inputs
 from layercli.graph.output_activation import layer_activation
 from layercli.graph.output_kind import OutputKind, infer_output_kind
 from layercli.graph.target_meaning import TargetKind
+from layercli.layers.shapes import Shape
 
 Output: TypeAlias = tuple[Array, Array | None]
 """An output of shape (samples, ..., units), and its mask of shape (samples, positions), if it has one."""
@@ -66,7 +67,8 @@ Predictor: TypeAlias = Callable[[Examples], list[Output]]
 
 
 def make_predictor(model: Any) -> Predictor:
-    """Return a function that computes the outputs of a batch."""
+    """Return a function that computes the outputs of a batch; it is compiled once."""
+    call: Any = None
 
     def call_model(x: Any) -> Any:
         pairs = [(output, get_keras_mask(output)) for output in tf.nest.flatten(model(x, training=False))]
@@ -76,10 +78,27 @@ def make_predictor(model: Any) -> Predictor:
             for output, mask in pairs
         ]
 
-    call = tf.function(call_model, reduce_retracing=True)
-
     def predict(batch: Examples) -> list[Output]:
-        pairs = call(tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(batch.x)))
+        nonlocal call
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(batch.x))
+        if call is None:
+            call = tf.function(call_model, input_signature=[_make_signature(model, tensors)])
+        pairs = call(tensors)
         return [(np.asarray(output), None if mask is None else np.asarray(mask)) for output, mask in pairs]
 
     return predict
+
+
+def _make_signature(model: Any, tensors: Any) -> Any:
+    """Return the shapes and dtypes of all inputs: sizes that the model leaves open stay open."""
+    shapes = {x.name: x.shape for x in model.inputs}
+
+    def make_spec(tensor: Any, shape: Shape) -> Any:
+        sizes = list(tensor.shape)
+        known = shape if len(shape) == len(sizes) else sizes
+        open_sizes = [size if is_fixed else None for size, is_fixed in zip(sizes[1:], known[1:], strict=True)]
+        return tf.TensorSpec([None, *open_sizes], tensor.dtype)
+
+    if isinstance(tensors, dict):
+        return {name: make_spec(tensor, shapes.get(name, ())) for name, tensor in tensors.items()}
+    return make_spec(tensors, model.inputs[0].shape)

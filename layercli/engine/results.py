@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
@@ -19,7 +19,7 @@ from layercli.data.evaluation.scores import ScoreResult
 from layercli.data.examples import Examples, Subset
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import Array, iterate_named
-from layercli.engine.output_values import find_output_kind, interpret_output, make_predictor
+from layercli.engine.output_values import Predictor, find_output_kind, interpret_output, make_predictor
 from layercli.graph.output_kind import OutputKind, name_classes
 from layercli.graph.target_meaning import TargetKind, TargetMeaning
 
@@ -29,7 +29,7 @@ Result: TypeAlias = ClassResult | LabelResult | ErrorResult
 
 
 @dataclass(slots=True)
-class _OutputResults:
+class OutputResults:
     """The results of one output; ``scores`` only for two classes, ``naive`` only for series."""
 
     kind: OutputKind
@@ -49,7 +49,7 @@ class _OutputResults:
             mask: The mask of its positions, of shape (samples, positions).
             last_target: The last known value before each target, of shape (samples, ...).
         """
-        is_used: Array = _find_used_positions(output, mask)
+        is_used: Array = find_used_positions(output, mask)
         is_finite = np.isfinite(output).all(axis=-1)
         self.invalid += int((is_used & ~is_finite).sum())
         is_used &= is_finite
@@ -69,14 +69,14 @@ class _OutputResults:
             true = target.reshape(output.shape) > self.kind.threshold
             self.result.add(true[is_used], values.predicted[is_used])
             return
-        true = self._find_true_classes(target, values.predicted, output.shape[-1])
+        true = self.find_true_classes(target, values.predicted, output.shape[-1])
         if self.kind.kind == "classes":
             is_used &= (true >= 0) & (true < output.shape[-1]) & (true != self.ignored_class)
         self.result.add(true[is_used], values.predicted[is_used])
         if self.scores is not None:
             self.scores.add(true[is_used] == 1, values.scores[..., 0][is_used])
 
-    def _find_true_classes(self, target: Array, predicted: Array, units: int) -> Array:
+    def find_true_classes(self, target: Array, predicted: Array, units: int) -> Array:
         """Return the class numbers of a target: of the shape of the predicted ones."""
         if self.kind.kind != "classes":
             return (target.reshape(predicted.shape) > self.kind.threshold).astype(np.int64)
@@ -94,7 +94,11 @@ class _OutputResults:
         return document | ({"invalid_predictions": self.invalid} if self.invalid else {})
 
 
-def _find_used_positions(output: Array, mask: Array | None) -> Array:
+Observer: TypeAlias = Callable[[str, OutputResults, Examples, Array, Array, Array | None], None]
+"""Gets the name and the results of an output, and a batch with the target, the output and the mask of its positions."""
+
+
+def find_used_positions(output: Array, mask: Array | None) -> Array:
     """Return which positions are not masked: bool of the shape of an output without its units."""
     shape = output.shape[:-1]
     if mask is None or mask.shape != shape[: mask.ndim]:
@@ -126,6 +130,8 @@ def collect_results(
     meanings: Mapping[str | None, TargetMeaning],
     *,
     reader_state: ReaderState | None = None,
+    observe: Observer | None = None,
+    predict: Predictor | None = None,
 ) -> dict[str, Any]:
     """Return the results of each output whose target has a meaning: in ``outputs``; without names for a single output.
 
@@ -138,10 +144,12 @@ def collect_results(
         subset: The examples.
         meanings: The meaning of each target.
         reader_state: What training knew about the targets.
+        observe: Gets each batch of each such output.
+        predict: The model as ``make_predictor`` returns it, if it is used elsewhere, too.
     """
     titles = valid.graph.output_references
-    results: dict[str, _OutputResults | None] = {}
-    predict = make_predictor(model)
+    results: dict[str, OutputResults | None] = {}
+    predict = predict or make_predictor(model)
     for batch in subset.batches(train.batch_size):
         targets = dict(batch.targets)
         last_targets = {} if batch.last_targets is None else dict(iterate_named(batch.last_targets))
@@ -163,6 +171,8 @@ def collect_results(
             result = results[title]
             if result is not None:
                 result.add(targets[key], output, mask, last_targets.get(key))
+                if observe is not None:
+                    observe(title, result, batch, targets[key], output, mask)
     documents = {title: result.to_json() for title, result in results.items() if result is not None}
     return {"outputs": documents} if len(titles) > 1 else documents.get(titles[0], {})
 
@@ -197,7 +207,7 @@ def _make_results(
     *,
     has_mask: bool,
     has_naive: bool,
-) -> _OutputResults | None:
+) -> OutputResults | None:
     """Return empty results for an output of shape (samples, ..., units); None if it has none, or too many classes."""
     title = valid.graph.output_references[index]
     kind = find_output_kind(valid, index, output, target.kind)
@@ -209,17 +219,17 @@ def _make_results(
         shape = output.shape[-1:] if has_mask else output.shape[1:]
         names = _name_numbers(valid, shape, target.columns)
         naive = ErrorResult(names) if has_naive else None
-        return _OutputResults(kind, ignored, ErrorResult(names), naive=naive)
+        return OutputResults(kind, ignored, ErrorResult(names), naive=naive)
     size = 2 if kind.kind in ("two", "sign") else output.shape[-1]
     if size > MAX_CLASSES:
         return None
     if kind.kind == "labels":
         names = name_classes(kind, size, target.columns, target.kind)
-        return _OutputResults(kind, ignored, LabelResult(names))
+        return OutputResults(kind, ignored, LabelResult(names))
     has_score = kind.kind in ("two", "sign")
     scores = ScoreResult(is_probability=kind.has_probabilities) if has_score else None
     names = name_classes(kind, size, target.class_names, target.kind)
-    return _OutputResults(kind, ignored, ClassResult(names, has_positions=output.ndim > 2), scores)
+    return OutputResults(kind, ignored, ClassResult(names, has_positions=output.ndim > 2), scores)
 
 
 def _name_numbers(

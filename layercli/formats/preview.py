@@ -275,6 +275,12 @@ def _describe_columns(
             yield f"The dates of `{name}` are read with the {'day' if column.date_order == 'dmy' else 'month'} first."
         if column.note is not None and not column.is_boolean:
             yield f"`{name}` {column.note}."
+        sentinel = survey.find_sentinel(column) if column.kind in ("number", "integer") else None
+        if sentinel is not None:
+            yield (
+                f"`{name}` has {sentinel[0]} in {sentinel[1]:,} rows, far from its other values: it is read as a number. If it "
+                "means a missing value, add it to `values` of `missing`."
+            )
         if words is not None and _NONE_WORD in column.values:
             yield f'"{_NONE_WORD}" is a value of `{name}`, and not a missing value.'
 

@@ -115,11 +115,21 @@ def _missing_input_finding(config: Config | None, shape: list[int | None] | None
     hint = (
         "Add `input: [N]`, where N is the number of input columns."
         if is_table
-        else "Add `input: [28, 28, 1]`, for example."
-        if shape is None
         else f"Add `input: {quote_value(shape)}`."
+        if shape is not None
+        else f"Add `input: {_example_shape(config)}`, for example."
+        if data is None
+        else f"Add the shape of the examples without their first axis, for example `input: {_example_shape(config)}` for "
+        f"examples of shape (n, {_example_shape(config)[1:-1]})."
     )
     return Finding(code="missing-key", message=message, path=_INPUT_PATH, hint=hint, at_key=True)
+
+
+def _example_shape(config: Config | None) -> str:
+    """Return an example of an input that the first layer accepts, or of an image."""
+    first = config.model.layers[0].layer if config is not None and config.model.layers else None
+    lowest_rank = 1 if first is None else first.rank_range[0]
+    return {2: "[4]", 3: "[10, 4]", 5: "[10, 28, 28, 1]"}.get(lowest_rank, "[28, 28, 1]")
 
 
 def _check_input_shape(declared: Shape, actual: Shape, path: KeyPath, config: Config) -> Iterator[Finding]:

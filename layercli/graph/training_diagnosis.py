@@ -36,7 +36,7 @@ _SMALL_UPDATE: Final = 1e-6
 _GRADIENT_RATIO: Final = 1e5
 """The ratio of gradient norms of two layers that makes one of them learn much too slowly or too fast."""
 _IMPROVEMENT: Final = 0.01
-"""The fraction by which the loss must fall below that of a constant prediction."""
+"""The fraction by which the loss must be below that of a constant prediction, or of the epoch before."""
 _MIN_EPOCHS: Final = 3
 """Epochs that show whether a model learns."""
 _NORMALIZING: Final = frozenset(
@@ -352,14 +352,15 @@ class _Diagnosis:
             )
 
     def _is_learning(self) -> bool:
-        """Return whether the training loss falls below that of a constant prediction; true if that is unknown."""
+        """Return whether the training loss is below that of a constant prediction, or still falls; true if unknown."""
         losses = [
             loss for loss in self._facts.history.get("loss", ()) if loss is not None and math.isfinite(loss)
         ]
         constant = self._facts.constant_loss
         if constant is None or not losses or constant <= 0:
             return True
-        return min(losses) < (1 - _IMPROVEMENT) * constant
+        is_falling = len(losses) > 1 and losses[-1] < (1 - _IMPROVEMENT) * losses[-2]
+        return is_falling or min(losses) < (1 - _IMPROVEMENT) * constant
 
     def _has_lost_units(self, state: _LayerState) -> bool:
         """Return whether most units of a layer died or are saturated, but were not before the first step."""

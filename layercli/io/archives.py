@@ -20,6 +20,8 @@ _FREE_BYTES: Final = 1 << 20
 _MAX_OBJECTS: Final = 200_000
 """Most groups and datasets of an HDF5 file."""
 _MAX_ATTRIBUTE_ITEMS: Final = 1024
+_MAX_EXTRACTED_FILES: Final = 10_000
+"""Most files of a folder in an archive; a lookup layer has one."""
 _CHUNK_BYTES: Final = 1 << 20
 _PLAIN_NAME: Final = re.compile(r"[\w.\- ]+(/[\w.\- ]+)*")
 _ENCRYPTED: Final = 1
@@ -86,9 +88,13 @@ class Archive:
         """Write the members below ``folder`` to a directory; return whether there are any.
 
         Raises:
-            ArchiveError: a name leads elsewhere, a member is damaged, or all of them are larger than ``max_bytes``.
+            ArchiveError: a name leads elsewhere, a member is damaged, or there are too many members or bytes.
         """
         names = [name for name in self._members if name.startswith(f"{folder}/") and not name.endswith("/")]
+        if len(names) > _MAX_EXTRACTED_FILES:
+            raise ArchiveError(
+                f"it has {len(names):,} files in {folder}; the maximum is {_MAX_EXTRACTED_FILES:,}"
+            )
         for name in names:
             if not _PLAIN_NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
                 raise ArchiveError("it has a member with an invalid name")

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from layercli.layers.arguments import DType, Regularizer
 from layercli.layers.dtypes import FLOATS, NUMBERS
-from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, format_shape
+from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, UnknownSizeError, format_shape
 from layercli.schema.component import Component
 
 _dtype_policy: ContextVar[str] = ContextVar("dtype policy", default="float32")
@@ -226,11 +226,11 @@ class Layer(Component):
         """Return the size of an axis that the layer's weights depend on.
 
         Raises:
-            ShapeError: the size is unknown (null).
+            UnknownSizeError: the size is unknown (null).
         """
         size = x.shape[axis]
         if size is None:
-            raise ShapeError(
+            raise UnknownSizeError(
                 f"{self.title()} needs the size of axis {axis} of its input to create its weights, "
                 f"got {format_shape(x.shape)}.",
                 hint="Declare the size of that axis in `model.input` or before this layer.",

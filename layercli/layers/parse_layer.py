@@ -169,7 +169,7 @@ def _parse_inner_entry(value: dict[str, Any]) -> Layer:
     """Parse a layer of the catalogue that may have the argument ``name``."""
     if "name" not in value:
         return LAYERS.parse(value)
-    cls = parse_at_key("type", LAYERS.look_up, value["type"])
+    cls = parse_at_key("type", partial(LAYERS.look_up, entry=value), value["type"])
     layer_class = cls if value["name"] is None else _with_name_argument(cls)  # type: ignore[arg-type]  # classes are hashable
     removed_keys = ("type", "name") if layer_class is cls else ("type",)
     return layer_class.model_validate({key: item for key, item in value.items() if key not in removed_keys})

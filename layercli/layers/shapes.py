@@ -85,6 +85,10 @@ class RankError(ShapeError):
     """An input with the wrong number of axes."""
 
 
+class UnknownSizeError(ShapeError):
+    """An input with an axis of unknown size that the layer's weights depend on."""
+
+
 def format_shape(shape: Sequence[Dim]) -> str:
     """Return a shape in Keras's form: ``(None, 8, 8, 1)``; sizes that are learned from data are ``?``."""
     learned_axes = shape.learned_axes if isinstance(shape, LearnedShape) else ()

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from layercli.graph.shapes import ModelShapes, NodeShapes, sum_if_known
+from layercli.layers.base import Layer
 from layercli.layers.custom_layers import CustomLayer
 from layercli.layers.shapes import Tensor
 from layercli.schema.component import snake_case
 from layercli.source.nodes import sanitize_text
 
 _MAX_TEXT_LENGTH = 44
+_COUNTS: Final = {
+    "units": ("{} unit", "{} units"),
+    "filters": ("{} filter", "{} filters"),
+    "num_heads": ("{} head", "{} heads"),
+    "key_dim": ("key size {}", "key size {}"),
+    "input_dim": ("{} id", "{} ids"),
+    "output_dim": ("size {}", "size {}"),
+}
+"""Arguments that are numbers, with the text for 1 and for other values."""
+_WINDOWS: Final = {"kernel_size": "kernel", "pool_size": "pool", "strides": "stride", "rate": "rate"}
+"""Arguments with a value for each axis, or a fraction, with their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +36,28 @@ class Box:
     title: str
     name: str = ""
     shape: str = ""
+    """The shape of the output without the batch axis, such as ``8 x 8 x 16``."""
     parameters: str = ""
     """The number of parameters as text, or ``shared``."""
+    details: str = ""
+    """The main arguments, such as ``16 filters, kernel 3 x 3, relu``."""
     family: str = "core"
     group: str | None = None
     """The block around it."""
     repeat_count: int = 1
     is_output: bool = False
+
+    @property
+    def shape_text(self) -> str:
+        """The shape with the word that names it."""
+        return f"{'shape' if self.family == 'input' else 'output'} {self.shape}" if self.shape else ""
+
+    @property
+    def parameters_text(self) -> str:
+        """The number of parameters with the word that names it."""
+        if not self.parameters or not self.parameters[-1].isdigit():
+            return self.parameters
+        return f"{self.parameters} parameter{'' if self.parameters == '1' else 's'}"
 
 
 @dataclass(slots=True)
@@ -48,7 +75,7 @@ def build_picture(shapes: ModelShapes, *, unfold: bool) -> Picture:
     box_of: dict[str, str] = {name: name for name in graph.inputs}
     sizes = Counter(_outer_block(row) for row in shapes.rows)
     boxes = [
-        Box(name, "Input", "" if len(graph.inputs) == 1 else name, _format_outputs([tensor]), "", "input")
+        Box(name, "Input", "" if len(graph.inputs) == 1 else name, _format_outputs([tensor]), family="input")
         for name, tensor in graph.inputs.items()
     ]
     rows_by_box: dict[str, list[NodeShapes]] = {}
@@ -99,6 +126,7 @@ def _layer_box(row: NodeShapes, block: str | None, *, is_output: bool) -> Box:
         "" if is_default_name else _truncate_text(name),
         _format_outputs(row.outputs),
         parameters,
+        _describe_arguments(node.layer),
         "custom" if is_custom else node.layer.family,
         block,
         is_output=is_output,
@@ -114,8 +142,50 @@ def _block_box(key: str, rows: Sequence[NodeShapes], *, is_output: bool) -> Box:
         f"{len(rows)} layers",
         _format_outputs(rows[-1].outputs),
         "shared" if is_shared else _format_parameters(count),
+        "",
         "block",
         is_output=is_output,
+    )
+
+
+def _describe_arguments(layer: Layer) -> str:
+    """Return the sizes and the activation of a layer; of a wrapper, those of the layer in it."""
+    inner = getattr(layer, "layer", None)
+    if isinstance(inner, Layer):
+        return _truncate_text(
+            ", ".join(part for part in (inner.type_name(), _describe_arguments(inner)) if part)
+        )
+    parts = [
+        texts[value != 1].format(value)
+        for name, texts in _COUNTS.items()
+        if type(value := getattr(layer, name, None)) is int
+    ]
+    for name, title in _WINDOWS.items():
+        value = getattr(layer, name, None)
+        is_plain_stride = name == "strides" and value in (
+            None,
+            1,
+            (1, 1),
+            [1, 1],
+            (1,),
+            [1],
+            (1, 1, 1),
+            [1, 1, 1],
+        )
+        if value is not None and not is_plain_stride:
+            parts.append(f"{title} {_format_window(value)}")
+    activation = getattr(layer, "activation", None)
+    name = activation if isinstance(activation, str) else ""
+    return _truncate_text(", ".join([*parts, *([name] if name and name != "linear" else [])]))
+
+
+def _format_window(value: Any) -> str:
+    return (
+        " x ".join(map(str, value))
+        if isinstance(value, (list, tuple))
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
     )
 
 

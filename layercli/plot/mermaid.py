@@ -34,9 +34,7 @@ def render_mermaid(picture: Picture, theme: Theme) -> str:
 
 def _format_label(box: Box) -> str:
     title = f"{box.repeat_count}x {box.title}" if box.repeat_count > 1 else box.title
-    lines = [title, *(part for part in (box.name, box.shape) if part)]
-    if box.parameters:
-        lines.append(f"{box.parameters} parameters" if box.parameters[-1].isdigit() else box.parameters)
+    lines = [title, *(part for part in (box.name, box.details, box.shape_text, box.parameters_text) if part)]
     return "<br/>".join(map(_escape_label, lines))
 
 

@@ -144,7 +144,7 @@ class PlotScene:
     def __init__(self, picture: Picture, theme: Theme) -> None:
         self.colors = THEMES[theme]
         self._picture = picture
-        self._sizes = {box.key: (_box_width(box), _BOX_HEIGHT) for box in picture.boxes}
+        self._sizes = {box.key: (_box_width(box), _box_height(box)) for box in picture.boxes}
         groups = {box.key: box.group for box in picture.boxes}
         self._layout = layout_boxes(self._sizes, picture.arrows, groups)
         self._frames = list(self._block_frames(groups))
@@ -196,9 +196,12 @@ class PlotScene:
             name_right -= 12 + estimate_text_width(count, _TITLE_SIZE)
         if box.name:
             yield _BoxText(box.name, name_right, upper, _SMALL_SIZE, colors.muted, "end")
-        yield _BoxText(box.shape, left, lower, _SMALL_SIZE, colors.text)
+        if box.details:
+            yield _BoxText(box.details, left, lower, _SMALL_SIZE, colors.text)
+            lower += _LINE_HEIGHT
+        yield _BoxText(box.shape_text, left, lower, _SMALL_SIZE, colors.text)
         if box.parameters:
-            yield _BoxText(box.parameters, right, lower, _SMALL_SIZE, colors.muted, "end")
+            yield _BoxText(box.parameters_text, right, lower, _SMALL_SIZE, colors.muted, "end")
 
     def _block_frames(self, groups: dict[str, str | None]) -> Iterator[_Frame]:
         """Yield a frame around the layers of each block, one in each column of the picture."""
@@ -241,10 +244,15 @@ def _box_width(box: Box) -> float:
         upper_width += _TEXT_GAP + estimate_text_width(box.name, _SMALL_SIZE)
     if box.repeat_count > 1:
         upper_width += 16 + estimate_text_width(f"{box.repeat_count}x", _TITLE_SIZE)
-    lower_width = estimate_text_width(box.shape, _SMALL_SIZE)
+    lower_width = estimate_text_width(box.shape_text, _SMALL_SIZE)
     if box.parameters:
-        lower_width += _TEXT_GAP + estimate_text_width(box.parameters, _SMALL_SIZE)
-    return max(_MIN_BOX_WIDTH, 2 * _PADDING + 6 + max(upper_width, lower_width))
+        lower_width += _TEXT_GAP + estimate_text_width(box.parameters_text, _SMALL_SIZE)
+    widths = (upper_width, estimate_text_width(box.details, _SMALL_SIZE), lower_width)
+    return max(_MIN_BOX_WIDTH, 2 * _PADDING + 6 + max(widths))
+
+
+def _box_height(box: Box) -> float:
+    return _BOX_HEIGHT + (_LINE_HEIGHT if box.details else 0.0)
 
 
 def _make_column_finder(layout: PlotLayout) -> Callable[[float], int]:

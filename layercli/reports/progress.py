@@ -135,6 +135,7 @@ class TrainingProgress(QuietProgress):
             "examples/s": f"{record['examples_per_second']:,.0f}",
         }
         widths = {name: max(len(name), _MIN_COLUMN_WIDTH) for name in cells}
+        widths["epoch"] = max(len("epoch"), len(f"{self._train.epochs}/{self._train.epochs}"))
         if self._screen is not None:
             widths = _fit_columns(widths, self._console.width)
             best = find_best_epoch([self._best, record] if self._best else [record], self._train)

@@ -68,17 +68,17 @@ class TableColumns:
     """The texts that are infinite numbers in the columns of numbers."""
     series: str | None = None
     """The column whose dates make the rows a series in time."""
-    series_key: str | None = None
-    """The column whose values identify several series."""
+    series_keys: tuple[str, ...] = ()
+    """The columns whose values identify several series."""
+    series_count: int = 1
     group: str | None = None
     """A column that identifies persons or things, each of which has several rows."""
 
     @property
     def is_forecast(self) -> bool:
         """Whether past values of the target are the only sensible inputs: there are only dates and numbers over time."""
-        others = {column.name for column in (*self.numbers, *self.categories, *self.texts)} - {
-            self.series_key
-        }
+        used = (*self.numbers, *self.categories, *self.texts)
+        others = {column.name for column in used} - set(self.series_keys)
         return self.series is not None and self.class_names is None and not others
 
     @property
@@ -142,15 +142,24 @@ def _make_forecast_template(
 ) -> ConfigTemplate:
     """Return choices for a forecast of the next row from the rows before it."""
     target = quote_yaml_text(columns.target.name)
-    keys = [column for column in table.columns if column.name == columns.series_key]
-    series_count = (keys[0].distinct_count or 1) if keys else 1
-    length = max(2, min(_MAX_WINDOW_LENGTH, table.row_count // series_count // _WINDOWS_IN_TABLE))
-    by = f", by: {quote_yaml_text(keys[0].name)}" if keys else ""
+    # A sequence does not contain rows without a target.
+    gaps = columns.target.missing_count
+    run_length = (table.row_count - gaps) // (gaps + columns.series_count)
+    per_series = table.row_count // columns.series_count // _WINDOWS_IN_TABLE
+    length = max(2, min(_MAX_WINDOW_LENGTH, per_series, run_length // 2))
+    keys = ", ".join(map(quote_yaml_text, columns.series_keys))
+    by = f", by: {keys if len(columns.series_keys) == 1 else f'[{keys}]'}" if keys else ""
     windows = f"{{length: {length}, horizon: 1, time: {quote_yaml_text(str(columns.series))}{by}}}"
     missing = _list_missing_policies(table, columns)
+    # Without a declared form, a few new dates could be read differently.
+    dates = {
+        name: DateUse(("elapsed",), use.order)
+        for name, use in columns.dates.items()
+        if name == columns.series and (use.order != "ymd" or _are_compact(table, name))
+    }
     data = [
         *_describe_table(table, columns),
-        *_list_data_keys(path, table, replace(columns, dates={})),
+        *_list_data_keys(path, table, replace(columns, dates=dates)),
         f"  inputs: {{past: [{target}]}}",
         f"  windows: {windows}   # {length} rows in, the target of the next row out",
         *([f"  missing: {{{', '.join(missing)}}}"] if missing else []),
@@ -171,6 +180,11 @@ def _make_forecast_template(
         ],
         row_count=table.row_count,
     )
+
+
+def _are_compact(table: TablePreview, name: str) -> bool:
+    """Return whether the dates of a column are integers such as 20210304."""
+    return any(column.name == name and column.values[0].isdigit() for column in table.columns)
 
 
 def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:

@@ -41,7 +41,7 @@ def print_training_summary(
 
 
 def _print_metrics(console: Console, summary: Mapping[str, Any]) -> None:
-    """Print the metrics of each set, and of a constant prediction beside them."""
+    """Print the metrics of each set, and of a constant prediction next to them."""
     epoch = summary.get("restored_epoch") or summary["epochs"]
     model = {name: values[epoch - 1] for name, values in summary["history"].items()}
     model.pop("learning_rate", None)

@@ -11,7 +11,8 @@ from layercli.io.atomic import describe_os_error
 from layercli.io.regular import find_irregular_entries, is_file_inside
 from layercli.runs.directory import CONFIG, MANIFEST, MODEL, READER_STATE
 from layercli.runs.manifest import open_recorded
-from layercli.source.load import MAX_BYTES
+from layercli.source.extend import EXTENDS
+from layercli.source.load import MAX_BYTES, load_yaml
 from layercli.source.nodes import sanitize_text
 
 EXTRA_BYTES: Final = 256 << 20
@@ -116,4 +117,9 @@ def check_run_config(run: Path, content: bytes) -> ValidConfig:
     except ValueError as error:
         reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
         raise make_file_error(run / CONFIG, "run-directory", f"{CONFIG} {reason}.") from None
+    if load_yaml(str(run / CONFIG), text).find((EXTENDS,)) is not None:
+        message = f"`{EXTENDS}` in {CONFIG} names a file outside the run. layercli writes complete configs."
+        raise make_file_error(
+            run / CONFIG, "run-directory", message, "Restore the file, or train the run again."
+        )
     return require_valid(check_config(str(run / CONFIG), text=text))

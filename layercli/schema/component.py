@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from inspect import get_annotations
 from types import NoneType
@@ -171,6 +171,14 @@ class Catalogue(Generic[C]):
         keys = {normalize_type_name(name): name for name in self.modules}
         return keys | {normalize_type_name(alias): name for alias, name in self.aliases.items()}
 
+    @cached_property
+    def _names_by_spelling(self) -> dict[str, str]:
+        return {known: self.find(known) or known for known in (*self.modules, *self.aliases)}
+
+    @cached_property
+    def _unavailable_by_key(self) -> dict[str, str]:
+        return {normalize_type_name(name): name for name in self.unavailable}
+
     @property
     def names(self) -> list[str]:
         """Keras's class names."""
@@ -186,8 +194,8 @@ class Catalogue(Generic[C]):
         component_class: type[C] = getattr(module, class_name)
         return component_class
 
-    def look_up(self, name: object) -> type[C]:
-        """Return the class for the ``type`` in a config.
+    def look_up(self, name: object, entry: Mapping[str, object] | None = None) -> type[C]:
+        """Return the class for the ``type`` in a config; hints for old types repeat values of the ``entry``.
 
         Raises:
             PydanticCustomError: the type is unknown; the hint names the closest one.
@@ -199,7 +207,7 @@ class Catalogue(Generic[C]):
             )
         class_name = self.find(name)
         if class_name is None:
-            raise self._unknown_type_error(name)
+            raise self._unknown_type_error(name, entry)
         return self.load(class_name)
 
     def parse(self, value: object) -> C:
@@ -218,7 +226,7 @@ class Catalogue(Generic[C]):
         if "type" not in value:
             hint = self._suggest_from_key(value) or f"For example {{type: {next(iter(self.modules))}}}."
             raise value_error("missing-key", f"The {self.noun} is missing `type`.", hint)
-        cls = parse_at_key("type", self.look_up, value["type"])
+        cls = parse_at_key("type", partial(self.look_up, entry=value), value["type"])
         return cls.model_validate({key: item for key, item in value.items() if key != "type"})
 
     def _suggest_from_key(self, value: Mapping[str, object]) -> str | None:
@@ -248,15 +256,12 @@ class Catalogue(Generic[C]):
             )
         return self.parse(value)
 
-    def _unknown_type_error(self, name: str) -> Exception:
+    def _unknown_type_error(self, name: str, entry: Mapping[str, object] | None = None) -> Exception:
         folded = normalize_type_name(name)
-        for unavailable_name, reason in self.unavailable.items():
-            if normalize_type_name(unavailable_name) == folded:
-                return value_error(
-                    "refused-type",
-                    f"{unavailable_name} is not available in a config: {reason[0]}.",
-                    reason[1],
-                )
+        if (unavailable_name := self._unavailable_by_key.get(folded)) is not None:
+            reason, hint = self.unavailable[unavailable_name]
+            message = f"{unavailable_name} is not available in a config: {reason}."
+            return value_error("refused-type", message, hint)
         keys = [f"{folded}{rank}d" for rank in (1, 2, 3)]
         by_rank = list(dict.fromkeys(self._names_by_key[key] for key in keys if key in self._names_by_key))
         if by_rank:  # such as Conv, for Conv1D, Conv2D and Conv3D
@@ -264,18 +269,17 @@ class Catalogue(Generic[C]):
             raise value_error(
                 "unknown-type", f"There is no {self.noun} {quote_value(name)}.", f"Write {listed}."
             )
-        hint = self._suggest_entry(name) or self._suggest_type(strip_module(name))
+        hint = self._suggest_entry(name) or self._suggest_type(strip_module(name), entry)
         return value_error("unknown-type", f"There is no {self.noun} {quote_value(name)}.", hint)
 
-    def _suggest_type(self, name: str) -> str:
+    def _suggest_type(self, name: str, entry: Mapping[str, object] | None) -> str:
         """Return a hint for the name of an unknown type, without its module."""
         if (class_name := self.find(name)) is not None:  # its module was written before it
             known = self._config_name(class_name)
             return Suggestion(f"Keras calls it `{known}`.", known)
         names = ", ".join(self._config_name(known) for known in self.names[:12])
         otherwise = f"Known names: {names}" + (" and others." if len(self.modules) > 12 else ".")
-        choices = {known: self.find(known) or known for known in (*self.modules, *self.aliases)}
-        hint = explain_type(self.noun, name) or suggest_closest(name, choices)
+        hint = explain_type(self.noun, name, entry) or suggest_closest(name, self._names_by_spelling)
         if isinstance(hint, Suggestion) and hint.replacement in self.modules:
             known = self._config_name(hint.replacement)
             return Suggestion(hint.replace(hint.replacement, known), known, hint.reason_against)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final
+from functools import cache
+from typing import Final, Literal
 
 from layercli.schema.flow_style import format_value
 from layercli.schema.suggestions import Suggestion
@@ -46,6 +47,7 @@ RENAMED_KEYS: Final = _expand(
     ("pool_length kernel_size", "pool_size"),
     ("length", "size"),
     ("dims", "target_shape"),
+    ("bins", "bin_boundaries"),
     ("beta_init", "beta_initializer"),
     ("gamma_init", "gamma_initializer"),
     ("m", "max_value"),
@@ -61,13 +63,14 @@ RENAMED_KEYS: Final = _expand(
     ("max_tokens", "num_tokens"),
     ("num_embeddings", "input_dim"),
     ("vocab_size vocabulary_size num_words", "input_dim max_tokens"),
-    ("embedding_dim embedding_size dim", "output_dim"),
+    ("embedding_dim embedding_size", "output_dim"),
+    ("dim", "output_dim axis"),
     ("ignore_index", "ignore_class"),
     ("xla jit", "jit_compile"),
     ("head_size", "key_dim"),
     # sections
     ("input_shape", "input"),
-    ("training fit", "train"),
+    ("training fit trainer", "train"),
     ("random_seed random_state", "seed"),
     ("val valid validation_split val_split", "validation"),
     ("test_size test_split", "test"),
@@ -96,6 +99,15 @@ EXPLAINED_KEYS: Final = _expand(
     ("forget_bias_init", "Write `unit_forget_bias: true` for ones, or false for zeros."),
     ("nonlinearity", "Write `activation: tanh` or `activation: relu`."),
     ("affine elementwise_affine", "Write `center: true` and `scale: true`, or false for both."),
+    (
+        "return_attention_scores",
+        "Remove it: it is an argument of the call in Python code, and only such code can use the scores.",
+    ),
+    (
+        "input_features output_features",
+        "Declare the columns in `data`, with `inputs` and `target`, and the layers in `model`.",
+    ),
+    ("combiner", "Join layers with a layer: {type: Concatenate, inputs: [a, b]}."),
     ("padding_idx", "Write `mask_zero: true` to ignore the index 0."),
     ("regularizer", "Write `kernel_regularizer`, `bias_regularizer` or `activity_regularizer`."),
     ("initializer", "Write `kernel_initializer` or `bias_initializer`."),
@@ -197,7 +209,7 @@ def _explain_validation_split(mapping: Mapping[str, object], _: str) -> str:
 
 
 def _explain_patience(mapping: Mapping[str, object], _: str) -> str:
-    patience = _choose_number(mapping, "early_stopping patience", 5)
+    patience = _choose_number(mapping, "early_stop early_stopping patience", 5)
     return f"Write `callbacks: [{{type: EarlyStopping, monitor: val_loss, patience: {patience}}}]` instead."
 
 
@@ -205,6 +217,48 @@ def _explain_learning_rate(mapping: Mapping[str, object], _: str) -> str:
     rate, optimizer = _choose_number(mapping, "learning_rate lr", 0.001), mapping.get("optimizer", "Adam")
     written = f"{{type: {optimizer if _is_short(optimizer) else 'Adam'}, learning_rate: {rate}}}"
     return f"It belongs to the optimizer: `optimizer: {written}`."
+
+
+def _format_share(mapping: Mapping[str, object], key: str, name: str) -> str:
+    """Return the hint for the size of a set, which belongs into ``split``."""
+    value = mapping.get(key)
+    written = format_value(value) if _is_short(value) else "0.1"
+    if isinstance(value, str) and "\n" not in value and len(value) <= _MAX_PATH_LENGTH:
+        written = format_value(value)
+    return f"Remove it, and write `split: {{{name}: {written}}}` in `data`."
+
+
+_MAX_PATH_LENGTH: Final = 100
+_SET_KEYS: Final = {
+    **dict.fromkeys(("val", "valid", "val_size", "valid_size", "validation_size"), "validation"),
+    **dict.fromkeys(("validation", "validation_data"), "validation"),
+    **dict.fromkeys(("test", "test_size", "test_split", "test_data"), "test"),
+}
+"""A key of ``data`` for the size or the files of a set -> the key of ``split``."""
+_ARRAY_KEYS: Final = {
+    **dict.fromkeys(("x", "X", "x_train", "X_train"), "features"),
+    **dict.fromkeys(("y", "y_train", "labels", "targets"), "target"),
+}
+"""A key of ``data`` for the inputs or the targets -> the key today, if the type of data has it."""
+_DATA_KEYS: Final = {
+    "train_size": "Remove it: the training set contains all remaining examples.",
+    "stratify": "Write `split: {stratify: true}` in `data`.",
+    "random_state": "Write `seed` at the top of the config, outside of `data`.",
+    "seed": "Write `seed` at the top of the config, outside of `data`.",
+    "batch_size": "Write `batch_size` in `train`.",
+    "epochs": "Write `epochs` in `train`.",
+}
+"""A key of ``data`` -> a hint with its place today."""
+
+
+def _explain_data_key(name: str, known_keys: Collection[str], mapping: Mapping[str, object]) -> str | None:
+    """Return a hint for a key of ``data`` that belongs elsewhere, or None."""
+    if name in _SET_KEYS and "split" in known_keys:
+        return _format_share(mapping, name, _SET_KEYS[name])
+    if _ARRAY_KEYS.get(name) in known_keys:
+        new = _ARRAY_KEYS[name]
+        return Suggestion(f"Write `{new}`.", new)
+    return _DATA_KEYS.get(name)
 
 
 _EXPLAIN_WITH_VALUES: Final[Mapping[str, Callable[[Mapping[str, object], str], str]]] = {
@@ -220,6 +274,7 @@ _EXPLAIN_WITH_VALUES: Final[Mapping[str, Callable[[Mapping[str, object], str], s
     "d_model": _explain_embedding_size,
     "validation_split": _explain_validation_split,
     "val_split": _explain_validation_split,
+    "early_stop": _explain_patience,
     "early_stopping": _explain_patience,
     "patience": _explain_patience,
     "learning_rate": _explain_learning_rate,
@@ -309,30 +364,12 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
 _AS_CUSTOM_LAYER: Final = (
     "Keras 3 does not have it. Write it as a custom layer, and name it as `type: my_layers.py:MyLayer`."
 )
-_OTHER_DEFAULTS: Final = "PyTorch's default epsilon is 0.00001: add `epsilon: 0.00001` for the same values."
 
 EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
     "layer": _expand(
         (
-            "BatchNorm1d BatchNorm2d BatchNorm3d LazyBatchNorm2d",
-            "Write {type: BatchNormalization, momentum: 0.9, epsilon: 0.00001}: its momentum is 1 minus that of PyTorch.",
-        ),
-        ("GroupNorm", f"Write {{type: GroupNormalization, groups: 8}}. {_OTHER_DEFAULTS}"),
-        (
-            "InstanceNorm1d InstanceNorm2d InstanceNorm3d InstanceNormalization",
-            f"Write {{type: GroupNormalization, groups: -1}}. {_OTHER_DEFAULTS}",
-        ),
-        ("RMSNorm", f"Write {{type: RMSNormalization}}. {_OTHER_DEFAULTS}"),
-        (
-            "Merge",
-            "Write the layer for its `mode`: Add, Multiply, Average, Maximum, Concatenate or Dot, with `inputs`.",
-        ),
-        ("ThresholdedReLU", "Write {type: ReLU, threshold: 1.0}: `threshold` was called `theta`."),
-        ("Upsample", "Write {type: UpSampling2D, size: 2}."),
-        ("Unflatten", "Write {type: Reshape, target_shape: [8, 8, 1]}."),
-        (
-            "RandomHeight RandomWidth",
-            "Write {type: RandomZoom, height_factor: 0.2}, which keeps the size of the images.",
+            "CategoryCrossing",
+            "Write {type: HashedCrossing, num_bins: 1000}, with as many bins as there can be combinations or fewer.",
         ),
         ("LocallyConnected1D LocallyConnected2D Highway MaxoutDense SReLU", _AS_CUSTOM_LAYER),
         ("ParametricSoftplus DenseFeatures PixelShuffle TransformerEncoderLayer", _AS_CUSTOM_LAYER),
@@ -420,22 +457,144 @@ def explain_key(
     """
     new = find_renamed_key(name, known_keys)
     if new is not None:
-        is_keras_object = not title.startswith("`") and not title.endswith(" data")
+        is_keras_object = not title.startswith(("`", "A ")) and not title.endswith(" data")
         return Suggestion(f"{'Keras calls it' if is_keras_object else 'Write'} `{new}`.", new)
+    if title.endswith(" data") and (hint := _explain_data_key(name, list(known_keys), mapping)) is not None:
+        return hint
     explain = _EXPLAIN_WITH_VALUES.get(name)
     return EXPLAINED_KEYS.get(name) if explain is None else explain(mapping, title)
 
 
-def explain_type(kind: str, name: str) -> str | None:
-    """Return a hint for the old name of a type, such as an optimizer, or None."""
+def _batch_normalization(mapping: Mapping[str, object]) -> str:
+    momentum = round(1 - _choose_number(mapping, "momentum", 0.1), 10)
+    return (
+        f"Write {{type: BatchNormalization, momentum: {momentum}, epsilon: {_format_epsilon(mapping)}}}: "
+        "its momentum is 1 minus that of PyTorch."
+    )
+
+
+def _synchronized_normalization(mapping: Mapping[str, object]) -> str:
+    momentum = round(1 - _choose_number(mapping, "momentum", 0.1), 10)
+    written = f"momentum: {momentum}, epsilon: {_format_epsilon(mapping)}, synchronized: true"
+    return f"Write {{type: BatchNormalization, {written}}}: its momentum is 1 minus that of PyTorch."
+
+
+def _format_epsilon(mapping: Mapping[str, object]) -> str:
+    """Return the epsilon of a PyTorch layer as a decimal; without one, PyTorch's default."""
+    return f"{_choose_number(mapping, 'eps epsilon', 0.00001):.12f}".rstrip("0")
+
+
+def _group_normalization(mapping: Mapping[str, object]) -> str:
+    groups = _choose_number(mapping, "num_groups groups", 8)
+    return f"Write {{type: GroupNormalization, groups: {groups}, epsilon: {_format_epsilon(mapping)}}}."
+
+
+def _instance_normalization(mapping: Mapping[str, object]) -> str:
+    return f"Write {{type: GroupNormalization, groups: -1, epsilon: {_format_epsilon(mapping)}}}."
+
+
+def _rms_normalization(mapping: Mapping[str, object]) -> str:
+    return f"Write {{type: RMSNormalization, epsilon: {_format_epsilon(mapping)}}}."
+
+
+def _thresholded_relu(mapping: Mapping[str, object]) -> str:
+    theta = _choose_number(mapping, "theta threshold", 1.0)
+    return f"Write {{type: ReLU, threshold: {theta}}}: `threshold` was called `theta`."
+
+
+def _upsampling(mapping: Mapping[str, object]) -> str:
+    size = _choose_number(mapping, "scale_factor size", 2)
+    modes = {"bilinear": "bilinear", "bicubic": "bicubic"}
+    mode = modes.get(str(mapping.get("mode")))
+    interpolation = f", interpolation: {mode}" if mode else ""
+    return f"Write {{type: UpSampling2D, size: {int(size)}{interpolation}}}."
+
+
+def _reshape(mapping: Mapping[str, object]) -> str:
+    sizes = mapping.get("unflattened_size")
+    is_list = isinstance(sizes, (list, tuple)) and all(type(size) is int for size in sizes)
+    return f"Write {{type: Reshape, target_shape: {format_value(list(sizes)) if is_list else '[8, 8, 1]'}}}."  # type: ignore[call-overload]
+
+
+def _random_zoom(mapping: Mapping[str, object]) -> str:
+    factor = _choose_number(mapping, "factor", 0.2)
+    return f"Write {{type: RandomZoom, height_factor: {factor}}}, which keeps the size of the images."
+
+
+_MERGE_LAYERS: Final = {
+    "sum": "Add",
+    "mul": "Multiply",
+    "concat": "Concatenate",
+    "ave": "Average",
+    "max": "Maximum",
+    "min": "Minimum",
+    "dot": "Dot",
+}
+"""The ``mode`` of Keras 1's Merge -> the layer today."""
+
+
+def _merge(mapping: Mapping[str, object]) -> str:
+    layer = _MERGE_LAYERS.get(str(mapping.get("mode")))
+    if layer is None:
+        return "Write the layer for its `mode`: Add, Multiply, Average, Maximum, Concatenate or Dot, with `inputs`."
+    if layer == "Concatenate":
+        return f"Write {{type: Concatenate, axis: {_choose_number(mapping, 'concat_axis', -1)}}} with the same `inputs`."
+    if layer == "Dot":
+        return f"Write {{type: Dot, axes: {_choose_number(mapping, 'dot_axes', -1)}}} with the same `inputs`."
+    return f"Write {{type: {layer}}} with the same `inputs`."
+
+
+_EXPLAIN_LAYERS_WITH_VALUES: Final[Mapping[str, Callable[[Mapping[str, object]], str]]] = {
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LazyBatchNorm2d"), _batch_normalization),
+    "SyncBatchNorm": _synchronized_normalization,
+    "GroupNorm": _group_normalization,
+    **dict.fromkeys(
+        ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "InstanceNormalization"),
+        _instance_normalization,
+    ),
+    "RMSNorm": _rms_normalization,
+    "ThresholdedReLU": _thresholded_relu,
+    "Upsample": _upsampling,
+    "Unflatten": _reshape,
+    **dict.fromkeys(("RandomHeight", "RandomWidth"), _random_zoom),
+    "Merge": _merge,
+}
+"""Old name of a layer -> a function that returns a hint with the values of its arguments."""
+
+LAYER_EXAMPLES_WITH_VALUES: Final = {
+    name: explain({}) for name, explain in _EXPLAIN_LAYERS_WITH_VALUES.items()
+}
+"""Old name of a layer -> its hint with the defaults of its arguments."""
+
+
+def explain_type(kind: str, name: str, mapping: Mapping[str, object] | None = None) -> str | None:
+    """Return a hint for the old name of a type, such as an optimizer, or None.
+
+    Args:
+        kind: The kind of type, such as "layer".
+        name: The old name.
+        mapping: The entry with its arguments, whose values a hint repeats.
+    """
     wanted = normalize_type_name(name)
-    for old, new in RENAMED_TYPES.get(kind, {}).items():
-        if normalize_type_name(old) == wanted:
-            return Suggestion(f"Write {new}." if new.startswith("{") else f"Keras calls it `{new}`.", new)
-    for old, hint in EXPLAINED_TYPES.get(kind, {}).items():
-        if normalize_type_name(old) == wanted:
-            return hint
-    return None
+    explain = _explain_layers_by_key().get(wanted) if kind == "layer" else None
+    if explain is not None:
+        return explain(mapping or {})
+    if (new := _type_names_by_key("renamed", kind).get(wanted)) is not None:
+        return Suggestion(f"Write {new}." if new.startswith("{") else f"Keras calls it `{new}`.", new)
+    return _type_names_by_key("explained", kind).get(wanted)
+
+
+@cache
+def _type_names_by_key(table: Literal["renamed", "explained"], kind: str) -> dict[str, str]:
+    """Return the entries of a table of types for one kind, by the name as it is compared."""
+    entries = (RENAMED_TYPES if table == "renamed" else EXPLAINED_TYPES).get(kind, {})
+    return {normalize_type_name(old): text for old, text in reversed(list(entries.items()))}
+
+
+@cache
+def _explain_layers_by_key() -> dict[str, Callable[[Mapping[str, object]], str]]:
+    """Return the functions of old layers, by the name as it is compared."""
+    return {normalize_type_name(old): explain for old, explain in _EXPLAIN_LAYERS_WITH_VALUES.items()}
 
 
 def strip_module(name: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from layercli.errors import LayercliError, Problem
-from layercli.source.load import MAX_DEPTH, parse_yaml
+from layercli.source.load import MAX_DEPTH, MAX_NODES, parse_yaml
 from layercli.source.nodes import KeyPath, Mark, SourceText, YamlNode, format_path, problem_at, sanitize_text
 
 _STEP_PATTERN = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
@@ -57,18 +57,29 @@ def apply_overrides(root: YamlNode, overrides: Sequence[str], name_items: ItemNa
     """
     problems: list[Problem] = []
     names = _ItemNames(name_items)
+    size = 0
     for text in overrides:
         try:
-            _apply_override(root, text, names)
+            size += _apply_override(root, text, names)
+            if size > MAX_NODES:
+                message = f"The values of `--set` contain more than {MAX_NODES:,} values in total."
+                raise _override_error(_mark_of(text), message, "Write them into a file.", "too-many-nodes")
         except LayercliError as error:
             problems.extend(error.problems)
+            if size > MAX_NODES:
+                break
     if problems:
         raise LayercliError(problems)
 
 
-def _apply_override(root: YamlNode, text: str, names: _ItemNames) -> None:
+def _mark_of(text: str) -> Mark:
     source = SourceText(f"--set {sanitize_text(text, limit=100)}", [], Path.cwd(), has_positions=False)
-    mark = Mark(source, 1, 1)
+    return Mark(source, 1, 1)
+
+
+def _apply_override(root: YamlNode, text: str, names: _ItemNames) -> int:
+    """Set one ``KEY=VALUE`` and return the number of values in it."""
+    mark = _mark_of(text)
     key, equals, value = text.partition("=")
     steps = split_key(key)
     if not equals or steps is None:
@@ -77,8 +88,10 @@ def _apply_override(root: YamlNode, text: str, names: _ItemNames) -> None:
         raise _override_error(
             mark, f"The key has {len(steps)} steps; the limit is {MAX_DEPTH}.", "Shorten the key."
         )
-    new = parse_yaml(SourceText(source.name, value.split("\n"), source.directory, has_positions=False))
+    source = replace(mark.source, lines=value.split("\n"))
+    new = parse_yaml(source)
     names.forget_changed(_set_node(root, steps, new, mark, names))
+    return new.size
 
 
 def split_key(key: str) -> list[str] | None:
@@ -183,5 +196,5 @@ def _ensure_mapping(node: YamlNode, step: str, path: KeyPath, mark: Mark) -> Non
         )
 
 
-def _override_error(mark: Mark, message: str, hint: str | None) -> LayercliError:
-    return LayercliError(problem_at(mark, "bad-override", message, hint=hint))
+def _override_error(mark: Mark, message: str, hint: str | None, code: str = "bad-override") -> LayercliError:
+    return LayercliError(problem_at(mark, code, message, hint=hint))

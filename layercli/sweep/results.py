@@ -72,7 +72,9 @@ def build_trial_config(plan: SweepPlan, study: optuna.Study, number: int) -> Val
 
 def write_results(plan: SweepPlan, study: optuna.Study, directory: Path, number: int) -> None:
     """Write the config of a trial, which can be trained as it is, and the page with the plots."""
-    config, page = build_trial_config(plan, study, number), render_report_page(plan, study)
+    config = build_trial_config(plan, study, number)
+    trials = study.get_trials(deepcopy=False)
+    page = render_report_page(plan, list_trial_rows(plan, trials), trials, compute_importances(study))
     with report_write_errors("The result of the sweep", directory):
         runs.write_config(directory, config, BEST_CONFIG)
         write_text(directory / REPORT_PAGE, page)

@@ -34,8 +34,9 @@ def require_optuna(plan: SweepPlan) -> None:
 
     from layercli.config.sweep.samplers import REQUIRED_PACKAGES
 
-    if any(find_spec(package) is None for package in ("optuna", "plotly", "sqlalchemy")):
-        message = "A sweep requires Optuna, which is not installed."
+    missing = [name for name in ("optuna", "matplotlib", "sqlalchemy") if find_spec(name) is None]
+    if missing:
+        message = f"A sweep requires {' and '.join(missing)}, which must be installed."
         hint = "Install it: `pip install 'layercli[sweep]'`."
         raise LayercliError(plan.problem((), "missing-package", message, hint))
     kind = plan.sweep.declared_sampler.type_name()

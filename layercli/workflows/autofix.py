@@ -12,6 +12,7 @@ import yaml
 from layercli.check import check_config
 from layercli.errors import Problem
 from layercli.io.atomic import report_write_errors, write_bytes
+from layercli.schema.other_names import find_renamed_key
 from layercli.schema.suggestions import Suggestion
 from layercli.source.load import YamlLoader, split_lines
 
@@ -164,11 +165,11 @@ def _is_improvement(before: list[Problem], after: list[Problem], edits: list[_Ed
 
 
 def _is_caused_by(problem: Problem, edit: _Edit) -> bool:
-    """Return whether a new problem is one of the replaced key or value itself."""
+    """Return whether a new problem is one of the replaced key or value itself, not of the arguments that it reveals."""
     if problem.code not in _VALUE_CODES:
         return problem.code == "yaml-syntax"
     if edit.reveals_errors:
-        return problem.path in (edit.path, f"{edit.path}.type")
+        return problem.path in (edit.path, f"{edit.path}.type") or problem.path.startswith(f"{edit.path}[")
     return problem.path == edit.path or problem.path.startswith((f"{edit.path}.", f"{edit.path}["))
 
 
@@ -198,10 +199,12 @@ def _make_edit(problem: Problem, line: str, end: int, current: str) -> _Edit | N
     new = _find_replacement(problem)
     if new is None:
         return None
+    reveals_errors = False
     if problem.code == "unknown-key":
         path = f"{path.removesuffix(current)}{new}"
+        reveals_errors = find_renamed_key(current, [new]) is not None
     if problem.code != "unknown-type":
-        return _Edit(problem.line, start, end, new, path, reveals_errors=False)
+        return _Edit(problem.line, start, end, new, path, reveals_errors=reveals_errors)
     if new.startswith("{") and (before := re.search(r"\btype:\s*$", line[:start])) is not None:
         items = re.split(r", (?=\w+: )", new[1:-1].removeprefix("type: "))
         is_block = re.fullmatch(r"[\s-]*", line[: before.start()]) is not None

@@ -76,9 +76,13 @@ def complete_output_shapes(valid: ValidConfig) -> ValidConfig:
     is_known = all(output is not None and output.shape[-1] is not None for output in outputs)
     if is_known or not valid.custom_layers or shapes.size_learners:
         return valid
-    from layercli.engine.assemble import assemble_model, with_built_weights
+    from layercli.engine.assemble import assemble_model, check_output_shapes, with_built_weights
 
-    built = with_built_weights(valid, assemble_model(valid))
+    assembled = assemble_model(valid)
+    wrong_shapes = check_output_shapes(assembled, valid)
+    if wrong_shapes:
+        raise LayercliError(wrong_shapes)
+    built = with_built_weights(valid, assembled)
     problems = list(map(built.problem_from_finding, check_consistency(built.config, built.shapes)))
     if has_errors(problems):
         raise LayercliError(problems)

@@ -268,10 +268,20 @@ def load_training_data(
     Raises:
         LayercliError: As for ``load_splits``.
     """
+    return complete_training_data(valid, check_dataset(valid, data, trust=trust))
+
+
+def complete_training_data(
+    valid: ValidConfig, report: DatasetReport
+) -> tuple[ValidConfig, Splits, list[Problem]]:
+    """Return what ``load_training_data`` returns, for data that was read.
+
+    Raises:
+        LayercliError: As for ``load_splits``.
+    """
     from layercli.data.targets_and_weights import apply_class_weights, encode_one_hot
     from layercli.data.types import DataError
 
-    report = check_dataset(valid, data, trust=trust)
     if report.splits is None or report.valid is None:
         raise LayercliError(report.problems)
     splits, declared, valid = report.splits, valid, report.valid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from layercli.errors import LayercliError
@@ -91,3 +92,22 @@ def load_run_splits(finished_run: FinishedRun, split: SplitName, *, trust: bool)
         hint = f"Choose a different split with {others}."
         raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, hint))
     return splits
+
+
+def list_set_files(finished_run: FinishedRun, split: SplitName) -> list[str] | None:
+    """Return the files from which the examples of a set were selected; None if a file contains several examples."""
+    from layercli.data.class_folders import list_class_files
+    from layercli.data.paths import list_held_out_paths
+
+    data = finished_run.resolve_data()
+    if data.example_suffixes is None or not getattr(data, "has_class_folders", True):
+        return None
+    own_files = data.split.own_files
+    folders = [data.path]  # type: ignore[attr-defined]  # as all data with example suffixes
+    if split != "train" and split in own_files:
+        folders = list_held_out_paths(own_files[split], ("data", "split", split), data)
+    return [
+        str(file)
+        for folder in folders
+        for file in list_class_files(Path(folder), data.example_suffixes).files
+    ]

@@ -83,9 +83,8 @@ def _describe_split(columns: TableColumns) -> list[str]:
     """Return what the order of the rows, or their groups, mean for the sets."""
     name = sanitize_text(columns.series or columns.group or "", limit=60)
     if columns.series is not None:
-        key = (
-            "" if columns.series_key is None else f" for each `{sanitize_text(columns.series_key, limit=60)}`"
-        )
+        keys = " and ".join(f"`{sanitize_text(key, limit=60)}`" for key in columns.series_keys)
+        key = f" for each {keys}" if keys else ""
         return [
             f"The rows are a series in the order of `{name}`{key}: the model forecasts the next row from the rows before it."
             if columns.is_forecast

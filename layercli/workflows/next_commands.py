@@ -19,13 +19,14 @@ def list_next_commands(valid: ValidConfig, summary: Mapping[str, Any]) -> list[s
     data, _ = require_sections(valid)
     run = shlex.quote(sanitize_text(summary["run"]))
     has_data_code = data.path_key == "function"
-    trust = " --trust" if valid.custom_layers or has_data_code else ""
+    trust = " --trust" if valid.needs_trust else ""
     has_validation = any(name.startswith("val_") for name in summary["history"])
     part = "test" if summary["test"] else "validation" if has_validation else "train"
     has_files = data.path_key in type(data).model_fields and not has_data_code
     source = "--input FILE" if has_files else f"--part {part}"
     return [
         *([f"layercli evaluate {run}{trust}"] if summary["test"] else []),
+        f"layercli report {run}{trust}",
         f"layercli predict {run} {source} --output predictions.{_choose_suffix(valid)}{trust}",
         f"layercli export {run} --format {_choose_format(valid)}{trust}",
     ]

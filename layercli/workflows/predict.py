@@ -20,7 +20,7 @@ from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.io.atomic import stage_file
 from layercli.io.paths import is_file
 from layercli.source.nodes import sanitize_text
-from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, load_run_splits
+from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, list_set_files, load_run_splits
 from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.preflight import read_memory_limit, require_data
 
@@ -509,7 +509,7 @@ def _iterate_set(
     if rows is None and isinstance(subset, StreamedRows):
         rows = subset.row_numbers
     columns = {"example" if rows is None else "row": np.arange(len(subset)) + 1 if rows is None else rows + 1}
-    files = _list_set_files(finished_run, split)
+    files = list_set_files(finished_run, split)
     if files is not None and rows is not None:
         columns = {"file": np.array(files, dtype=object)[rows]}
     columns |= _make_step_column(finished_run, len(subset))
@@ -520,25 +520,6 @@ def _iterate_set(
         target_columns = list_target_columns(piece.examples, state, number_targets)
         identified = replace(piece, columns={**piece.columns, **target_columns})
         yield identified.without_non_finite()
-
-
-def _list_set_files(finished_run: FinishedRun, split: SplitName) -> list[str] | None:
-    """Return the files from which the examples of a set were selected; None if a file contains several examples."""
-    from layercli.data.class_folders import list_class_files
-    from layercli.data.paths import list_held_out_paths
-
-    data = finished_run.resolve_data()
-    if data.example_suffixes is None or not getattr(data, "has_class_folders", True):
-        return None
-    own_files = data.split.own_files
-    folders = [data.path]  # type: ignore[attr-defined]  # as all data with example suffixes
-    if split != "train" and split in own_files:
-        folders = list_held_out_paths(own_files[split], ("data", "split", split), data)
-    return [
-        str(file)
-        for folder in folders
-        for file in list_class_files(Path(folder), data.example_suffixes).files
-    ]
 
 
 def _make_step_column(finished_run: FinishedRun, count: int) -> dict[str, Array]:

@@ -20,13 +20,20 @@ from layercli.runs.resume_command import format_resume_command
 class TrainingInterruptedError(LayercliError):
     """A signal ended the training between two steps."""
 
-    def __init__(self, stop_request: StopRequest, run_dir: Path, position: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        stop_request: StopRequest,
+        run_dir: Path,
+        position: tuple[int, int],
+        *,
+        needs_trust: bool = False,
+    ) -> None:
         finished_epochs, step = position
         where = f"at epoch {finished_epochs + 1}, step {step}" if step else f"after epoch {finished_epochs}"
         # The run directory of other ranks is temporary.
         is_first_process = runtime.cluster is None or runtime.cluster.rank == 0
         hint = (
-            f"Resume with {format_resume_command(run_dir)}."
+            f"Resume with {format_resume_command(run_dir, needs_trust=needs_trust)}."
             if is_first_process
             else "See the command to resume in the output of the first process."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,8 @@ _TIME_NAME: Final = re.compile(
     r"(?:.*[_ .-])?(?:year|yr|quarter|month|week|day|hour|minute|second|date|time|period|step|t)s?",
     re.IGNORECASE,
 )
+_MAX_PAIRED_KEYS: Final = 6
+"""Columns of which two can identify a series together."""
 _MIN_GROUPS: Final = 20
 _MIN_ROWS_PER_GROUP: Final = 2
 _FEW_CLASSES, _MAX_CLASSES = 10, 20
@@ -74,13 +77,14 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
     others = [other for other in table.columns if other is not column]
     leaks = table.find_leaks(column.name)
     left_out = _list_left_out(table, column, leaks)
-    dates, series, series_key = _inspect_dates(
+    dates, series, series_keys, series_count = _inspect_dates(
         table, [other for other in others if other.name not in left_out]
     )
     series = series or _find_count(table, column)
     left_out |= {name: "every date is the same" for name, use in dates.items() if not use.features}
     group = None if series is not None else _find_group(table, column, left_out)
-    if group is not None and _PERSON_NAME.fullmatch(group):
+    has_others = any(other.name not in left_out and other.name != group for other in others)
+    if group is not None and _PERSON_NAME.fullmatch(group) and has_others:
         left_out[group] = "all rows with the same value are in the same set"
     used = [other for other in others if other.name not in left_out]
     if not used:
@@ -104,20 +108,22 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
         left_out,
         find_infinity_words(table.survey.sample, numeric),
         series,
-        series_key,
+        series_keys,
+        series_count,
         group,
     )
 
 
 def _inspect_dates(
     table: TablePreview, columns: Sequence[ColumnPreview]
-) -> tuple[dict[str, DateUse], str | None, str | None]:
-    """Return what the columns of dates become, the one whose dates make the rows a series, and the key of several series."""
-    from layercli.data.tables.date_features import inspect_dates, is_series_by
+) -> tuple[dict[str, DateUse], str | None, tuple[str, ...], int]:
+    """Return what the columns of dates become, the one whose dates make the rows series, their keys and their number."""
+    from layercli.data.tables.date_features import count_series, inspect_dates
 
     uses: dict[str, DateUse] = {}
     series: str | None = None
-    series_key: str | None = None
+    series_keys: tuple[str, ...] = ()
+    series_count = 1
     keys = [
         column.name
         for column in columns
@@ -132,12 +138,13 @@ def _inspect_dates(
         if series is None and facts.is_series:
             series = column.name
         elif series is None:
-            found = (
-                key for key in keys if is_series_by(dates, column.date_order, table.survey.sample.column(key))
-            )
-            series_key = next(found, None)
-            series = None if series_key is None else column.name
-    return uses, series, series_key
+            for choice in [*combinations(keys, 1), *combinations(keys[:_MAX_PAIRED_KEYS], 2)]:
+                values = [table.survey.sample.column(key) for key in choice]
+                count = count_series(dates, column.date_order, values)
+                if count:
+                    series, series_keys, series_count = column.name, choice, count
+                    break
+    return uses, series, series_keys, series_count
 
 
 def _find_count(table: TablePreview, target: ColumnPreview) -> str | None:

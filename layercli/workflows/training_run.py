@@ -194,7 +194,10 @@ class TrainingRun:
                     settings,
                 )
             except TrainingStoppedError as error:
-                raise TrainingInterruptedError(stop_request, self.run_dir, error.position) from None
+                needs_trust = inputs.valid.needs_trust
+                raise TrainingInterruptedError(
+                    stop_request, self.run_dir, error.position, needs_trust=needs_trust
+                ) from None
             except LayercliError as error:
                 if not any(problem.code == "loss-not-finite" for problem in error.problems):
                     raise
@@ -315,7 +318,8 @@ def report_disk_errors(run_dir: Path, valid: ValidConfig, *, is_resumable: bool 
         cause = "The disk is full" if is_disk_full else f"Training stopped: {error.strerror or error}"
         file_note = f" ({error.filename})" if error.filename else ""
         remedy = "Free disk space" if is_disk_full else "Fix the cause"
-        next_step = f"resume with {format_resume_command(run_dir)}" if is_resumable else "train again"
+        command = format_resume_command(run_dir, needs_trust=valid.needs_trust)
+        next_step = f"resume with {command}" if is_resumable else "train again"
         raise make_file_error(
             run_dir,
             "cannot-write" if error.errno in _UNWRITABLE_ERRNOS else "training-failed",

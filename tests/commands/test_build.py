@@ -6,7 +6,7 @@ import pytest
 
 from layercli import api
 from layercli.workflows import preflight
-from tests.running import CONFIGS, invoke, problems, python, write_config
+from tests.running import CONFIGS, invoke, problems, run_python, write_config
 
 PREDICT = """
 import sys, numpy, keras
@@ -61,7 +61,7 @@ def test_saved_model_predicts_the_same_in_new_process(tmp_path):
     assert json.loads(result.stdout)["output"] == str(target)
     images = np.random.default_rng(0).uniform(0, 16, (5, 8, 8, 1)).astype("float32")
     np.save(tmp_path / "x.npy", images)
-    message = python(PREDICT, target, tmp_path / "x.npy", tmp_path / "y.npy")
+    message = run_python(PREDICT, target, tmp_path / "x.npy", tmp_path / "y.npy")
     assert message.split() == ["digits-cnn", "29194"]
     expected = api.build(CNN).predict(images, verbose=0)
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
@@ -183,7 +183,7 @@ for command in ("build", "train", "inspect-shapes"):
     print(result.exit_code, problem["code"], problem["line"], "The largest layer is `huge`," in problem["message"])
 print(sorted({"keras", "tensorflow", "sklearn", "numpy"} & set(sys.modules)))
 """
-    assert python(code).splitlines() == ["1 too-large 3 True"] * 3 + ["[]"]
+    assert run_python(code).splitlines() == ["1 too-large 3 True"] * 3 + ["[]"]
 
 
 def test_training_requires_more_memory_than_building(iris, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.running import CONFIGS, invoke, problems, python, train
+from tests.running import CONFIGS, invoke, problems, run_python, train
 
 pytestmark = pytest.mark.usefixtures("warm_processes")
 
@@ -83,7 +83,7 @@ def test_custom_layer_export_copies_code_and_requires_trust(custom_run, here):
     done = exported(custom_run.path, "-f", "keras", "--trust")
     assert done["also"] == ["simple_dense.py"]
     code = "import simple_dense, keras; print(keras.models.load_model('custom-layer.keras').count_params())"
-    assert int(python(code, cwd=here, path=here)) > 0
+    assert int(run_python(code, cwd=here, path=here)) > 0
     (here / "custom-layer.keras").write_bytes(b"older")
     (here / "simple_dense.py").write_text("another")
     again = invoke("export", custom_run.path, "-f", "keras", "--trust", "--json")
@@ -154,7 +154,7 @@ def test_script_of_a_run_loads_weights_without_layercli(digits_run, here):
         "m.compile(loss='sparse_categorical_crossentropy', metrics=['accuracy']);"
         "print(len(p[2][1]), m.evaluate(*p[2], verbose=0)[1], 'layercli' in sys.modules)"
     )
-    count, accuracy, loaded = python(code, cwd=here, path=here).split()
+    count, accuracy, loaded = run_python(code, cwd=here, path=here).split()
     assert (count, loaded) == ("180", "False")
     assert float(accuracy) == pytest.approx(digits_run.summary["test"]["accuracy"], abs=1e-6)
 
@@ -226,14 +226,3 @@ def test_config_can_only_be_exported_as_a_script():
     for options in (["python", "--weights"], ["onnx"]):
         result = invoke("export", config, "--json", "-f", *options)
         assert [code for code, _ in problems(result)] == ["run-directory"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["digits_residual", "digits_transformer", "digits_lstm"])
-@pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
-@pytest.mark.usefixtures("here")
-def test_larger_networks_have_the_same_outputs(name, form, tmp_path_factory):
-    run = tmp_path_factory.getbasetemp() / f"exported-{name}"
-    if not run.exists():
-        train(CONFIGS / f"{name}.yaml", run, "--set", "train.epochs=1")
-    assert exported(run, "-f", form)["compared"]["largest_difference"] < 1e-4

@@ -519,7 +519,7 @@ def test_fixed_batch_size_is_removed_with_a_warning(imported):
 
 
 def test_reading_a_model_imports_no_framework(tmp_path):
-    from tests.running import python
+    from tests.running import run_python
 
     keras.Sequential([keras.Input((2,)), layers.Dense(1)]).save(tmp_path / "model.keras")
     code = """
@@ -529,7 +529,7 @@ from layercli.importing.build_stack import read_stack
 stack, problems = read_stack(read_model_file(sys.argv[1]).document, lambda layer: None)
 print(len(stack.items), problems, sorted({"keras", "tensorflow", "numpy"} & set(sys.modules)))
 """
-    assert python(code, tmp_path / "model.keras") == "1 [] []\n"
+    assert run_python(code, tmp_path / "model.keras") == "1 [] []\n"
 
 
 def test_wrong_output_prevents_the_import(imported, monkeypatch, tmp_path):
@@ -572,7 +572,7 @@ def test_wrong_graph_is_reported(monkeypatch, imported):
 @pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small", "EfficientNetV2B0", "InceptionV3"])
 def test_keras_applications_survive_the_round_trip(name, tmp_path):
     with unallocated_weights():
-        model = getattr(keras.applications, name)(weights=None)
+        model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
     (tmp_path / "model.json").write_text(model.to_json())
     result = invoke("import", tmp_path / "model.json", "--output", tmp_path / "out.yaml", "--json")
     document = json.loads(result.stdout)

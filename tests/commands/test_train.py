@@ -181,10 +181,10 @@ def test_custom_layer_error_in_training_is_quoted(tmp_path, layer_file):
     )
     config = write_config(tmp_path, [{"type": mine}, HEAD])
     result = train(config, tmp_path / "run", "--trust").result
-    assert problems(result) == [("training-failed", line_of(config, "train:"))]
-    assert json.loads(result.stdout)["problems"][0]["message"] == (
-        "Training stopped: RuntimeError: not made for training"
-    )
+    assert problems(result) == [("layer-refused", line_of(config, "Mine"))]
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem["message"] == "`mine` fails in training: RuntimeError: not made for training"
+    assert problem["hint"] == f"Check line 7 of {mine.partition(':')[0]}."
 
 
 def test_wrong_declared_shape_is_found_before_training(tmp_path, layer_file):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from layercli import api
-from tests.running import CONFIGS, invoke, line_of, problems, python, write_config
+from tests.running import CONFIGS, invoke, line_of, problems, run_python, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 REFUSES = "Keras cannot connect `mine` to an input of (None, 4):"
@@ -57,7 +57,7 @@ import sys, keras, numpy, simple_dense
 model = keras.models.load_model(sys.argv[1])
 print(*model(numpy.ones((2, 784), "float32"))[1].numpy().tolist())
 """
-    given = [float(word) for word in python(code, target, path=CONFIGS).split()]
+    given = [float(word) for word in run_python(code, target, path=CONFIGS).split()]
     expected = api.build(simple, trust=True)(np.ones((2, 784), "float32"))[1]
     np.testing.assert_allclose(given, expected, atol=1e-5)
 

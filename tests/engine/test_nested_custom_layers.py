@@ -206,7 +206,73 @@ def test_wrapper_says_what_the_class_lacks(check, entry, message, hint):
     assert fix.startswith(hint)
 
 
+BACKEND = """\
+import keras
+from keras import backend as K
+
+
+class Centered(keras.layers.Layer):
+    def call(self, x):
+        return x - K.mean(x, axis=-1, keepdims=True)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+class Narrow(keras.layers.Layer):
+    state_size = 4
+
+    def call(self, x, states):
+        return x[:, :1], states
+
+
+class Old(keras.layers.Layer):
+    def build(self, input_shape):
+        self.trainable_weights = []
+
+    def call(self, x):
+        return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "message", "hint"),
+    [
+        (
+            '{type: "backend.py:Centered"}',
+            "backend.py, line 7: Keras 3 has no `keras.backend.mean`.",
+            "Write `keras.ops.mean` in line 7.",
+        ),
+        (
+            '{type: TimeDistributed, layer: {type: "backend.py:Centered"}}',
+            "backend.py, line 7: Keras 3 has no `keras.backend.mean`.",
+            "Write `keras.ops.mean` in line 7.",
+        ),
+        (
+            '{type: RNN, cell: {type: "backend.py:Narrow"}}',
+            "`rnn` must have output shape (None, 4), got (None, 1).",
+            "Set `self.output_size` in `__init__` of the cell: the size of its output, if it is not `state_size`.",
+        ),
+        (
+            '{type: "backend.py:Old"}',
+            "backend.py, line 22: `self.trainable_weights` cannot be set: Keras collects the weights that "
+            "`self.add_weight` creates.",
+            "Remove line 22, and create each weight in `build` with `self.add_weight(shape=..., initializer=...)`.",
+        ),
+    ],
+)
+def test_call_is_checked_before_training(check, entry, message, hint):
+    _, found, fix = problem(check(f"    - {entry}\n", "build", "--trust", classes=BACKEND, name="backend"))
+    assert (found, fix) == (message, hint)
+
+
 LAYER_ARGUMENTS = {
+    "other_attribute": (
+        "self.inner = layer",
+        "layer = property(lambda self: self.inner)\n\n    def get_config(self):\n        return super().get_config()",
+        "`get_config` does not return `layer`, so a saved model loses it.",
+        'Add `"layer": keras.saving.serialize_keras_object(self.inner)` to the mapping that `get_config` returns.',
+    ),
     "no_config": (
         "self.layer = layer",
         "",

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from layercli.runtime import capture_native_stderr
-from tests.running import CONFIGS, python
+from tests.running import CONFIGS, run_python
 
 HIDDEN = ("sklearn", "scipy", "pandas")
 
@@ -19,7 +19,7 @@ from keras.wrappers import SKLearnClassifier
 import keras.src.wrappers.sklearn_wrapper as wrapper
 print(wrapper.sklearn is not None, len(sklearn.datasets.load_iris().target))
 """
-    assert python(code) == "True 150\n"
+    assert run_python(code) == "True 150\n"
 
 
 @pytest.mark.slow
@@ -33,7 +33,7 @@ print(os.environ["KERAS_BACKEND"], [name for name in {HIDDEN!r} if name in sys.m
 import sklearn
 print(sklearn.__name__)
 """
-    assert python(code) == "tensorflow []\nsklearn\n"
+    assert run_python(code) == "tensorflow []\nsklearn\n"
 
 
 def test_missing_package_is_reported_before_loading(digits_run, tmp_path):
@@ -46,7 +46,7 @@ from layercli.cli import make_app
 result = CliRunner().invoke(make_app(["export"]), ["export", sys.argv[1], "-f", "onnx", "--json"])
 print(result.output, "tensorflow" in sys.modules)
 """
-    printed = python(code, digits_run.path, cwd=tmp_path)
+    printed = run_python(code, digits_run.path, cwd=tmp_path)
     assert "pip install 'layercli[onnx]'" in printed
     assert printed.split()[-1] == "False"
 

@@ -5,7 +5,7 @@ from sklearn import datasets
 from layercli.config.data.section import DATA_TYPES
 from layercli.formats.registry import load_dataset
 from layercli.formats.sklearn import reader
-from tests.running import python
+from tests.running import run_python
 
 ALL = ["digits", "iris", "wine", "breast_cancer", "diabetes"]
 
@@ -31,7 +31,7 @@ def test_facts_without_reading_match_the_examples(name):
         assert sorted(set(examples.y.tolist())) == list(range(facts.classes))
 
 
-@pytest.mark.parametrize("name", ["iris", "breast_cancer"])
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])
 def test_classes_have_the_names_of_scikit_learn(name):
     examples = load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": name}))
     assert examples.class_names == tuple(getattr(datasets, f"load_{name}")().target_names)
@@ -59,7 +59,7 @@ for name in ("digits", "iris", "wine", "breast_cancer"):
     load_dataset(DATA_TYPES.parse({"type": "sklearn", "dataset": name}))
 print(sorted({"sklearn", "tensorflow", "pandas"} & set(sys.modules)))
 """
-    assert python(code) == "[]\n"
+    assert run_python(code) == "[]\n"
 
 
 def test_declared_type_of_the_target_decides_its_values():

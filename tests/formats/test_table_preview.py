@@ -330,6 +330,8 @@ def test_row_of_a_total_is_named(tmp_path):
         'The last row, line 62, seems to be a total of the others, as it has "Total"'
     )
     assert preview(tmp_path, f"when,y\n{rows}").survey.total is None
+    words = "".join(f"{'sum' if n % 2 else 'mean'},{n}\n" for n in range(60))
+    assert preview(tmp_path, f"how,y\n{words}").survey.total is None
 
 
 def test_one_word_and_missing_values_are_a_text(tmp_path):
@@ -342,3 +344,20 @@ def test_binary_formats_without_signature_are_known_by_their_suffix(tmp_path):
     with pytest.raises(PreviewError, match="is a Stata file") as caught:
         preview_table(tmp_path / "t.dta")
     assert "pandas.read_stata(" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("values", "is_sentinel"),
+    [
+        (["-9999", "50", "60", "70"], True),
+        (["999", "1", "2", "3"], True),
+        (["99", "20", "40", "70"], False),
+        (["-9998", "50", "60", "70"], False),
+    ],
+)
+def test_number_far_from_the_others_is_named(tmp_path, values, is_sentinel):
+    column, notes = describe(tmp_path, values)
+    assert column.kind == "integer"
+    assert [note.startswith(f"`v` has {values[0]} in 15 rows, far from") for note in notes] == [
+        True
+    ] * is_sentinel

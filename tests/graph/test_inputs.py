@@ -37,6 +37,26 @@ def test_declared_input_of_the_same_shape_is_used():
     assert resolve("input: [4]")[1] == []
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        ("{type: Dense, units: 3}", "4"),
+        ("{type: LSTM, units: 3}", "10, 4"),
+        ("{type: Conv2D, filters: 3, kernel_size: 3}", "28, 28, 1"),
+        ("{type: Conv3D, filters: 3, kernel_size: 3}", "10, 28, 28, 1"),
+        ("Flatten", "28, 28, 1"),
+    ],
+)
+def test_missing_input_suggests_a_shape_that_the_first_layer_accepts(layer, shape):
+    data = "{type: npz, path: a.npz, features: x, target: y}"
+    text = f"data: {data}\nmodel:\n  layers:\n    - {layer}"
+    (problem,) = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))).problems
+    assert problem.hint == (
+        f"Add the shape of the examples without their first axis, for example `input: [{shape}]` for examples of "
+        f"shape (n, {shape})."
+    )
+
+
 @pytest.mark.parametrize("shape", [(5,), (4, 1), (2, 2), ()])
 def test_declared_input_of_another_shape_is_a_mismatch(shape):
     shown = {(5,): "(5,)", (4, 1): "(4, 1)", (2, 2): "(2, 2)", (): "()"}[shape]

@@ -9,6 +9,7 @@ from layercli.graph.shapes import dtype_bytes, sum_if_known, tensor_bytes
 from layercli.layers.shapes import Tensor, format_shape, multiply_dims, resolve_axis, window_length
 from layercli.source.load import parse_yaml
 from layercli.source.nodes import SourceText
+from tests.stacks_text import checked_layers
 
 MODEL = """
 model:
@@ -158,3 +159,25 @@ def test_axes_and_products_of_shapes():
     assert [resolve_axis(axis, 3) for axis in (-4, -3, -1, 0, 2, 3)] == [None, 0, 2, 0, 2, None]
     assert (multiply_dims(2, 3, 4), multiply_dims(2, None), multiply_dims()) == (24, None, 1)
     assert [format_shape(shape) for shape in [(), (5,), (None, 8)]] == ["()", "(5,)", "(None, 8)"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "other"),
+    [
+        ([{"type": "Dense", "units": 1}], ", or `output_mode: multi_hot` for one vector for each text"),
+        (
+            [
+                {"type": "Embedding", "input_dim": 9, "output_dim": 2},
+                "Flatten",
+                {"type": "Dense", "units": 1},
+            ],
+            "",
+        ),
+    ],
+)
+def test_unknown_number_of_words_is_fixed_where_it_starts(layers, other):
+    vectorization = {"type": "TextVectorization", "max_tokens": 9}
+    (problem,) = checked_layers([vectorization, *layers], "string", (1,)).problems
+    assert problem.hint == (
+        f"Set `output_sequence_length: 100` on `text_vectorization` (line 4) for texts of that many words{other}."
+    )

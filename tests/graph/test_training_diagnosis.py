@@ -176,7 +176,8 @@ def test_vanishing_gradient_is_named_at_the_first_layer():
 
 def test_loss_that_is_not_below_a_constant_prediction_is_reported():
     assert places(diagnose(history={"loss": [1.2, 1.1, 1.095]})) == [("not-learning", 12)]
-    assert diagnose(history={"loss": [1.2, 1.1, 1.08]}) == []
+    assert diagnose(history={"loss": [1.2, 1.09, 1.08]}) == []
+    assert diagnose(history={"loss": [30.0, 25.0, 20.0]}) == []  # far above, but it falls
     assert diagnose(history={"loss": [1.2, 1.1]}) == []
     assert diagnose(history={"loss": [1.2, 1.1, 1.1]}, constant_loss=None) == []
 

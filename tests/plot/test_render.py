@@ -17,7 +17,7 @@ from layercli.plot.mermaid import render_mermaid
 from layercli.plot.render import render_plot
 from layercli.plot.scene import THEMES, PlotScene, estimate_text_width
 from layercli.plot.svg import render_svg
-from tests.running import CONFIGS, invoke, python
+from tests.running import CONFIGS, invoke, run_python
 
 EVERY = sorted(path.name for path in CONFIGS.glob("*.yaml"))
 SVG = "{http://www.w3.org/2000/svg}"
@@ -73,6 +73,34 @@ def test_repeated_block_is_one_box():
     ]
     assert len(drawn.arrows) == 5
     assert drawn.boxes[-1].is_output
+
+
+@pytest.mark.parametrize(
+    ("layer", "details"),
+    [
+        ("{type: Dense, units: 1}", "1 unit"),
+        ("{type: Dense, units: 3, activation: tanh}", "3 units, tanh"),
+        (
+            "{type: Conv2D, filters: 4, kernel_size: [3, 1], strides: 2}",
+            "4 filters, kernel 3 x 1, stride 2 x 2",
+        ),
+        ("{type: AveragePooling2D, pool_size: 3, strides: 1}", "pool 3 x 3"),
+        ("{type: SpatialDropout2D, rate: 0.25}", "rate 0.25"),
+        ("{type: TimeDistributed, layer: {type: Dense, units: 2, activation: relu}}", "Dense, 2 units, relu"),
+        ("{type: BatchNormalization}", ""),
+    ],
+)
+def test_box_shows_the_main_arguments(layer, details):
+    drawn = build_picture(shapes_of(f"model: {{input: [8, 8, 3], layers: [{layer}]}}"), unfold=False)
+    assert drawn.boxes[1].details == details
+
+
+def test_a_run_is_drawn_from_its_config(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text((CONFIGS / "digits_dense.yaml").read_text())
+    assert invoke("build", run, "--plot", tmp_path / "model.svg").exit_code == 0
+    assert "output 10" in (tmp_path / "model.svg").read_text()
 
 
 def test_shared_layers_are_marked_and_not_merged():
@@ -132,7 +160,13 @@ def texts(svg):
 def test_svg_shows_layers_and_loads_nothing():
     svg = render_plot(api.infer_shapes(CONFIGS / "digits_cnn.yaml"), ".svg", title="digits")
     shown = texts(svg)
-    for text in ("Conv2D", "8 x 8 x 32", "320", "10"):
+    for text in (
+        "Conv2D",
+        "32 filters, kernel 3 x 3, relu",
+        "output 8 x 8 x 32",
+        "320 parameters",
+        "output 10",
+    ):
         assert text in shown
     assert not re.search(rb"href|url\(|<script|<image|<style|@import", svg)
     assert svg.count(b"http") == 1  # the name of the format
@@ -140,10 +174,10 @@ def test_svg_shows_layers_and_loads_nothing():
 
 def test_names_are_escaped():
     hostile = '</text><script>alert("x")</script>&'
-    drawn = Picture([Box("a", hostile, hostile, hostile, hostile, group=hostile)], [])
+    drawn = Picture([Box("a", hostile, hostile, hostile, hostile, hostile, group=hostile)], [])
     svg = render_svg(PlotScene(drawn, "light"), hostile)
     assert "<script" not in svg
-    assert texts(svg).count(hostile) == 5
+    assert sum(hostile in text for text in texts(svg)) == 6
     mermaid = render_mermaid(drawn, "light")
     assert "<script" not in mermaid
     assert mermaid.count('"') == 2 + 2 + 4
@@ -180,12 +214,12 @@ def test_mermaid_of_model_with_blocks():
         == """\
 %%{init: {"theme": "neutral"}}%%
 flowchart TB
-  n0(["Input<br/>8 x 8 x 1"])
-  n1["Rescaling<br/>8 x 8 x 1"]
-  n2[["stem<br/>2 layers<br/>8 x 8 x 16<br/>208 parameters"]]
-  n3[["3x residual<br/>7 layers<br/>8 x 8 x 16<br/>14,208 parameters"]]
-  n4["GlobalAveragePooling2D<br/>16"]
-  n5["Dense<br/>10<br/>170 parameters"]
+  n0(["Input<br/>shape 8 x 8 x 1"])
+  n1["Rescaling<br/>output 8 x 8 x 1"]
+  n2[["stem<br/>2 layers<br/>output 8 x 8 x 16<br/>208 parameters"]]
+  n3[["3x residual<br/>7 layers<br/>output 8 x 8 x 16<br/>14,208 parameters"]]
+  n4["GlobalAveragePooling2D<br/>output 16"]
+  n5["Dense<br/>10 units, softmax<br/>output 10<br/>170 parameters"]
   n0 --> n1
   n1 --> n2
   n2 --> n3
@@ -213,7 +247,7 @@ result = CliRunner().invoke(make_app(["build"]), ["build", sys.argv[1], "--plot"
 print(result.stdout, sorted({"keras", "tensorflow", "numpy"} & set(sys.modules)))
 """
     target = tmp_path / "model.svg"
-    printed, _, modules = python(code, CONFIGS / "digits_cnn.yaml", target).rpartition("[")
+    printed, _, modules = run_python(code, CONFIGS / "digits_cnn.yaml", target).rpartition("[")
     assert modules == "]\n"
     document = json.loads(printed)
     assert document["plot"] == str(target)

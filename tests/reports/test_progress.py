@@ -102,7 +102,7 @@ def test_interrupt_restores_terminal():
     ("width", "kept"),
     [
         (140, ["epoch", "loss", "mae", "val_loss", "val_mae", "time", "examples/s"]),
-        (56, ["epoch", "loss", "val_loss", "time", "examples/s"]),
+        (54, ["epoch", "loss", "val_loss", "time", "examples/s"]),
     ],
 )
 def test_rows_fit_terminal_width(width, kept):

@@ -6,7 +6,7 @@ from layercli.check import check_config
 from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 from layercli.layers.object_registry import INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
-from layercli.schema.other_names import EXPLAINED_TYPES, RENAMED_KEYS, RENAMED_TYPES
+from layercli.schema.other_names import EXPLAINED_TYPES, RENAMED_KEYS, RENAMED_TYPES, explain_type
 from layercli.workflows.autofix import compute_fixes, find_unsafe_fixes
 
 CATALOGUES = (LAYERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, INITIALIZERS, REGULARIZERS)
@@ -153,6 +153,58 @@ def test_fix_of_an_old_key_replaces_those_of_sections(tmp_path):
     )
 
 
+def test_fix_of_an_old_section_keeps_what_needs_a_decision(tmp_path):
+    train = "fit:\n  nb_epoch: 3\n  objective: mse\n  lr: 0.1\n"
+    before, after = compute_fixes(str(write(tmp_path, "{type: Dense, units: 3}", "[4]", train)))
+    assert after == before.replace("fit:", "train:").replace("nb_epoch", "epochs").replace(
+        "objective", "loss"
+    )
+
+
+def test_old_section_is_not_called_a_name_of_keras(tmp_path):
+    (problem,) = check_config(
+        str(write(tmp_path, "{type: Dense, units: 3}", "[4]", "fit: {loss: mse}\n"))
+    ).problems
+    assert problem.hint == "Write `train`."
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("test_size: 0.2", "Remove it, and write `split: {test: 0.2}` in `data`."),
+        ("val: 100", "Remove it, and write `split: {validation: 100}` in `data`."),
+        (
+            "validation_data: held/out.csv",
+            "Remove it, and write `split: {validation: held/out.csv}` in `data`.",
+        ),
+        ("valid_size: [1]", "Remove it, and write `split: {validation: 0.1}` in `data`."),
+        ("train_size: 0.7", "Remove it: the training set contains all remaining examples."),
+        ("x: a", "Write `features`."),
+        ("y: a", "Write `target`."),
+        ("random_state: 3", "Write `seed` at the top of the config, outside of `data`."),
+        ("batch_size: 3", "Write `batch_size` in `train`."),
+    ],
+)
+def test_key_of_data_is_explained(tmp_path, key, hint):
+    path = tmp_path / "c.yaml"
+    target = "" if key.startswith("y:") else "target: t, "
+    features = "" if key.startswith("x:") else "features: f, "
+    path.write_text(
+        f"data: {{type: npz, path: a.npz, {features}{target}{key}}}\n"
+        "model: {input: [4], layers: [{type: Dense, units: 3}]}\n"
+    )
+    assert hint in [problem.hint for problem in check_config(str(path)).problems]
+
+
+def test_data_without_features_does_not_suggest_them(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "data: {type: sklearn, dataset: iris, x: a}\nmodel: {layers: [{type: Dense, units: 3}]}\n"
+    )
+    (problem,) = check_config(str(path)).problems
+    assert problem.hint.startswith("sklearn data takes `dataset`")
+
+
 def test_new_keys_of_the_table_exist():
     names = SECTION_KEYS.union(
         *(catalogue.load(name).model_fields for catalogue in CATALOGUES for name in catalogue.modules)
@@ -239,6 +291,48 @@ def test_hint_for_decay_has_the_values_of_the_config(tmp_path):
             "{type: Conv1D, filters: 4, nb_row: 3, nb_col: 5}",
             "Write both as one list: `kernel_size: [3, 5]`.",
         ),
+        (
+            "{type: GroupNorm, num_groups: 3, eps: 0.01}",
+            "Write {type: GroupNormalization, groups: 3, epsilon: 0.01}.",
+        ),
+        ("{type: nn.GroupNorm}", "Write {type: GroupNormalization, groups: 8, epsilon: 0.00001}."),
+        ("{type: InstanceNorm1d}", "Write {type: GroupNormalization, groups: -1, epsilon: 0.00001}."),
+        ("{type: RMSNorm, eps: 0.000001}", "Write {type: RMSNormalization, epsilon: 0.000001}."),
+        (
+            "{type: ThresholdedReLU, theta: 0.25}",
+            "Write {type: ReLU, threshold: 0.25}: `threshold` was called `theta`.",
+        ),
+        (
+            "{type: BatchNorm1d, momentum: 0.3}",
+            "Write {type: BatchNormalization, momentum: 0.7, epsilon: 0.00001}: its momentum is 1 minus that of PyTorch.",
+        ),
+        (
+            "{type: SyncBatchNorm, momentum: 0.01, eps: 0.1}",
+            "Write {type: BatchNormalization, momentum: 0.99, epsilon: 0.1, synchronized: true}: "
+            "its momentum is 1 minus that of PyTorch.",
+        ),
+        ("{type: Upsample, scale_factor: 3}", "Write {type: UpSampling2D, size: 3}."),
+        (
+            "{type: Upsample, scale_factor: 4, mode: bilinear}",
+            "Write {type: UpSampling2D, size: 4, interpolation: bilinear}.",
+        ),
+        ("{type: Unflatten, unflattened_size: [4, 2]}", "Write {type: Reshape, target_shape: [4, 2]}."),
+        ("{type: Unflatten, unflattened_size: four}", "Write {type: Reshape, target_shape: [8, 8, 1]}."),
+        (
+            "{type: RandomHeight, factor: 0.3}",
+            "Write {type: RandomZoom, height_factor: 0.3}, which keeps the size of the images.",
+        ),
+        ("{type: Merge, mode: ave}", "Write {type: Average} with the same `inputs`."),
+        (
+            "{type: Merge, mode: concat, concat_axis: 1}",
+            "Write {type: Concatenate, axis: 1} with the same `inputs`.",
+        ),
+        ("{type: Merge, mode: dot}", "Write {type: Dot, axes: -1} with the same `inputs`."),
+        (
+            "{type: Merge}",
+            "Write the layer for its `mode`: Add, Multiply, Average, Maximum, Concatenate or Dot, with `inputs`.",
+        ),
+        ("{type: Softmax, dim: 1}", "Keras calls it `axis`."),
         ("{type: Conv1D, filters: 4, kernel_size: 3x5}", "Write a list in square brackets: [3, 5]."),
         ("{type: Dense, units: 4, use_bias: 0}", "Write `use_bias: false`."),
         ("{type: Dense, units: 4, use_bias: 1}", "Write `use_bias: true`."),
@@ -379,3 +473,9 @@ def test_fix_never_changes_the_meaning_of_a_valid_value(tmp_path):
     assert problem.hint == "Write `input_dim: 1000`."
     before, after = compute_fixes(str(path))
     assert before == after
+
+
+def test_names_of_types_are_compared_by_a_table(monkeypatch):
+    assert explain_type("layer", "no such layer") is None
+    monkeypatch.setattr("layercli.schema.other_names.RENAMED_TYPES", None)  # built once for each kind
+    assert explain_type("layer", "another name") is None

@@ -27,6 +27,7 @@ from tests.running import CONFIGS
 from tests.script.running import assert_formatted, defined, script_of
 from tests.stacks import checked, document
 from tests.test_stacks import stacks
+from tests.warm_processes import start_processes_warm
 
 ALL = sorted(CONFIGS.glob("*.yaml"))
 each_config = pytest.mark.parametrize("name", [path.name for path in ALL])
@@ -802,7 +803,8 @@ def trained(place, tmp_path_factory):
         "assert 'layercli' not in sys.modules\n"
     )
     command = [sys.executable, "-I", "-c", code, *folders.values()]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with start_processes_warm():
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return folders
 

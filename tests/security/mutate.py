@@ -117,11 +117,11 @@ def damage_run(run: Path, rng: random.Random) -> str:
     is_readable = path.is_file() and not path.is_symlink() and kind != "sparse"
     is_rehashed = is_readable and rng.random() < 0.7
     if is_rehashed:
-        _rehash(run, path)
+        rehash(run, path)
     return f"{kind} {path.relative_to(run)}{', rehashed' if is_rehashed else ''}"
 
 
-def _rehash(run: Path, path: Path) -> None:
+def rehash(run: Path, path: Path) -> None:
     """Record the hash of a changed file, as somebody who sends a run would."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     hashes = path.parent / "hashes.json"

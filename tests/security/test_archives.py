@@ -191,3 +191,13 @@ def test_array_with_a_false_header_is_refused(header, text):
     content = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + bytes(16)
     with pytest.raises(ArchiveError, match=text):
         read_npz(zipped([("a.npy", content)]), ANY)
+
+
+def test_folder_of_many_small_files_is_not_extracted(tmp_path, monkeypatch):
+    monkeypatch.setattr("layercli.io.archives._MAX_EXTRACTED_FILES", 2)
+    few = Archive(zipped([(f"assets/{number}.txt", b"") for number in range(2)]))
+    assert few.extract_folder("assets", tmp_path / "few", 100)
+    many = Archive(zipped([(f"assets/{number}.txt", b"") for number in range(3)]))
+    with pytest.raises(ArchiveError, match="it has 3 files in assets; the maximum is 2"):
+        many.extract_folder("assets", tmp_path / "many", 100)
+    assert not (tmp_path / "many").exists()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.running import invoke, train
-from tests.security.mutate import copy_run, damage_run, list_seeds
+from tests.security.mutate import copy_run, damage_json, damage_run, list_seeds, rehash
 
 SECONDS = 120
 CONFIG = """
@@ -100,4 +100,22 @@ def test_damaged_run_is_answered(run, tmp_path, command, count, capfd):
         if command != "resume":
             document = json.loads(result.stdout)
             assert command == "runs" or document["ok"] is (result.exit_code == 0), shown
+    capfd.readouterr()
+
+
+@pytest.mark.usefixtures("alarm")
+def test_damaged_state_of_the_reader_is_answered(run, tmp_path, capfd):
+    for seed in list_seeds(12):
+        rng = random.Random(f"state {seed}")
+        copy = copy_run(run, run.parent / "copies" / "1")
+        state = copy / "data.json"
+        document = json.loads(state.read_text())
+        for _ in range(rng.choice((1, 1, 2))):
+            damage_json(document, rng)
+        state.write_text(json.dumps(document))
+        rehash(copy, state)
+        signal.alarm(SECONDS)
+        result = invoke(*list_options("predict", copy, tmp_path))
+        shown = f"seed {seed}: {json.dumps(document)[:1000]}\n{result.output[-2000:]}"
+        assert result.exit_code in (0, 1), shown
     capfd.readouterr()

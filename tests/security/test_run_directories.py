@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from layercli.data.reader_state import ReaderState
 from layercli.errors import LayercliError
 from layercli.io.regular import open_inside, parse_json
 from layercli.runs import manifest
@@ -319,3 +320,44 @@ def test_edited_class_names_stop_a_resumed_run(copy):
 def test_json_with_many_values_is_refused_before_it_is_in_memory():
     with pytest.raises(ValueError, match="too many values"):
         parse_json(b"[" + b"{}," * 1_000_000 + b"1]")
+
+
+def record_hash(run, name):
+    """Record the hash of a changed file, as somebody who sends a run would."""
+    document = json.loads((run / "manifest.json").read_text())
+    document["files"][name] = hashlib.sha256((run / name).read_bytes()).hexdigest()
+    (run / "manifest.json").write_text(json.dumps(document))
+
+
+def test_config_of_a_run_cannot_name_other_files(copy, elsewhere):
+    (elsewhere / "mine.yaml").write_text("name: secret\n")
+    config = copy / "config.yaml"
+    config.write_text(f"extends: {elsewhere}/mine.yaml\n{config.read_text()}")
+    record_hash(copy, "config.yaml")
+    message = "`extends` in config.yaml names a file outside the run. layercli writes complete configs."
+    for arguments in (["evaluate", copy], ["train", "--resume", copy]):
+        result = invoke(*arguments, "--json")
+        assert result.exit_code == 1
+        assert [problem["message"] for problem in json.loads(result.stdout)["problems"]] == [message]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("class_names",), "abc"),
+        (("class_names",), 0.5),
+        (("class_names",), [1, 2]),
+        (("inputs", 0, "dtype"), "V99999999"),
+        (("inputs", 0, "shape"), [-1]),
+        (("targets", 0, "kind"), "\x1b[2J"),
+        (("targets", 0, "columns"), "ab"),
+    ],
+)
+def test_malformed_state_of_the_reader_is_refused(copy, path, value):
+    document = json.loads((copy / "data.json").read_text())
+    holder = document
+    for step in path[:-1]:
+        holder = holder[step]
+    holder[path[-1]] = value
+    with pytest.raises(ValueError, match="validation error"):
+        ReaderState.from_json(document)

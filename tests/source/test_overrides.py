@@ -201,3 +201,13 @@ def test_invalid_yaml_value_is_refused():
 def test_control_characters_in_an_option_are_not_shown():
     ((file, _, _, _),) = refusals("\x1b[31mred")
     assert file == "--set \N{REPLACEMENT CHARACTER}[31mred"
+
+
+def test_values_of_all_overrides_are_bounded_together(monkeypatch):
+    monkeypatch.setattr("layercli.source.overrides.MAX_NODES", 10)
+    apply_overrides(read(), ["name=a", "train.metrics=[a, b, c, d]"], names)
+    with pytest.raises(LayercliError) as caught:
+        apply_overrides(read(), ["train.metrics=[a, b, c, d]"] * 3 + ["wrong.key=1"], names)
+    (problem,) = caught.value.problems
+    assert problem.code == "too-many-nodes"
+    assert problem.message == "The values of `--set` contain more than 10 values in total."

@@ -15,7 +15,7 @@ from layercli.sweep.results import find_best_row, list_trial_rows
 from layercli.sweep.study import JOURNAL_FILE, open_study
 from layercli.sweep.trial_loop import run_worker
 from layercli.sweep.trials import PROBLEM_KEY, StaleTrials, is_surplus, retry_trial, tally_trials
-from tests.running import python
+from tests.running import run_python
 
 SWEEP = """
 base: iris.yaml
@@ -127,7 +127,7 @@ run_worker(plan, study, Path("."), sweep_worker._make_train_function(trust=False
 print([trial.state.name for trial in study.trials], {"keras", "tensorflow"} & set(sys.modules))
 print(study.trials[0].user_attrs["problem"])
 """
-    states, problem = python(code, cwd=iris.parent).splitlines()
+    states, problem = run_python(code, cwd=iris.parent).splitlines()
     assert states == "['PRUNED', 'PRUNED', 'PRUNED'] set()"
     assert problem.endswith("[shape-mismatch]")
     assert problem.startswith("s.yaml:3:")

@@ -44,7 +44,7 @@ def uninstall(monkeypatch):
     return uninstall
 
 
-@pytest.mark.parametrize("package", ["optuna", "plotly", "sqlalchemy"])
+@pytest.mark.parametrize("package", ["optuna", "matplotlib", "sqlalchemy"])
 def test_each_package_of_a_sweep_is_required(make_plan, uninstall, package):
     plan = make_plan()
     uninstall()
@@ -55,7 +55,7 @@ def test_each_package_of_a_sweep_is_required(make_plan, uninstall, package):
     (problem,) = caught.value.problems
     assert (problem.code, problem.message) == (
         "missing-package",
-        "A sweep requires Optuna, which is not installed.",
+        f"A sweep requires {package}, which must be installed.",
     )
     assert problem.hint == "Install it: `pip install 'layercli[sweep]'`."
 

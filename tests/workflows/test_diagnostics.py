@@ -82,3 +82,17 @@ def test_frozen_random_layer_is_named_at_its_line(tmp_path):
     assert [(one["code"], one["line"]) for one in problems] == [
         ("not-learning", line_of(config, "trainable"))
     ]
+
+
+def test_error_that_ends_a_training_is_recorded_until_it_is_resumed(tmp_path):
+    optimizer = {"type": "SGD", "learning_rate": 1e6}
+    section = {"epochs": 1, "loss": "mse", "optimizer": optimizer}
+    data = {"type": "sklearn", "dataset": "diabetes"}
+    config = write_config(tmp_path, [{"type": "Dense", "units": 1}], data=data, train=section)
+    run = train(config, tmp_path / "run").path
+    ended = json.loads((run / "manifest.json").read_text())["ended"]
+    assert ended["code"] == "loss-not-finite"
+    assert ended["message"].startswith("Training stopped: the loss became ")
+    rate = ("--allow-changes", "--set", "train.optimizer.learning_rate=0.001")
+    assert invoke("train", "--resume", run, "--json", *rate).exit_code == 0
+    assert "ended" not in json.loads((run / "manifest.json").read_text())

@@ -19,6 +19,7 @@ def commands(data=CSV, layers=DENSE, model_input="[64]", test=True, validation=T
 def test_commands_of_data_in_files():
     assert commands() == [
         "layercli evaluate runs/a/1",
+        "layercli report runs/a/1",
         "layercli predict runs/a/1 --input FILE --output predictions.csv",
         "layercli export runs/a/1 --format onnx",
     ]
@@ -42,8 +43,8 @@ def test_own_code_is_trusted():
 
 def test_outputs_with_many_numbers_are_written_as_arrays():
     layers = "{type: Conv2D, filters: 3, kernel_size: 1}"
-    assert "predictions.npz" in commands(CSV, layers, "[100, 100, 1]")[1]
-    assert "predictions.csv" in commands(CSV, layers, "[50, 50, 1]")[1]
+    assert "predictions.npz" in commands(CSV, layers, "[100, 100, 1]")[2]
+    assert "predictions.csv" in commands(CSV, layers, "[50, 50, 1]")[2]
 
 
 def test_a_path_with_spaces_is_quoted():

@@ -160,11 +160,11 @@ def test_repeated_ids_are_a_group(tmp_path, name, is_left_out):
 def test_several_series_are_a_forecast_by_their_key(tmp_path):
     rows = [f"2024-01-{n // 2 + 1:02},{'ab'[n % 2]},{n % 9}.5" for n in range(60)]
     columns = assign(tmp_path, "day,store,sales", rows)
-    assert (columns.series, columns.series_key, columns.is_forecast) == ("day", "store", True)
+    assert (columns.series, columns.series_keys, columns.is_forecast) == ("day", ("store",), True)
     columns = assign(
         tmp_path, "day,store,n,sales", [f"{row[:13]}{n * 7 % 31},{row[13:]}" for n, row in enumerate(rows)]
     )
-    assert (columns.series, columns.series_key, columns.is_forecast) == ("day", "store", False)
+    assert (columns.series, columns.series_keys, columns.is_forecast) == ("day", ("store",), False)
 
 
 def test_years_and_a_number_are_a_forecast(tmp_path):

@@ -414,8 +414,10 @@ class TableConfig(DataConfig):
     def declared_target(self, output: str) -> TargetFacts | None:
         steps = self.windows.steps if self.windows is not None else None
         columns = self.target_columns.get(output if len(self.target_columns) > 1 else None)
-        if steps is None or columns is None:
+        if columns is None or (steps is None and (len(columns) == 1 or self.windows is not None)):
             return None
+        if steps is None:
+            return TargetFacts(shape=(len(columns),))
         return TargetFacts(shape=(steps, len(columns)) if len(columns) > 1 else (steps,))
 
     def with_absolute_paths(self, directory: Path) -> Self:

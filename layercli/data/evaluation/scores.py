@@ -24,6 +24,11 @@ class ScoreResult:
             counts.add(scores[true == bool(is_second)])
         self._squared_error += float(np.square(scores.astype(np.float64) - true).sum())
 
+    @property
+    def counts(self) -> tuple[ValueCounts, ValueCounts]:
+        """The scores of the examples of each class."""
+        return self._scores
+
     def to_json(self) -> dict[str, Any]:
         """Return the results as ``sklearn.metrics`` computes them; None if only one of the classes occurs."""
         first, second = self._scores

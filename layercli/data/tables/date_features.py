@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,17 +37,17 @@ def inspect_dates(column: Any, order: str | None) -> DateFacts:
     return DateFacts(features, order != "time" and _is_series(_to_seconds(stamps), _MIN_SERIES_ROWS))
 
 
-def is_series_by(column: Any, order: str | None, key: Any) -> bool:
-    """Return whether the rows with each value of the Arrow column ``key`` are a series, and there are several."""
+def count_series(column: Any, order: str | None, keys: Sequence[Any]) -> int:
+    """Return the number of series, if the rows with the same values of the Arrow columns ``keys`` are one; 0 if not."""
     stamps = _to_seconds(_read_stamps(column, order))
-    codes = np.asarray(key.combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy())
+    codes = np.zeros(len(stamps), dtype=np.int64)
+    for key in keys:
+        encoded = key.combine_chunks().dictionary_encode()
+        codes = codes * (len(encoded.dictionary) + 1) + encoded.indices.fill_null(-1).to_numpy() + 1
     rows = np.argsort(codes, kind="stable")
     pieces = np.split(stamps[rows], np.flatnonzero(np.diff(codes[rows])) + 1)
-    return (
-        order != "time"
-        and len(pieces) > 1
-        and all(_is_series(piece, _MIN_ROWS_PER_SERIES) for piece in pieces)
-    )
+    are_series = order != "time" and all(_is_series(piece, _MIN_ROWS_PER_SERIES) for piece in pieces)
+    return len(pieces) if are_series and len(pieces) > 1 else 0
 
 
 def is_regular_count(column: Any) -> bool:

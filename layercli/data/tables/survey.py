@@ -67,6 +67,9 @@ _TOTAL: Final = re.compile(
     r"(?:grand |sub)?totals?\b|sum\b|summe\b|gesamt|saldo\b|balance\b|somme\b|suma\b|count\b|average\b|mean\b|合計",
     re.IGNORECASE,
 )
+_SENTINEL: Final = re.compile(r"-?9{2,}")
+_SENTINEL_DISTANCE: Final = 3
+"""A number that means a missing value is so many times farther from the others than these are from each other."""
 _UNIT_SHARE: Final = 0.9
 _MAX_UNITS: Final = 6
 
@@ -86,8 +89,12 @@ class TableSurvey:
     @property
     def total(self) -> str | None:
         """The first text of the last row, if it says that the row is a total of the others, and not an example."""
-        first = next(iter(self.last_row.values()), "")
-        return first if _TOTAL.match(first) else None
+        name, first = next(iter(self.last_row.items()), ("", ""))
+        if not _TOTAL.match(first):
+            return None
+        # A word that other rows also have is a value like the others.
+        is_single = self.sample.column(name).to_pylist().count(first) <= 1
+        return first if is_single else None
 
     def find_leaks(self, target: str) -> dict[str, str]:
         """Return the columns that probably contain the target, each with the reason."""
@@ -95,6 +102,19 @@ class TableSurvey:
         if target not in arrays:
             return {}
         return find_leaks(arrays, arrays.pop(target)) if len(arrays) > 1 else {}
+
+    def find_sentinel(self, facts: ColumnFacts) -> tuple[str, int] | None:
+        """Return a number such as -9999 far from the others, and its rows, of a column of numbers; None if there is none."""
+        numbers = self._read_array(facts)
+        numbers = numbers[np.isfinite(numbers)]
+        for value in {numbers.min(), numbers.max()} if len(numbers) else ():
+            others = numbers[numbers != value]
+            text, count = _format_number(float(value)), len(numbers) - len(others)
+            if _SENTINEL.fullmatch(text) and count > 1 and len(others):
+                distance = float(np.abs(others - value).min())
+                if distance > _SENTINEL_DISTANCE * max(float(np.ptp(others)), 1.0):
+                    return text, count
+        return None
 
     def _read_array(self, facts: ColumnFacts) -> Array:
         import pyarrow as pa
@@ -456,7 +476,8 @@ def _select_format_columns(rows: Any) -> list[Any]:
     """Return columns that show the format of numbers: some that are not plain numbers; without one, the format is plain."""
     from pyarrow import compute as pc
 
-    plain, others = [], []
+    plain: list[Any] = []
+    others: list[Any] = []
     for column in rows.columns:
         if len(others) >= _FORMAT_COLUMNS:
             break

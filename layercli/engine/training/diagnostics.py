@@ -119,8 +119,11 @@ class LayerProbe:
 
     def _measure(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
         model, variables = self._model, self._model.trainable_variables
-        # The scope discards the updates of moving averages, seeds and metrics.
-        with keras.StatelessScope(), tf.GradientTape() as tape, bypass_layers(self._paired_layers):
+        values = [tf.convert_to_tensor(variable.value) for variable in variables]
+        # The scope discards the updates of moving averages, seeds and metrics; regularizers need the values in it.
+        scope = keras.StatelessScope(list(zip(variables, values, strict=True)))
+        with tf.GradientTape() as tape, scope, bypass_layers(self._paired_layers):
+            tape.watch(scope.state_mapping.values())
             tensors = self._outputs(x, training=True)
             count = len(self._inputs) + len(self._rows)
             outputs = tensors[count:]
@@ -128,7 +131,7 @@ class LayerProbe:
             loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
             scale = model.optimizer.scale_loss(tf.constant(1.0))
             scaled_loss = loss * tf.cast(scale, loss.dtype)
-        gradients = tape.gradient(scaled_loss, [variable.value for variable in variables])
+        gradients = tape.gradient(scaled_loss, [scope.state_mapping[id(variable)] for variable in variables])
         model._clear_losses()
         rows = [None] * len(self._inputs) + self._rows
         activations = [_measure_activation(row, x) for row, x in zip(rows, tensors[:count], strict=True)]

@@ -22,7 +22,7 @@ from layercli.data.examples import Splits
 from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
-from layercli.engine.keras_errors import model_error_types, summarize_error
+from layercli.engine.keras_errors import is_raised_in, layer_error, model_error_types, summarize_error
 from layercli.engine.training.baseline import learn_baseline
 from layercli.engine.training.checkpointing import (
     CheckpointCallback,
@@ -129,7 +129,7 @@ def fit_model(
         for layer in adaptable_layers(assembled.layers[node.name], node.layer)
     ]
     if snapshot is None:
-        with _reporting_model_errors(valid):
+        with _reporting_model_errors(valid, assembled):
             adapt_layers(assembled, valid, splits.train)
             check_computed_ids(assembled, valid, splits)
     else:
@@ -149,7 +149,7 @@ def fit_model(
         is_unchanged = checkpointing.changes is None and train.epochs == snapshot.state["epochs"]
         was_stopped = snapshot.state["stopped"] and is_unchanged
     stream = plan.feed == "stream"
-    with _reporting_model_errors(valid):
+    with _reporting_model_errors(valid, assembled):
         workers = Workers() if runtime.cluster is not None else None
         loop = TrainingLoop(
             model,
@@ -284,7 +284,7 @@ def _divergence_problem(
     )
     message = f"{cause}. The last valid checkpoint is from {saved_text}."
     rate = f"--set train.optimizer.learning_rate={_find_smaller_rate(valid):g}"
-    command = format_resume_command(run_dir, "--allow-changes", rate)
+    command = format_resume_command(run_dir, "--allow-changes", rate, needs_trust=valid.needs_trust)
     return valid.make_problem(
         ("train", "loss"), "loss-not-finite", message, f"{advice}. Resume from the checkpoint with {command}."
     )
@@ -324,7 +324,7 @@ def _restored_record(records: list[dict[str, Any]], callbacks: list[Any]) -> dic
 
 
 @contextmanager
-def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
+def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> Iterator[None]:
     """Report exceptions of Keras, TensorFlow and custom layers as problems of the config.
 
     Raises:
@@ -341,12 +341,16 @@ def _reporting_model_errors(valid: ValidConfig) -> Iterator[None]:
     except model_error_types(valid) as error:
         if runtime.cluster is not None and is_lost_peer(error):
             message = f"Lost the connection to another worker process: {summarize_error(error)}"
-            command = format_resume_command("RUN")
+            command = format_resume_command("RUN", needs_trust=valid.needs_trust)
             hint = f"Restart all workers with {command}, which continues from the last checkpoint."
             raise LayercliError(Problem(code="worker-lost", message=message, hint=hint)) from error
         id_error = explain_id_error(error, valid)
         if id_error is not None:
             raise id_error from error
+        for codes in assembled.codes.values():
+            if is_raised_in(error, codes):
+                node = codes[0].part.node
+                raise layer_error(node, valid, f"`{node.name}` fails in training", error, codes) from error
         message = f"Training stopped: {summarize_error(error)}"
         raise LayercliError(valid.make_problem(("train",), "training-failed", message, hint)) from error
 

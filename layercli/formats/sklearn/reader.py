@@ -23,6 +23,7 @@ _TABLE_FILES: Final = {
 
 _CLASS_NAMES: Final = {
     "iris": ("setosa", "versicolor", "virginica"),
+    "wine": ("class_0", "class_1", "class_2"),
     "breast_cancer": ("malignant", "benign"),
 }
 """Data set with names of its classes -> these names, as in scikit-learn."""

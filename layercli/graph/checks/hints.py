@@ -9,7 +9,7 @@ from typing import TypeAlias
 from layercli.graph.checks.channels import CHANNEL_COUNTS, has_channels_first_input, suggest_channels_last
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.base import Layer, is_float_dtype
-from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, product_of
+from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, UnknownSizeError, product_of
 
 LayerLines: TypeAlias = Mapping[str, int | None]
 """The line of each layer, by its name."""
@@ -32,6 +32,8 @@ def suggest_fix(
     error = row.error
     assert error is not None
     x = row.inputs[0] if row.inputs else None
+    if isinstance(error, UnknownSizeError):
+        return _unknown_size_hint(row, shapes, lines) or error.hint
     if x is None or not isinstance(error, RankError):
         return _channels_first_hint(row, shapes, input_is_editable=input_is_editable) or (
             _states_hint(row, shapes, lines) or _join_hint(row) or error.hint
@@ -99,6 +101,18 @@ def _lost_axes_hint(
         )
     if _is_flattening(origin):
         return f"Put {row.node.type_name} before {layer_text}, which reduces each example to a vector."
+    return None
+
+
+def _unknown_size_hint(row: NodeShapes, shapes: ModelShapes, lines: LayerLines) -> str | None:
+    """Return a hint if a layer, and not the model's input, makes the number of words unknown."""
+    name = row.node.inputs[0]
+    while (before := shapes.by_name.get(name)) is not None and before.node.inputs:
+        if before.node.type_name == "TextVectorization":
+            is_direct = name == row.node.inputs[0]
+            other = ", or `output_mode: multi_hot` for one vector for each text" if is_direct else ""
+            return f"Set `output_sequence_length: 100` on {_format_layer(name, lines)} for texts of that many words{other}."
+        name = before.node.inputs[0]
     return None
 
 

@@ -184,12 +184,17 @@ class LossCheck:
         values = target.values
         hint = "Use `loss: categorical_crossentropy`."
         kind = "a value for each class"
+        if values is None:
+            kind, hint = (
+                "values",
+                "Use `loss: mean_squared_error` for numbers, or `loss: binary_crossentropy` for labels.",
+            )
         if values is not None and values.is_one_hot:
             kind = "one-hot vectors"
         elif values is not None and _is_within(values, 0, 1) and values.is_integral:
             kind, hint = "several labels", "Use `loss: binary_crossentropy` with `activation: sigmoid`."
         elif values is not None and not _is_within(values, 0, 1):
-            kind, hint = "numbers", "Use `loss: mean_squared_error` or a different loss for numbers."
+            kind, hint = "numbers", self._number_loss_hint
         return self._wrong_loss_finding(
             f"{self._title} requires one class number for each {self._item}, but the target has {kind} of shape "
             f"{format_shape((None, *target.shape))}.",
@@ -402,9 +407,14 @@ class LossCheck:
 
     def _number_target_finding(self) -> Finding:
         return self._wrong_loss_finding(
-            f"{self._title} compares classes, but the target is a number.",
-            "Use `loss: mean_squared_error` or a different loss for numbers.",
+            f"{self._title} compares classes, but the target is a number.", self._number_loss_hint
         )
+
+    @property
+    def _number_loss_hint(self) -> str:
+        activation = _final_activation(self.last_layer)
+        remove = f", and remove `activation: {activation}`" if activation in ("softmax", "sigmoid") else ""
+        return f"Use `loss: mean_squared_error` or a different loss for numbers{remove}."
 
     def _too_many_classes_finding(self, target: TargetFacts, classes: int) -> Finding:
         hint = f"Use `loss: sparse_categorical_crossentropy` with {classes} {self._size_key} and softmax"

@@ -18,7 +18,16 @@ from layercli.layers.bases.weight_arguments import (
     UseBias,
 )
 from layercli.layers.dtypes import FLOATS, INTEGERS, NUMBERS
-from layercli.layers.shapes import Dim, RankError, Shape, ShapeError, Tensor, format_shape, multiply_dims
+from layercli.layers.shapes import (
+    Dim,
+    RankError,
+    Shape,
+    ShapeError,
+    Tensor,
+    UnknownSizeError,
+    format_shape,
+    multiply_dims,
+)
 from layercli.schema.field_types import Axes, PositiveInt, PositiveInts, Rate
 from layercli.schema.strict_model import ArgumentError
 
@@ -149,11 +158,11 @@ class _AttentionLayer(StandardLayer):
         """Return the size of the last axis.
 
         Raises:
-            ShapeError: the size is unknown.
+            UnknownSizeError: the size is unknown.
         """
         size = shape[-1]
         if size is None:
-            raise ShapeError(
+            raise UnknownSizeError(
                 f"{self.title()} needs the size of the last axis of its {role} to create its weights, "
                 f"got {format_shape(shape)}.",
                 hint="Declare the size of that axis in `model.input` or before this layer.",

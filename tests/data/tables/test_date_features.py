@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from layercli.data.tables.date_features import inspect_dates, is_regular_count, is_series_by
+from layercli.data.tables.date_features import count_series, inspect_dates, is_regular_count
 from layercli.data.tables.infinity import find_infinity_words
 
 
@@ -61,7 +61,14 @@ def test_times_of_day_are_not_a_series():
 )
 def test_several_series_have_a_key(keys, is_series):
     days = pa.chunked_array([[f"2024-01-{n // 2 + 1:02}" for n in range(60)]])
-    assert is_series_by(days, "ymd", pa.chunked_array([keys])) is is_series
+    assert count_series(days, "ymd", [pa.chunked_array([keys])]) == (2 if is_series else 0)
+
+
+def test_two_columns_are_the_key_of_series_together():
+    days = pa.chunked_array([[f"2024-01-{n // 4 + 1:02}" for n in range(120)]])
+    first, second = pa.chunked_array([["a", "b"] * 60]), pa.chunked_array([["x", "x", "y", "y"] * 30])
+    assert count_series(days, "ymd", [first]) == 0
+    assert count_series(days, "ymd", [first, second]) == 4
 
 
 @pytest.mark.parametrize(

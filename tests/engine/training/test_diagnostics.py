@@ -80,8 +80,9 @@ def test_first_layer_with_nan_is_named(tmp_path):
 
 def test_measuring_changes_no_variable_and_repeats_itself(tmp_path):
     layers = [
-        {"type": "Dense", "units": 4, "activation": "relu"},
+        {"type": "Dense", "units": 4, "activation": "relu", "kernel_regularizer": {"type": "L2", "l2": 0.1}},
         {"type": "Dropout", "rate": 0.5},
+        {"type": "ActivityRegularization", "l1": 0.1},
         "BatchNormalization",
         {"type": "Dense", "units": 1},
     ]
@@ -93,3 +94,12 @@ def test_measuring_changes_no_variable_and_repeats_itself(tmp_path):
     records = [probe.measure(), probe.measure()]
     assert records[0] == records[1]
     assert all(np.array_equal(old, np.array(new)) for old, new in zip(before, variables, strict=True))
+
+
+def test_regularization_is_part_of_loss_and_gradient(tmp_path):
+    layer = {"type": "Dense", "units": 1, "name": "head", "kernel_regularizer": {"type": "L2", "l2": 0.5}}
+    probe, _ = make_probe(tmp_path, [layer], "sgd", [[[2.0]], [0.0]])
+    record = probe.measure()
+    # The mean of the squares of 2, 4 and -6 is 56/3; the gradient of the kernel is 2 * 2 * 14/3, that of the bias 0.
+    assert record["loss"] == pytest.approx(56 / 3 + 0.5 * 4, rel=1e-5)
+    assert by_layer(record)["head"]["gradient_norm"] == pytest.approx(56 / 3 + 2, rel=1e-5)

@@ -119,7 +119,7 @@ def written(path, config):
     return str(path)
 
 
-def group(place, *, size=2, **task):
+def run_group(place, *, size=2, **task):
     """Run these trainings in a group of processes."""
     addresses = [f"127.0.0.1:{port}" for port in find_free_ports(size)]
     processes = []
@@ -167,7 +167,7 @@ def both(tmp_path_factory):
         assert train(counted["stream"], begun, "--trust").result.exit_code == 143
     stopped = [(counted["memory"], STOP)]
     with start_processes_warm():
-        group(place, configs=list(configs.values()), resumed=[str(begun)], stopped=stopped)
+        run_group(place, configs=list(configs.values()), resumed=[str(begun)], stopped=stopped)
     return SimpleNamespace(place=place, configs=configs, counted=counted, begun=begun)
 
 

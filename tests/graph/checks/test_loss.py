@@ -78,3 +78,21 @@ def test_output_for_each_position_has_too_many_axes():
     layers = "{type: Reshape, target_shape: [8, 8]}, {type: Dense, units: 10, activation: softmax}"
     found = problems("digits", layers, "sparse_categorical_crossentropy")
     assert [(code, severity) for code, severity, _ in found] == [("dense-on-positions", "error")]
+
+
+@pytest.mark.parametrize("activation", ["linear", "softmax"])
+def test_several_target_columns_are_not_one_class(activation):
+    text = (
+        "data: {type: csv, path: t.csv, target: [a, b]}\n"
+        f"model: {{input: [2], layers: [{{type: Dense, units: 2, activation: {activation}}}]}}\n"
+        "train: {loss: sparse_categorical_crossentropy}\n"
+    )
+    (problem,) = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))).problems
+    assert problem.message == (
+        "sparse_categorical_crossentropy requires one class number for each example, but the target has values of "
+        "shape (None, 2)."
+    )
+    assert (
+        problem.hint
+        == "Use `loss: mean_squared_error` for numbers, or `loss: binary_crossentropy` for labels."
+    )

@@ -139,7 +139,7 @@ MAPS = "Set `target_type: labels` under `data:`, which maps the labels"
             SPARSE,
             "wrong-loss",
             "sparse_categorical_crossentropy compares classes, but the target is a number.",
-            "Use `loss: mean_squared_error` or a different loss for numbers.",
+            "Use `loss: mean_squared_error` or a different loss for numbers, and remove `activation: softmax`.",
         ),
         (
             np.eye(4)[LABELS],

@@ -1,0 +1,1 @@
+"""Building blocks of HTML pages that are one file: escaped elements, charts as SVG, and one style."""

@@ -1,0 +1,372 @@
+"""Collect everything about runs, and write it as one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layercli.check import ValidConfig, check_config, require_valid
+from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.graph.training_notes import describe_training
+from layercli.io.atomic import report_write_errors, write_text
+from layercli.io.regular import parse_json, read_inside
+from layercli.page.charts import require_charts
+from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
+from layercli.reports.run_page.page import render_run_page
+from layercli.reports.target_summary import describe_targets
+from layercli.runs.directory import CONFIG, HISTORY, SUMMARY
+from layercli.runs.history import read_records
+from layercli.runs.listing import read_run
+from layercli.runs.manifest import read_manifest_or_none
+from layercli.source.load import MAX_BYTES
+from layercli.source.scalars import is_number
+from layercli.workflows.dataset import check_dataset, complete_training_data
+from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, list_set_files
+from layercli.workflows.finished_run import FinishedRun
+from layercli.workflows.preflight import require_sections, require_trust
+
+if TYPE_CHECKING:
+    from layercli.data.evaluation.selections import TopExamples
+    from layercli.data.examples import Splits, Subset
+    from layercli.data.types import Array
+    from layercli.engine.importance import Importance
+    from layercli.engine.output_values import Predictor
+    from layercli.engine.result_details import DetailCollector, OutputDetails
+    from layercli.workflows.dataset import DatasetReport
+
+_DIAGNOSTICS = "diagnostics.jsonl"
+_MAX_SUMMARY_BYTES = 64 << 20
+_SHOWN_EXAMPLES = 12
+_SHOWN_EXAMPLES_OF_SEVERAL = 6
+"""Examples of each kind that are shown of each of several runs."""
+
+
+def write_report(
+    runs: Sequence[str], output: str, *, split: SplitName | None = None, trust: bool = False
+) -> dict[str, Any]:
+    """Write the page of one or several runs. Return the document of ``report --json``.
+
+    Args:
+        runs: The directories of the runs; unfinished and damaged ones are shown as far as they can be read.
+        output: The HTML file.
+        split: The set over which the models are evaluated; None is the first of test, validation and training that is
+            not empty.
+        trust: Whether custom code may be run.
+
+    Raises:
+        LayercliError: A directory is not a run, a package is missing, or the page cannot be written.
+    """
+    require_charts()
+    contents = [_read_files(Path(name)) for name in runs]
+    shown = _SHOWN_EXAMPLES if len(runs) == 1 else _SHOWN_EXAMPLES_OF_SEVERAL
+    for content in contents:
+        _add_results(content, split, trust=trust, shown_examples=shown)
+    with report_write_errors("The page", output):
+        write_text(Path(output), render_run_page(contents))
+    return {
+        "ok": True,
+        "output": output,
+        "runs": list(runs),
+        "problems": [problem.as_json() for content in contents for problem in content.problems],
+    }
+
+
+def _read_files(path: Path) -> RunContent:
+    """Return what the files of a run say, without its model and its data.
+
+    Raises:
+        LayercliError: The directory is not a run.
+    """
+    hint = "Pass the directory of a training, such as runs/digits/1; `layercli runs` lists them."
+    try:
+        run = read_run(path)
+    except (OSError, ValueError):
+        raise make_file_error(path, "run-directory", "This is not a run directory.", hint) from None
+    if run.state in ("foreign", "empty"):
+        raise make_file_error(path, "run-directory", f"This is not a run directory: {run.note}.", hint)
+    summary = _read_summary(path)
+    content = RunContent(
+        run,
+        history=read_records(path, HISTORY) or _list_epochs(summary),
+        diagnostics=read_records(path, _DIAGNOSTICS),
+        summary=summary,
+        manifest=read_manifest_or_none(path),
+        config_text=_read_config_text(path),
+    )
+    notes = content.summary.get("notes")
+    content.notes = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+    if run.note is not None:
+        message = f"The run is {run.state}: {run.note}."
+        content.problems.append(
+            Problem(code="run-directory", message=message, severity="warning", file=str(path))
+        )
+    return content
+
+
+def _read_summary(path: Path) -> Mapping[str, Any]:
+    try:
+        document = parse_json(read_inside(path, SUMMARY, _MAX_SUMMARY_BYTES))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _list_epochs(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a record for each epoch from the history in a summary."""
+    history = summary.get("history")
+    columns = history if isinstance(history, dict) else {}
+    columns = {name: values for name, values in columns.items() if isinstance(values, list)}
+    epochs = max(map(len, columns.values()), default=0)
+    return [
+        {name: values[index] for name, values in columns.items() if index < len(values)}
+        for index in range(epochs)
+    ]
+
+
+def _read_config_text(path: Path) -> str | None:
+    try:
+        return read_inside(path, CONFIG, MAX_BYTES).decode("utf-8-sig", "replace")
+    except (OSError, ValueError):
+        return None
+
+
+def _add_results(content: RunContent, split: SplitName | None, *, trust: bool, shown_examples: int) -> None:
+    """Add what needs the config, the data or the model of a run; add a problem for each part that is missing."""
+    path = content.run.path
+    try:
+        finished_run = FinishedRun.open(str(path), trust=trust)
+    except LayercliError as error:
+        _add_problems(content, error)
+        if content.config_text is not None:
+            with suppress(LayercliError):
+                content.valid = require_valid(check_config(str(path / CONFIG), text=content.config_text))
+        _complete_notes(content)
+        return
+    content.valid = valid = finished_run.valid
+    _complete_notes(content)
+    try:
+        data, _ = require_sections(valid)
+        require_trust(valid, trust=trust, data=data)
+        report = check_dataset(valid, data, trust=trust)
+        splits = complete_training_data(valid, report)[1]
+        content.data = _summarize_data(report, splits)
+        _check_fingerprint(content, splits)
+        chosen = split or _choose_split(splits)
+        content.evaluation = _evaluate(finished_run, splits, chosen, shown_examples)
+    except LayercliError as error:
+        _add_problems(content, error)
+
+
+def _add_problems(content: RunContent, error: LayercliError) -> None:
+    content.problems += [
+        replace(problem, severity="warning") for problem in error.problems if problem.severity == "error"
+    ]
+
+
+def _complete_notes(content: RunContent) -> None:
+    """Add how the training went so far if the run has no summary."""
+    if content.notes or content.valid is None or content.valid.config.train is None or not content.history:
+        return
+    history: dict[str, list[float]] = {}
+    for record in content.history:
+        for key, value in record.items():
+            if is_number(value):
+                history.setdefault(key, []).append(value)
+    counts = content.manifest["data"] if content.manifest else {}
+    sizes = [counts[name] if is_number(counts.get(name)) else 1 for name in SPLIT_NAMES]
+    content.notes = describe_training(
+        {key: values for key, values in history.items() if key != "epoch"},
+        content.valid.config.train,
+        split_sizes=(sizes[0], sizes[1], sizes[2]),
+        best=content.run.best,
+    )
+
+
+def _choose_split(splits: Splits) -> SplitName:
+    """Return the first set of test, validation and training that is not empty."""
+    return "test" if len(splits.test) else "validation" if len(splits.validation) else "train"
+
+
+def _summarize_data(report: DatasetReport, splits: Splits) -> DataContent:
+    from layercli.data.summary import compute_class_balances, summarize_features, summarize_targets
+
+    return DataContent(
+        summarize_features(report.statistics),
+        summarize_targets(report.statistics),
+        (len(splits.train), len(splits.validation), len(splits.test)),
+        compute_class_balances(splits),
+        describe_targets(splits.target_meanings, report.dataset.empty_batch.class_names_of),
+    )
+
+
+def _check_fingerprint(content: RunContent, splits: Splits) -> None:
+    """Add a warning if the data is not that of the training."""
+    recorded = content.manifest["data"]["fingerprint"] if content.manifest else None
+    if recorded is not None and splits.fingerprint() != recorded:
+        message = "The data is not the same as in the training, so the results can differ from those of the training."
+        content.problems.append(
+            Problem(code="data-changed", message=message, severity="warning", file=content.title)
+        )
+
+
+def _evaluate(
+    finished_run: FinishedRun, splits: Splits, split: SplitName, shown_examples: int
+) -> EvaluationContent:
+    """Return the results over a set.
+
+    Raises:
+        LayercliError: The set is empty, or the model cannot be evaluated.
+    """
+    from layercli.data.types import DataError
+    from layercli.engine.evaluate import evaluate_model
+    from layercli.engine.load_model import load_model
+    from layercli.engine.output_values import make_predictor
+    from layercli.engine.result_details import DetailCollector
+    from layercli.engine.results import collect_results
+
+    valid, subset = finished_run.valid, getattr(splits, split)
+    if not len(subset):
+        message = f"The {split} split of this run is empty, so there are no results."
+        raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message))
+    _, section = require_sections(valid)
+    model = load_model(finished_run.path, valid)
+    predict, collector = make_predictor(model), DetailCollector(shown_examples=shown_examples)
+    try:
+        metrics = evaluate_model(model, valid, section, subset)
+        document = collect_results(
+            model,
+            valid,
+            section,
+            subset,
+            splits.target_meanings,
+            reader_state=finished_run.load_reader_state(),
+            observe=collector.observe,
+            predict=predict,
+        )
+    except DataError as error:  # raised by data that is read lazily
+        raise valid.error_from_findings(error.findings) from None
+    titles = valid.graph.output_references
+    documents = document["outputs"] if len(titles) > 1 else {titles[0]: document}
+    content = EvaluationContent(split, len(subset), metrics, [])
+    importances = _compute_importance(valid, collector, predict, content.notes)
+    name_example = _make_namer(finished_run, splits, split, subset)
+    content.outputs = [
+        _describe_output(
+            title if len(titles) > 1 else None,
+            documents[title],
+            details,
+            importances.get(title),
+            _find_saliency(model, valid, titles.index(title), details, content.notes),
+            name_example,
+        )
+        for title, details in collector.outputs.items()
+    ]
+    return content
+
+
+def _compute_importance(
+    valid: ValidConfig, collector: DetailCollector, predict: Predictor, notes: list[str]
+) -> Mapping[str, Importance]:
+    from layercli.engine.importance import MAX_PREDICTIONS, ImportanceBudgetError, compute_importance
+
+    if collector.sample is None:
+        return {}
+    try:
+        return compute_importance(
+            predict,
+            collector.outputs,
+            valid.graph.output_references,
+            collector.sample,
+            flops=valid.shapes.flops,
+            seed=valid.config.seed,
+        )
+    except ImportanceBudgetError:
+        notes.append(
+            "The importance of the columns was not computed: the table has too many columns, or the model is too large, for "
+            f"the budget of {MAX_PREDICTIONS:,} predictions."
+        )
+        return {}
+
+
+def _find_saliency(
+    model: Any, valid: ValidConfig, index: int, details: OutputDetails, notes: list[str]
+) -> Callable[[TopExamples], dict[str | None, Array]]:
+    """Return a function from selected examples to the saliency of their images by input."""
+    from layercli.engine.keras_errors import model_error_types
+    from layercli.engine.saliency import compute_saliency
+
+    # LookupError: an operation without a gradient
+    error_types: tuple[type[Exception], ...] = (*model_error_types(valid), LookupError)
+
+    def find(selected: TopExamples) -> dict[str | None, Array]:
+        if selected.examples is None:
+            return {}
+        is_choice = details.kind.kind == "classes"
+        try:
+            found = compute_saliency(
+                model,
+                selected.examples,
+                index,
+                is_choice=is_choice,
+                is_logits=details.kind.logits is not None,
+                seed=valid.config.seed,
+            )
+        except error_types as error:
+            notes.append(f"The saliency of the images was not computed: {type(error).__name__}.")
+            return {}
+        return {each.input: each.maps for each in found}
+
+    return find
+
+
+def _make_namer(
+    finished_run: FinishedRun, splits: Splits, split: SplitName, subset: Subset
+) -> Callable[[int], str]:
+    """Return a function from the position of an example in its set to its file, its row or its number."""
+    rows = splits.rows[SPLIT_NAMES.index(split)] if splits.rows is not None else None
+    if rows is None or len(rows) != len(subset):
+        return lambda position: f"{split} example {position + 1}"
+    files = list_set_files(finished_run, split)
+    if files is not None and max(rows, default=-1) < len(files):
+        return lambda position: str(Path(*Path(files[rows[position]]).parts[-2:]))
+    return lambda position: f"row {int(rows[position]) + 1}"
+
+
+def _describe_output(
+    title: str | None,
+    document: Mapping[str, Any],
+    details: OutputDetails,
+    importance: Importance | None,
+    find_saliency: Callable[[TopExamples], dict[str | None, Array]],
+    name_example: Callable[[int], str],
+) -> OutputContent:
+    from layercli.data.evaluation.curves import compute_score_curves, compute_threshold_rows
+    from layercli.data.example_cards import make_cards
+
+    kind, classes = details.kind, document.get("classes", ())
+    content = OutputContent(title, kind, document, importance=importance)
+    scores = details.results.scores
+    if scores is not None:
+        content.curves = compute_score_curves(*scores.counts)
+        if kind.kind == "two" and kind.has_probabilities:
+            best = document.get("scores", {}).get("best_threshold")
+            content.thresholds = compute_threshold_rows(
+                *scores.counts, best_threshold=None if best is None else best["threshold"]
+            )
+    for name, counts in zip(classes, details.class_scores, strict=False):
+        curves = compute_score_curves(*counts)
+        if curves is not None:
+            content.class_curves = [*content.class_curves, (name, curves)]
+    if details.calibration is not None:
+        content.calibration = details.calibration.list_rows()
+        content.calibration_error = details.calibration.compute_error()
+    if details.pairs is not None:
+        content.pairs = [(a, b) for a, b in details.pairs.pairs.tolist()]
+    wrong, uncertain = details.wrong, details.uncertain
+    content.wrong = make_cards(wrong, kind, classes, name_example, find_saliency(wrong))
+    if uncertain is not None:
+        content.uncertain = make_cards(uncertain, kind, classes, name_example, find_saliency(uncertain))
+    return content

@@ -1,0 +1,266 @@
+"""The page of runs, from contents that no training made."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from layercli.check import check_config, require_valid
+from layercli.data.evaluation.calibration import CalibrationRow
+from layercli.data.evaluation.curves import ScoreCurves, ThresholdRow
+from layercli.data.example_cards import ExampleCard
+from layercli.data.summary import FeatureSummary
+from layercli.errors import Problem
+from layercli.graph.output_kind import OutputKind
+from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
+from layercli.reports.run_page.page import MAX_PAGE_BYTES, render_run_page
+from layercli.reports.run_page.summary import wilson_interval
+from layercli.runs.listing import read_run
+from tests.browser import find_browser, visit
+from tests.page.test_html import HOSTILE
+from tests.pages import check_page
+
+HISTORY = [
+    {"epoch": 1, "loss": 1.0, "accuracy": 0.5, "val_loss": 0.9, "val_accuracy": 0.6, "seconds": 1.0},
+    {"epoch": 2, "loss": 0.5, "accuracy": 0.75, "val_loss": 0.6, "val_accuracy": 0.7, "seconds": 1.0},
+    {"epoch": 3, "loss": 0.4, "accuracy": 0.85, "val_loss": 0.5, "val_accuracy": 0.8, "seconds": 1.0},
+]
+PNG = b"\x89PNG\r\n\x1a\n"
+CLASSES = {
+    "classes": ["cat", "dog"],
+    "per_class": [
+        {"class": "cat", "precision": 0.75, "recall": 0.75, "f1": 0.75, "support": 80},
+        {"class": "dog", "precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 40},
+    ],
+    "macro": {"precision": 0.625, "recall": 0.625, "f1": 0.625},
+    "weighted": {"precision": 0.667, "recall": 0.6666, "f1": 0.6667},
+    "baseline": {"class": "cat", "accuracy": 0.6667},
+    "confusion": [[60, 20], [20, 20]],
+    "most_confused": [{"class": "cat", "predicted": "dog", "count": 20}],
+}
+
+
+@pytest.fixture
+def make_content(tmp_path):
+    def make(name="run", *, history=HISTORY, summary=None, **values):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "history.jsonl").write_text("".join(f"{json.dumps(record)}\n" for record in history))
+        best = {"monitor": "val_loss", **history[-1]} if history else {}
+        summary = summary or {"epochs": len(history), "best": best, "test": {}, "seconds": 3.0}
+        (folder / "summary.json").write_text(json.dumps(summary))
+        return RunContent(read_run(folder), history=history, summary=summary, **values)
+
+    return make
+
+
+def evaluation(document, kind="classes", examples=120, **values):
+    output = OutputContent(None, OutputKind(kind), document, **values)
+    return EvaluationContent("test", examples, {"loss": 0.5}, [output])
+
+
+def page_of(*contents):
+    return check_page(render_run_page(contents))
+
+
+def test_summary_says_whether_the_model_is_better_than_a_guess(make_content):
+    text = page_of(make_content(evaluation=evaluation(CLASSES))).shown_text
+    assert "On 120 examples of the test set, it is right in 66.7 % of the cases" in text
+    assert 'always guessing "cat" would be right in 66.7 %. It is not better than this guess.' in text
+    better = {**CLASSES, "weighted": {**CLASSES["weighted"], "recall": 0.7}}
+    assert "The difference can be chance" in page_of(make_content(evaluation=evaluation(better))).shown_text
+    best = {**CLASSES, "weighted": {**CLASSES["weighted"], "recall": 0.9}}
+    assert "clearly better than this guess" in page_of(make_content(evaluation=evaluation(best))).shown_text
+
+
+def test_summary_names_the_weakest_class_and_the_most_frequent_mistake(make_content):
+    text = page_of(make_content(evaluation=evaluation(CLASSES))).shown_text
+    assert 'Its most frequent mistake is "dog" for "cat": 20 times.' in text
+    assert 'The class "dog" is the weakest, with an F1 of 0.5000 over 40 examples.' in text
+
+
+def test_summary_compares_errors_with_the_mean(make_content):
+    document = {
+        "errors": {"mae": 2.0, "rmse": 3.0, "r2": 0.75, "quantiles": {"50": 1.0, "90": 4.0, "99": 6.0}},
+        "baseline": {"mae": 4.0, "rmse": 6.0},
+    }
+    text = page_of(make_content(evaluation=evaluation(document, "numbers"))).shown_text
+    assert (
+        "its predictions are off by 2.0000 on average; always predicting the mean would be off by 4.0000"
+        in text
+    )
+    assert "It explains 75.0 % of the variance (R2 0.7500)." in text
+    assert "A few errors are much larger" in text  # 6 is more than five times 1
+    worse = {
+        "errors": {**document["errors"], "mae": 5.0, "rmse": 7.0, "r2": -0.1},
+        "baseline": document["baseline"],
+    }
+    assert (
+        "It is not better than this guess."
+        in page_of(make_content(evaluation=evaluation(worse, "numbers"))).shown_text
+    )
+
+
+def test_confidence_interval_is_that_of_wilson():
+    # statsmodels.stats.proportion.proportion_confint(8, 10, method="wilson")
+    assert wilson_interval(0.8, 10) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
+    assert wilson_interval(1.0, 0) == (0.0, 1.0)
+
+
+def test_advice_to_train_longer_only_if_the_last_epoch_is_the_best(make_content):
+    assert "--set train.epochs=6" in page_of(make_content()).shown_text
+    turned = [*HISTORY, {**HISTORY[-1], "epoch": 4, "val_loss": 0.55}]
+    assert "train --resume" not in page_of(make_content(history=turned)).shown_text
+
+
+def test_unfinished_run_names_the_command_that_resumes_it(make_content):
+    content = make_content()
+    unfinished = replace(content.run, state="unfinished")
+    page = page_of(replace(content, run=unfinished))
+    assert f"Resume it with: layercli train --resume {content.title}" in page.shown_text
+
+
+def test_run_without_an_epoch_has_a_page(make_content):
+    page = page_of(
+        make_content(history=[], problems=[Problem(code="run-directory", message="It is damaged.")])
+    )
+    assert "It is damaged." in page.texts
+    assert "How the training went" not in page.texts
+
+
+def test_history_with_values_that_are_not_numbers(make_content):
+    history = [{"loss": None, "accuracy": "high", "f1": [0.5, 0.25]}, {"loss": 1e308}, {}, {"loss": True}]
+    assert "How the training went" in page_of(make_content(history=history)).texts
+
+
+def hostile_content(make_content, tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "name: x\nmodel:\n  input: [3]\n  layers:\n    - {type: Dense, name: d, units: 2}\n"
+    )
+    document = json.loads(json.dumps(CLASSES).replace("cat", json.dumps(HOSTILE)[1:-1]))
+    curve = ScoreCurves([0, 0.5, 1], [0, 1, 1], 0.8, [0, 1], [1, 0.5], 0.7, 0.5)
+    facts = [("true", HOSTILE), ("predicted", HOSTILE)]
+    card = ExampleCard(
+        HOSTILE, facts, [(HOSTILE, PNG)], [HOSTILE], [(HOSTILE, HOSTILE)], [[(HOSTILE, [1.0, 2.0])]]
+    )
+    row = ExampleCard(HOSTILE, facts, values=[(HOSTILE, HOSTILE)])
+    columns = [
+        SimpleNamespace(column=HOSTILE, mean=0.5, deviation=0.1),
+        SimpleNamespace(column="$", mean=0, deviation=0),
+    ]
+    importance = SimpleNamespace(measure="accuracy", baseline=0.9, columns=columns, examples=10, repeats=5)
+    output = OutputContent(
+        HOSTILE,
+        OutputKind("classes"),
+        document,
+        curve,
+        [ThresholdRow(0.5, 1, 1, 1, 1, 1)],
+        [(HOSTILE, curve)],
+        [CalibrationRow(0, 0.1, 0.05, 0.5, 3)],
+        0.4,
+        [(1.0, 2.0)],
+        [card],
+        [row],
+        importance,
+    )
+    feature = FeatureSummary(HOSTILE, HOSTILE, (), HOSTILE, 1, 2, 0.0, 0.5, 1.0, ())
+    manifest = {
+        "versions": {HOSTILE: HOSTILE},
+        "command": [HOSTILE],
+        "seed": HOSTILE,
+        "environment": {HOSTILE: HOSTILE},
+        "execution": {HOSTILE: HOSTILE},
+        "data": {"fingerprint": HOSTILE},
+        "files": {HOSTILE: HOSTILE},
+    }
+    history = [{**record, HOSTILE: 1.0} for record in HISTORY]
+    diagnostics = [
+        {"epoch": epoch, "layers": [{"layer": HOSTILE, "std": 0.5, "dead": 0.1, "gradient_norm": 2.0}]}
+        for epoch in (0, 1)
+    ]
+    return make_content(
+        history=history,
+        manifest=manifest,
+        config_text=HOSTILE,
+        diagnostics=diagnostics,
+        valid=require_valid(check_config(str(tmp_path / "c.yaml"))),
+        evaluation=EvaluationContent("test", 3, {HOSTILE: 0.5}, [output], [HOSTILE]),
+        data=DataContent([feature], [feature], (1, 1, 1), {HOSTILE: [(HOSTILE, (1, 1, 1))]}, [HOSTILE]),
+        problems=[Problem(code="x", message=HOSTILE, hint=HOSTILE)],
+        notes=[HOSTILE],
+    )
+
+
+def test_every_text_of_a_run_stays_text(make_content, tmp_path):
+    content = hostile_content(make_content, tmp_path)
+    for contents in ([content], [content, make_content("other")]):
+        text = render_run_page(contents)
+        page = check_page(text)
+        assert page.texts.count(HOSTILE) >= 30
+        assert "Layers" in page.texts
+        assert all(
+            "alert(1)" in str(value) for attributes in page.find("img") for value in [attributes["alt"]]
+        )
+        assert "<script" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed")
+def test_browser_reports_no_error_and_asks_for_nothing(make_content, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(render_run_page([hostile_content(make_content, tmp_path), make_content("other")]))
+    seen = visit(path, tmp_path)
+    assert seen.console == []
+    assert seen.requests == []
+    shown = check_page(seen.document)
+    assert "How the training went" in shown.texts
+    assert len(shown.find("svg")) > 10
+
+
+def test_page_has_at_most_five_megabytes(make_content):
+    cards = [ExampleCard("a", [], [("input", bytes(1_000_000))]) for _ in range(6)]
+    contents = [make_content(name, evaluation=evaluation(CLASSES, wrong=cards)) for name in ("a", "b")]
+    text = render_run_page(contents)
+    assert len(text.encode()) <= MAX_PAGE_BYTES
+    page = check_page(text)
+    assert sum(text.startswith("This section was left out") for text in page.texts) == 2
+    assert page.texts.count("Which classes it confuses") == 2
+
+
+def test_many_classes_are_cut_to_the_worst(make_content):
+    names = [f"class {number}" for number in range(1_000)]
+    confusion = [[0] * 1_000 for _ in names]
+    for number in range(1_000):
+        confusion[number][number] = 10
+    confusion[500][700] = 5
+    rows = [{"class": name, "precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 10} for name in names]
+    rows[500]["f1"] = 0.5
+    document = {**CLASSES, "classes": names, "confusion": confusion, "per_class": rows}
+    document |= {
+        "most_confused": [{"class": "class 500", "predicted": "class 700", "count": 5}],
+        "baseline": None,
+    }
+    text = render_run_page([make_content(evaluation=evaluation(document))])
+    page = check_page(text)
+    assert len(text) < 500_000
+    assert "class 500" in page.texts
+    assert "class 999" not in page.texts
+    assert any("the 30 of 1,000 classes with the most mistakes" in text for text in page.texts)
+    assert "These are the 60 of 1,000 classes with the lowest F1." in page.texts
+
+
+def test_runs_are_compared_by_results_and_configs(make_content, tmp_path):
+    contents = []
+    for name, units in (("a", 8), ("b", 16)):
+        content = make_content(name, evaluation=evaluation(CLASSES))
+        (tmp_path / name / "config.yaml").write_text(
+            f"model: {{layers: [{{type: Dense, name: d, units: {units}}}]}}\n"
+        )
+        contents.append(content)
+    page = page_of(*contents)
+    assert "model.layers.d.units" in page.texts
+    assert page.texts.count("macro F1") == 1
+    assert "Their configs are the same." not in page.texts
+    labels = [str(attributes["aria-label"]) for attributes in page.find("svg", role="img")]
+    assert any(label.count("training: from 1.0000 to 0.4000") == 2 for label in labels)
