@@ -14,6 +14,7 @@ from sklearn.metrics import (
 
 from layercli.check import check_config, require_valid
 from layercli.data.examples import Examples
+from layercli.data.reader_state import ReaderState
 from layercli.data.statistics import compute_statistics
 from layercli.data.target_values import add_target_values
 from layercli.engine.assemble import assemble_model
@@ -28,7 +29,7 @@ RANDOM = np.random.default_rng(4)
 def results(tmp_path):
     """Return a function that returns the model of a config and its results over arrays."""
 
-    def results(config, x, y, **arguments):
+    def results(config, x, y, reader_state=None, **arguments):
         path = tmp_path / "c.yaml"
         path.write_text(f"seed: 3\n{config}")
         valid = require_valid(check_config(str(path)))
@@ -39,7 +40,9 @@ def results(tmp_path):
         )
         model = assemble_model(valid).model
         meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
-        return model, collect_results(model, valid, valid.config.train, examples, meanings)
+        return model, collect_results(
+            model, valid, valid.config.train, examples, meanings, reader_state=reader_state
+        )
 
     return results
 
@@ -196,6 +199,21 @@ def test_each_of_a_few_numbers_has_results(results, count, has_results):
         assert [row["target"] for row in document["per_target"]] == [str(index) for index in range(count)]
         expected = np.abs(y - model.predict(x, verbose=0)).mean(0)
         assert [row["mae"] for row in document["per_target"]] == pytest.approx(expected, rel=1e-6)
+
+
+def test_steps_and_columns_name_the_numbers(results, tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n" + "1,2\n" * 20)
+    windows = "{length: 2, steps: 2, horizon: 3}"
+    layers = "[{type: Dense, units: 4}, {type: Reshape, target_shape: [2, 2]}]"
+    config = (
+        f"data: {{type: csv, path: t.csv, target: [a, b], windows: {windows}}}\n"
+        f"model: {{input: [4], layers: {layers}}}\ntrain: {{loss: mse}}\n"
+    )
+    state = ReaderState({}, target_columns={None: ("a", "b")}, target_kinds={None: "numbers"})
+    x, y = RANDOM.normal(size=(20, 4)).astype("float32"), RANDOM.normal(size=(20, 2, 2))
+    _, document = results(config, x, y, reader_state=state)
+    names = [row["target"] for row in document["per_target"]]
+    assert names == ["a, step 3", "b, step 3", "a, step 4", "b, step 4"]
 
 
 def test_masked_positions_of_numbers_are_left_out(results):

@@ -87,3 +87,10 @@ def test_kind_follows_from_loss_target_and_shape(tmp_path, loss, shape, target, 
 )
 def test_names_of_classes(kind, size, names, target, expected):
     assert name_classes(kind, size, names, target) == expected
+
+
+@pytest.mark.parametrize("target", ["labels", "binary", "one-hot"])
+def test_values_without_a_loss_are_numbers(target):
+    text = "model: {input: [4], layers: [{type: Dense, units: 1}]}\n"
+    config = check_config("c.yaml", text=text).config
+    assert infer_output_kind(config, "dense", (None, 1), target_kind=target) == OutputKind("numbers")
