@@ -108,8 +108,16 @@ def test_late_values_of_a_different_type_are_read_as_in_a_small_file(place, monk
     assert CsvFiles(data).read_table(place / "t.csv", {"a", "y"}).equals(whole)
 
 
-def test_column_of_the_order_keeps_its_precision(place, monkeypatch):
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"split": {"order": "t", "test": 0.5}},
+        {"windows": {"length": 2, "time": "t"}},
+        {"target": "t", "target_type": "labels"},
+    ],
+)
+def test_compared_columns_keep_their_precision(place, monkeypatch, section):
     monkeypatch.setattr(reader, "_MIN_STREAMED_BYTES", 0)
-    data = DATA_TYPES.parse(csv(place, "a,t,y\n1.5,0.1,2\n", split={"order": "t", "test": 0.5}))
+    data = DATA_TYPES.parse(csv(place, "a,t,y\n1.5,0.1,2\n", **section))
     table = CsvFiles(data).read_table(place / "t.csv", {"a", "t", "y"})
     assert [str(kind) for kind in table.schema.types] == ["float", "double", "int64"]

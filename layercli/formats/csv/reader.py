@@ -200,7 +200,7 @@ class CsvFiles:
         from pyarrow import csv
 
         options, blocks = self._read_options(file, columns), []
-        kept = set(self.data.split.key_columns.values())
+        kept = self._list_exact_columns()
         try:
             with open_arrow_stream(file, self.data) as stream, csv.open_csv(stream, **options) as reader:
                 for batch in reader:
@@ -312,6 +312,14 @@ class CsvFiles:
                 self._write_row_groups(file, target, self._infer_types(file))
         except (pa.ArrowKeyError, *READ_ERRORS) as error:
             self._raise_unreadable(file, error)
+
+    def _list_exact_columns(self) -> set[str]:
+        """Return the columns whose values are compared: keys of splits and series, times, and targets, which may be labels."""
+        windows = self.data.windows
+        times = [] if windows is None or windows.time is None else [windows.time]
+        series = [] if windows is None else windows.by or []
+        targets = [column for _, column, _ in self.data.target_references]
+        return {*self.data.split.key_columns.values(), *times, *series, *targets}
 
     def _write_row_groups(self, file: Path, target: Path, types: dict[str, Any] | None) -> None:
         import pyarrow as pa
