@@ -25,6 +25,7 @@ from layercli.graph.build import GraphNode as GraphNode
 from layercli.graph.checks import consistency, hints
 from layercli.graph.checks.channels import check_image_channels
 from layercli.graph.checks.ids import check_ids
+from layercli.graph.checks.learners import check_learners
 from layercli.graph.checks.monitors import check_monitors
 from layercli.graph.checks.outputs import check_outputs
 from layercli.graph.checks.runtime import check_runtime
@@ -284,6 +285,7 @@ def _check_config_in(
     problems.extend(_problem_from_finding(document, found) for found in findings)
     shapes = infer_graph_shapes(graph, config.model.dtype)
     problems.extend(_convert_shape_errors(document, shapes, input_is_editable=config.data is None))
+    problems.extend(_problem_from_finding(document, found) for found in check_learners(graph))
     problems.extend(_problem_from_finding(document, found) for found in check_runtime(shapes))
     problems.extend(
         _problem_from_finding(document, found)
@@ -388,7 +390,8 @@ def _problem_from_validation(document: YamlNode, error: Any) -> Problem:
     context = error["ctx"]
     path = tuple(error["loc"])
     hint = context["hint"]
-    if path[:2] == ("model", "layers") and error["type"] in ("unknown-type", "bad-custom-type"):
+    is_layer = error["type"] == "bad-custom-type" or context["message"].startswith("There is no layer ")
+    if path[:2] == ("model", "layers") and is_layer:
         hint = _suggest_custom_type(document, path) or hint
     return problem_in(document, path, error["type"], context["message"], hint=hint, at_key=context["at_key"])
 
@@ -397,7 +400,7 @@ def _suggest_custom_type(document: YamlNode, path: KeyPath) -> str | None:
     """Return a hint that names the class in a file next to the config, if a layer's type lacks the file."""
     node = document.find(path)
     directory = document.find_mark(path).source.directory
-    if node is None or not isinstance(node.value, str) or (len(path) > 3 and path[3:] != ("type",)):
+    if node is None or not isinstance(node.value, str) or (len(path) > 3 and path[-1] != "type"):
         return None
     reference = find_class_beside(directory, node.value)
     return f"Write `type: {reference}`, and load it with `--trust`." if reference is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 import sys
 from collections.abc import Sequence
@@ -45,10 +46,10 @@ class SizeChoice(StrEnum):
 
 def command(
     data: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
             metavar="[DATA]",
-            help="A table (CSV, Parquet), arrays (.npz, .npy), or a folder of images or texts with their labels.",
+            help="A table (CSV, Parquet), or several files of one; arrays (.npz, .npy); or a folder of images or texts.",
         ),
     ] = None,
     output: Annotated[
@@ -94,9 +95,9 @@ def command(
     require_parent_directory(output)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "model"
     should_ask = is_interactive(json)
-    if data is None and kind is None and should_ask:
+    if not data and kind is None and should_ask:
         data, kind = _ask_for_data()
-    if data is not None:
+    if data:
         start, note = _inspect_data(data, path, name, target or (), str(size))
     else:
         start, note = _collect_answers(name, kind, shape, classes, str(size), should_ask=should_ask)
@@ -119,7 +120,7 @@ def is_interactive(json: bool) -> bool:
     return not json and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _ask_for_data() -> tuple[str | None, KindChoice | None]:
+def _ask_for_data() -> tuple[list[str] | None, KindChoice | None]:
     """Return the path or the built-in data set that a person names, or the kind of data that is not saved yet."""
     make_console().print(
         f"Your data: a file or a folder. Without data: a data set to try ({', '.join(SAMPLES)}), "
@@ -127,7 +128,7 @@ def _ask_for_data() -> tuple[str | None, KindChoice | None]:
         soft_wrap=True,
     )
     answer = _prompt_value("Data", next(iter(SAMPLES)), _parse_data)
-    return (None, KindChoice(answer)) if answer in set(KindChoice) else (answer, None)
+    return (None, KindChoice(answer)) if answer in set(KindChoice) else ([answer], None)
 
 
 def _collect_answers(
@@ -197,13 +198,23 @@ def _parse_shape(text: str, kind: Any) -> tuple[int, ...]:
 
 
 def _inspect_data(
-    data: str, config: Path, name: str, targets: Sequence[str], size: Any
+    data: Sequence[str], config: Path, name: str, targets: Sequence[str], size: Any
 ) -> tuple[ConfigTemplate, str | None]:
-    """Return a config template for a built-in data set, a file or a folder, and a note about its content."""
-    if data in SAMPLES and not Path(data).exists():
-        sample = SAMPLES[data]
-        return template_from_sample(name, sample, size), f"The data set {data} is included in scikit-learn."
+    """Return a config template for a built-in data set, files or a folder, and a note about their content."""
+    if len(data) == 1 and data[0] in SAMPLES and not Path(data[0]).exists():
+        sample = SAMPLES[data[0]]
+        return template_from_sample(
+            name, sample, size
+        ), f"The data set {data[0]} is included in scikit-learn."
     from layercli.workflows.init_from_data import make_template
 
-    template, notes = make_template(Path(data), config.resolve().parent, name, targets, size)
+    paths = [path for each in data for path in _expand_pattern(each)]
+    template, notes = make_template(paths, config.resolve().parent, name, targets, size)
     return template, "\n".join(notes)
+
+
+def _expand_pattern(text: str) -> list[Path]:
+    """Return the files of a pattern, sorted; or the path itself if it is not a pattern or matches nothing."""
+    if Path(text).exists() or not glob.has_magic(text):
+        return [Path(text)]
+    return [Path(match) for match in sorted(glob.glob(text))] or [Path(text)]  # noqa: PTH207 - the pattern is a path

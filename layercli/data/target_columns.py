@@ -1,4 +1,4 @@
-"""The targets of examples as columns, beside which predictions are written."""
+"""The targets of examples as columns, next to which predictions are written."""
 
 from __future__ import annotations
 

@@ -83,6 +83,7 @@ class ImagesPreview:
     has_color: bool
     is_deep: bool
     """Whether an image has more than 8 bits per value."""
+    unreadable_count: int = 0
 
     def describe_sizes(self) -> str:
         """Return the sizes as the rest of a sentence."""
@@ -109,11 +110,13 @@ class PreviewError(ValueError):
         self.hint = hint
 
 
-def preview_table(path: Path) -> TablePreview:
+def preview_table(path: Path, *more: Path) -> TablePreview:
     """Return a preview of all rows of a CSV file, plain or compressed, or of a Parquet file.
 
+    ``more`` are further files of the same table, with the same columns.
+
     Raises:
-        PreviewError: it is not a table.
+        PreviewError: it is not a table, or the files have different columns.
     """
     from layercli.data.types import DataError
     from layercli.formats.csv.reader import suggest_after_error
@@ -121,8 +124,8 @@ def preview_table(path: Path) -> TablePreview:
 
     try:
         if path.suffix.lower() in PARQUET_SUFFIXES:
-            return _preview_parquet(path)
-        return _preview_csv(path)
+            return _preview_parquet(path, *more)
+        return _preview_csv(path, *more)
     except PreviewError:
         raise
     except DataError as error:
@@ -135,7 +138,7 @@ def preview_table(path: Path) -> TablePreview:
         ) from None
 
 
-def _preview_parquet(path: Path) -> TablePreview:
+def _preview_parquet(path: Path, *more: Path) -> TablePreview:
     from layercli.data.tables.number_texts import NumberFormat
     from layercli.data.tables.survey import survey_table
     from layercli.formats.parquet.config import Parquet
@@ -145,7 +148,7 @@ def _preview_parquet(path: Path) -> TablePreview:
     files = ParquetFiles(data)
 
     def survey(words: Sequence[str]) -> TableSurvey:
-        return survey_table(files.iterate_tables(path), NumberFormat.of(data), words)
+        return survey_table(_iterate_files(files.iterate_tables, path, *more), NumberFormat.of(data), words)
 
     found, words = _survey_with_words(survey)
     _require_rows(path, found)
@@ -154,7 +157,7 @@ def _preview_parquet(path: Path) -> TablePreview:
     )
 
 
-def _preview_csv(path: Path) -> TablePreview:
+def _preview_csv(path: Path, *more: Path) -> TablePreview:
     from layercli.data.tables.number_texts import NumberFormat
     from layercli.data.tables.survey import find_number_format, survey_table
     from layercli.formats.csv.diagnostics import find_line
@@ -167,7 +170,8 @@ def _preview_csv(path: Path) -> TablePreview:
 
     def survey(words: Sequence[str]) -> TableSurvey:
         section = make_section(path, keys | {"missing": {"values": []}})
-        return survey_table(CsvFiles(section).iterate_texts(path), NumberFormat.of(section), words)
+        texts = _iterate_files(CsvFiles(section).iterate_texts, path, *more)
+        return survey_table(texts, NumberFormat.of(section), words)
 
     found, words = _survey_with_words(survey)
     better = find_number_format(found, prefers_comma=data.separator == ";")
@@ -178,6 +182,8 @@ def _preview_csv(path: Path) -> TablePreview:
     data = make_section(path, keys)
 
     def locate(row: int) -> str:
+        if more:
+            return f"row {row + 1:,}"
         return f"line {find_line(path, data, row)}" if row < _MAX_LOCATED_ROW else f"row {row + 1:,}"
 
     notes = (*_describe_form(keys, path), *_describe_columns(found, words, locate))
@@ -204,6 +210,27 @@ def _survey_with_words(
     known = {word for column in found.columns for word in column.missing_words} | _USUAL_WORDS
     words: list[str] = [word for word in DEFAULT_MISSING_VALUES if word in known and word != _NONE_WORD]
     return survey(words), words
+
+
+def _iterate_files(iterate: Callable[[Path], Iterator[Any]], first: Path, *more: Path) -> Iterator[Any]:
+    """Yield the rows of several files, with the columns in the order of the first file.
+
+    Raises:
+        PreviewError: a file has different columns.
+    """
+    names: list[str] | None = None
+    for path in (first, *more):
+        for table in iterate(path):
+            names = names or table.column_names
+            different = sorted({*table.column_names} ^ {*names})
+            if different:
+                column = sanitize_text(different[0], limit=60)
+                missing, present = (path, first) if different[0] in names else (first, path)
+                raise PreviewError(
+                    f"{missing} has no column `{column}`, but {present} has.",
+                    "Name files with the same columns.",
+                )
+            yield table.select(names)
 
 
 def _require_rows(path: Path, survey: TableSurvey) -> None:
@@ -291,13 +318,14 @@ def _count_values(column: ColumnFacts) -> str:
 
 def preview_images(files: Sequence[Path]) -> ImagesPreview:
     """Return the sizes and colors of images, from the headers of some of them."""
-    step = -(-len(files) // _MAX_IMAGES)
-    headers = [header for file in files[:: max(1, step)] if (header := _read_image_header(file)) is not None]
+    chosen = files[:: max(1, -(-len(files) // _MAX_IMAGES))]
+    headers = [header for file in chosen if (header := _read_image_header(file)) is not None]
     return ImagesPreview(
         len(files),
         Counter(header.size for header in headers),
         any(header.has_color for header in headers),
         any(header.is_deep for header in headers),
+        len(chosen) - len(headers),
     )
 
 

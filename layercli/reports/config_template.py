@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -133,7 +133,7 @@ def render_config(template: ConfigTemplate) -> str:
     ]
     shape = f"[{', '.join(map(str, template.shape))}]"
     input_lines = (
-        ["  input: {shape: [1], dtype: string}   # one text an example"]
+        [f"  input: {{shape: {shape}, dtype: string}}   # one text an example"]
         if template.kind == "text"
         else [f"  input: {shape:<20} # one example: {_name_axes(template)}, without the batch axis"]
     )
@@ -166,11 +166,29 @@ def _name_axes(template: ConfigTemplate) -> str:
     return "height, width" if template.kind == "images" and len(template.shape) == 2 else names
 
 
-def format_split(rows: int, *, is_stratified: bool, group: str | None = None) -> str:
-    """Return the line of the split of so many examples; ``group`` is the column of groups."""
+def format_split(
+    rows: int,
+    *,
+    is_stratified: bool,
+    group: str | None = None,
+    files: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """Return the line of the split of so many examples.
+
+    ``group`` is the column of groups; ``files`` are those of the sets that have separate files.
+    """
     stratify = ", stratify: true" if is_stratified else ""
     if group is not None:
         stratify += f", group: {group}"
+    if files:
+        parts = []
+        for part in ("validation", "test"):
+            paths = [*map(quote_yaml_text, files.get(part, ()))]
+            if paths:
+                parts.append(f"{part}: {paths[0]}" if len(paths) == 1 else f"{part}: [{', '.join(paths)}]")
+            elif part == "validation" or rows >= _MIN_TEST_ROWS:
+                parts.append(f"{part}: 0.1")
+        return f"  split: {{{', '.join(parts)}{stratify * (len(files) == 1)}}}"
     if rows < _MIN_TEST_ROWS:
         return f"  split: {{validation: 0.2{stratify}}}   # too few examples for a test set"
     # Early stopping needs enough examples to see the best epoch.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from layercli.formats.preview import ColumnPreview, TablePreview
 from layercli.reports.config_template import (
     ConfigTemplate,
     ModelSize,
+    TargetForm,
     describe_target,
     format_split,
     hidden_layer_lines,
@@ -73,13 +74,24 @@ class TableColumns:
     series_count: int = 1
     group: str | None = None
     """A column that identifies persons or things, each of which has several rows."""
+    more_targets: list[ColumnPreview] = field(default_factory=list)
+    """Columns that are one target together with ``target``."""
+    target_form: TargetForm = "value"
+    held_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The separate files of the validation and test sets."""
+
+    @property
+    def targets(self) -> list[ColumnPreview]:
+        """The columns of the target."""
+        return [self.target, *self.more_targets]
 
     @property
     def is_forecast(self) -> bool:
         """Whether past values of the target are the only sensible inputs: there are only dates and numbers over time."""
         used = (*self.numbers, *self.categories, *self.texts)
         others = {column.name for column in used} - set(self.series_keys)
-        return self.series is not None and self.class_names is None and not others
+        is_number = self.class_names is None and not self.more_targets
+        return self.series is not None and is_number and not others
 
     @property
     def is_grouped(self) -> bool:
@@ -94,15 +106,15 @@ class TableColumns:
 
 
 def template_from_table(
-    name: str, path: str, table: TablePreview, columns: TableColumns, size: ModelSize = "medium"
+    name: str, paths: Sequence[str], table: TablePreview, columns: TableColumns, size: ModelSize = "medium"
 ) -> ConfigTemplate:
     """Return choices that fit a table: normalized numbers, category lookups, and a loss for the target."""
     if columns.is_forecast:
-        return _make_forecast_template(name, path, table, columns, size)
+        return _make_forecast_template(name, paths, table, columns, size)
     used = [*columns.numbers, *columns.categories, *columns.texts]
     names = _make_input_names([*columns.categories, *columns.texts])
     has_inputs = bool(names or columns.left_out or columns.dates)
-    data = [*_describe_table(table, columns), *_list_data_keys(path, table, columns)]
+    data = [*_describe_table(table, columns), *_list_data_keys(paths, table, columns)]
     if has_inputs:
         data.append("  inputs:                      # input of the model: its columns")
         if columns.number_names:
@@ -115,12 +127,14 @@ def template_from_table(
     missing = _list_missing_policies(table, columns)
     if missing:
         data.append(f"  missing: {{{', '.join(missing)}}}{_explain_missing(missing)}")
+    is_stratified = columns.class_names is not None and not columns.more_targets
     data += [
         *_explain_split(columns),
         format_split(
             table.row_count,
-            is_stratified=columns.class_names is not None and not columns.is_grouped,
+            is_stratified=is_stratified and not columns.is_grouped,
             group=quote_yaml_text(str(columns.group)) if columns.is_grouped else None,
+            files=columns.held_out,
         ),
     ]
     return ConfigTemplate(
@@ -134,11 +148,13 @@ def template_from_table(
         class_names=columns.class_names or (),
         row_count=table.row_count,
         is_table=True,
+        output_units=len(columns.targets),
+        target_form=columns.target_form,
     )
 
 
 def _make_forecast_template(
-    name: str, path: str, table: TablePreview, columns: TableColumns, size: ModelSize
+    name: str, paths: Sequence[str], table: TablePreview, columns: TableColumns, size: ModelSize
 ) -> ConfigTemplate:
     """Return choices for a forecast of the next row from the rows before it."""
     target = quote_yaml_text(columns.target.name)
@@ -159,11 +175,13 @@ def _make_forecast_template(
     }
     data = [
         *_describe_table(table, columns),
-        *_list_data_keys(path, table, replace(columns, dates=dates)),
+        *_list_data_keys(paths, table, replace(columns, dates=dates)),
         f"  inputs: {{past: [{target}]}}",
         f"  windows: {windows}   # {length} rows in, the target of the next row out",
         *([f"  missing: {{{', '.join(missing)}}}"] if missing else []),
-        "  split: {validation: 0.1, test: 0.1}   # the last rows",
+        format_split(table.row_count, is_stratified=False, files=columns.held_out)
+        if columns.held_out
+        else "  split: {validation: 0.1, test: 0.1}   # the last rows",
     ]
     return ConfigTemplate(
         name,
@@ -198,18 +216,19 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
     return lines
 
 
-def _list_data_keys(path: str, table: TablePreview, columns: TableColumns) -> list[str]:
-    lines = [f"  type: {table.type_name}", f"  path: {quote_yaml_text(path)}"]
+def _list_data_keys(paths: Sequence[str], table: TablePreview, columns: TableColumns) -> list[str]:
+    quoted = [*map(quote_yaml_text, paths)]
+    path_lines = [f"  path: {quoted[0]}"] if len(quoted) == 1 else _wrap_list("  path: ", quoted)
+    lines = [f"  type: {table.type_name}", *path_lines]
     for key, value in table.keys.items():
         if key == "columns":
             lines += _wrap_list("  columns: ", [*map(quote_yaml_text, value)])
         elif key != "missing":
             lines.append(f"  {key}: {quote_always(value) if isinstance(value, str) else json.dumps(value)}")
-    target = columns.target
-    lines.append(f"  target: {quote_yaml_text(target.name)}   # {describe_target(columns.class_names)}")
-    if target.kind in ("integer", "number") and (target.kind == "integer" or columns.class_names is not None):
-        lines.append(f"  target_type: {'numbers' if columns.class_names is None else 'labels'}")
-    codes = [column.name for column in (target, *columns.categories, *columns.texts) if column.is_code]
+    lines += _list_target_keys(columns)
+    codes = [
+        column.name for column in (*columns.targets, *columns.categories, *columns.texts) if column.is_code
+    ]
     if codes:
         lines.append(f"  types: {{{', '.join(f'{quote_yaml_text(name)}: text' for name in codes)}}}")
     if columns.dates:
@@ -217,6 +236,16 @@ def _list_data_keys(path: str, table: TablePreview, columns: TableColumns) -> li
         lines += [
             f"    {quote_yaml_text(name)}: {_format_date_use(use)}" for name, use in columns.dates.items()
         ]
+    return lines
+
+
+def _list_target_keys(columns: TableColumns) -> list[str]:
+    target = columns.target
+    if columns.more_targets:
+        return _wrap_list("  target: ", [quote_yaml_text(column.name) for column in columns.targets])
+    lines = [f"  target: {quote_yaml_text(target.name)}   # {describe_target(columns.class_names)}"]
+    if target.kind in ("integer", "number") and (target.kind == "integer" or columns.class_names is not None):
+        lines.append(f"  target_type: {'numbers' if columns.class_names is None else 'labels'}")
     return lines
 
 
@@ -237,8 +266,7 @@ def _list_missing_policies(table: TablePreview, columns: TableColumns) -> list[s
         policies.append("numbers: median")
     used = {column.name for column in (*numbers, *dates)}
     dropped = [name for name in table.keys.get("missing", {}).get("columns", {}) if name in used]
-    if columns.target.missing_count:
-        dropped.append(columns.target.name)
+    dropped += [column.name for column in columns.targets if column.missing_count]
     if dropped:
         policies.append(f"columns: {{{', '.join(f'{quote_yaml_text(name)}: drop' for name in dropped)}}}")
     return policies

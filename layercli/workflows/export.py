@@ -111,7 +111,9 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
             tolerance=request.tolerance,
         )
         assert verification.deployed is not None
-        description = describe_export(valid, state, format_name, verification.deployed, column_inputs)
+        description = describe_export(
+            valid, state, format_name, verification.deployed, column_inputs, model.outputs
+        )
         description_text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
         if description is not None and hasattr(module, "embed_description"):
             module.embed_description(staging, description_text)

@@ -54,11 +54,15 @@ def describe_export(
     format_name: str,
     deployed: DeployedModel,
     column_inputs: Mapping[str, ColumnInput],
+    built_outputs: Sequence[Any],
 ) -> dict[str, Any] | None:
-    """Return the document that describes an exported model; None if its inputs and outputs are plain arrays."""
+    """Return the document that describes an exported model; None if its inputs and outputs are plain arrays.
+
+    ``built_outputs`` are the outputs of the Keras model, whose shapes are known after a custom layer, too.
+    """
     if state is None:
         return None
-    outputs = _describe_outputs(valid, state, format_name)
+    outputs = _describe_outputs(valid, state, format_name, built_outputs)
     preparation = list(_list_preparation(valid, state, format_name, deployed))
     if not column_inputs and not preparation and not any(output["classes"] for output in outputs):
         return None
@@ -171,13 +175,14 @@ def select_signature_columns(
     return column_inputs
 
 
-def _describe_outputs(valid: ValidConfig, state: ReaderState, format_name: str) -> list[dict[str, Any]]:
+def _describe_outputs(
+    valid: ValidConfig, state: ReaderState, format_name: str, built_outputs: Sequence[Any]
+) -> list[dict[str, Any]]:
     titles = valid.graph.output_references
     has_numbers = format_name in ("saved_model", "litert")
     documents = []
-    for index, (title, node) in enumerate(zip(titles, valid.graph.outputs, strict=True)):
+    for index, (title, tensor) in enumerate(zip(titles, built_outputs, strict=True)):
         target = title if len(titles) > 1 else None
-        tensor = valid.shapes.by_name[node].outputs[valid.graph.output_indices[index] or 0]
         names = state.class_names_of(target)
         columns = state.target_columns_of(target)
         documents.append(

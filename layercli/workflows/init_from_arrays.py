@@ -130,15 +130,11 @@ def _describe_meaning(arrays: ArraysPreview, class_names: tuple[str, ...] | None
 
 
 def _format_split(arrays: ArraysPreview, config_folder: Path, *, is_stratified: bool) -> str:
-    if not arrays.held_out:
-        return format_split(arrays.features.shape[0], is_stratified=is_stratified)
-    parts = (
-        [] if "validation" in arrays.held_out else [f"validation: 0.1{', stratify: true' * is_stratified}"]
-    )
-    for part, files in arrays.held_out.items():
-        listed = ", ".join(quote_yaml_text(make_relative(Path(file), config_folder)) for file in files)
-        parts.append(f"{part}: [{listed}]")
-    return f"  split: {{{', '.join(parts)}}}"
+    files = {
+        part: [make_relative(Path(file), config_folder) for file in files]
+        for part, files in arrays.held_out.items()
+    }
+    return format_split(arrays.features.shape[0], is_stratified=is_stratified, files=files)
 
 
 def _describe_arrays(arrays: ArraysPreview, template: ConfigTemplate) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from layercli.formats.array_preview import ARRAY_SUFFIXES
-from layercli.formats.preview import PreviewError, TablePreview, preview_table
+from layercli.formats.preview import PARQUET_SUFFIXES, PreviewError, TablePreview, preview_table
+from layercli.io.folders import SET_NAMES, list_folders, list_visible_files
 from layercli.reports.config_template import ConfigTemplate, ModelSize, describe_target
 from layercli.reports.table_template import TableColumns, template_from_table
 from layercli.source.nodes import sanitize_text
@@ -16,15 +19,16 @@ from layercli.workflows.init_paths import make_init_error, make_relative
 from layercli.workflows.table_columns import assign_columns
 
 _MAX_NAMED_COLUMNS = 8
+TABLE_SUFFIXES: Final = (".csv", ".tsv", *PARQUET_SUFFIXES)
 
 
 def make_template(
-    path: Path, config_folder: Path, name: str, targets: Sequence[str], size: ModelSize
+    paths: Sequence[Path], config_folder: Path, name: str, targets: Sequence[str], size: ModelSize
 ) -> tuple[ConfigTemplate, list[str]]:
-    """Return a config template for a file or folder, and what a person should know about its content, as sentences.
+    """Return a config template for files or a folder, and what a person should know about their content, as sentences.
 
     Args:
-        path: The file or folder.
+        paths: The file or folder, or several files of one table.
         config_folder: The folder of the config, to which paths are relative.
         name: The name of the model.
         targets: The targets: columns of a table, or arrays; empty if they are chosen.
@@ -33,36 +37,130 @@ def make_template(
     Raises:
         LayercliError: The data cannot be read, or has no target or no input.
     """
-    if not path.exists():
-        raise make_init_error(path, "The file does not exist.", "Name a table, a file of arrays or a folder.")
+    for path in paths:
+        if not path.exists():
+            raise make_init_error(
+                path, "The file does not exist.", "Name a table, a file of arrays or a folder."
+            )
+    path = paths[0]
     try:
-        if path.is_dir() and not any(path.glob("*.npy")):
-            return make_folder_template(path, config_folder, name, targets, size)
-        if path.is_dir() or path.suffix.lower() in ARRAY_SUFFIXES:
-            return make_array_template(path, config_folder, name, targets, size)
-        table = preview_table(path)
-        labelled = make_label_table_template(path, table, config_folder, name, targets, size)
+        if path.is_dir() and len(paths) == 1 and not any(path.glob("*.npy")):
+            tables = _list_tables(path)
+            if not tables:
+                return make_folder_template(path, config_folder, name, targets, size)
+            paths = tables
+        elif path.suffix.lower() in ARRAY_SUFFIXES or path.is_dir():
+            return _make_array_template(paths, config_folder, name, targets, size)
+        _require_one_type(paths)
+        paths, sets = _divide_sets(paths)
+        path = paths[0]
+        table = preview_table(*paths)
+        labelled = None
+        if len(paths) == 1:
+            labelled = make_label_table_template(path, table, config_folder, name, targets, size)
     except (PreviewError, OSError) as error:
         raise make_init_error(
             path, sanitize_text(str(error)), error.hint if isinstance(error, PreviewError) else None
         ) from None
     if labelled is not None:
         return labelled
-    columns = assign_columns(path, table, targets[0] if targets else None)
-    relative = make_relative(path, config_folder)
-    return template_from_table(name, relative, table, columns, size), _describe_table(table, columns)
+    columns = assign_columns(path, table, *(targets or (None,)))
+    held_out, notes = _select_sets(sets, table, columns)
+    files = {part: [make_relative(file, config_folder)] for part, file in held_out.items()}
+    columns = replace(columns, held_out=files)
+    relative = [make_relative(each, config_folder) for each in paths]
+    template = template_from_table(name, relative, table, columns, size)
+    return template, [*_describe_table(table, columns), *notes]
+
+
+def _divide_sets(paths: Sequence[Path]) -> tuple[Sequence[Path], dict[str, Path]]:
+    """Return the training files, and those of the other sets if the files are named after sets, such as ``test.csv``."""
+    by_set = {
+        SET_NAMES[stem]: path for path in paths if (stem := path.name.lower().split(".")[0]) in SET_NAMES
+    }
+    if len(by_set) < len(paths) or "train" not in by_set:
+        return paths, {}
+    return [by_set.pop("train")], by_set
+
+
+def _select_sets(
+    sets: Mapping[str, Path], table: TablePreview, columns: TableColumns
+) -> tuple[dict[str, Path], list[str]]:
+    """Return the files that have the columns of the training file, and notes on all of them.
+
+    Raises:
+        LayercliError: A file cannot be read.
+    """
+    held_out, notes = {}, []
+    needed = {column.name for column in table.columns} - columns.left_out.keys()
+    for part, file in sorted(sets.items(), reverse=True):
+        try:
+            missing = sorted(needed - {column.name for column in preview_table(file).columns})
+        except PreviewError as error:
+            raise make_init_error(file, sanitize_text(str(error)), error.hint) from None
+        if missing:
+            reason = f"it has no column `{sanitize_text(missing[0], limit=60)}`"
+            notes.append(f"Not used: {sanitize_text(str(file))}, because {reason}.")
+        else:
+            held_out[part] = file
+            notes.append(f"The {part} set is {sanitize_text(str(file))}.")
+    return held_out, notes
+
+
+def _list_tables(folder: Path) -> list[Path]:
+    """Return the tables of a folder that contains nothing else."""
+    files = list_visible_files(folder)
+    are_tables = files and all(file.suffix.lower() in TABLE_SUFFIXES for file in files)
+    return files if are_tables and not list_folders(folder) else []
+
+
+def _require_one_type(paths: Sequence[Path]) -> None:
+    """Check that several paths are tables of one type.
+
+    Raises:
+        PreviewError: they are not.
+    """
+    others = [path for path in paths if path.is_dir() or path.suffix.lower() in ARRAY_SUFFIXES]
+    if len(paths) > 1 and others:
+        raise PreviewError(
+            f"{others[0]} is not a table.", "Name one folder, or several tables with the same columns."
+        )
+    if len({path.suffix.lower() in PARQUET_SUFFIXES for path in paths}) > 1:
+        raise PreviewError("CSV and Parquet files cannot be one table.", "Convert them to one type.")
+
+
+def _make_array_template(
+    paths: Sequence[Path], config_folder: Path, name: str, targets: Sequence[str], size: ModelSize
+) -> tuple[ConfigTemplate, list[str]]:
+    """Return the template of a file of arrays; of two npy files the second is the target."""
+    if len(paths) == 2 and not targets and all(path.suffix.lower() == ".npy" for path in paths):
+        targets = [str(paths[1])]
+    elif len(paths) > 1:
+        raise PreviewError(
+            f"{paths[1]} is one file too many.",
+            "Name one npz file, or an npy file of features and one of the target.",
+        )
+    return make_array_template(paths[0], config_folder, name, targets, size)
 
 
 def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
-    target = sanitize_text(columns.target.name, limit=60)
+    target = ", ".join(f"`{sanitize_text(column.name, limit=60)}`" for column in columns.targets)
     notes = [*table.notes]
-    notes.append(
-        f"Read {table.row_count:,} rows. Target: `{target}` ({columns.target_reason}), {describe_target(columns.class_names)}."
-    )
-    if columns.target.is_boolean and columns.target.note is not None:
-        notes.append(f"`{target}` {columns.target.note}.")
-    missing = columns.target.missing_count
-    if missing:
+    meaning = describe_target(columns.class_names)
+    if columns.more_targets:
+        meaning = (
+            f"{len(columns.targets)} {'numbers' if columns.target_form == 'value' else 'values of 0 or 1'}"
+        )
+    notes.append(f"Read {table.row_count:,} rows. Target: {target} ({columns.target_reason}), {meaning}.")
+    notes += [
+        f"`{sanitize_text(column.name, limit=60)}` {column.note}."
+        for column in columns.targets
+        if column.is_boolean and column.note is not None
+    ]
+    missing = sum(column.missing_count for column in columns.targets)
+    if missing and columns.more_targets:
+        notes.append("Rows without one of the targets are left out.")
+    elif missing:
         words = [f'"{word}" in {count:,}' for word, count in columns.target.missing_words.items()]
         reason = f" ({', '.join(words)})" if words else ""
         rows = "1 row has no target and is" if missing == 1 else f"{missing:,} rows have no target and are"

@@ -162,6 +162,7 @@ class _FolderTemplate:
         arguments = {"class_names": found.class_names, "row_count": len(found.files)}
         if has_images:
             preview = preview_images(found.files)
+            notes += _describe_unreadable(preview)
             summary += f", {preview.describe_sizes()}"
             template = self._make_image_template(preview, [f"  # {summary}: {classes}."], [], split)
             template = replace(template, class_count=len(found.class_names), class_names=found.class_names)
@@ -175,7 +176,7 @@ class _FolderTemplate:
             template = ConfigTemplate(
                 self.name,
                 "text",
-                (),
+                (1,),
                 len(found.class_names),
                 self.size,
                 data,
@@ -289,6 +290,7 @@ class _FolderTemplate:
             f"Found {summary}.",
             f"Files: `{sanitize_text(file_column, limit=60)}`. Target: {target} ({chosen.reason}), {meaning}.",
             *(finding.message for finding in found.warnings),
+            *_describe_unreadable(images),
         ]
         if chosen.unused:
             unused = ", ".join(
@@ -333,16 +335,11 @@ class _FolderTemplate:
 
     def _format_split(self, count: int, sets: Mapping[str, tuple[Path, ...]], *, is_stratified: bool) -> str:
         """Return the line of the split, with the folders of the sets that have some."""
-        if not sets:
-            return format_split(count, is_stratified=is_stratified)
-        parts = []
-        for part in ("validation", "test"):
-            if part in sets:
-                paths = [self._quote(folder) for folder in sets[part]]
-                parts.append(f"{part}: {paths[0]}" if len(paths) == 1 else f"{part}: [{', '.join(paths)}]")
-            elif part == "validation":
-                parts.append(f"validation: 0.1{', stratify: true' * is_stratified}")
-        return f"  split: {{{', '.join(parts)}}}"
+        files = {
+            part: [make_relative(folder, self.config_folder) for folder in folders]
+            for part, folders in sets.items()
+        }
+        return format_split(count, is_stratified=is_stratified, files=files)
 
     def _describe_sets(self, sets: Mapping[str, tuple[Path, ...]]) -> list[str]:
         notes = [
@@ -377,6 +374,15 @@ class _MaskTarget:
         if count is None:
             return cls(tuple(map(str, values)), are_mapped=True)
         return cls(tuple(map(str, range(count))), are_mapped=False, ignored=ignored)
+
+
+def _describe_unreadable(preview: ImagesPreview) -> list[str]:
+    count = preview.unreadable_count
+    if not count:
+        return []
+    return [
+        f"{count:,} {'image' if count == 1 else 'images'} cannot be read; `layercli inspect-data` names them."
+    ]
 
 
 def _describe_form(form: TargetForm, class_names: tuple[str, ...] | None, count: int) -> str:

@@ -17,6 +17,7 @@ from layercli.page.charts import require_charts
 from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
 from layercli.reports.run_page.page import render_run_page
 from layercli.reports.target_summary import describe_targets
+from layercli.runs.diagnostics import read_diagnostics
 from layercli.runs.directory import CONFIG, HISTORY, SUMMARY
 from layercli.runs.history import read_records
 from layercli.runs.listing import read_run
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from layercli.engine.result_details import DetailCollector, OutputDetails
     from layercli.workflows.dataset import DatasetReport
 
-_DIAGNOSTICS = "diagnostics.jsonl"
 _MAX_SUMMARY_BYTES = 64 << 20
 _SHOWN_EXAMPLES = 12
 _SHOWN_EXAMPLES_OF_SEVERAL = 6
@@ -91,7 +91,7 @@ def _read_files(path: Path) -> RunContent:
     content = RunContent(
         run,
         history=read_records(path, HISTORY) or _list_epochs(summary),
-        diagnostics=read_records(path, _DIAGNOSTICS),
+        diagnostics=_read_diagnostics(path),
         summary=summary,
         manifest=read_manifest_or_none(path),
         config_text=_read_config_text(path),
@@ -112,6 +112,13 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _read_diagnostics(path: Path) -> list[dict[str, Any]]:
+    try:
+        return list(read_diagnostics(path))
+    except (OSError, ValueError):
+        return []
 
 
 def _list_epochs(summary: Mapping[str, Any]) -> list[dict[str, Any]]:

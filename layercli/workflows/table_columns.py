@@ -67,22 +67,24 @@ _UNSUITABLE_KINDS: Final = {
 }
 
 
-def assign_columns(path: Path, table: TablePreview, target: str | None) -> TableColumns:
-    """Return what each column is for; ``target`` names the target column.
+def assign_columns(path: Path, table: TablePreview, target: str | None, *others_named: str) -> TableColumns:
+    """Return what each column is for; ``target`` names the target column, and ``others_named`` further ones.
 
     Raises:
-        LayercliError: The target does not exist or cannot be one, or no other column can be an input.
+        LayercliError: A target does not exist or cannot be one, or no other column can be an input.
     """
     column, reason = _choose_target(path, table, target)
-    others = [other for other in table.columns if other is not column]
-    leaks = table.find_leaks(column.name)
-    left_out = _list_left_out(table, column, leaks)
+    targets = [column, *(_choose_target(path, table, name)[0] for name in others_named if name != target)]
+    form = find_common_form(path, table, targets) if len(targets) > 1 else "value"
+    others = [other for other in table.columns if other not in targets]
+    leaks = {name: why for each in targets for name, why in table.find_leaks(each.name).items()}
+    left_out = _list_left_out(table, targets, leaks)
     dates, series, series_keys, series_count = _inspect_dates(
         table, [other for other in others if other.name not in left_out]
     )
     series = series or _find_count(table, column)
     left_out |= {name: "every date is the same" for name, use in dates.items() if not use.features}
-    group = None if series is not None else _find_group(table, column, left_out)
+    group = None if series is not None else _find_group(table, targets, left_out)
     has_others = any(other.name not in left_out and other.name != group for other in others)
     if group is not None and _PERSON_NAME.fullmatch(group) and has_others:
         left_out[group] = "all rows with the same value are in the same set"
@@ -96,11 +98,14 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
         raise _make_input_error(path, column, left_out)
     from layercli.data.tables.infinity import find_infinity_words
 
-    numeric = [other.name for other in [*used, column] if other.kind in ("number", "integer")]
+    class_names = _list_classes(column, table.row_count)
+    if len(targets) > 1:
+        class_names = None if form == "value" else tuple(each.name for each in targets)
+    numeric = [other.name for other in [*used, *targets] if other.kind in ("number", "integer")]
     return TableColumns(
         column,
         reason,
-        _list_classes(column, table.row_count),
+        class_names,
         [other for other in used if other.kind in ("number", "integer") or other.is_boolean],
         [other for other in used if other.kind == "category" and not other.is_boolean],
         [other for other in used if other.kind in ("text", "unique")],
@@ -111,6 +116,8 @@ def assign_columns(path: Path, table: TablePreview, target: str | None) -> Table
         series_keys,
         series_count,
         group,
+        targets[1:],
+        form,
     )
 
 
@@ -159,12 +166,14 @@ def _find_count(table: TablePreview, target: ColumnPreview) -> str | None:
     return others[0].name if is_regular_count(numbers) else None
 
 
-def _find_group(table: TablePreview, target: ColumnPreview, left_out: Mapping[str, str]) -> str | None:
+def _find_group(
+    table: TablePreview, targets: Sequence[ColumnPreview], left_out: Mapping[str, str]
+) -> str | None:
     """Return a column that identifies persons or things, each of which has several rows."""
     for column in table.columns:
         count = column.distinct_count
         if (
-            column is not target
+            column not in targets
             and column.name not in left_out
             and _GROUP_NAME.fullmatch(column.name)
             and column.kind in ("category", "unique", "integer")
@@ -246,9 +255,11 @@ def _is_constant(column: ColumnPreview) -> bool:
     return column.kind == "category" and len(column.values) == 1
 
 
-def _list_left_out(table: TablePreview, target: ColumnPreview, leaks: Mapping[str, str]) -> dict[str, str]:
+def _list_left_out(
+    table: TablePreview, targets: Sequence[ColumnPreview], leaks: Mapping[str, str]
+) -> dict[str, str]:
     """Return the columns that a model should not use, each with the reason."""
-    others = [column for column in table.columns if column is not target]
+    others = [column for column in table.columns if column not in targets]
     numbers = [column for column in others if column.kind == "integer" and column.id_reason is None]
     # The constant corners of images are harmless: all pixels have one mean and variance.
     kept = [column.name for column in numbers] if are_pixels(numbers) else []

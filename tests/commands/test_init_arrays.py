@@ -31,7 +31,7 @@ def init(*arguments):
 
 
 def refusal(*arguments):
-    result = invoke("init", *arguments, "--json")
+    result = invoke("init", *arguments, "--json", "--force")
     assert result.exit_code == 1, result.output
     [problem] = json.loads(result.stdout)["problems"]
     return problem["message"]
@@ -107,6 +107,22 @@ def test_note_on_another_set_works_literally():
 def test_arrays_that_training_refuses_are_refused(arrays, arguments, message):
     np.savez("a.npz", **arrays)
     assert refusal("a.npz", *arguments).startswith(message)
+
+
+def test_texts_have_the_shape_of_the_array():
+    np.savez("a.npz", x=np.array(["a b", "c"] * 20), y=np.array(["p", "n"] * 20))
+    config, _ = init("a.npz")
+    assert config["model"]["input"] == {"shape": [], "dtype": "string"}
+    result = invoke("inspect-data", "config.yaml")
+    assert result.exit_code == 0, result.output
+
+
+def test_second_file_is_the_target():
+    np.save("a.npy", X)
+    np.save("b.npy", LABELS)
+    config, _ = init("a.npy", "b.npy")
+    assert (config["data"]["features"], config["data"]["target"]) == ("a.npy", "b.npy")
+    assert "b.npy is one file too many" in " ".join(refusal("a.npy", "b.npy", "b.npy").split())
 
 
 @pytest.mark.tensorflow

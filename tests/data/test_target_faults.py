@@ -29,7 +29,8 @@ def test_equal_inputs_with_different_labels_are_counted():
 
 
 def test_equal_texts_with_different_labels_are_counted():
-    texts = np.array([["good"], ["good"], ["bad"], ["fine"]], dtype=object)
+    equal = ["".join(["go", "od"]) for _ in range(2)]  # two objects
+    texts = np.array([[equal[0]], [equal[1]], ["bad"], ["fine"]], dtype=object)
     assert count_conflicting_labels(Examples(texts, np.array([0, 1, 0, 1])), [None]) == 2
 
 

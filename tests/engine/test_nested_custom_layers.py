@@ -150,6 +150,12 @@ def test_nested_custom_layer_needs_trust(check, path):
     assert "`inner.py:Scale` would load and run" in found["message"]
 
 
+def test_nested_class_without_its_file_is_suggested(check):
+    _, message, hint = problem(check("    - {type: TimeDistributed, layer: {type: Scale}}\n"))
+    assert message == 'There is no layer "Scale".'
+    assert hint == "Write `type: inner.py:Scale`, and load it with `--trust`."
+
+
 def test_unknown_output_of_nested_layer_is_unknown_to_validate(check):
     wrapped = (
         '    - {type: TimeDistributed, layer: {type: "inner.py:Scale"SHAPE}}\n    - {type: Dense, units: 2}\n'

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from layercli.config.data.section import DATA_TYPES
+from layercli.formats.csv import reader
+from layercli.formats.csv.reader import CsvFiles
 from layercli.formats.registry import load_dataset
 from tests.formats.helpers import csv, refusal
 
@@ -67,3 +69,47 @@ def test_missing_numbers_are_filled_with_training_mean(place):
     known = [n for n in range(20) if n % 4]
     assert parts.train.x[0, 0] == parts.test.x[0, 0] == pytest.approx(sum(known) / len(known))
     assert not np.isnan(parts.test.x).any()
+
+
+BLOCK_ROWS = 90_000
+"""More rows than are in the first block."""
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ("2.5", "float32"),
+        ("16777217.5", "float64"),
+        ("", "float32"),
+        ("inf", "float64"),
+    ],
+)
+def test_blocks_of_a_large_file_equal_the_whole_file(place, monkeypatch, last, expected):
+    rows = "".join(f"{n},{n % 7}.25,text {n % 5}\n" for n in range(BLOCK_ROWS))
+    data = DATA_TYPES.parse(csv(place, f"a,b,y\n{rows}1,{last},end\n"))
+    whole = CsvFiles(data).read_table(place / "t.csv", {"a", "b", "y"})
+    monkeypatch.setattr(reader, "_MIN_STREAMED_BYTES", 0)
+    blocks = CsvFiles(data).read_table(place / "t.csv", {"a", "b", "y"})
+    types = {field.name: str(field.type) for field in blocks.schema}
+    assert types == {
+        "a": "int64",
+        "b": expected.replace("float64", "double").replace("float32", "float"),
+        "y": "string",
+    }
+    assert blocks.cast(whole.schema).equals(whole)
+
+
+@pytest.mark.parametrize("last", ["text", "2024-01-01", "9" * 30])
+def test_late_values_of_a_different_type_are_read_as_in_a_small_file(place, monkeypatch, last):
+    rows = "".join(f"{n},{n % 7}\n" for n in range(2 * BLOCK_ROWS))
+    data = DATA_TYPES.parse(csv(place, f"a,y\n{rows}{last},1\n"))
+    whole = CsvFiles(data).read_table(place / "t.csv", {"a", "y"})
+    monkeypatch.setattr(reader, "_MIN_STREAMED_BYTES", 0)
+    assert CsvFiles(data).read_table(place / "t.csv", {"a", "y"}).equals(whole)
+
+
+def test_column_of_the_order_keeps_its_precision(place, monkeypatch):
+    monkeypatch.setattr(reader, "_MIN_STREAMED_BYTES", 0)
+    data = DATA_TYPES.parse(csv(place, "a,t,y\n1.5,0.1,2\n", split={"order": "t", "test": 0.5}))
+    table = CsvFiles(data).read_table(place / "t.csv", {"a", "t", "y"})
+    assert [str(kind) for kind in table.schema.types] == ["float", "double", "int64"]

@@ -272,6 +272,7 @@ def test_files_that_need_a_key(make, stream, content, keys, path, message, hint)
         ("sch\xf6n".encode() + b", \xfc \xfc", "cp1252"),
         ("it\u2019s, “Hello”, don\u2019t, that\u2019s".encode("cp1252"), "cp1252"),
         ("ÄÖÜ, Ärger".encode("cp1252"), "cp1252"),
+        ("it\u2019s, don\u2019t, that\u2019s".encode("cp1252"), "cp1252"),
         ("prix, 5 €, 20 °C".encode("cp1252"), "cp1252"),
         ("город, цена, Москва".encode("cp1251"), "cp1251"),
         ("город, цена, Москва".encode("koi8_r"), "koi8_r"),

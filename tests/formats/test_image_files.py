@@ -129,6 +129,8 @@ def test_files_that_are_not_images_are_named_together(place):
         "3.jpg": b"",
         "4.gif": (place / "i" / "a" / "ok.png").read_bytes()[:-40],
         "5.bmp": b"%PDF-1.7",
+        "6.png": b"<svg xmlns='http://www.w3.org/2000/svg'></svg>",
+        "7.jpg": b"\0\0\0\x18ftypheic\0\0\0\0",
     }
     for name, content in contents.items():
         (place / "i" / "a" / name).write_bytes(content)
@@ -140,3 +142,7 @@ def test_files_that_are_not_images_are_named_together(place):
     ]
     assert "i/a/4.gif" in found[3]
     assert found[4] == "Cannot read the image i/a/5.bmp: it is a PDF document."
+    assert [message.partition(": ")[2] for message in found[5:]] == [
+        "it is an SVG drawing; save it as PNG.",
+        "it is HEIC or AVIF, or a video; save it as JPEG or PNG.",
+    ]

@@ -63,7 +63,8 @@ def test_unreadable_images_have_no_size(tmp_path):
     save_picture(tmp_path / "1.png", "L")
     (tmp_path / "2.png").write_bytes(b"not an image")
     preview = preview_images([tmp_path / "1.png", tmp_path / "2.png"])
-    assert (preview.image_count, dict(preview.sizes)) == (2, {(4, 6): 1})
+    assert (preview.image_count, preview.unreadable_count) == (2, 1)
+    assert dict(preview.sizes) == {(4, 6): 1}
 
 
 def test_sizes_are_those_of_upright_images(tmp_path):

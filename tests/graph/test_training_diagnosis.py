@@ -162,6 +162,12 @@ def test_frozen_random_layer_is_named_where_it_is_frozen():
     listed = CONFIG.replace("  layers:\n", "  freeze:\n    - sec*\n  layers:\n")
     assert places(diagnose(listed, first=frozen)) == [("not-learning", 6)]
     assert diagnose(listed, first=frozen, pretrained=["second"]) == []
+    no_kernel = {"second": {**frozen["second"]}}
+    normalization = CONFIG.replace(
+        "{type: Dense, name: second, units: 16, activation: tanh}",
+        "{type: BatchNormalization, name: second, trainable: false}",
+    )
+    assert diagnose(normalization, first=no_kernel) == []
     identity = own.replace("trainable: false", "trainable: false, kernel_initializer: identity")
     assert diagnose(identity, first=frozen) == []
 
@@ -193,3 +199,20 @@ def test_faults_of_targets_are_named_at_the_data():
     (warning,) = diagnose(conflicting_examples=12, examples=1000)
     assert warning[:2] == ("label-noise-suspected", 2)
     assert warning.text.startswith("12 of 1,000 training examples have the inputs of another")
+
+
+def test_values_that_are_not_finite_cause_no_warnings():
+    unknown = {"first": {"mean": 1e9, "std": None}, "second": {"mean": None, "std": 1e9}}
+    assert diagnose(first=unknown) == []
+
+
+def test_unscaled_inputs_are_named_at_a_single_output_layer():
+    start = CONFIG.index("    - {type: Dense, name: first")
+    config = (
+        CONFIG[:start]
+        + "    - {type: Dense, name: head, units: 3, activation: sigmoid}\n"
+        + CONFIG[CONFIG.index("train:") :]
+    )
+    assert places(diagnose(config, first={"input": 50.0, "head": {"saturated": 1.0}})) == [
+        ("exploding-gradient", 6)
+    ]

@@ -275,3 +275,16 @@ def graphs(draw):
 @given(graphs())
 def test_folded_config_flattens_to_same_layers(items):
     assert_same(stack_of(items))
+
+
+def test_pattern_that_occurs_twice_becomes_block():
+    pattern = [("Dropout", {"rate": number / 16}) for number in range(1, 9)]
+    text = assert_same(stack_of(chain(*pattern, ("Flatten", {}), *pattern)))
+    assert text.count("type: Dropout") == 8
+    assert text.count("block: ") == 2
+
+
+def test_order_of_keys_in_arguments_is_irrelevant():
+    args = {"type": "L2", "l2": 0.5}, {"l2": 0.5, "type": "L2"}
+    items = chain(*[("Dense", {"units": 4, "kernel_regularizer": args[number % 2]}) for number in range(6)])
+    assert "repeat: 6" in assert_same(stack_of(items))

@@ -172,6 +172,15 @@ def test_training_restarts_if_all_checkpoints_are_damaged(iris, tmp_path):
     assert json.loads(result.stdout)["history"] == whole.summary["history"]
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The outcome of an uninterrupted training of the dense stack."""
+    directory = tmp_path_factory.mktemp("uninterrupted")
+    run = train(write("dense", directory), directory / "run")
+    assert run.result.exit_code == 0, run.result.output
+    return outcome(run.path)
+
+
 @pytest.fixture
 def disk(tmp_path):
     """Mount a disk of this size in KiB if permitted; call ``disk(size)`` again to enlarge it."""
@@ -198,9 +207,8 @@ def disk(tmp_path):
 
 
 @pytest.mark.parametrize("kibibytes", [8, 60, 140, 200])
-def test_full_file_system_stops_training_without_data_loss(kibibytes, disk, tmp_path):
+def test_full_file_system_stops_training_without_data_loss(kibibytes, disk, uninterrupted, tmp_path):
     config = write("dense", tmp_path, checkpoints={"steps": 3, "keep": 50})
-    alone = train(config, tmp_path / "alone")
     run = disk(kibibytes) / "run"
     result = train(config, run).result
     assert problems(result) == [("cannot-write", None)]
@@ -216,7 +224,7 @@ def test_full_file_system_stops_training_without_data_loss(kibibytes, disk, tmp_
     else:
         assert read_problem(result)["hint"] == "Free disk space; then train again."
         assert train(config, run).result.exit_code == 0
-    assert_same(outcome(run), outcome(alone.path))
+    assert_same(outcome(run), uninterrupted)
 
 
 @pytest.fixture
@@ -248,9 +256,8 @@ def spoiled(monkeypatch, spoil):
     monkeypatch.setattr(np, "savez", savez)
 
 
-def test_read_only_run_directory_keeps_checkpoints(read_only, tmp_path, monkeypatch):
+def test_read_only_run_directory_keeps_checkpoints(read_only, uninterrupted, tmp_path, monkeypatch):
     config = write("dense", tmp_path)
-    alone = train(config, tmp_path / "alone")
     run = tmp_path / "run"
     before = CheckpointDirectory.save
 
@@ -270,12 +277,11 @@ def test_read_only_run_directory_keeps_checkpoints(read_only, tmp_path, monkeypa
     assert read_problem(result)["message"] == "The run directory cannot be written: Read-only file system."
     subprocess.run(["umount", run], check=True)
     assert invoke("train", "--resume", run).exit_code == 0
-    assert_same(outcome(run), outcome(alone.path))
+    assert_same(outcome(run), uninterrupted)
 
 
-def test_file_size_limit_acts_like_full_disk(tmp_path, monkeypatch):
+def test_file_size_limit_acts_like_full_disk(uninterrupted, tmp_path, monkeypatch):
     config = write("dense", tmp_path)
-    alone = train(config, tmp_path / "alone")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     spoiled(monkeypatch, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1])))
     try:
@@ -285,4 +291,4 @@ def test_file_size_limit_acts_like_full_disk(tmp_path, monkeypatch):
     assert problems(run.result) == [("cannot-write", None)]
     monkeypatch.undo()
     assert invoke("train", "--resume", run.path).exit_code == 0
-    assert_same(outcome(run.path), outcome(alone.path))
+    assert_same(outcome(run.path), uninterrupted)

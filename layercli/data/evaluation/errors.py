@@ -12,13 +12,13 @@ from layercli.data.types import Array
 
 QUANTILES: Final = (50, 90, 99)
 MAX_TARGETS: Final = 50
-"""Largest number of targets that have results of their own."""
+"""Largest number of targets that have separate results."""
 
 
 class ErrorResult:
     """Sums over the errors of each number of an output.
 
-    With ``names``, at most ``MAX_TARGETS``, each number is a target with results of its own.
+    With ``names``, at most ``MAX_TARGETS``, each number is a target with separate results.
     """
 
     def __init__(self, names: Sequence[str] = ()) -> None:

@@ -12,6 +12,8 @@ from typing import Final
 from layercli.formats.csv.source import BYTE_ORDER_MARKS, READ_ERRORS, open_bytes
 
 _SAMPLE_BYTES: Final = 1 << 20
+_GUESSED_BYTES: Final = 1 << 17
+"""Bytes of a text that is not UTF-8 that are compared with other encodings."""
 _MIN_EVIDENCE: Final = 0.8
 _FREQUENT_LEADS: Final[Mapping[str, bytes]] = {
     "cp932": bytes((0x82, 0x83, *range(0x88, 0x98))),
@@ -45,7 +47,8 @@ def guess_text_encoding(content: bytes) -> str:
         return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
     if is_mostly_utf8(content):
         return "utf-8"
-    return _guess_two_byte(content) or _guess_one_byte(content)
+    start = content[:_GUESSED_BYTES]
+    return _guess_two_byte(start) or _guess_one_byte(start, content)
 
 
 def is_mostly_utf8(content: bytes) -> bool:
@@ -130,10 +133,10 @@ def _rate_two_byte(content: bytes, encoding: str) -> float:
     return frequent / (frequent + others) if frequent > unclear else 0
 
 
-def _guess_one_byte(content: bytes) -> str:
-    """Return the encoding of a text with one byte for each character."""
-    cyrillic = max(_CYRILLIC, key=lambda encoding: _rate_cyrillic(content, encoding))
-    if _rate_cyrillic(content, cyrillic) >= _MIN_EVIDENCE:
+def _guess_one_byte(start: bytes, content: bytes) -> str:
+    """Return the encoding of a text with one byte for each character; ``start`` is compared with Cyrillic ones."""
+    cyrillic = max(_CYRILLIC, key=lambda encoding: _rate_cyrillic(start, encoding))
+    if _rate_cyrillic(start, cyrillic) >= _MIN_EVIDENCE:
         return cyrillic
     try:
         _decode(content, "cp1252", "strict")

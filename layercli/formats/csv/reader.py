@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, Final, NoReturn
 
 from layercli.data.examples import Dataset
 from layercli.data.memory import MEMORY_DIVISOR
@@ -49,6 +49,10 @@ _HEADER_FACTOR = 8
 _ROW_GROUP_BYTES = 1 << 24
 _MAX_PENDING_BYTES = 1 << 26
 _MAX_GROUP_ROWS = 1 << 16
+_MIN_STREAMED_BYTES: Final = 1 << 25
+"""Larger files are read one block after the other."""
+_FIRST_INEXACT: Final = 1 << 24
+"""From here, float32 does not have all integers, such as ids."""
 
 
 def read_dataset(data: Csv, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
@@ -174,6 +178,10 @@ class CsvFiles:
         import pyarrow as pa
         from pyarrow import csv
 
+        if file.stat().st_size > _MIN_STREAMED_BYTES:
+            table = self._read_blocks(file, columns)
+            if table is not None:
+                return table
         options = self._read_options(file, columns)
         try:
             with open_arrow_stream(file, self.data) as stream:
@@ -182,6 +190,27 @@ class CsvFiles:
             self._raise_unreadable(file, error)
         self._require_text(file, table)
         return normalize_table(table, self.data)
+
+    def _read_blocks(self, file: Path, columns: set[str]) -> Any:
+        """Return all rows of these columns, one block after the other, which takes less memory but uses one core.
+
+        Return None if a later value has a different type than the first block, or the file cannot be read.
+        """
+        import pyarrow as pa
+        from pyarrow import csv
+
+        options, blocks = self._read_options(file, columns), []
+        kept = set(self.data.split.key_columns.values())
+        try:
+            with open_arrow_stream(file, self.data) as stream, csv.open_csv(stream, **options) as reader:
+                for batch in reader:
+                    block = pa.Table.from_batches([batch])
+                    self._require_text(file, block)
+                    blocks.append(_shrink_numbers(normalize_table(block, self.data), kept))
+        except (pa.ArrowKeyError, *READ_ERRORS):
+            return None
+        pa.default_memory_pool().release_unused()
+        return pa.concat_tables(blocks, promote_options="permissive") if blocks else None
 
     def _require_text(self, file: Path, table: Any) -> None:
         """Check that no column has bytes that are not in the encoding of the file; pyarrow reads such a column as bytes."""
@@ -475,6 +504,20 @@ def _cast_to_float32(table: Any) -> Any:
     columns = [
         column.cast(pa.float32()) if pa.types.is_float64(column.type) else column for column in table.columns
     ]
+    return pa.Table.from_arrays(columns, names=table.column_names)
+
+
+def _shrink_numbers(table: Any, kept: set[str]) -> Any:
+    """Return the table with float64 columns as float32, except those in ``kept`` and those with large values."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    columns = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        is_shrunk = pa.types.is_float64(column.type) and name not in kept
+        if is_shrunk and (compute.max(compute.abs(column)).as_py() or 0) < _FIRST_INEXACT:
+            column = column.cast(pa.float32())
+        columns.append(column)
     return pa.Table.from_arrays(columns, names=table.column_names)
 
 

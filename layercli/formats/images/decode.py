@@ -38,6 +38,8 @@ _ORIENTATION_TAG = 0x0112
 _STARTS = {
     b"version https://git-lfs": "it is a pointer of Git LFS, not the image; run `git lfs pull`",
     b"%pdf": "it is a PDF document",
+    b"<svg": "it is an SVG drawing; save it as PNG",
+    b"<?xml": "it is an XML document, such as an SVG drawing; save it as PNG",
 }
 """First bytes of files that are not images, in lower case -> the reason."""
 
@@ -222,6 +224,8 @@ def _describe_unknown_content(file: Path) -> str:
         return "it is empty"
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<!--")):
         return "it is an HTML page, not an image"
+    if start[4:8] == b"ftyp":
+        return "it is HEIC or AVIF, or a video; save it as JPEG or PNG"
     known = next((reason for prefix, reason in _STARTS.items() if start.startswith(prefix)), None)
     return known or f"its content is not {', '.join(IMAGE_FORMATS[:-1])} or {IMAGE_FORMATS[-1]}"
 

@@ -100,15 +100,15 @@ def _describe_target(output: OutputContent, content: RunContent) -> str:
     of = f" of {sanitize_text(output.title, limit=40)}" if output.title else ""
     names = [sanitize_text(name, limit=30) for name in output.document.get("classes", ())]
     if output.kind.kind == "labels":
-        return f"to tell {len(names)} labels{of}"
+        return f"to predict {len(names)} labels{of}"
     if output.kind.kind == "numbers" or not names:
         column = getattr(content.valid.config.data, "target", None) if content.valid else None
         if isinstance(column, str) and not of:
             return f"to predict {_quote(column)}"
         return f"to predict numbers{of}"
     if len(names) > 6:
-        return f"to tell {len(names):,} classes{of} apart ({', '.join(names[:4])}, …)"
-    return f"to tell the classes{of} {join_words(names)} apart"
+        return f"to distinguish {len(names):,} classes{of} ({', '.join(names[:4])}, …)"
+    return f"to distinguish the classes{of} {join_words(names)}"
 
 
 def _describe_results(content: RunContent) -> Iterator[str]:

@@ -280,6 +280,7 @@ def build_model():
 """
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_script_takes_numbers_next_to_text(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     batch = {"n": np.float32([[2.5]]), "t": np.array([["$${c}"]], object)}

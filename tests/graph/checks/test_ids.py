@@ -70,6 +70,31 @@ def test_ids_after_rescaling_by_integers_name_the_row():
     assert found[2] == "Write `input_dim: 19`."
 
 
+def test_padding_adds_zeros_and_other_layers_do_not():
+    shift = {"type": "Rescaling", "scale": 1, "offset": -1}
+    reshape = {"type": "Reshape", "target_shape": [6, 1]}
+    assert bad_ids([reshape, shift, EMBEDDING], input=data(5, 6)) == []
+    (found,) = bad_ids([reshape, {"type": "ZeroPadding1D", "padding": 1}, shift, EMBEDDING], input=data(5, 6))
+    assert found[0].endswith("got -1 (from `zero_padding1d`), after `rescaling`.")
+
+
+def test_joined_ids_are_known_if_all_are():
+    joined = [
+        {"type": "Rescaling", "scale": 0.5, "name": "half"},
+        {"type": "Concatenate", "inputs": ["input", "half"]},
+        EMBEDDING,
+    ]
+    assert bad_ids(joined, input=data(-4, 20)) == []  # the values are computed before training
+
+
+def test_limit_of_a_hash_names_its_argument():
+    (found,) = bad_ids([{"type": "Hashing", "num_bins": 12}, EMBEDDING])
+    assert "because the largest id is 11 (from `hashing` with `num_bins: 12`)" in found[0]
+    boundaries = {"type": "Discretization", "bin_boundaries": [float(n) for n in range(11)]}
+    (found,) = bad_ids([boundaries, EMBEDDING], dtype="float32")
+    assert "because the largest id is 11 (from `discretization`)" in found[0]
+
+
 def test_lookups_of_computed_ids():
     def names(*layers, dtype="int32"):
         shapes = checked_layers(list(layers), dtype, (6,)).shapes

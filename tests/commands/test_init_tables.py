@@ -1,0 +1,95 @@
+"""``layercli init`` on several files of a table, on files of sets, and with several targets."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from layercli.check import check_config
+from tests.running import invoke
+
+pytestmark = pytest.mark.usefixtures("place")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def table(path, header="a,b,price", start=0, count=30):
+    rows = "".join(f"{n % 7},{n * 13 % 11},{n % 9}.5\n" for n in range(start, start + count))
+    Path(path).parent.mkdir(exist_ok=True)
+    Path(path).write_text(f"{header}\n{rows}")
+
+
+def init(*arguments):
+    """Return the `data` section that ``init`` writes, its target layer, and the notes; the data has no problems."""
+    result = invoke("init", *arguments, "--json", "--force")
+    assert result.exit_code == 0, result.output
+    assert check_config("config.yaml").problems == []
+    inspected = invoke("inspect-data", "config.yaml")
+    assert inspected.exit_code == 0, inspected.output
+    config = yaml.safe_load(Path("config.yaml").read_text())
+    return config, json.loads(result.stdout)["note"]
+
+
+@pytest.mark.parametrize("arguments", [["d/a.csv", "d/b.csv"], ["d/*.csv"], ["d"]])
+def test_several_files_are_one_table(arguments):
+    table("d/a.csv")
+    table("d/b.csv", start=30)
+    config, note = init(*arguments)
+    assert config["data"]["path"] == ["d/a.csv", "d/b.csv"]
+    assert note.startswith("Read 60 rows. Target: `price` ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.csv", "b.csv"], "b.csv has no column `b`, but a.csv has."),
+        (["b.csv", "a.csv"], "b.csv has no column `b`, but a.csv has."),
+        (["a.csv", "none.csv"], "The file does not exist."),
+        (["a.csv", "c.parquet"], "CSV and Parquet files cannot be one table."),
+        (["a.csv", "x.npy"], "x.npy is not a table."),
+        (["a.csv", "folder"], "folder is not a table."),
+    ],
+)
+def test_files_of_different_tables_are_refused(arguments, message):
+    table("a.csv")
+    table("b.csv", "a,c,price")
+    Path("folder").mkdir()
+    Path("x.npy").touch()
+    Path("c.parquet").touch()
+    result = invoke("init", *arguments, "--json")
+    assert [problem["message"] for problem in json.loads(result.stdout)["problems"]] == [message]
+
+
+def test_files_of_sets_are_separate():
+    table("d/Train.csv", count=120)
+    table("d/valid.csv", count=10)
+    table("d/test.csv", "a,b,other", count=10)
+    config, note = init("d")
+    assert config["data"]["path"] == "d/Train.csv"
+    assert config["data"]["split"] == {"validation": "d/valid.csv", "test": 0.1}
+    assert "The validation set is d/valid.csv." in note
+    assert "Not used: d/test.csv, because it has no column `price`." in note
+
+
+def test_several_numbers_are_one_target():
+    table("t.csv")
+    config, note = init("t.csv", "--target", "price", "--target", "b")
+    assert config["data"]["target"] == ["price", "b"]
+    assert config["model"]["layers"][-2]["units"] == 2
+    assert "Target: `price`, `b` (as --target says), 2 numbers." in note
+
+
+@pytest.mark.parametrize(
+    ("row", "loss"), [("{0},{1}", "binary_crossentropy"), ("{0},{2}", "categorical_crossentropy")]
+)
+def test_several_columns_of_0_and_1_are_labels(row, loss):
+    rows = [f"{n % 7}," + row.format(n % 2, n // 2 % 2, 1 - n % 2) for n in range(40)]
+    Path("t.csv").write_text("\n".join(["x,rain,snow", *rows]))
+    config, _ = init("t.csv", "--target", "rain", "--target", "snow")
+    assert config["train"]["loss"] == loss
+    assert config["model"]["layers"][-1]["units"] == 2
