@@ -97,7 +97,7 @@ _YAML_1_1_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false"
 
 @lru_cache(maxsize=10_000)
 def _write_float(written: str) -> str:
-    """Return a float, from Python's text of it, in which -0.0 and 0.0 differ."""
+    """Return a float, from Python's text of it, which distinguishes -0.0 from 0.0."""
     text: str = yaml.dump(float(written), Dumper=_Dumper)
     return text.split("\n", 1)[0]
 
