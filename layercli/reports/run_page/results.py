@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from layercli.data.evaluation.calibration import BINS
 from layercli.page.charts import Chart, Series, draw_lines, draw_points
 from layercli.page.html import (
     Column,
@@ -290,6 +289,8 @@ def _draw_calibration(output: OutputContent) -> Sequence[Markup]:
     if not rows or output.calibration_error is None:
         return []
     subject = "the second class" if output.kind.kind == "two" else "the predicted class"
+    from layercli.data.evaluation.calibration import BINS  # imports numpy
+
     error = f"Expected calibration error {output.calibration_error:.4f}, over {BINS} bins of the probability of {subject}."
     series = Series("model", [row.predicted for row in rows], [row.observed for row in rows], 0, 0, "o")
     chart = draw_lines(
