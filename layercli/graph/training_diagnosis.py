@@ -223,8 +223,12 @@ class _Diagnosis:
 
     def find_wrong_rate(self) -> Iterator[Finding]:
         """Yield a finding if a step changes the weights far too much, or hardly at all."""
-        # Small initial embeddings make the ratio large.
-        layers = [state for state in self._layers if state.row.node.type_name != "Embedding"]
+        # Small initial embeddings, and kernels that start at zero, make the ratio large.
+        layers = [
+            state
+            for state in self._layers
+            if state.row.node.type_name != "Embedding" and state.first.get("weight_norm") != 0
+        ]
         first = max((state.first.get("update_ratio") or 0.0 for state in layers), default=0.0)
         typical = max((_find_median(state.recent, "update_ratio") for state in layers), default=0.0)
         is_stuck = self._facts.is_diverged or not self._is_learning()

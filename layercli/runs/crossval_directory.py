@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,9 +12,11 @@ from layercli.errors import make_file_error
 from layercli.io.atomic import describe_os_error, write_json
 from layercli.io.regular import parse_json, read_inside
 from layercli.runs.directory import RUNS_ROOT
+from layercli.source.nodes import sanitize_text
 
 STATE_FILE: Final = "crossval.json"
 PREDICTIONS_FILE: Final = "predictions.csv"
+LOG_FILE: Final = "worker.log"
 _MAX_STATE_BYTES: Final = 1 << 16
 
 
@@ -63,6 +66,19 @@ class CrossvalDirectory:
         """Return the file that the process locks that trains a fold."""
         return self.path / f".{fold.directory_name}.lock"
 
+    def discard_if_unused(self) -> None:
+        """Remove the files of a cross-validation of which no fold has started, and the directory unless it has others."""
+        if any(self.run_path(fold).is_dir() for fold in self.list_folds()):
+            return
+        with suppress(OSError):
+            for path in (
+                self.path / STATE_FILE,
+                self.path / LOG_FILE,
+                *map(self.lock_path, self.list_folds()),
+            ):
+                path.unlink(missing_ok=True)
+            self.path.rmdir()
+
     def is_finished(self, fold: Fold) -> bool:
         """Return whether a fold has its predictions."""
         return self.predictions_path(fold).is_file()
@@ -97,8 +113,14 @@ def open_crossval_directory(
         if found is None:
             message = f"The directory is not empty and has no {STATE_FILE}."
         else:
-            differing = [key for key in ("folds", "repeats", "config") if found.get(key) != state[key]]
-            message = f"The directory has a cross-validation that differs in: {', '.join(differing)}."
+            differing = [
+                "the config"
+                if key == "config"
+                else f"{key} ({sanitize_text(str(found.get(key)), limit=20)}, now {state[key]})"
+                for key in ("folds", "repeats", "config")
+                if found.get(key) != state[key]
+            ]
+            message = f"The directory has a cross-validation that differs in {' and '.join(differing)}."
         hint = "Name another directory with `--run-dir`, or remove this one."
         raise make_file_error(path, "run-directory", message, hint)
     return CrossvalDirectory(path, folds, repeats)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
+from layercli.errors import LayercliError
 from layercli.io.atomic import stage_file
 from layercli.processes.worker_pool import StopSignal, WorkerPool
 from layercli.reports.crossval import CrossvalProgress, FoldRow
@@ -66,7 +67,9 @@ def open_crossval(request: CrossvalRequest) -> OpenCrossval:
     valid = require_valid(check_config(request.file, [*request.overrides, *first.overrides]))
     require_sections(valid)
     require_trainable(valid, trust=request.trust)
-    content = json.dumps(valid.to_resolved_dict(is_for_run=True), sort_keys=True, default=str)
+    document = valid.to_resolved_dict(is_for_run=True)
+    document["data"]["split"].pop("fold")
+    content = json.dumps(document, sort_keys=True, default=str)
     directory = open_crossval_directory(
         valid.check_result.name,
         request.run_dir,
@@ -103,15 +106,19 @@ def run_crossval(crossval: OpenCrossval, progress: CrossvalProgress) -> dict[str
         jobs=min(request.jobs, len(waiting)),
         directory=directory.path,
     )
-    with StopSignal("trainings") as stop_signal, progress, pool:
-        is_working = bool(waiting)
-        while is_working:
-            time.sleep(_POLL_SECONDS)
+    try:
+        with StopSignal("trainings") as stop_signal, progress, pool:
+            is_working = bool(waiting)
+            while is_working:
+                time.sleep(_POLL_SECONDS)
+                stop_signal.raise_if_received()
+                progress.show_folds(_list_rows(directory, folds))
+                is_working = pool.supervise(sum(map(directory.is_finished, folds)))
             stop_signal.raise_if_received()
             progress.show_folds(_list_rows(directory, folds))
-            is_working = pool.supervise(sum(map(directory.is_finished, folds)))
-        stop_signal.raise_if_received()
-        progress.show_folds(_list_rows(directory, folds))
+    except LayercliError:
+        directory.discard_if_unused()  # so that the same directory works after the fix
+        raise
     return _summarize(crossval, folds)
 
 

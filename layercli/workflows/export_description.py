@@ -92,19 +92,16 @@ def make_preparation_warnings(valid: ValidConfig, document: Mapping[str, Any], p
 def _describe_inputs(
     format_name: str, deployed: DeployedModel, column_inputs: Mapping[str, ColumnInput]
 ) -> list[dict[str, Any]]:
-    from layercli.engine.export.options import make_argument_names
-
     tensors: list[tuple[str, str, Sequence[int | None]]] = []
     for tensor in deployed.model.inputs:
         index = deployed.word_indices.get(tensor.name)
         name, dtype = (tensor.name, tensor.dtype) if index is None else (index.source, "string")
         if name not in {name for name, _, _ in tensors}:
             tensors.append((name, dtype, tensor.shape))
-    names = [name for name, _, _ in tensors]
-    arguments = make_argument_names(names) if format_name in ("saved_model", "litert") else names
+    arguments = _name_inputs(format_name, [name for name, _, _ in tensors])
     documents = []
-    for (name, dtype, shape), argument in zip(tensors, arguments, strict=True):
-        document: dict[str, Any] = {"name": argument, "dtype": dtype, "shape": list(shape)}
+    for name, dtype, shape in tensors:
+        document: dict[str, Any] = {"name": arguments[name], "dtype": dtype, "shape": list(shape)}
         if name in column_inputs:
             document["columns"] = _describe_columns(column_inputs[name])
         if name in deployed.outside_indices:
@@ -114,6 +111,14 @@ def _describe_inputs(
             document["layer"] = _describe_text_layer(deployed.text_layers[name])
         documents.append(document)
     return documents
+
+
+def _name_inputs(format_name: str, names: Sequence[str]) -> dict[str, str]:
+    """Return the name of each input in the file."""
+    from layercli.engine.export.options import make_argument_names
+
+    has_arguments = format_name in ("saved_model", "litert")
+    return dict(zip(names, make_argument_names(names) if has_arguments else names, strict=True))
 
 
 def _describe_columns(column_input: ColumnInput) -> list[dict[str, Any]]:
@@ -207,10 +212,11 @@ def _list_preparation(
     yield from data.preparation
     if state.table_plan is not None and isinstance(data, TableConfig):
         yield from _list_table_preparation(state.table_plan, data, format_name)
+    arguments = _name_inputs(format_name, [tensor.name for tensor in deployed.model.inputs])
     for name in deployed.outside_indices:
-        yield f"Write each text of the input `{name}` as its index in `words`, and another text as `unknown`."
+        yield f"Write each text of the input `{arguments[name]}` as its index in `words`, and another text as `unknown`."
     for name, layer in deployed.text_layers.items():
-        yield f"Compute the input `{name}` from the texts as {type(layer).__name__} with the given arguments does."
+        yield f"Compute the input `{arguments[name]}` from the texts as {type(layer).__name__} with the given arguments does."
 
 
 def _list_table_preparation(plan: TablePlan, data: TableConfig, format_name: str) -> Iterator[str]:

@@ -118,14 +118,21 @@ def test_other_cross_validation_in_the_directory_is_an_error(folder, document):
     assert document["ok"]
     result = crossval(folder, "--repeats", 3, "--json")
     assert [code for code, _ in problems(result)] == ["run-directory"]
-    assert "differs in: repeats" in result.stdout
+    assert "differs in repeats (2, now 3)." in result.stdout
     result = crossval(folder, "--repeats", 2, "--set", "train.epochs=2", "--json")
-    assert "differs in: config" in result.stdout
+    assert "differs in the config." in result.stdout
     (folder / "mine").mkdir()
     (folder / "mine" / "notes.txt").write_text("kept")
     result = invoke("crossval", folder / "small.yaml", "--run-dir", folder / "mine", "--json")
     assert [code for code, _ in problems(result)] == ["run-directory"]
     assert [path.name for path in (folder / "mine").iterdir()] == ["notes.txt"]
+
+
+def test_failed_start_leaves_nothing(folder):
+    result = invoke("crossval", folder / "small.yaml", "--folds", 30, "--run-dir", folder / "many", "--json")
+    assert [code for code, _ in problems(result)] == ["bad-split"]
+    assert "30 folds need at least 30 examples of each class, got 16." in result.stdout
+    assert not (folder / "many").exists()
 
 
 def test_text_report_names_mean_deviation_and_interval(folder, document):

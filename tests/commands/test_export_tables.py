@@ -132,9 +132,9 @@ def test_keras_file_names_the_missing_preparation(folder):
     assert problem["code"] == "preparation-outside"
     assert problem["message"] == (
         "The export does not contain what `layercli predict` does before the model. "
-        "Write a missing value of `size` as 14. And 1 more."
+        "Write a missing value of `size` as 15.5. And 1 more."
     )
     assert description["preparation"] == [
-        "Write a missing value of `size` as 14.",
-        "Write a missing value of `age (years)` as 5.",
+        "Write a missing value of `size` as 15.5.",
+        "Write a missing value of `age (years)` as 4.5.",
     ]

@@ -14,6 +14,7 @@ from layercli.formats.csv.records import (
     iterate_record_batches,
     parse_fields,
     parse_json_record,
+    to_csv_value,
     write_record,
 )
 
@@ -80,7 +81,8 @@ def test_records_are_those_of_the_csv_module(rows, cuts):
 
 def test_values_of_json_as_csv():
     record = b'{"b": "x,\\"y", "a": 1.5, "c": null, "d": true, "other": [1]}'
-    values = parse_json_record(record, ["a", "b", "c", "d"])
+    names = ["a", "b", "c", "d"]
+    values = [*map(to_csv_value, names, parse_json_record(record, names))]
     assert values == ["1.5", 'x,"y', "", "true"]
     assert write_record(values, ",") == b'1.5,"x,""y",,true\n'
 
@@ -94,9 +96,13 @@ def test_values_of_json_as_csv():
         (b"[1]", "not a JSON object"),
         (b'{"a": 1}', "it has no `b`"),
         (b"{}", "it has no `a`, `b`"),
-        (b'{"a": 1, "b": [2]}', "`b` must be a number or a text"),
     ],
 )
 def test_bad_json(record, message):
     with pytest.raises(BadRecordError, match=message):
         parse_json_record(record, ["a", "b"])
+
+
+def test_list_is_no_value_of_a_table():
+    with pytest.raises(BadRecordError, match="`b` must be a number or a text"):
+        to_csv_value("b", [2])

@@ -11,6 +11,7 @@ import numpy as np
 
 from layercli.data.types import Array
 from layercli.engine.compare import run_keras_model
+from layercli.engine.comparison_inputs import fill_shape
 from layercli.engine.export.options import ColumnInput, InputBatch, WordIndex
 from layercli.export_formats import ExportFormatFacts
 
@@ -130,7 +131,10 @@ class _Deployment:
         if cuts:
             core_inputs += [layer.output for layer in cuts]
             core = keras.Model(core_inputs, self._model.outputs, name=self._model.name)
-        outputs = core(values if len(values) > 1 else values[0])
+            # Keras's own shape of text vectors has an axis too many: its layers are called with the new inputs.
+            inner = [keras.Input(batch_shape=value.shape, dtype=value.dtype) for value in values]
+            core = keras.models.clone_model(core, input_tensors=inner, clone_function=lambda layer: layer)
+        outputs = core(values if cuts or len(values) > 1 else values[0])
         inputs = self._inputs if len(self._inputs) > 1 else self._inputs[0]
         return DeployedModel(
             keras.Model(inputs, outputs, name=f"deployed_{self._model.name}"),
@@ -153,10 +157,21 @@ class _Deployment:
         is_direct = source in self._names
         if words is None or (self._facts.supports_word_lookup and not is_direct):
             name = self._make_name(source if is_direct else None, layer)
-            prefix = keras.Model(self._model.inputs, layer.output)
-            self._encoders[name] = lambda inputs: run_keras_model(prefix, inputs)[0]
+            texts = [each for each in self._model.inputs if each.dtype == "string"]
+            prefix = keras.Model(texts, layer.output)
+            self._encoders[name] = _make_layer_encoder(prefix, layer.output.dtype)
             self._text_layers[name] = layer
-            return self._add_input(layer.output, name)
+            empty = {
+                each.name: np.full(fill_shape(each.shape, 1), "", dtype=object) for each in prefix.inputs
+            }
+            sizes = run_keras_model(prefix, empty)[0].shape[1:]
+            known = layer.output.shape[1:]
+            open_sizes = known if len(known) == len(sizes) else sizes
+            shape = [
+                None,
+                *(None if known is None else size for known, size in zip(open_sizes, sizes, strict=True)),
+            ]
+            return self._add_input(keras.KerasTensor(shape, layer.output.dtype), name)
         index = WordIndex(source or layer.name, words, words.index(layer.oov_token))
         if self._facts.supports_word_lookup:
             name = f"{layer.name}_index"
@@ -188,6 +203,16 @@ def _find_words(layer: Any) -> tuple[str, ...] | None:
     if layer.output_mode not in _INDEX_MODES or layer.encoding.lower().replace("-", "") != "utf8":
         return None
     return tuple(map(str, layer.get_vocabulary()))
+
+
+def _make_layer_encoder(prefix: Any, dtype: str) -> _Encoder:
+    """Return the function that computes the output of a layer of texts; Keras's own dtype of vectors is another one."""
+    names = [tensor.name for tensor in prefix.inputs]
+
+    def encode(inputs: Mapping[str, Array]) -> Array:
+        return run_keras_model(prefix, {name: inputs[name] for name in names})[0].astype(dtype)
+
+    return encode
 
 
 def _make_index_encoder(model: Any, tensor: Any, word_index: WordIndex) -> _Encoder:

@@ -63,16 +63,20 @@ def learn_baseline(model: Any, valid: ValidConfig, splits: Splits) -> Baseline |
     """
     graph, train, meanings = valid.graph, valid.config.train, splits.target_meanings
     outputs = []
-    for title, name, tensor in zip(graph.output_references, graph.outputs, model.outputs, strict=True):
+    references = zip(graph.output_references, graph.outputs, graph.output_indices, model.outputs, strict=True)
+    for title, name, pick, tensor in references:
         key = None if None in meanings else title
         loss = None if train is None else train.loss_of(title)
-        if loss is None or key not in meanings or None in tensor.shape[1:]:
-            return None
-        if resolve_loss_name(loss, Tensor(tuple(tensor.shape))) in EMBEDDING_LOSSES:
-            return None
         row = valid.shapes.by_name.get(name)
+        # Keras's own shape of text vectors has an axis too many.
+        shape = tuple(tensor.shape) if row is None or not row.outputs else row.outputs[pick or 0].shape
+        if loss is None or key not in meanings or None in shape[1:]:
+            return None
+        if resolve_loss_name(loss, Tensor(shape)) in EMBEDDING_LOSSES:
+            return None
         activation = None if row is None else layer_activation(row)
-        outputs.append(_Output(key, meanings[key], loss, activation, tuple(tensor.shape[1:])))
+        sizes = tuple(size for size in shape[1:] if size is not None)
+        outputs.append(_Output(key, meanings[key], loss, activation, sizes))
     classes = {each.key: each.shape[-1] for each in outputs if each.meaning.kind == "labels"}
     if max(classes.values(), default=0) > MAX_CLASSES:
         return None

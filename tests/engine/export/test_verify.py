@@ -173,6 +173,27 @@ def test_layer_of_texts_is_left_out(form, made, export):
     assert (tensor.dtype, tensor.shape) == ("int64", (None, 3))
 
 
+@pytest.mark.parametrize("form", ["onnx", "litert"])
+def test_vectors_of_words_are_an_input(form, made, export):
+    text = {
+        "input": {"shape": [1], "dtype": "string"},
+        "layers": [
+            {
+                "type": "TextVectorization",
+                "vocabulary": ["a", "word"],
+                "output_mode": "multi_hot",
+                "name": "words",
+            },
+            {"type": "Dense", "units": 4, "activation": "relu"},
+            {"type": "Concatenate", "name": "both", "inputs": ["dense", "words"]},
+            {"type": "Dense", "units": 1},
+        ],
+    }
+    found = export(form, *made(text))
+    assert found.largest_difference <= 1e-6
+    assert [tensor.shape for tensor in found.deployed.model.inputs] == [(None, 3)]
+
+
 def test_saved_model_supports_text(made, export):
     text = {
         "input": {"shape": [1], "dtype": "string"},

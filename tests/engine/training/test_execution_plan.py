@@ -101,7 +101,8 @@ def test_bytes_of_an_example(tmp_path):
 
 def test_plan_is_printed_and_saved_in_manifest(tmp_path):
     config = write_config(tmp_path, [HEAD])
-    run = train(config, tmp_path / "run", "--set", "train.execution={steps_per_execution: 2, feed: stream}")
+    execution = "train.execution={steps_per_execution: 2, feed: stream}"
+    run = train(config, tmp_path / "run", "--verbose", "--set", execution)
     kept = json.loads((run.path / "manifest.json").read_text())["execution"]
     assert kept == {
         "feed": "stream",
