@@ -11,6 +11,7 @@ from layercli.io.atomic import describe_os_error
 from layercli.io.regular import find_irregular_entries, is_file_inside
 from layercli.runs.directory import CONFIG, MANIFEST, MODEL, READER_STATE
 from layercli.runs.manifest import open_recorded
+from layercli.runs.resume_command import format_resume_command
 from layercli.source.extend import EXTENDS
 from layercli.source.load import MAX_BYTES, load_yaml
 from layercli.source.nodes import sanitize_text
@@ -39,12 +40,15 @@ def open_run(name: str) -> tuple[Path, ValidConfig]:
             f"keras.models.load_model('{run.name}').save('{run.stem}.keras')\"`."
         )
         raise LayercliError(Problem(code="legacy-model", message=message, hint=hint, file=name))
-    require_own_files(run)
     missing = [part for part in (CONFIG, MODEL, MANIFEST) if not is_file_inside(run, part)]
+    if len(missing) < 3:
+        require_own_files(run)
     if missing:
         noun = "a run directory" if len(missing) == 3 else "a finished run"
         message = f"This is not {noun}: it has no {', '.join(missing)}."
         hint = "Pass the directory of a finished training, such as runs/digits/1; `layercli runs` lists them."
+        if missing == [MODEL]:
+            hint = f"Resume with {format_resume_command(run)}, or pass the directory of a finished training."
         raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=name))
     valid = check_recorded_config(run)
     problems = []

@@ -96,6 +96,8 @@ class FinishedRun:
             dataset = load_new_dataset(
                 data, paths, state, memory=read_memory_limit(), has_targets=has_targets
             )
+            if has_targets and not len(dataset):
+                raise make_file_error(paths[0], "unreadable-data", "The input contains no examples.")
             examples: Subset = dataset
             meanings: Mapping[str | None, TargetMeaning] = {}
             facts = dataset.facts()

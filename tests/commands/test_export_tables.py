@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.running import invoke, train
+from tests.running import invoke, problems, train
 
 CONFIG = """
 name: prices
@@ -138,3 +138,9 @@ def test_keras_file_names_the_missing_preparation(folder):
         "Write a missing value of `size` as 15.5.",
         "Write a missing value of `age (years)` as 4.5.",
     ]
+
+
+def test_evaluation_of_no_rows_is_refused(folder):
+    (folder / "empty.csv").write_text("size,age (years),class,sold\n")
+    result = invoke("evaluate", folder / "run", "--data", folder / "empty.csv", "--json")
+    assert [code for code, _ in problems(result)] == ["unreadable-data"]

@@ -103,6 +103,6 @@ def test_bad_json(record, message):
         parse_json_record(record, ["a", "b"])
 
 
-def test_list_is_no_value_of_a_table():
+def test_list_is_refused_as_a_value_of_a_table():
     with pytest.raises(BadRecordError, match="`b` must be a number or a text"):
         to_csv_value("b", [2])

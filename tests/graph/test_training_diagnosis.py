@@ -111,6 +111,11 @@ def test_high_rate_is_named_at_the_rate(first, last, code):
     assert places(diagnose(first=first, last=last)) == [(code, 11)]
 
 
+def test_kernel_that_starts_at_zero_does_not_show_a_high_rate():
+    zero = {"head": {"weight_norm": 0.0, "update_ratio": None}}
+    assert diagnose(first=zero, last={"head": {"update_ratio": 0.09}}) == []
+
+
 def test_high_rate_is_the_reason_if_the_loss_is_stuck_or_infinite():
     stuck = {"loss": [1.2, 1.1, 1.1, 1.1, 1.1]}
     high = {"first": {"update_ratio": 0.11}}

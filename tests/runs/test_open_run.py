@@ -60,6 +60,22 @@ def test_unfinished_run_is_refused_with_its_missing_files(copy, tmp_path):
     assert refusal(copy)[1] == "This is not a finished run: it has no manifest.json."
 
 
+def test_run_without_a_model_names_the_command_that_resumes_it(copy):
+    (copy / "model.keras").unlink()
+    with pytest.raises(LayercliError) as caught:
+        open_run(str(copy))
+    [problem] = caught.value.problems
+    assert problem.message == "This is not a finished run: it has no model.keras."
+    assert problem.hint.startswith(f"Resume with `layercli train --resume {copy}`")
+
+
+def test_folder_of_runs_with_a_link_is_not_a_run(copy):
+    (copy.parent / "latest").symlink_to("run")
+    code, message = refusal(copy.parent)
+    assert code == "run-directory"
+    assert message == "This is not a run directory: it has no config.yaml, model.keras, manifest.json."
+
+
 def test_hdf5_model_is_refused_with_a_conversion_hint():
     with pytest.raises(LayercliError) as caught:
         open_run("old/model.h5")

@@ -171,7 +171,7 @@ def _describe_accuracy(document: Mapping[str, Any], where: str) -> str:
 def _describe_errors(document: Mapping[str, Any], where: str) -> str:
     errors, baseline = document["errors"], document.get("baseline", {})
     text = f"{where}, its predictions are off by {format_number(errors['mae'])} on average"
-    guess, title = baseline.get("mae"), "always predicting the mean would be off by"
+    guess, title = baseline.get("mae"), "always predicting the mean of these examples would be off by"
     if guess is not None:
         text += f"; {title} {format_number(guess)}"
     if (last := document.get("naive_forecast")) is not None:

@@ -75,3 +75,18 @@ def test_loss_without_a_constant_prediction_has_no_baseline(tmp_path):
     layers = [{"type": "Dense", "units": 3}, {"type": "UnitNormalization"}]
     run = train(write_config(tmp_path, layers, train={"loss": "circle"}), tmp_path / "run")
     assert json.loads(run.result.stdout)["baseline"] is None
+
+
+def test_text_vectors_have_a_baseline(tmp_path):
+    rows = "".join(f"{'good' if row % 2 else 'bad'} text {row},{row % 2}\n" for row in range(20))
+    (tmp_path / "rows.csv").write_text(f"text,kind\n{rows}")
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "data: {type: text, path: rows.csv, column: text, target: kind, split: {test: 0.2, stratify: true}}\n"
+        "model:\n  input: {shape: [1], dtype: string}\n  layers:\n"
+        "    - {type: TextVectorization, output_mode: multi_hot, max_tokens: 30, pad_to_max_tokens: true}\n"
+        "    - {type: Dense, units: 1, activation: sigmoid}\n"
+        "train: {loss: binary_crossentropy, metrics: [accuracy], epochs: 1}\n"
+    )
+    found = train(path, tmp_path / "run").summary["baseline"]
+    assert found["metrics"] == {"loss": pytest.approx(np.log(2)), "accuracy": 0.5}

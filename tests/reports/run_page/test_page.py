@@ -87,7 +87,7 @@ def test_summary_compares_errors_with_the_mean(make_content):
     }
     text = page_of(make_content(evaluation=evaluation(document, "numbers"))).shown_text
     assert (
-        "its predictions are off by 2.0000 on average; always predicting the mean would be off by 4.0000"
+        "its predictions are off by 2.0000 on average; always predicting the mean of these examples would be off by 4.0000"
         in text
     )
     assert "It explains 75.0 % of the variance (R2 0.7500)." in text
