@@ -10,12 +10,14 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from layercli.config.data.section import SplitConfig
+from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.data.examples import Examples
 from layercli.data.folds import UNUSED, assign_fold
 from layercli.data.split_datasets import KeyedDataset
 from layercli.data.split_keys import SplitKeys
 from layercli.data.types import DataError
+from layercli.formats.registry import load_dataset
+from layercli.workflows.dataset import split_dataset
 
 RNG = np.random.default_rng(5)
 Y = RNG.choice(3, 40, p=[0.5, 0.3, 0.2]).astype(np.int32)
@@ -103,3 +105,45 @@ def test_too_many_folds_are_an_error(dataset, split, message):
         fold_rows(dataset, 1, **split)
     [finding] = caught.value.findings
     assert (finding.code, finding.message) == ("bad-split", message)
+
+
+def test_groups_without_shuffle_validate_on_the_last_ones():
+    train, validation, _, _ = fold_rows(keyed("group", GROUPS), 2, group="k", validation=0.2, shuffle=False)
+    assert GROUPS[train].max() < GROUPS[validation].min()
+
+
+@pytest.mark.parametrize(
+    ("number", "validation", "expected"),
+    [
+        (1, 0, [range(3), [], range(3, 6), range(6, 12)]),
+        (3, 0, [range(9), [], range(9, 12), []]),
+        (3, 3, [range(6), range(6, 9), range(9, 12), []]),
+        (2, 0.5, [range(3), range(3, 6), range(6, 9), range(9, 12)]),
+    ],
+)
+def test_each_series_is_divided_in_time(tmp_path, number, validation, expected):
+    # Rows of two series in turn, the latest first; TimeSeriesSplit(3) of 12 rows has folds of 3.
+    rows = [f"{name},{time},{time * 2}" for time in range(11, -1, -1) for name in "ab"]
+    (tmp_path / "rows.csv").write_text("\n".join(["name,time,value", *rows]) + "\n")
+    windows = {"length": 2, "by": "name", "time": "time"}
+    section = {"type": "csv", "path": str(tmp_path / "rows.csv"), "target": "value", "windows": windows}
+    dataset = load_dataset(DATA_TYPES.parse(section | {"inputs": {"past": ["value"]}}))
+    found = fold_rows(dataset, number, folds=3, validation=validation)
+    for rows_found, times in zip(found, expected, strict=True):
+        for series in (0, 1):
+            own = [11 - row // 2 for row in rows_found if row % 2 == series]
+            assert sorted(own) == list(times)
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_rows_after_a_chronological_fold_are_in_no_set(tmp_path, stream):
+    rows = [f"{time},{time * 3},{time}" for time in range(16)]
+    (tmp_path / "rows.csv").write_text("\n".join(["time,a,y", *rows]) + "\n")
+    section = {"type": "csv", "path": str(tmp_path / "rows.csv"), "target": "y", "stream": stream}
+    split = {"order": "time", "fold": {"number": 1, "folds": 3}}
+    data = DATA_TYPES.parse(section | {"inputs": {"x": ["a"]}, "split": split})
+    splits = split_dataset(load_dataset(data), data, seed=0)
+    found = [
+        np.concatenate([*part.target_batches()]).tolist() if len(part) else [] for part in splits.subsets
+    ]
+    assert found == [[0, 1, 2, 3], [], [4, 5, 6, 7]]
