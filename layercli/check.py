@@ -390,7 +390,7 @@ def _problem_from_validation(document: YamlNode, error: Any) -> Problem:
     context = error["ctx"]
     path = tuple(error["loc"])
     hint = context["hint"]
-    is_layer = error["type"] == "bad-custom-type" or context["message"].startswith("There is no layer ")
+    is_layer = error["type"] == "bad-custom-type" or context.get("noun") == "layer"
     if path[:2] == ("model", "layers") and is_layer:
         hint = _suggest_custom_type(document, path) or hint
     return problem_in(document, path, error["type"], context["message"], hint=hint, at_key=context["at_key"])

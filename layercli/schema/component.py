@@ -266,11 +266,11 @@ class Catalogue(Generic[C]):
         by_rank = list(dict.fromkeys(self._names_by_key[key] for key in keys if key in self._names_by_key))
         if by_rank:  # such as Conv, for Conv1D, Conv2D and Conv3D
             listed = " or ".join(f"`{known}`" for known in by_rank)
-            raise value_error(
-                "unknown-type", f"There is no {self.noun} {quote_value(name)}.", f"Write {listed}."
-            )
-        hint = self._suggest_entry(name) or self._suggest_type(strip_module(name), entry)
-        return value_error("unknown-type", f"There is no {self.noun} {quote_value(name)}.", hint)
+            hint = f"Write {listed}."
+        else:
+            hint = self._suggest_entry(name) or self._suggest_type(strip_module(name), entry)
+        message = f"There is no {self.noun} {quote_value(name)}."
+        return value_error("unknown-type", message, hint, noun=self.noun)
 
     def _suggest_type(self, name: str, entry: Mapping[str, object] | None) -> str:
         """Return a hint for the name of an unknown type, without its module."""

@@ -21,10 +21,13 @@ _ARITHMETIC_PATTERN = re.compile(r"[\d\s.+*/()^-]*\d[\d\s.+*/()^-]*")
 
 
 def value_error(
-    code: str, message: str, hint: str | None = None, *, at_key: bool = False
+    code: str, message: str, hint: str | None = None, *, at_key: bool = False, noun: str | None = None
 ) -> PydanticCustomError:
-    """Return the error that a validator raises, with a message that names its own subject."""
-    return _make_error(code, {"message": message, "hint": hint, "at_key": at_key})
+    """Return the error that a validator raises, with a message that names its own subject.
+
+    ``noun`` is the kind of an unknown type, such as "layer".
+    """
+    return _make_error(code, {"message": message, "hint": hint, "at_key": at_key, "noun": noun})
 
 
 def mismatch_error(

@@ -16,10 +16,10 @@ from layercli.runs.open_run import open_run
 from layercli.workflows.export_data import choose_held_out_split, load_run_splits, take_held_out_examples
 from layercli.workflows.export_description import (
     describe_export,
+    has_column_signature,
     list_column_inputs,
     load_run_reader_state,
     make_preparation_warnings,
-    select_signature_columns,
 )
 from layercli.workflows.export_files import (
     copy_code_files,
@@ -85,7 +85,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         if request.quantize == "int8" and splits
         else (),
         tuple(valid.layer_code_files.values()),
-        select_signature_columns(valid, column_inputs, format_name),
+        column_inputs,
+        has_column_signature(valid, column_inputs),
     )
     test_inputs = build_cases(
         valid, None if splits is None else take_held_out_examples(splits), request.batch_size

@@ -72,7 +72,11 @@ def describe_export(
         "model": valid.check_result.name,
         "format": format_name,
         "inputs": _describe_inputs(format_name, deployed, column_inputs),
-        **_describe_column_signature(valid, format_name, column_inputs),
+        **(
+            _describe_column_signature(valid, column_inputs)
+            if format_name == "saved_model" and has_column_signature(valid, column_inputs)
+            else {}
+        ),
         "outputs": outputs,
         "preparation": preparation,
     }
@@ -140,11 +144,9 @@ def _describe_text_layer(layer: Any) -> dict[str, Any]:
 
 
 def _describe_column_signature(
-    valid: ValidConfig, format_name: str, column_inputs: Mapping[str, ColumnInput]
+    valid: ValidConfig, column_inputs: Mapping[str, ColumnInput]
 ) -> dict[str, Any]:
     """Return the arguments of the signature of columns of a SavedModel."""
-    if format_name != "saved_model" or not _has_column_signature(valid, column_inputs):
-        return {}
     from layercli.engine.export.options import make_argument_names
     from layercli.engine.export.saved_model import COLUMNS
 
@@ -164,20 +166,10 @@ def _describe_column_signature(
     }
 
 
-def _has_column_signature(valid: ValidConfig, column_inputs: Mapping[str, ColumnInput]) -> bool:
-    return bool(column_inputs) and all(len(valid.graph.inputs[name].shape) == 2 for name in column_inputs)
-
-
-def select_signature_columns(
-    valid: ValidConfig, column_inputs: Mapping[str, ColumnInput], format_name: str
-) -> Mapping[str, ColumnInput]:
-    """Return the inputs of columns; of a SavedModel only if all inputs are columns of one row."""
-    names = set(valid.graph.inputs)
-    if format_name == "saved_model" and (
-        set(column_inputs) != names or not _has_column_signature(valid, column_inputs)
-    ):
-        return {}
-    return column_inputs
+def has_column_signature(valid: ValidConfig, column_inputs: Mapping[str, ColumnInput]) -> bool:
+    """Return whether all inputs of the model are columns of one row of a table."""
+    inputs = valid.graph.inputs
+    return set(column_inputs) == set(inputs) and all(len(tensor.shape) == 2 for tensor in inputs.values())
 
 
 def _describe_outputs(

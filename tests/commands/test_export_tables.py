@@ -144,3 +144,27 @@ def test_evaluation_of_no_rows_is_refused(folder):
     (folder / "empty.csv").write_text("size,age (years),class,sold\n")
     result = invoke("evaluate", folder / "run", "--data", folder / "empty.csv", "--json")
     assert [code for code, _ in problems(result)] == ["unreadable-data"]
+
+
+WINDOWS = """
+data: {type: csv, path: series.csv, target: y, inputs: {past: [a, y]}, windows: {length: 3, horizon: 1},
+  missing: {numbers: median}, split: {test: 0.2}}
+model: {inputs: {past: [3, 2]}, layers: [Flatten, {type: Dense, units: 1}]}
+train: {loss: mean_squared_error, epochs: 1}
+"""
+
+
+@pytest.mark.parametrize("form", ["saved_model", "onnx"])
+def test_missing_values_in_windows_are_replaced(folder, form):
+    rows = [f"{'' if row % 5 == 0 else row % 9},{row % 4}" for row in range(40)]
+    (folder / "series.csv").write_text("\n".join(["a,y", *rows]) + "\n")
+    (folder / "series.yaml").write_text(WINDOWS)
+    run = folder / f"series-{form}"
+    assert train(folder / "series.yaml", run).result.exit_code == 0
+    output = folder / f"windows{'.onnx' if form == 'onnx' else ''}"
+    result = invoke("export", run, "-f", form, "-o", output, "--json")
+    assert result.exit_code == 0, result.output
+    assert "missing values" in json.loads(result.stdout)["compared"]["edges"]
+    description = json.loads((folder / f"{output.name}.json").read_text())
+    assert "signatures" not in description
+    assert [entry["column"] for entry in description["inputs"][0]["columns"]] == ["a", "y"]

@@ -52,6 +52,8 @@ class ExportOptions:
     """Files with custom layers."""
     column_inputs: Mapping[str, ColumnInput] = field(default_factory=dict)
     """The inputs of the model that consist of columns of a table, by name."""
+    has_column_signature: bool = False
+    """Whether all inputs are columns of one row, so that a file can take each column by itself."""
     word_indices: Mapping[str, WordIndex] = field(default_factory=dict)
     """Inputs of indices that the file computes from texts, by name."""
     output_names: tuple[str, ...] = ()

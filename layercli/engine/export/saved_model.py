@@ -41,7 +41,7 @@ def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
         )
     ]
     archive.add_endpoint("serve", _make_function(model), specs)
-    if options.column_inputs:
+    if options.has_column_signature:
         columns = _list_columns(model, options)
         column_specs = [
             tf.TensorSpec((options.batch_size,), dtype, name=argument)
@@ -58,11 +58,10 @@ def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
 def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:
     """Return the outputs of TensorFlow for each batch, by columns if the model has them."""
     loaded = tf.saved_model.load(str(output_path))
-    has_columns = bool(options.column_inputs)
-    serve = loaded.signatures[COLUMNS if has_columns else "serving_default"]
+    serve = loaded.signatures[COLUMNS if options.has_column_signature else "serving_default"]
     results = []
     for batch in batches:
-        arrays = split_columns(batch, options.column_inputs) if has_columns else batch
+        arrays = split_columns(batch, options.column_inputs) if options.has_column_signature else batch
         arguments = zip(make_argument_names(list(arrays)), arrays.values(), strict=True)
         outputs = serve(**{name: tf.constant(to_keras_inputs(array)) for name, array in arguments})
         results.append([np.asarray(outputs[name].numpy()) for name in sorted(outputs, key=output_sort_key)])
