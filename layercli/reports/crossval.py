@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from layercli.reports.console import make_table
 from layercli.reports.formatting import format_duration, format_metrics, format_number
+from layercli.reports.live_table import LiveTable
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.live import Live
     from rich.table import Table
 
     from layercli.runs.crossval_directory import Fold
@@ -29,35 +28,19 @@ class FoldRow:
     is_finished: bool
 
 
-class CrossvalProgress:
+class CrossvalProgress(LiveTable):
     """A live table of the folds on a terminal; otherwise a line for each finished fold."""
 
     def __init__(self, console: Console, *, is_live: bool, total: int, repeats: int) -> None:
-        self._console = console
-        self._is_live = is_live
+        super().__init__(console, is_live=is_live)
         self._total = total
         self._repeats = repeats
-        self._live: Live | None = None
         self._reported: set[str] = set()
-
-    def __enter__(self) -> Self:
-        if self._is_live:
-            from rich.live import Live
-
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def show_folds(self, rows: Sequence[FoldRow]) -> None:
         """Show the changes since the last call."""
         if self._live is not None:
-            self._live.update(self._make_progress_table(rows))
+            self._draw_table(self._make_progress_table(rows))
         for row in rows:
             name = row.fold.directory_name
             if row.is_finished and name not in self._reported:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from layercli.reports.console import make_table
 from layercli.reports.formatting import format_duration, format_number
+from layercli.reports.live_table import LiveTable
 from layercli.schema.flow_style import format_value
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.live import Live
     from rich.table import Table
 
 TrialRow = Mapping[str, Any]
@@ -21,39 +20,23 @@ _MAX_VALUE_LENGTH = 28
 """Longest value in a table, in characters."""
 
 
-class SweepProgress:
+class SweepProgress(LiveTable):
     """A live table of running and best trials on a terminal; otherwise a line for each finished trial."""
 
     def __init__(
         self, console: Console, *, is_live: bool, metric: str, is_maximizing: bool, trial_count: int
     ) -> None:
-        self._console = console
-        self._is_live = is_live
+        super().__init__(console, is_live=is_live)
         self._metric = metric
         self._is_maximizing = is_maximizing
         self._trial_count = trial_count
-        self._live: Live | None = None
         self._reported_trials: set[int] = set()
         self._is_first_update = True
-
-    def __enter__(self) -> Self:
-        if self._is_live:
-            from rich.live import Live
-
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def show_trials(self, rows: Sequence[TrialRow]) -> None:
         """Show the changes since the last call."""
         if self._live is not None:
-            self._live.update(self._progress_table(rows))
+            self._draw_table(self._progress_table(rows))
             return
         for row in rows:
             if row["number"] in self._reported_trials or row["state"] in ("running", "waiting"):

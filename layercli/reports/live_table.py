@@ -1,0 +1,39 @@
+"""A table that is drawn again on a terminal while a command runs."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.table import Table
+
+
+class LiveTable:
+    """A display that shows tables while it is open; only if ``is_live``, on a terminal."""
+
+    def __init__(self, console: Console, *, is_live: bool) -> None:
+        self._console = console
+        self._is_live = is_live
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._is_live:
+            from rich.live import Live
+
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _draw_table(self, table: Table) -> None:
+        """Replace the table that is shown."""
+        assert self._live is not None
+        self._live.update(table)
