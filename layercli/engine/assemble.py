@@ -248,7 +248,7 @@ def select_output(output: Any, pick: int | None) -> Any:
     """Return one of several outputs; all outputs if ``pick`` is None.
 
     Raises:
-        IndexError: there is no such output.
+        IndexError: the model does not have this output.
     """
     if pick is None:
         return output

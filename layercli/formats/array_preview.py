@@ -259,7 +259,7 @@ def _find_target_form(
     """Return what the values of an example's target are together.
 
     Raises:
-        PreviewError: there is no model of ``init`` for them.
+        PreviewError: ``init`` has no model for them.
     """
     sizes = target.shape[1:] if target.shape[-1:] != (1,) else target.shape[1:-1]
     if not sizes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from layercli.errors import Severity
+from layercli.errors import Problem, Severity
 from layercli.source.nodes import KeyPath
 
 
@@ -21,3 +21,9 @@ class Finding:
     """A second path, whose line replaces ``{}`` in the message."""
     at_key: bool = False
     """Whether the key at the path is wrong, not its value."""
+
+    def to_file_problem(self, file: str | None) -> Problem:
+        """Return the problem of data that no config names, such as new examples: it is in a file, not at a key."""
+        return Problem(
+            code=self.code, message=self.message, hint=self.hint, severity=self.severity, file=file
+        )

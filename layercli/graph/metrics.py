@@ -155,7 +155,7 @@ def adapt_metric(metric: str | Component, inputs: MetricInputs) -> str | Compone
         metric = METRICS.load("Accuracy").model_validate({"name": metric})
     if isinstance(metric, Accuracy):
         if inputs.form == "numbers" and not inputs.are_fractions:
-            return metric  # there are no classes
+            return metric  # the target is not classes
         metric = METRICS.load(metric.choose_type(inputs)).model_validate(metric.arguments())
     return metric.adapt(inputs) if isinstance(metric, Metric) else metric
 

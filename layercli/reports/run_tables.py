@@ -82,8 +82,8 @@ def split_columns(console: Console, label: Column, columns: Sequence[Column]) ->
         yield [label, *group]
 
 
-def fits(console: Console, columns: Sequence[Column]) -> bool:
-    """Return whether columns fit the terminal; elsewhere there is no limit."""
+def fits_terminal(console: Console, columns: Sequence[Column]) -> bool:
+    """Return whether columns fit the width of the terminal; the width is not limited elsewhere."""
     return not console.is_terminal or _measure(columns) <= console.width
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from layercli.reports.formatting import format_count, format_duration, format_number
 from layercli.reports.run_tables import (
     Column,
-    fits,
+    fits_terminal,
     format_csv,
     format_markdown,
     print_columns,
@@ -153,7 +153,7 @@ def print_run_comparison(console: Console, runs: Sequence[Run], differences: Map
         Column("", names, is_text=True),
         *(Column(title, [line[index] for line in cells]) for index, title in enumerate(titles)),
     ]
-    if fits(console, side_by_side):
+    if fits_terminal(console, side_by_side):
         print_columns(console, side_by_side)
     else:
         label = Column("run", titles, is_text=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +15,6 @@ from layercli.source.nodes import sanitize_text
 
 STATE_FILE: Final = "crossval.json"
 PREDICTIONS_FILE: Final = "predictions.csv"
-LOG_FILE: Final = "worker.log"
 _MAX_STATE_BYTES: Final = 1 << 16
 
 
@@ -65,19 +63,6 @@ class CrossvalDirectory:
     def lock_path(self, fold: Fold) -> Path:
         """Return the file that the process locks that trains a fold."""
         return self.path / f".{fold.directory_name}.lock"
-
-    def discard_if_unused(self) -> None:
-        """Remove the files of a cross-validation of which no fold has started, and the directory unless it has others."""
-        if any(self.run_path(fold).is_dir() for fold in self.list_folds()):
-            return
-        with suppress(OSError):
-            for path in (
-                self.path / STATE_FILE,
-                self.path / LOG_FILE,
-                *map(self.lock_path, self.list_folds()),
-            ):
-                path.unlink(missing_ok=True)
-            self.path.rmdir()
 
     def is_finished(self, fold: Fold) -> bool:
         """Return whether a fold has its predictions."""

@@ -11,7 +11,7 @@ _MAX_FILE_BYTES: Final = 64 << 20
 
 
 def read_records(run: Path, name: str) -> list[dict[str, Any]]:
-    """Return the records in a file of a run, without lines that cannot be read; none if there is no such file."""
+    """Return the records in a file of a run, without lines that cannot be read; empty if the file does not exist."""
     try:
         content = read_inside(run, name, _MAX_FILE_BYTES)
         require_few_values(content)

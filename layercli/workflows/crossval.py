@@ -8,6 +8,7 @@ import heapq
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +16,11 @@ from typing import Any, Final
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError
 from layercli.io.atomic import stage_file
-from layercli.processes.worker_pool import StopSignal, WorkerPool
+from layercli.processes.worker_pool import LOG_FILE, StopSignal, WorkerPool
 from layercli.reports.crossval import CrossvalProgress, FoldRow
 from layercli.runs.crossval_directory import (
     PREDICTIONS_FILE,
+    STATE_FILE,
     CrossvalDirectory,
     Fold,
     open_crossval_directory,
@@ -108,29 +110,61 @@ def run_crossval(crossval: OpenCrossval, progress: CrossvalProgress) -> dict[str
     )
     try:
         with StopSignal("trainings") as stop_signal, progress, pool:
-            is_working = bool(waiting)
+            reader, is_working = _FoldReader(directory), bool(waiting)
             while is_working:
                 time.sleep(_POLL_SECONDS)
                 stop_signal.raise_if_received()
-                progress.show_folds(_list_rows(directory, folds))
-                is_working = pool.supervise(sum(map(directory.is_finished, folds)))
+                progress.show_folds(reader.read_rows())
+                is_working = pool.supervise(reader.finished_count)
             stop_signal.raise_if_received()
-            progress.show_folds(_list_rows(directory, folds))
+            progress.show_folds(reader.read_rows())
     except LayercliError:
-        directory.discard_if_unused()  # so that the same directory works after the fix
+        _discard_if_unused(directory)  # so that the same directory works after the fix
         raise
     return _summarize(crossval, folds)
 
 
-def _list_rows(directory: CrossvalDirectory, folds: Sequence[Fold]) -> list[FoldRow]:
-    """Return the state of each fold that has started."""
-    rows = []
-    for fold in folds:
-        path = directory.run_path(fold)
-        if path.is_dir():
-            run = read_run(path)
-            rows.append(FoldRow(fold, run, is_finished=directory.is_finished(fold)))
-    return rows
+def _discard_if_unused(directory: CrossvalDirectory) -> None:
+    """Remove the files of a cross-validation of which no fold has started, and the directory unless it has others."""
+    folds = list(directory.list_folds())
+    if any(directory.run_path(fold).is_dir() for fold in folds):
+        return
+    with suppress(OSError):
+        for path in (
+            directory.path / STATE_FILE,
+            directory.path / LOG_FILE,
+            *map(directory.lock_path, folds),
+        ):
+            path.unlink(missing_ok=True)
+        directory.path.rmdir()
+
+
+class _FoldReader:
+    """Reads the states of folds; a finished one only once."""
+
+    def __init__(self, directory: CrossvalDirectory) -> None:
+        self._directory = directory
+        self._folds = list(directory.list_folds())
+        self._finished: dict[Fold, FoldRow] = {}
+
+    @property
+    def finished_count(self) -> int:
+        """The number of finished folds at the last reading."""
+        return len(self._finished)
+
+    def read_rows(self) -> list[FoldRow]:
+        """Return the state of each fold that has started."""
+        rows = []
+        for fold in self._folds:
+            row = self._finished.get(fold)
+            if row is None and (path := self._directory.run_path(fold)).is_dir():
+                is_finished = self._directory.is_finished(fold)
+                row = FoldRow(fold, read_run(path), is_finished=is_finished)
+                if is_finished:
+                    self._finished[fold] = row
+            if row is not None:
+                rows.append(row)
+        return rows
 
 
 def _summarize(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:

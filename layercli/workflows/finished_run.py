@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.errors import LayercliError, make_file_error
 from layercli.formats.registry import load_new_dataset, select_input_section
 from layercli.graph.checks.consistency import check_consistency
 from layercli.graph.checks.ids import check_ids, has_id_layers
@@ -22,7 +22,7 @@ from layercli.workflows.preflight import read_memory_limit, require_data, requir
 
 if TYPE_CHECKING:
     from layercli.config.data.section import DataConfig
-    from layercli.data.examples import Subset
+    from layercli.data.examples import Dataset, Subset
     from layercli.data.reader_state import ReaderState
     from layercli.graph.finding import Finding
     from layercli.graph.target_meaning import TargetMeaning
@@ -96,8 +96,8 @@ class FinishedRun:
             dataset = load_new_dataset(
                 data, paths, state, memory=read_memory_limit(), has_targets=has_targets
             )
-            if has_targets and not len(dataset):
-                raise make_file_error(paths[0], "unreadable-data", "The input contains no examples.")
+            if not len(dataset):
+                raise _make_empty_error(dataset, paths[0], "evaluation" if has_targets else "prediction")
             examples: Subset = dataset
             meanings: Mapping[str | None, TargetMeaning] = {}
             facts = dataset.facts()
@@ -117,16 +117,7 @@ class FinishedRun:
                 ).train
         except DataError as error:
             findings += error.findings
-        problems = [
-            Problem(
-                code=finding.code,
-                message=finding.message,
-                hint=finding.hint,
-                severity=finding.severity,
-                file=paths[0],
-            )
-            for finding in findings
-        ]
+        problems = [finding.to_file_problem(paths[0]) for finding in findings]
         if any(problem.severity == "error" for problem in problems):
             raise LayercliError(problems)
         return examples, meanings
@@ -148,3 +139,20 @@ class FinishedRun:
         return select_input_section(
             data, paths[0], list(self.valid.graph.inputs) if has_named_inputs else None
         )
+
+
+def _make_empty_error(dataset: Dataset, path: str, purpose: str) -> LayercliError:
+    """Return the error that new data has no examples."""
+    from layercli.data.tables.windows import WindowedDataset
+
+    message, hint = "The input contains no examples.", None
+    if isinstance(dataset, WindowedDataset) and len(dataset.rows):
+        windows = dataset.windows
+        rows = windows.length if purpose == "prediction" else windows.span
+        last = ", its last ones" if purpose == "prediction" else ""
+        message = (
+            f"The input has too few rows: {'a' if purpose == 'prediction' else 'an'} {purpose} needs {rows} "
+            f"consecutive rows of a series{last}."
+        )
+        hint = "Add the rows before them."
+    return make_file_error(path, "unreadable-data", message, hint)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from layercli.data.types import DataError
-from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.errors import LayercliError, make_file_error
 from layercli.source.nodes import sanitize_text
 
 _MAX_PARENTS = 3
@@ -27,6 +27,4 @@ def make_init_error(path: Path, message: str, hint: str | None) -> LayercliError
 
 def convert_data_error(error: DataError) -> LayercliError:
     """Return the same findings without the keys of a config, which does not exist yet."""
-    return LayercliError(
-        Problem(code=found.code, message=found.message, hint=found.hint) for found in error.findings
-    )
+    return LayercliError(found.to_file_problem(None) for found in error.findings)

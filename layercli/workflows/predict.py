@@ -481,25 +481,9 @@ def _iterate_dataset(
     from layercli.data.tables.windows import WindowedDataset
 
     dataset, _ = finished_run.read_new_examples(paths, has_targets=False, keep=keep)
-    if not len(dataset):
-        message, hint = "The input contains no examples.", None
-        if isinstance(dataset, WindowedDataset) and len(dataset.rows):
-            length = dataset.windows.length
-            message = f"The input has too few rows: a prediction needs {length} consecutive rows of a series, its last ones."
-            hint = "Add the rows before them."
-        raise make_file_error(paths[0], "unreadable-data", message, hint)
     columns = None
     if isinstance(dataset, WindowedDataset):
-        warnings += [
-            Problem(
-                code=finding.code,
-                message=finding.message,
-                hint=finding.hint,
-                severity=finding.severity,
-                file=paths[0],
-            )
-            for finding in dataset.order_findings
-        ]
+        warnings += [finding.to_file_problem(paths[0]) for finding in dataset.order_findings]
         columns = dataset.last_row_columns | _make_step_column(finished_run, len(dataset))
     for piece in iterate_new_examples(dataset, batch_size, columns):
         yield piece.without_non_finite()
@@ -564,10 +548,7 @@ def _report_data_errors(source: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise LayercliError(
-            Problem(code=finding.code, message=finding.message, hint=finding.hint, file=source)
-            for finding in error.findings
-        ) from None
+        raise LayercliError(finding.to_file_problem(source) for finding in error.findings) from None
     except (OSError, EOFError, zlib.error, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"The input cannot be read: {sanitize_text(reason, limit=200)}."

@@ -236,7 +236,7 @@ def _evaluate(
 
     valid, subset = finished_run.valid, getattr(splits, split)
     if not len(subset):
-        message = f"The {split} split of this run is empty, so there are no results."
+        message = f"The {split} split of this run is empty, so the page has no results."
         raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message))
     _, section = require_sections(valid)
     model = load_model(finished_run.path, valid)

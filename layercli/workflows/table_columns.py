@@ -330,7 +330,7 @@ class LabelColumns:
 def choose_label_columns(path: Path, table: TablePreview, targets: Sequence[str]) -> LabelColumns:
     """Return the target columns of a table; ``targets`` names them, if it is not empty.
 
-    Several columns of 0 and 1, if there are no other columns, are one target.
+    Several columns of 0 and 1 are one target, if the table has no other columns.
 
     Raises:
         LayercliError: A column does not exist or cannot be a target, or several are not numbers.

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def document(folder):
 
 
 def read_rows(document):
-    with open(document["predictions"], newline="") as file:  # noqa: PTH123
+    with Path(document["predictions"]).open(newline="") as file:
         return list(csv.DictReader(file))
 
 

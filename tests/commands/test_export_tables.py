@@ -168,3 +168,7 @@ def test_missing_values_in_windows_are_replaced(folder, form):
     description = json.loads((folder / f"{output.name}.json").read_text())
     assert "signatures" not in description
     assert [entry["column"] for entry in description["inputs"][0]["columns"]] == ["a", "y"]
+    (folder / "short.csv").write_text("a,y\n1,2\n2,3\n3,4\n")
+    few = invoke("evaluate", run, "--data", folder / "short.csv", "--json")
+    assert [code for code, _ in problems(few)] == ["unreadable-data"]
+    assert "an evaluation needs 4 consecutive rows of a series." in few.stdout

@@ -200,31 +200,68 @@ def repeat(*rows, count=60):
 @pytest.mark.parametrize(
     ("text", "name", "line"),
     [
-        ("a,v,y\n" + repeat("$3,p", "€4,q"), "config.yaml", "# not used: v, its numbers have different currency"),
+        (
+            "a,v,y\n" + repeat("$3,p", "€4,q"),
+            "config.yaml",
+            "# not used: v, its numbers have different currency",
+        ),
         ("a,v,y\n" + repeat("3%,p", "4,q", "5,p"), "config.yaml", "# not used: v, only 20 of its 60 numbers"),
-        ("a,v,y\n" + repeat("2024-01-05,p", "2024-02-07,q", "2024-01-05,q", "2024-05-11,q")
-         + "1,2024-02-30,p\n2,soon,q\n", "config.yaml",
-         'missing: {values: [default, "2024-02-30", soon], numbers: median}   # medians'),
-        ("a,v,y\n" + repeat("2024-01-05,p", "2024-01-06,q", "05.01.2024,q"), "config.yaml",
-         "# not used: v, 20 of its 60 values"),
+        (
+            "a,v,y\n"
+            + repeat("2024-01-05,p", "2024-02-07,q", "2024-01-05,q", "2024-05-11,q")
+            + "1,2024-02-30,p\n2,soon,q\n",
+            "config.yaml",
+            'missing: {values: [default, "2024-02-30", soon], numbers: median}   # medians',
+        ),
+        (
+            "a,v,y\n" + repeat("2024-01-05,p", "2024-01-06,q", "05.01.2024,q"),
+            "config.yaml",
+            "# not used: v, 20 of its 60 values",
+        ),
         ("a,zip,y\n" + repeat("01006,p", "10001,q", "10001,p"), "config.yaml", "types: {zip: text}"),
         ("a,v,y\n" + repeat("x,None", "y,A", "z,B"), "config.yaml", 'missing: {values: [NA, "null", NaN]}'),
-        ("a,y\n" + repeat("p", "q", ""), "config.yaml", "missing: {columns: {y: drop}}   # their rows are left out"),
-        ("a,user_id,y\n" + "".join(f"{n % 9},u{n // 3},{'pq'[n % 2]}\n" for n in range(90)), "config.yaml",
-         "split: {validation: 0.2, group: user_id}"),
-        ("day,b,y\n" + "".join(f"2024-{n // 28 + 1:02}-{n % 28 + 1:02},{n * 7 % 31},{n}.5\n" for n in range(112)),
-         "config.yaml", "To test on the latest rows: {validation: 0.1, test: 0.1, order: day}"),
-        ("day,y\n" + "".join(f"{n % 28 + 1:02}/{n // 28 + 1:02}/2024,{n}.5\n" for n in range(112)),
-         "config.yaml", "day: {order: dmy, features: [elapsed]}"),
-        ("day,y\n" + "".join(f"2024-{n // 28 + 1:02}-{n % 28 + 1:02},{n if n % 9 else ''}\n" for n in range(112)),
-         "config.yaml", "windows: {length: 3, horizon: 1, time: day}"),
-        ("day,s,t,y\n" + "".join(f"2024-01-{n // 4 + 1:02},{'ab'[n % 2]},{n // 2 % 2},{n}.5\n" for n in range(112)),
-         "config.yaml", "time: day, by: [s, t]}"),
-        ("user_id,y\n" + "".join(f"u{n // 3},{n % 7}.5\n" for n in range(90)), "config.yaml", "user_id: user_id"),
+        (
+            "a,y\n" + repeat("p", "q", ""),
+            "config.yaml",
+            "missing: {columns: {y: drop}}   # their rows are left out",
+        ),
+        (
+            "a,user_id,y\n" + "".join(f"{n % 9},u{n // 3},{'pq'[n % 2]}\n" for n in range(90)),
+            "config.yaml",
+            "split: {validation: 0.2, group: user_id}",
+        ),
+        (
+            "day,b,y\n"
+            + "".join(f"2024-{n // 28 + 1:02}-{n % 28 + 1:02},{n * 7 % 31},{n}.5\n" for n in range(112)),
+            "config.yaml",
+            "To test on the latest rows: {validation: 0.1, test: 0.1, order: day}",
+        ),
+        (
+            "day,y\n" + "".join(f"{n % 28 + 1:02}/{n // 28 + 1:02}/2024,{n}.5\n" for n in range(112)),
+            "config.yaml",
+            "day: {order: dmy, features: [elapsed]}",
+        ),
+        (
+            "day,y\n"
+            + "".join(f"2024-{n // 28 + 1:02}-{n % 28 + 1:02},{n if n % 9 else ''}\n" for n in range(112)),
+            "config.yaml",
+            "windows: {length: 3, horizon: 1, time: day}",
+        ),
+        (
+            "day,s,t,y\n"
+            + "".join(f"2024-01-{n // 4 + 1:02},{'ab'[n % 2]},{n // 2 % 2},{n}.5\n" for n in range(112)),
+            "config.yaml",
+            "time: day, by: [s, t]}",
+        ),
+        (
+            "user_id,y\n" + "".join(f"u{n // 3},{n % 7}.5\n" for n in range(90)),
+            "config.yaml",
+            "user_id: user_id",
+        ),
         ("a,v,y\n[m],[s],\n" + repeat("3,p", "4,q"), "config.yaml", "columns: [a, v, y]"),
-        ("a,v,y\n" + repeat("3,p", "4,q"), "configs/config.yaml", "path: \"../t.csv\""),
+        ("a,v,y\n" + repeat("3,p", "4,q"), "configs/config.yaml", 'path: "../t.csv"'),
     ],
-)  # fmt: skip
+)
 def test_config_of_a_messy_table_fits_it(place, text, name, line):
     (place / "configs").mkdir()
     (place / "t.csv").write_text(text)

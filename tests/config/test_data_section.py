@@ -91,3 +91,42 @@ def test_sizes_of_separate_files_are_0():
     assert split.has_validation
     assert SplitConfig(column="part").has_validation
     assert not SplitConfig(test=0.1).has_validation
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"split": {"order": "day"}},
+        {"shuffle": False},
+        {"shuffle": False, "split": {"group": "who"}},
+        {"windows": {"length": 3}},
+    ],
+)
+def test_folds_in_order_have_no_repetitions(section):
+    def make_section(repeat):
+        split = section.get("split", {}) | {"fold": {"number": 1, "folds": 3, "repeat": repeat}}
+        return {"type": "csv", "path": "t.csv", "target": "y"} | section | {"split": split}
+
+    assert DATA_TYPES.parse(make_section(1)).split.fold.repeat == 1
+    with pytest.raises(ValidationError, match="`repeat` must be 1, got 2"):
+        DATA_TYPES.parse(make_section(2))
+    assert DATA_TYPES.parse(make_section(1) | {"windows": None, "shuffle": True}).split.fold.folds == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"test": 0.1}, "`test` contradicts `fold`: the fold is the test set."),
+        ({"column": "part"}, "`column` contradicts `fold`: it names the set of each example."),
+        (
+            {"validation": "v.csv"},
+            "`validation` must be a fraction or a number of examples with `fold`, got files.",
+        ),
+        ({"fold": {"number": 4, "folds": 3}}, "`number` must be at most `folds`, 3, got 4."),
+    ],
+)
+def test_fold_determines_the_test_set(changes, message):
+    with pytest.raises(ValidationError) as caught:
+        SplitConfig.model_validate({"fold": {"number": 1, "folds": 3}} | changes)
+    [error] = caught.value.errors()
+    assert error["msg"] == message

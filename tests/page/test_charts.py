@@ -67,8 +67,8 @@ def test_series_with_different_points_have_a_row_for_each():
 
 
 def test_charts_on_one_page_share_no_identifiers():
-    figure = lambda: draw_points(chart(Series("a", [1, 2], [1, 2])))  # noqa: E731
-    page_of(figure(), figure())
+    first, second = (draw_points(chart(Series("a", [1, 2], [1, 2]))) for _ in range(2))
+    page_of(first, second)
 
 
 def test_sparkline_scales_each_line_and_skips_nan():

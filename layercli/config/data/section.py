@@ -269,7 +269,7 @@ class SplitConfig(StrictModel):
 
     def _check_keys(self) -> None:
         if self.fold is not None:
-            self._check_fold(self.fold)
+            self._check_fold()
         sizes = [name for name in ("validation", "test") if getattr(self, name)]
         if self.column is not None:
             self._refuse_beside(
@@ -283,7 +283,7 @@ class SplitConfig(StrictModel):
                 message = f"`{key}` has no effect: no set is a part of the examples of `path`."
                 raise ArgumentError(key, message, f"Add a size, such as `test: 0.2`, or remove `{key}`.")
 
-    def _check_fold(self, fold: FoldConfig) -> None:
+    def _check_fold(self) -> None:
         reasons = {"test": "the fold is the test set", "column": "it names the set of each example"}
         for key, reason in reasons.items():
             if getattr(self, key):
@@ -291,9 +291,6 @@ class SplitConfig(StrictModel):
         if self.own_files:
             message = "`validation` must be a fraction or a number of examples with `fold`, got files."
             raise ArgumentError("validation", message, "Write for example `validation: 0.1`.")
-        if self.order is not None and fold.repeat > 1:
-            message = "`fold` with `order` has no repetitions: the folds follow from the order."
-            raise ArgumentError("fold", message, "Remove `repeat`.")
 
     def _refuse_beside(self, key: str, others: Sequence[str], reason: str) -> None:
         given = [f"`{other}`" for other in others if getattr(self, other)]
@@ -383,6 +380,11 @@ class DataConfig(Component):
         return frozenset({"files", "columns"})
 
     @property
+    def has_random_sets(self) -> bool:
+        """Whether the sets are drawn at random, and not in the order of the examples."""
+        return self.shuffle and self.split.order is None
+
+    @property
     def example_suffixes(self) -> tuple[str, ...] | None:
         """File suffixes of the examples for class folders; None for other data."""
         return None
@@ -419,6 +421,14 @@ class DataConfig(Component):
             if "columns" not in self.split_sources:
                 message = f"`{key}` names a column or an array, and {self.title()} has none."
                 raise ArgumentError("split", message, f"Remove `{key}`.")
+        fold = self.split.fold
+        if fold is not None and fold.repeat > 1 and not self.has_random_sets:
+            message = (
+                f"`repeat` must be 1, got {fold.repeat}: the folds follow from the order of the examples."
+            )
+            raise ArgumentError(
+                "split", message, "Remove `repeat`; for `layercli crossval` remove `--repeats`."
+            )
 
 
 DATA_TYPES: Final = Catalogue[DataConfig](

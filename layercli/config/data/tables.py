@@ -423,6 +423,10 @@ class TableConfig(DataConfig):
     def with_absolute_paths(self, directory: Path) -> Self:
         return self.with_arguments(path=[str(directory / path) for path in self.path])
 
+    @property
+    def has_random_sets(self) -> bool:
+        return self.windows is None and super().has_random_sets
+
     def check(self) -> None:
         super().check()
         self._check_inputs()

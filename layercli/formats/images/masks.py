@@ -84,7 +84,7 @@ def read_masks(
     ``trained`` are the classes of training, for new masks.
 
     Raises:
-        DataError: there are no images, no mask can be used, or the masks are not of one kind.
+        DataError: the folder has no images, no mask can be used, or the masks are of several kinds.
     """
     listing, mask_listing = list_files(images, IMAGE_SUFFIXES), list_files(masks, IMAGE_SUFFIXES, _KEY)
     inner = masks.resolve()

@@ -20,14 +20,14 @@ def lookup_model(**arguments):
     return model
 
 
-def text(*words):
+def make_text_inputs(*words):
     return {"word": np.array(words, dtype=object)[:, None]}
 
 
 @pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])
 def test_file_without_texts_takes_the_index_of_each_word(mode):
     deployed = deploy_model(lookup_model(output_mode=mode), {}, EXPORT_FORMATS["litert"])
-    inputs = deployed.encode_inputs(text("green", "blue", "red"))
+    inputs = deployed.encode_inputs(make_text_inputs("green", "blue", "red"))
     assert inputs["word"].tolist() == [[2], [0], [1]]
     assert inputs["word"].dtype == np.int64
     assert np.asarray(deployed.model(inputs["word"])).tolist() == [[30.0], [10.0], [20.0]]
@@ -37,7 +37,7 @@ def test_file_without_texts_takes_the_index_of_each_word(mode):
 def test_file_with_lookups_takes_texts():
     deployed = deploy_model(lookup_model(output_mode="one_hot"), {}, EXPORT_FORMATS["onnx"])
     assert deployed.word_indices == {"lookup_index": WordIndex("word", ("[UNK]", "red", "green"), 0)}
-    assert deployed.encode_inputs(text("green"))["word"].tolist() == [["green"]]
+    assert deployed.encode_inputs(make_text_inputs("green"))["word"].tolist() == [["green"]]
     assert np.asarray(deployed.model(np.array([[2]]))).tolist() == [[30.0]]
 
 
@@ -45,7 +45,7 @@ def test_index_of_unknown_words_follows_the_mask_word():
     model = lookup_model(output_mode="int", mask_token="")
     deployed = deploy_model(model, {}, EXPORT_FORMATS["litert"])
     assert deployed.outside_indices["word"] == WordIndex("word", ("", "[UNK]", "red", "green"), 1)
-    inputs = deployed.encode_inputs(text("", "blue", "green"))
+    inputs = deployed.encode_inputs(make_text_inputs("", "blue", "green"))
     assert inputs["word"].tolist() == [[0], [1], [3]]
     assert np.asarray(deployed.model(inputs["word"])).tolist() == [[0.0], [10.0], [30.0]]
 
@@ -58,7 +58,7 @@ def test_lookup_without_a_single_index_is_computed_outside(arguments):
     deployed = deploy_model(model, {}, EXPORT_FORMATS["onnx"])
     assert not deployed.word_indices
     assert list(deployed.text_layers) == ["word"]
-    inputs = deployed.encode_inputs(text("green"))
+    inputs = deployed.encode_inputs(make_text_inputs("green"))
     assert inputs["word"].shape == (1, 4 if "num_oov_indices" in arguments else 3)
     assert np.asarray(deployed.model(inputs["word"])) == pytest.approx(
         np.asarray(model(np.array([["green"]])))
@@ -71,7 +71,7 @@ def test_two_layers_of_one_text_have_an_input_each():
     color = keras.layers.StringLookup(vocabulary=["red"], output_mode="one_hot", name="color")(word)
     joined = keras.layers.Concatenate()([keras.ops.cast(tokens, "float32"), color])
     deployed = deploy_model(keras.Model(word, joined), {}, EXPORT_FORMATS["litert"])
-    inputs = deployed.encode_inputs(text("Red, blue"))
+    inputs = deployed.encode_inputs(make_text_inputs("Red, blue"))
     assert inputs["tokens_output"].tolist() == [[2, 1]]
     assert inputs["color_output"].tolist() == [[0]]
     assert np.asarray(deployed.model(list(inputs.values()))).tolist() == [[2.0, 1.0, 1.0, 0.0]]
