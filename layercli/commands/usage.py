@@ -10,6 +10,7 @@ from typing import Any, Final
 from typer import BadParameter
 from typer.core import TyperCommand, TyperGroup
 
+from layercli.commands.optional_values import add_left_out_values
 from layercli.errors import ExitCode, Problem
 from layercli.source.nodes import sanitize_text
 
@@ -94,7 +95,7 @@ class Command(TyperCommand):
         """Parse the arguments; add what to write to the error for an unknown option."""
         given = list(args)
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, add_left_out_values(args))
         except Exception as error:
             option = getattr(error, "option_name", None)
             known = {name for parameter in self.params for name in parameter.opts}
