@@ -120,8 +120,7 @@ def _make_data(folder: Path) -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.HERE = folder
-    module.main()
+    module.main(folder)
 
 
 def _adapt_comments(text: str) -> str:
