@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from layercli import runtime
+from layercli.commands.completion import COMPLETION_VARIABLE, print_completions
 from layercli.commands.usage import Command, Group, is_json_requested
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.io.atomic import make_system_error
@@ -221,6 +222,8 @@ def main() -> None:
     gc.disable()  # for speed: checking creates little garbage; the engine enables it again
     # For speed: the search for plugins reads every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    if os.environ.get(COMPLETION_VARIABLE, "").startswith("complete_"):
+        sys.exit(print_completions(list(COMMANDS)))
     try:
         _run_app(make_app_for(sys.argv[1:]))
     except KeyboardInterrupt:  # before the command has started

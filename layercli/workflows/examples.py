@@ -36,7 +36,7 @@ class Example(NamedTuple):
 
     @property
     def data_patterns(self) -> list[str]:
-        """The paths below ``data`` that it reads; ``*`` stands for any name."""
+        """The paths below ``data`` that it reads; ``*`` means any name."""
         paths = re.findall(r"\bdata/([\w.*-]+)", self.path.read_text(encoding="utf-8"))
         return list(dict.fromkeys(path.rstrip(".") for path in paths))
 
