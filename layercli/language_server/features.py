@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from layercli.language_server.analysis import Analysis
+from layercli.language_server.completion import complete
 from layercli.language_server.hover import find_hover
 from layercli.language_server.transport import Json
 
@@ -21,6 +22,7 @@ CAPABILITIES: Final[Json] = {
     "textDocumentSync": {"openClose": True, "change": _INCREMENTAL, "save": False},
     "hoverProvider": True,
     "inlayHintProvider": True,
+    "completionProvider": {"triggerCharacters": [":", " ", "-", "{", "[", ",", "$", "/"]},
 }
 
 
@@ -45,7 +47,17 @@ def _hover(_: LanguageServer, analysis: Analysis, params: Json) -> Json | None:
     return find_hover(analysis, _offset_of(analysis, params))
 
 
+def _complete(server: LanguageServer, analysis: Analysis, params: Json) -> Json:
+    return complete(
+        analysis,
+        server.hints_of(analysis).valid_analysis,
+        _offset_of(analysis, params),
+        has_snippets=server.client_has("textDocument", "completion", "completionItem", "snippetSupport"),
+    )
+
+
 FEATURES: Final[dict[str, Feature]] = {
+    "textDocument/completion": _complete,
     "textDocument/hover": _hover,
     "textDocument/inlayHint": _list_inlay_hints,
 }

@@ -208,7 +208,7 @@ def test_hostile_texts_get_answers(tmp_path, text):
     assert not [one for one in editor.notifications if one["method"] == "window/logMessage"]
 
 
-FEATURES = ("hover",)
+FEATURES = ("hover", "completion")
 
 
 def test_two_files_extend_each_other(tmp_path):
