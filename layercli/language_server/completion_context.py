@@ -12,6 +12,8 @@ from layercli.language_server.analysis import parse_text
 from layercli.source.nodes import KeyPath, YamlNode
 
 _PLACEHOLDER: Final = "layercliPlaceholder"
+_MAX_WORD: Final = 300
+"""Most characters of a word; a search in a longer text that ends in no word would take long."""
 _WORD_BEFORE: Final = re.compile(r"[\w.*/:-]*$")
 _WORD_AFTER: Final = re.compile(r"[\w.*/-]*")
 _OPEN_REFERENCE: Final = re.compile(r"\$\{\w*$")
@@ -43,6 +45,7 @@ def find_context(path: Path, text: str, offset: int) -> CompletionContext | None
     line = text[line_start:offset]
     if re.search(r"(^|\s)#", line):
         return None
+    line = line[-_MAX_WORD:]
     is_reference = _OPEN_REFERENCE.search(line) is not None
     found = (_OPEN_REFERENCE if is_reference else _WORD_BEFORE).search(line)
     assert found is not None
