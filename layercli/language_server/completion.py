@@ -259,7 +259,12 @@ class _Proposals:
         elif place.kind is not None:
             yield from _list_types(place)
         yield from (Item(_show(option), "value", rank=1) for option in place.options)
-        if place.field is not None and place.kind is None and place.cls is None and place.role not in _LISTED_ROLES:
+        if (
+            place.field is not None
+            and place.kind is None
+            and place.cls is None
+            and place.role not in _LISTED_ROLES
+        ):
             yield from _list_examples(place)
 
     def _list_layers(self, path: KeyPath, *, is_entry: bool) -> Iterator[Item]:

@@ -138,6 +138,13 @@ def list_entries(tree: YamlNode | None) -> list[YamlNode]:
     ]
 
 
+def describe_entry_shapes(analysis: Analysis, entry: YamlNode) -> tuple[str, ...]:
+    """Return the different shapes that an entry returns; empty if they are unknown."""
+    place = (entry.mark.line, entry.mark.column)
+    rows = analysis.rows_by_place.get(place)
+    return _format_uses(analysis, place, rows) if rows else ()
+
+
 def _format_uses(analysis: Analysis, place: tuple[int, int], rows: list[NodeShapes]) -> tuple[str, ...]:
     """Return the shapes that an entry returns in its uses; of a repeated one only the last."""
     last_rows: dict[object, NodeShapes] = {}
