@@ -15,14 +15,14 @@ from typing import Annotated, Any
 import typer
 
 from layercli import runtime
-from layercli.commands.usage import Command, Group
+from layercli.commands.usage import Command, Group, is_json_requested
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.io.atomic import make_system_error
 from layercli.version import __version__
 
 PANELS = {
     "Start": ("init", "import", "layers", "schema"),
-    "Check": ("validate", "show", "diff", "inspect-shapes", "inspect-data", "build"),
+    "Check": ("validate", "lsp", "show", "diff", "inspect-shapes", "inspect-data", "build"),
     "Train": ("train", "crossval", "launch", "sweep", "runs"),
     "Use": ("evaluate", "report", "predict", "serve"),
     "Share": ("export",),
@@ -83,9 +83,7 @@ def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
             _print_error(error, json=json)
             raise typer.Exit(error.exit_code) from None
         except (KeyboardInterrupt, typer.Abort):  # Abort: raised by a prompt
-            if json:
-                _print_error(LayercliError(Problem(code="interrupted", message="Interrupted.")), json=True)
-            print("\nInterrupted.", file=sys.stderr)
+            _print_interruption(json=json)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
             # The reader closed the pipe, for example `layercli ... | head`.
@@ -99,6 +97,12 @@ def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(ExitCode.BUG) from None
 
     return run
+
+
+def _print_interruption(*, json: bool) -> None:
+    if json:
+        _print_error(LayercliError(Problem(code="interrupted", message="Interrupted.")), json=True)
+    print("\nInterrupted.", file=sys.stderr)
 
 
 def _print_error(error: LayercliError, *, json: bool) -> None:
@@ -214,5 +218,9 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
         _run_app(make_app_for(sys.argv[1:]))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the command has started
+        _print_interruption(json=is_json_requested(sys.argv))
         sys.exit(ExitCode.INTERRUPTED)
+    except Exception as error:
+        _report_bug(error, json=is_json_requested(sys.argv))
+        sys.exit(ExitCode.BUG)

@@ -132,6 +132,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory):
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def json_documents_match_their_schemas() -> Iterator[None]:
+    """Compare every document that a test prints with ``--json`` with its published schema."""
+    from typer.testing import CliRunner
+
+    from tests.json_documents import run_and_check
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CliRunner, "invoke", run_and_check(CliRunner.invoke))
+        yield
+
+
 @pytest.fixture
 def warm_processes() -> Iterator[None]:
     """Start the Python processes of a test with Keras imported already."""

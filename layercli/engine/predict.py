@@ -21,7 +21,7 @@ from layercli.engine.output_values import (
     interpret_output,
     make_predictor,
 )
-from layercli.engine.unknown_ids import explain_id_error
+from layercli.engine.unknown_ids import check_trained_ids, explain_id_error
 from layercli.errors import LayercliError
 from layercli.graph.output_kind import OutputKind, name_classes
 from layercli.graph.target_meaning import TargetKind
@@ -42,10 +42,12 @@ def predict_columns(
     The outputs of an example with an error are masked.
 
     Raises:
-        LayercliError: Keras or a custom layer refuses the examples.
+        LayercliError: Keras or a custom layer refuses the examples, or a layer computes ids that no layer has.
     """
     predict = make_predictor(model)
     for piece in pieces:
+        if len(piece.examples):
+            check_trained_ids(model, valid, piece.examples)
         outputs = _predict_examples(predict, valid, piece.examples, batch_size)
         yield name_columns(valid, reader_state, piece, outputs)
 

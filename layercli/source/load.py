@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import yaml
 
+from layercli import runtime
 from layercli.errors import LayercliError, Problem, ProblemList
 from layercli.source import scalars
 from layercli.source.nodes import Mark, SourceText, YamlNode, measure_text, problem_at, sanitize_text
@@ -18,11 +22,34 @@ MAX_DEPTH = 100
 MAX_NODES = 200_000
 STDIN = "-"
 
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """The line breaks of libyaml, so that line numbers agree with it."""
 
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "seq", "map")}
 YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_unsaved_texts: ContextVar[Mapping[Path, str]] = ContextVar("unsaved texts")
+
+
+@contextmanager
+def use_unsaved_texts(texts: Mapping[Path, str]) -> Iterator[None]:
+    """Read these texts, which an editor has not saved yet, in place of the files with these resolved paths."""
+    token = _unsaved_texts.set(texts)
+    try:
+        yield
+    finally:
+        _unsaved_texts.reset(token)
+
+
+def find_unsaved_text(path: Path) -> str | None:
+    """Return the text that replaces the content of a file, or None."""
+    texts = _unsaved_texts.get({})
+    if not texts:
+        return None
+    try:
+        return texts.get(path.resolve())
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or a loop of links
+        return None
 
 
 def load_yaml(name: str, text: str | None = None) -> YamlNode:
@@ -90,6 +117,9 @@ def _read_source(name: str) -> SourceText:
         if name == STDIN:
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
             directory = Path.cwd()
+        elif (unsaved := find_unsaved_text(Path(name))) is not None:
+            data = unsaved.encode("utf-8", "surrogatepass")
+            directory = Path(name).resolve().parent
         else:
             _refuse_named_pipe(Path(name))
             with Path(name).open("rb") as file:
@@ -138,7 +168,7 @@ def _read_source(name: str) -> SourceText:
 
 def split_lines(text: str) -> list[str]:
     """Split a text into lines by YAML's line breaks, without the breaks."""
-    return _LINE_BREAK.split(text)
+    return LINE_BREAK.split(text)
 
 
 def _unreadable_file_error(name: str, message: str, hint: str | None) -> LayercliError:
@@ -226,13 +256,14 @@ class _NodeBuilder:
         kind = type(event)  # a config has up to a million events, for which isinstance is too slow
         if kind is yaml.ScalarEvent:
             node = self._build_scalar(event)
+            node.end = event.end_mark.line + 1, event.end_mark.column + 1
             if event.anchor:
                 self._anchors[event.anchor] = node
             self._add_node(node)
         elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             self._open_collection(event)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-            self._close_collection()
+            self._close_collection(event)
         elif kind is yaml.AliasEvent:
             self._add_node(self._resolve_alias(event))
         elif kind is yaml.DocumentStartEvent:
@@ -253,6 +284,7 @@ class _NodeBuilder:
         raise LayercliError([*self.problems, problem_at(mark, code, message, hint=hint)])
 
     def _open_collection(self, event: Any) -> None:
+        runtime.stop_if_cancelled()
         mark = self._mark_of(event)
         if len(self._open_nodes) >= MAX_DEPTH:
             self._raise_problem(mark, "too-deep", *_TOO_DEEP_TEXTS)
@@ -271,8 +303,9 @@ class _NodeBuilder:
         self._parent = self._open_nodes[-1][0] if self._open_nodes else None
         self._is_in_mapping = self._parent is not None and isinstance(self._parent.value, dict)
 
-    def _close_collection(self) -> None:
+    def _close_collection(self, event: Any) -> None:
         node, self._pending_key, anchor = self._open_nodes.pop()
+        node.end = event.end_mark.line + 1, event.end_mark.column + 1
         self._update_parent()
         if anchor:
             self._anchors[anchor] = node

@@ -111,7 +111,7 @@ def test_list_is_refused_as_a_value_of_a_table():
         to_csv_value("b", [2])
 
 
-def test_batches_of_a_file_do_not_depend_on_its_pieces(monkeypatch, tmp_path):
+def test_batches_of_a_file_do_not_depend_on_its_pieces(monkeypatch):
     monkeypatch.setattr(module, "MAX_BATCH_RECORDS", 3)
     for pieces in ([[b"1"], [b"2", b"3", b"4"], [b"5"]], [[b"1", b"2", b"3"], [b"4", b"5"]]):
         assert list(join_batches(pieces)) == [[b"1", b"2", b"3"], [b"4", b"5"]]
@@ -122,7 +122,7 @@ def test_batches_of_a_file_do_not_depend_on_its_pieces(monkeypatch, tmp_path):
 def test_only_pipes_are_live(tmp_path):
     reader, writer = os.pipe()
     os.close(writer)
-    with open(reader, "rb") as pipe:
+    with os.fdopen(reader, "rb") as pipe:
         assert is_live(pipe)
     file = tmp_path / "t.csv"
     file.write_bytes(b"1")
