@@ -131,9 +131,8 @@ class TrainingRun:
         ):
             fit_result = self._fit(progress, stop_request)
             save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
-            for warning in self._check_saved_model():
-                progress.print_warning(warning)
-            warnings = diagnose_run(
+            warnings = self._check_saved_model()
+            warnings += diagnose_run(
                 self.run_dir,
                 self.inputs,
                 fit_result.history,
@@ -142,7 +141,8 @@ class TrainingRun:
             )
             for warning in warnings:
                 progress.print_warning(warning)
-            summary = self._summarize(fit_result, warnings)
+            known = [*self.inputs.valid.check_result.problems, *self.inputs.warnings]
+            summary = self._summarize(fit_result, [*known, *warnings])
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifests.write_manifest(self.run_dir, self.manifest, is_finished=True)
         return summary
@@ -243,8 +243,7 @@ class TrainingRun:
             restored_epoch=fit_result.restored_epoch,
             early_stop=fit_result.early_stop,
         )
-        if section.diagnostics:
-            summary["problems"] = [warning.as_json() for warning in warnings]
+        summary["problems"] = [warning.as_json() for warning in warnings]
         return summary
 
 

@@ -244,6 +244,7 @@ def _compare_with_baseline(
         for name in parts
     }
     result.baseline = {"set": part, "predicts": baseline.description, "metrics": metrics[part]}
+    result.baseline |= baseline.constants_to_json(valid.graph.output_references)
     result.constant_loss = metrics["training"]["loss"] if train.diagnostics else None
 
 
