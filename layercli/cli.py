@@ -25,7 +25,7 @@ PANELS = {
     "Start": ("init", "import", "layers", "schema"),
     "Check": ("validate", "lsp", "show", "diff", "inspect-shapes", "inspect-data", "build"),
     "Train": ("train", "crossval", "launch", "sweep", "runs"),
-    "Use": ("evaluate", "report", "predict"),
+    "Use": ("evaluate", "report", "predict", "serve"),
     "Share": ("export",),
 }
 """Panel of ``--help`` -> its commands, in their order."""
@@ -147,16 +147,11 @@ def _run_app(app: typer.Typer) -> None:
 
 def _report_bug(error: Exception, *, json: bool) -> None:
     """Print that this is a bug in layercli, and write the traceback to a log file."""
-    import platform
-    import tempfile
-    import traceback
+    from layercli.io.bug_report import write_bug_report
 
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="layercli-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write(f"layercli {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
-        log.write(f"{' '.join(sys.argv)}\n\n{''.join(traceback.format_exception(error))}")
-    message = f"Internal error in layercli: {type(error).__name__}. The traceback is in {log.name}"
+    message = (
+        f"Internal error in layercli: {type(error).__name__}. The traceback is in {write_bug_report(error)}"
+    )
     if json:
         from layercli.reports.console import print_json
 

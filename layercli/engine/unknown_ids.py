@@ -82,8 +82,9 @@ def check_trained_ids(model: Any, valid: ValidConfig, subset: Subset) -> None:
     for node in nodes:
         found, source = extremes[node.name], f"(from `{node.input_references[0]}`)"
         if found.low and found.high:
-            ends = [Extreme(end[0], source) for end in (found.low, found.high, found.fraction) if end]
-            findings += check_lookup(node, ValueRange(*ends, is_computed=True), is_trained=True)
+            low, high = Extreme(found.low[0], source), Extreme(found.high[0], source)
+            fraction = Extreme(found.fraction[0], source) if found.fraction else None
+            findings += check_lookup(node, ValueRange(low, high, fraction, is_computed=True), is_trained=True)
     if findings:
         raise valid.error_from_findings(findings)
 

@@ -12,9 +12,9 @@ from layercli.check import CheckResult
 from layercli.errors import LayercliError
 from layercli.graph.shapes import NodeShapes
 from layercli.language_server.documents import Document, OpenDocuments
-from layercli.language_server.positions import TextIndex
-from layercli.source.load import load_yaml, use_unsaved_texts
-from layercli.source.nodes import Mark, YamlNode
+from layercli.language_server.positions import BYTE_ORDER_MARK, TextIndex
+from layercli.source.load import MAX_BYTES, parse_yaml, split_lines, use_unsaved_texts
+from layercli.source.nodes import Mark, SourceText, YamlNode
 from layercli.workflows.config_files import check_file
 
 
@@ -84,17 +84,23 @@ def analyze(document: Document, documents: OpenDocuments) -> Analysis:
     version, index = document.version, document.index
     with use_unsaved_texts(texts):
         result = check_file(document.name)
-        tree = _load_tree(document.name, result)
+        tree = _load_tree(document, result)
     return Analysis(document, version, index, result, tree, frozenset(texts.wanted_paths))
 
 
-def _load_tree(name: str, result: CheckResult) -> YamlNode | None:
+def _load_tree(document: Document, result: CheckResult) -> YamlNode | None:
     """Return the values of the file itself: those of the check, unless it has merged other files into them."""
     if result.written is not None and result.written.end is not None:
         return result.written
-    if result.written is None and all(problem.file == name for problem in result.problems):
-        return None  # not valid YAML
+    return parse_text(document.path, document.index.text)
+
+
+def parse_text(path: Path, text: str) -> YamlNode | None:
+    """Return the values of a text, or None if it is not valid YAML."""
+    if len(text) > MAX_BYTES:
+        return None
+    lines = split_lines(text.removeprefix(BYTE_ORDER_MARK))
     try:
-        return load_yaml(name)
-    except LayercliError:
+        return parse_yaml(SourceText(str(path), lines, path.parent), is_lenient=True)
+    except (LayercliError, UnicodeEncodeError):
         return None

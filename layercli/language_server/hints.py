@@ -42,6 +42,8 @@ class ShapeHints:
 
     def __init__(self) -> None:
         self.current: list[ShapeHint] = []
+        self.valid_analysis: Analysis | None = None
+        """The last version whose shapes are known."""
         self._valid_lines: list[str] = []
         self._valid_hints: list[ShapeHint] = []
 
@@ -50,6 +52,7 @@ class ShapeHints:
         found = list(_collect_hints(analysis))
         if analysis.is_complete:
             self.current = self._valid_hints = found
+            self.valid_analysis = analysis
             self._valid_lines = analysis.index.text.splitlines()
             return
         known = {hint.line: hint for hint in self._move_valid_hints(analysis.index.text.splitlines())}
@@ -133,6 +136,13 @@ def list_entries(tree: YamlNode | None) -> list[YamlNode]:
         if found is not None and isinstance(found.value, list)
         for entry in found.value
     ]
+
+
+def describe_entry_shapes(analysis: Analysis, entry: YamlNode) -> tuple[str, ...]:
+    """Return the different shapes that an entry returns; empty if they are unknown."""
+    place = (entry.mark.line, entry.mark.column)
+    rows = analysis.rows_by_place.get(place)
+    return _format_uses(analysis, place, rows) if rows else ()
 
 
 def _format_uses(analysis: Analysis, place: tuple[int, int], rows: list[NodeShapes]) -> tuple[str, ...]:

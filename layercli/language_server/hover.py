@@ -27,7 +27,7 @@ REFERENCE: Final = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 _MAX_LINES: Final = 24
 """Most lines of a list in a hover."""
 _MAX_VALUE_LENGTH: Final = 400
-_ENTRY_TEXTS: Final = {
+ENTRY_TEXTS: Final = {
     "type": "The type of the layer.",
     "name": "Name of the layer; by default the name of its type.",
     "inputs": "Inputs: a name, a list of names, or a mapping of the layer's input names; by default the layer above.",
@@ -125,11 +125,11 @@ def _describe_key(analysis: Analysis, path: KeyPath) -> Iterator[str]:
     key = str(path[-1])
     parent = find_place(tree, path[:-1])
     entry_path = find_entry_path(path)
-    if parent.role == "entry" and key in _ENTRY_TEXTS:
+    if parent.role == "entry" and key in ENTRY_TEXTS:
         if key in ("type", "block", "reuse"):
             yield from _describe_entry(analysis, entry_path or path, find_place(tree, path))
         else:
-            yield f"**{key}**: {_ENTRY_TEXTS[key]}"
+            yield f"**{key}**: {ENTRY_TEXTS[key]}"
     elif len(path) == 1 and key in SECTION_TEXTS:
         yield f"**{key}**: {SECTION_TEXTS[key]}"
     elif path[:1] == (VARS_KEY,) and len(path) == 2:

@@ -12,7 +12,7 @@ from layercli.source.load import LINE_BREAK
 from layercli.source.nodes import Mark, YamlNode
 
 _PROTOCOL_LINE_BREAK: Final = re.compile("\r\n|[\n\r]")
-_BYTE_ORDER_MARK: Final = "\ufeff"
+BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 class TextIndex:
@@ -33,7 +33,7 @@ class TextIndex:
     @cached_property
     def _yaml_line_starts(self) -> list[int]:
         """The offset of each line of YAML; a byte order mark is not part of the text."""
-        first = len(_BYTE_ORDER_MARK) if self.text.startswith(_BYTE_ORDER_MARK) else 0
+        first = len(BYTE_ORDER_MARK) if self.text.startswith(BYTE_ORDER_MARK) else 0
         return [first, *(match.end() for match in LINE_BREAK.finditer(self.text))]
 
     def offset_of(self, line: int, column: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import queue
+import shlex
 import sys
 import threading
 import time
@@ -24,6 +25,8 @@ from layercli.language_server.diagnostics import make_diagnostics
 from layercli.language_server.documents import Document, OpenDocuments, Settings, path_from_uri
 from layercli.language_server.features import CAPABILITIES, FEATURES
 from layercli.language_server.hints import ShapeHints
+from layercli.language_server.navigation import Navigator
+from layercli.language_server.outline import TRAIN_COMMAND
 from layercli.language_server.transport import (
     CONTENT_MODIFIED,
     INTERNAL_ERROR,
@@ -32,12 +35,14 @@ from layercli.language_server.transport import (
     NOT_INITIALIZED,
     PARSE_ERROR,
     REQUEST_CANCELLED,
+    REQUEST_FAILED,
     BrokenStreamError,
     Json,
     RequestError,
     read_message,
     write_message,
 )
+from layercli.source.nodes import sanitize_text
 from layercli.version import __version__
 
 _MAX_DELAY: Final = 0.3
@@ -183,6 +188,9 @@ class LanguageServer:
             raise RequestError(INVALID_REQUEST, "The server was shut down.")
         if method == "shutdown":
             self._is_shut_down = True
+            return None
+        if method == "workspace/executeCommand":
+            self._execute(params)
             return None
         feature = FEATURES.get(method)
         if feature is None:
@@ -364,6 +372,24 @@ class LanguageServer:
     def hints_of(self, analysis: Analysis) -> ShapeHints:
         """Return the shapes to show in a text, also those of its last valid version."""
         return self._hints[analysis.document.uri]
+
+    def navigate(self, analysis: Analysis) -> Navigator:
+        """Return the names of a text, the files that it extends and the open texts that extend it."""
+        path = analysis.document.path.resolve()
+        others = [one for one in self._analyses.values() if one is not analysis and path in one.read_paths]
+        return Navigator(analysis, self.documents, others)
+
+    def _execute(self, params: Json) -> None:
+        """Show the command line that trains a config; the server itself runs nothing."""
+        arguments = params.get("arguments")
+        uri = arguments[0] if isinstance(arguments, list) and arguments else None
+        path = path_from_uri(uri) if isinstance(uri, str) else None
+        if params.get("command") != TRAIN_COMMAND or path is None:
+            raise RequestError(
+                REQUEST_FAILED, "The command must be `layercli.train` with the URI of a config."
+            )
+        message = f"Train in a terminal: layercli train {shlex.quote(sanitize_text(str(path)))}"
+        self._notify("window/showMessage", {"type": 3, "message": message})
 
     def _publish(self, uri: str, diagnostics: dict[str, list[Json]], version: int | None) -> None:
         """Publish the diagnostics of a text, for each file together with those of other texts."""

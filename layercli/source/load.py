@@ -79,8 +79,12 @@ def load_yaml(name: str, text: str | None = None) -> YamlNode:
     return root
 
 
-def parse_yaml(source: SourceText) -> YamlNode:
+def parse_yaml(source: SourceText, *, is_lenient: bool = False) -> YamlNode:
     """Parse one YAML document into nodes.
+
+    Args:
+        source: The text.
+        is_lenient: Whether to accept problems that leave the other values readable, such as a key that occurs twice.
 
     Raises:
         LayercliError: the text is not valid YAML, or uses a YAML feature that is not allowed.
@@ -97,7 +101,7 @@ def parse_yaml(source: SourceText) -> YamlNode:
         raise LayercliError(_character_problem(source, text, error)) from None
     finally:
         loader.dispose()
-    if builder.problems:
+    if builder.problems and not is_lenient:
         raise LayercliError(builder.problems)
     return builder.root or YamlNode(None, Mark(source, 1, 1))
 
