@@ -74,7 +74,7 @@ def make_app(service: Service) -> Starlette:
             ("/infer", _infer, "POST"),
         )
     ]
-    return Starlette(
+    app = Starlette(
         routes=[
             route("/", _get_page),
             route("/openapi.json", _get_openapi),
@@ -87,6 +87,8 @@ def make_app(service: Service) -> Starlette:
         ],
         exception_handlers={HTTPException: _refuse_address},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _answer(service: Service, endpoint: Endpoint, request: Request, bugs: list[str]) -> Response:
