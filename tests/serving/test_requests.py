@@ -1,10 +1,12 @@
 """Wrong, hostile and slow requests are answered with the problems of the commands."""
 
+import gzip
 import json
 import socket
 import struct
 import threading
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -228,12 +230,25 @@ def test_large_bodies_are_refused(client):
     [
         {"Content-Type": "text/csv"},
         {"Content-Type": "application/x-www-form-urlencoded"},
-        {"Content-Encoding": "gzip"},
+        {"Content-Encoding": "br"},
     ],
 )
 def test_other_types_of_bodies(client, headers):
     answer = client.post("/predict", [{"input": [1, 2, 3, 4]}], headers=headers)
     assert (answer.status, answer.codes) == (415, ["unsupported-type"])
+
+
+@pytest.mark.parametrize(("name", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_compressed_bodies(client, name, compress):
+    rows, headers = json.dumps([{"input": [1, 2, 3, 4]}]).encode(), {"Content-Encoding": name}
+    answer = client.post("/predict", content=compress(rows), headers=headers)
+    assert answer.json() == client.post("/predict", content=rows).json()
+    damaged = client.post("/predict", content=compress(rows)[:-3], headers=headers)
+    assert (damaged.status, damaged.codes) == (400, ["bad-request"])
+    plain = client.post("/predict", content=rows, headers=headers)
+    assert (plain.status, plain.codes) == (400, ["bad-request"])
+    bomb = client.post("/predict", content=compress(b" " * (1 << 21)), headers=headers)
+    assert (bomb.status, bomb.codes) == (413, ["request-too-large"])
 
 
 @pytest.mark.parametrize(
@@ -291,9 +306,13 @@ def assert_closed(port, content):
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(content)
         with pytest.raises(ConnectionError):
-            while True:
-                connection.sendall(b"a")
-                time.sleep(0.02)
+            send_slowly(connection)
+
+
+def send_slowly(connection):
+    while True:
+        connection.sendall(b"a")
+        time.sleep(0.02)
 
 
 def test_slow_bodies_time_out(run, model):
@@ -314,7 +333,7 @@ def test_too_many_connections_are_refused(run, model, monkeypatch):
 
 
 @pytest.fixture
-def slow_model(model, monkeypatch):
+def slow_model(monkeypatch):
     """The model waits for an event before each batch."""
     release, started = threading.Event(), threading.Event()
     answer = ServedModel.answer

@@ -138,7 +138,7 @@ def sending(client):
 
 
 def test_ctrl_c_is_exit_code_130(run, monkeypatch):
-    def stop(_service, listener, *, on_start, on_reload):
+    def stop(_service, listener, *, on_start, **_):
         assert listener.getsockname()[0] == "127.0.0.1"
         on_start()
         return signal.SIGINT
