@@ -300,7 +300,8 @@ def test_colors_of_masks_are_explained(make_content):
     ],
 )
 def test_advice_on_overfitting_knows_the_callbacks(make_content, callbacks, advice):
-    text = "data: {type: sklearn, dataset: iris, split: {validation: 0.2}}\nmodel: {input: [4], layers: [{type: Dense, units: 3}]}"
+    text = "data: {type: sklearn, dataset: iris, split: {validation: 0.2}}\n"
+    text += "model: {input: [4], layers: [{type: Dense, units: 3, activation: softmax}]}"
     text += f"\ntrain: {{loss: sparse_categorical_crossentropy, callbacks: {callbacks}}}\n"
     valid = require_valid(check_config("config.yaml", text=text))
     shown = page_of(make_content(valid=valid, notes=["Overfitting since epoch 2."])).shown_text
