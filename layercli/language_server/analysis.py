@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from layercli.check import CheckResult
 from layercli.errors import LayercliError
@@ -16,18 +15,6 @@ from layercli.language_server.positions import BYTE_ORDER_MARK, TextIndex
 from layercli.source.load import MAX_BYTES, parse_yaml, split_lines, use_unsaved_texts
 from layercli.source.nodes import Mark, SourceText, YamlNode
 from layercli.workflows.config_files import check_file
-
-
-class RecordingTexts(dict[Path, str]):
-    """Unsaved texts that record for which files a check has looked."""
-
-    def __init__(self, texts: dict[Path, str]) -> None:
-        super().__init__(texts)
-        self.wanted_paths: set[Path] = set()
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        self.wanted_paths.add(key)
-        return super().get(key, default)
 
 
 @dataclass
@@ -80,12 +67,11 @@ class Analysis:
 
 def analyze(document: Document, documents: OpenDocuments) -> Analysis:
     """Check a text; other open texts replace the files that it extends."""
-    texts = RecordingTexts(documents.unsaved_texts)
     version, index = document.version, document.index
-    with use_unsaved_texts(texts):
+    with use_unsaved_texts(documents.unsaved_texts) as files:
         result = check_file(document.name)
         tree = _load_tree(document, result)
-    return Analysis(document, version, index, result, tree, frozenset(texts.wanted_paths))
+    return Analysis(document, version, index, result, tree, frozenset(files.read_paths))
 
 
 def _load_tree(document: Document, result: CheckResult) -> YamlNode | None:
