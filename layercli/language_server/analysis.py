@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from layercli.check import CheckResult
 from layercli.errors import LayercliError
@@ -15,6 +16,9 @@ from layercli.language_server.positions import BYTE_ORDER_MARK, TextIndex
 from layercli.source.load import MAX_BYTES, parse_yaml, split_lines, use_unsaved_texts
 from layercli.source.nodes import Mark, SourceText, YamlNode
 from layercli.workflows.config_files import check_file
+
+_UNREADABLE: Final = frozenset(("yaml-syntax", "bad-character", "not-utf8", "file-too-large", "too-deep"))
+"""Codes of problems with which no value of a text can be read."""
 
 
 @dataclass
@@ -78,6 +82,8 @@ def _load_tree(document: Document, result: CheckResult) -> YamlNode | None:
     """Return the values of the file itself: those of the check, unless it has merged other files into them."""
     if result.written is not None and result.written.end is not None:
         return result.written
+    if not _UNREADABLE.isdisjoint(problem.code for problem in result.problems if problem.file == document.name):
+        return None
     return parse_text(document.path, document.index.text)
 
 
