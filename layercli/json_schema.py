@@ -77,7 +77,7 @@ def config_schema() -> JsonSchema:
         "reference": {
             "type": "string",
             "pattern": r"\$\{",
-            "description": "${name} of a variable or parameter.",
+            "description": "${name} of a variable or parameter, or integer arithmetic such as ${name * 2}.",
         },
         "activation": {
             "anyOf": [{"enum": list(ACTIVATIONS)}, _any_case_schema(ACTIVATIONS), _REFERENCE_SCHEMA]
@@ -116,7 +116,7 @@ def _top_level_schema() -> JsonSchema:
             "model": {"$ref": "#/$defs/model"},
             VARS_KEY: {
                 "type": ["object", "null"],
-                "description": "Values of the variables, used as `${name}` anywhere in the config.",
+                "description": "Values of the variables, used as `${name}` or `${name * 2}` anywhere in the config.",
             },
             BLOCKS_KEY: {
                 "type": ["object", "null"],

@@ -38,6 +38,7 @@ _EDGE_TEXTS: Final = {
 }
 EXTREMES: Final = "extremes"
 MISSING: Final = "missing values"
+RAW_ROWS: Final = "raw rows"
 _RANDOM_TEXTS: Final = ("a word", "the", "of two words", "")
 _MAX_RANDOM_INTEGER: Final = 100
 _SAFE_INDEX_LIMIT: Final = 2
@@ -55,6 +56,8 @@ class ComparisonCase:
     """Whether the batch contains examples of the dataset."""
     raw_inputs: dict[str, Array] | None = None
     """The same batch with missing values, which were replaced in ``inputs``."""
+    columns: dict[str, Array] | None = None
+    """The raw columns of a table that become ``inputs``, by the names of the arguments that take them."""
 
     @property
     def is_typical(self) -> bool:
@@ -196,6 +199,23 @@ def make_missing_case(
     if all(filled[name] is case.inputs[name] for name in filled):
         return None
     return ComparisonCase(MISSING, filled, raw_inputs=raw)
+
+
+def fill_empty_texts(
+    case: ComparisonCase, fill_values: Mapping[str, Sequence[float | str | None]]
+) -> ComparisonCase:
+    """Return a case in which empty texts mean missing values, which the run replaces.
+
+    ``fill_values`` maps inputs of shape (batch, ..., columns) to the replacement of each of their columns.
+    """
+    if case.raw_inputs is not None:
+        return case
+    filled = {}
+    for name, values in fill_values.items():
+        array = case.inputs[name]
+        if array.dtype.kind == "O" and any(values):
+            filled[name] = np.where(array == "", np.array([value or "" for value in values], object), array)
+    return replace(case, inputs=case.inputs | filled, raw_inputs=dict(case.inputs)) if filled else case
 
 
 def _split_batches(arrays: Mapping[str, Array], batch_size: int | None) -> Iterator[dict[str, Array]]:

@@ -82,7 +82,9 @@ def _load_tree(document: Document, result: CheckResult) -> YamlNode | None:
     """Return the values of the file itself: those of the check, unless it has merged other files into them."""
     if result.written is not None and result.written.end is not None:
         return result.written
-    if not _UNREADABLE.isdisjoint(problem.code for problem in result.problems if problem.file == document.name):
+    if not _UNREADABLE.isdisjoint(
+        problem.code for problem in result.problems if problem.file == document.name
+    ):
         return None
     return parse_text(document.path, document.index.text)
 

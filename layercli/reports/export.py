@@ -25,6 +25,9 @@ def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]
     if compared["edges"]:
         compared_on.append(f"edges ({', '.join(compared['edges'])})")
     sizes = ", ".join(map(str, compared["batch_sizes"]))
+    if compared.get("sets"):
+        sizes_of_sets = ", ".join(f"{count:,} {name}" for name, count in compared["sets"].items() if count)
+        out.print(f"The script reads the same examples: {sizes_of_sets}.")
     out.print(f"Loaded and compared with the original on {' and '.join(compared_on)}, in batches of {sizes}.")
     out.print(
         f"Largest difference: {compared['largest_difference']:.1e} of the largest output; "

@@ -20,7 +20,7 @@ from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.deployed_model import DeployedModel, deploy_model
 from layercli.engine.export.find_layer import find_differing_layer, find_refused_layer
 from layercli.engine.export.loops import has_loops
-from layercli.engine.export.options import ExportFormat, ExportOptions
+from layercli.engine.export.options import ColumnBatch, ExportFormat, ExportOptions, InputBatch
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
 from layercli.export_formats import EXPORT_FORMATS
@@ -107,9 +107,7 @@ def write_and_verify(
             )
             export_format.write_model(deployed.model, output_path, file_options)
             batches = [
-                deployed.encode_inputs(reference.case.raw_inputs or reference.case.inputs)
-                if EXPORT_FORMATS[name].fills_missing_numbers
-                else reference.case.inputs
+                _choose_batch(reference.case, deployed, has_columns=options.has_column_signature)
                 for reference in references
             ]
             outputs = export_format.run_model(output_path, batches, file_options)
@@ -132,6 +130,16 @@ def write_and_verify(
                 name, valid, worst, layer, _INT8_HINT if options.quantize == "int8" else _TOLERANCE_HINT
             )
     return Verification(allowed, tuple(all_differences), deployed)
+
+
+def _choose_batch(case: ComparisonCase, deployed: DeployedModel, *, has_columns: bool) -> InputBatch:
+    """Return the inputs of the file for a case: raw columns if it takes them, and missing values that it replaces."""
+    if has_columns and case.columns is not None:
+        return ColumnBatch(case.columns)
+    raw = case.raw_inputs or {}
+    return deployed.encode_inputs(
+        case.inputs | {name: array for name, array in raw.items() if name in deployed.filled_inputs}
+    )
 
 
 def export_write_error(output_path: Path, error: OSError) -> LayercliError:
