@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -28,28 +29,42 @@ LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "seq", "map")}
 YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_unsaved_texts: ContextVar[Mapping[Path, str]] = ContextVar("unsaved texts")
+
+@dataclass(slots=True)
+class FileTexts:
+    """Texts in place of files, and which files were read."""
+
+    unsaved: Mapping[Path, str]
+    """The text of each file that an editor has changed and not saved, by its resolved path."""
+    read_paths: set[Path] = field(default_factory=set)
+    """The resolved paths of the files that were read or looked for."""
+
+
+_file_texts: ContextVar[FileTexts | None] = ContextVar("file texts", default=None)
 
 
 @contextmanager
-def use_unsaved_texts(texts: Mapping[Path, str]) -> Iterator[None]:
-    """Read these texts, which an editor has not saved yet, in place of the files with these resolved paths."""
-    token = _unsaved_texts.set(texts)
+def use_unsaved_texts(texts: Mapping[Path, str]) -> Iterator[FileTexts]:
+    """Read texts in place of the files with these resolved paths, and record which files are read."""
+    file_texts = FileTexts(texts)
+    token = _file_texts.set(file_texts)
     try:
-        yield
+        yield file_texts
     finally:
-        _unsaved_texts.reset(token)
+        _file_texts.reset(token)
 
 
 def find_unsaved_text(path: Path) -> str | None:
     """Return the text that replaces the content of a file, or None."""
-    texts = _unsaved_texts.get({})
-    if not texts:
+    file_texts = _file_texts.get()
+    if file_texts is None:
         return None
     try:
-        return texts.get(path.resolve())
+        resolved = path.resolve()
     except (OSError, ValueError, RuntimeError):  # a name that no file can have, or a loop of links
         return None
+    file_texts.read_paths.add(resolved)
+    return file_texts.unsaved.get(resolved)
 
 
 def load_yaml(name: str, text: str | None = None) -> YamlNode:
@@ -61,7 +76,7 @@ def load_yaml(name: str, text: str | None = None) -> YamlNode:
     source = (
         _read_source(name)
         if text is None
-        else SourceText(name, split_lines(text), Path(name).resolve().parent)
+        else _decode_source(text.encode("utf-8", "surrogatepass"), name, Path(name).resolve().parent)
     )
     root = parse_yaml(source)
     if not isinstance(root.value, dict):
@@ -142,7 +157,16 @@ def _read_source(name: str) -> SourceText:
         raise _unreadable_file_error(
             shown_name, f"The file cannot be read: {sanitize_text(reason)}.", None
         ) from None
-    source = SourceText(shown_name, [], directory)
+    return _decode_source(data, shown_name, directory)
+
+
+def _decode_source(data: bytes, name: str, directory: Path) -> SourceText:
+    """Return the text of a file.
+
+    Raises:
+        LayercliError: it is too large, or not UTF-8.
+    """
+    source = SourceText(name, [], directory)
     if len(data) > MAX_BYTES:
         raise LayercliError(
             problem_at(

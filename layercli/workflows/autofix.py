@@ -242,7 +242,10 @@ def _find_replacement(problem: Problem) -> str | None:
 def _locate_scalars(lines: list[str]) -> dict[tuple[int, int], tuple[int, str]]:
     """Return the start of each scalar on one line (line and column from 1) -> its end column and its text."""
     scalars = {}
-    loader = YamlLoader("\n".join(lines))
+    try:
+        loader = YamlLoader("\n".join(lines))
+    except UnicodeEncodeError:  # the text has a lone surrogate
+        return {}
     try:
         while loader.check_token():
             token = loader.get_token()
