@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -19,6 +21,20 @@ is_cli_process = False
 
 cluster: Cluster | None = None
 """Set before TensorFlow is loaded if this process is one of several."""
+
+
+def import_outside_folder(package: str) -> None:
+    """Import a package from another folder: Matplotlib reads the settings of the current one, which is not trusted."""
+    try:
+        folder = Path.cwd()
+    except OSError:  # it was removed, so it contains no file
+        import_module(package)
+        return
+    os.chdir(sys.prefix)
+    try:
+        import_module(package)
+    finally:
+        os.chdir(folder)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ _COPY_IN_MEMORY: Final = 64 << 20
 _CHUNK_BYTES: Final = 1 << 20
 _MAX_JSON_VALUES: Final = 1_000_000
 """Most values of a JSON text: each takes up to 250 bytes of memory."""
+_MAX_INT_LENGTH: Final = 300
+"""Characters of an integer in JSON; all shorter ones are finite as floats."""
 _OPEN_FLAGS: Final = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -196,14 +198,20 @@ def require_few_values(content: bytes) -> None:
         raise ValueError("it has too many values")
 
 
+def _parse_int(text: str) -> int:
+    if len(text) > _MAX_INT_LENGTH:
+        raise ValueError(f"it has a number of {len(text):,} digits")
+    return int(text)
+
+
 def parse_json(content: bytes) -> Any:
     """Parse JSON of a bounded number of values.
 
     Raises:
-        ValueError: the content is not JSON in UTF-8, is nested too deeply, or has too many values.
+        ValueError: the content is not JSON in UTF-8, is nested too deeply, or has too many values or too long a number.
     """
     require_few_values(content)
     try:
-        return json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8"), parse_int=_parse_int)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

@@ -44,7 +44,7 @@ def import_file(path):
 
 
 # Optional packages that Keras imports if they are installed; they take a third of its startup time.
-absent = [name for name in ("sklearn", "scipy", "pandas") if name not in sys.modules]
+absent = [name for name in ("sklearn", "scipy", "pandas", "matplotlib") if name not in sys.modules]
 sys.modules.update(dict.fromkeys(absent))
 import keras
 import tensorflow as tf
