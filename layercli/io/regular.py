@@ -147,6 +147,39 @@ def scan_entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
                     pending.append(f"{name}/")
 
 
+def find_irregular_files(folder: Path) -> list[str]:
+    """Return the links and special files directly in a folder, each with what it is.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        modes = {entry.name: entry.stat(follow_symlinks=False).st_mode for entry in entries}
+    return [
+        f"{name} is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}"
+        for name, mode in sorted(modes.items())
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    ]
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """Open a file for appending, and create it if it does not exist; it must not be a link or a special file.
+
+    Raises:
+        OSError: it cannot be opened, or is not regular.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (_OPEN_FLAGS & ~os.O_RDONLY)
+    handle = os.open(path, flags, 0o666)
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise IrregularFileError(path, mode)
+        return os.fdopen(handle, "ab")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
 def has_valid_characters(name: str) -> bool:
     """Return whether a name is Unicode text: Python makes half characters of the other bytes in a file name."""
     return name == name.encode("utf-8", "replace").decode("utf-8")

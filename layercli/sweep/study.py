@@ -57,6 +57,7 @@ def make_sweep_directory(plan: SweepPlan, storage: str | None) -> Path:
     directory = runs.RUNS_ROOT / plan.name
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        runs.require_own_entries(directory, may_be_link=False)
         is_ours = storage is not None or (directory / JOURNAL_FILE).exists()
         if not is_ours and any(entry.name.isdecimal() for entry in directory.iterdir()):
             message = f"{directory} contains runs of other trainings."
