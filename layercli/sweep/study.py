@@ -113,6 +113,8 @@ def open_study(plan: SweepPlan, directory: Path, storage: str | None, *, heartbe
 
 def _make_storage_error(storage: str | None, directory: Path, error: Exception) -> LayercliError:
     reason = sanitize_text(str(getattr(error, "orig", None) or error).strip().split("\n")[0], limit=200)
+    if isinstance(error, OSError):
+        reason = f"{describe_os_error(error)}."
     description = "The database of `--storage`" if storage else f"The journal {directory / JOURNAL_FILE}"
     message = f"{description} cannot be used: {reason}"
     return LayercliError(
