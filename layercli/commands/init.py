@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
@@ -15,6 +15,7 @@ import typer
 
 from layercli.commands.options import ForceOption, JsonOption, require_parent_directory
 from layercli.io.atomic import report_write_errors, write_text
+from layercli.reports.code_templates import CODE_KINDS, render_code_template
 from layercli.reports.config_template import (
     AXIS_NAMES,
     DEFAULT_SHAPES,
@@ -79,6 +80,22 @@ def command(
             help="The target: a column of the table, or an array; once for each target.",
         ),
     ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            "--layer", metavar="FILE", help="Write a Python file with a custom layer, not a config."
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option("--loss", metavar="FILE", help="Write a Python file with a custom loss.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", metavar="FILE", help="Write a Python file with a custom metric.")
+    ] = None,
+    callback: Annotated[
+        str | None,
+        typer.Option("--callback", metavar="FILE", help="Write a Python file with a custom callback."),
+    ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -87,12 +104,16 @@ def command(
     A folder has a folder for each class, also in folders such as train and test; or images with a table of labels; or the
     folders images and masks.
     """
+    code_files = dict(zip(CODE_KINDS, (layer, loss, metric, callback), strict=True))
+    if any(file is not None for file in code_files.values()):
+        if data or kind is not None:
+            raise typer.BadParameter(
+                "data and --kind cannot be used with a file of code: write the config first."
+            )
+        _write_code_files({kind: file for kind, file in code_files.items() if file is not None}, force, json)
+        return
     path = Path(output)
-    if path.exists() and not force:
-        raise typer.BadParameter(
-            f"{output} already exists; name a different file with --output, or pass --force to overwrite it."
-        )
-    require_parent_directory(output)
+    _require_free_path(output, "--output", force=force)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "model"
     should_ask = is_interactive(json)
     if not data and kind is None and should_ask:
@@ -113,6 +134,48 @@ def command(
         f"\n  layercli {name} {quote(output)}" for name in ("validate", "inspect-shapes", "train")
     )
     out.print(f"Wrote {output}. Next:{next_commands}", soft_wrap=True)
+
+
+def _require_free_path(path: str, option: str, *, force: bool) -> None:
+    if Path(path).exists() and not force:
+        raise typer.BadParameter(
+            f"{path} already exists; name a different file with {option}, or pass --force to overwrite it."
+        )
+    require_parent_directory(path)
+
+
+def _write_code_files(files: Mapping[str, str], force: bool, json: bool) -> None:
+    """Write a Python file with a class of each kind, and print the lines of a config that use them."""
+    templates = {file: render_code_template(kind, file) for kind, file in files.items()}
+    if len(templates) < len(files):
+        raise typer.BadParameter("each kind of code requires a different file.")
+    for kind, file in files.items():
+        if templates[file] is None:
+            example = f"my_{kind}.py"
+            raise typer.BadParameter(
+                f"--{kind} must be a Python file with letters, digits and `_` in its name, such as {example}, got {file!r}."
+            )
+        _require_free_path(file, f"--{kind}", force=force)
+    rendered = {file: template for file, template in templates.items() if template is not None}
+    for file, template in rendered.items():
+        with report_write_errors("The code", file):
+            write_text(Path(file), template.text)
+    if json:
+        print_json(
+            {
+                "ok": True,
+                "output": list(rendered),
+                "note": "\n".join(template.usage for template in rendered.values()),
+                "problems": [],
+            }
+        )
+        return
+    lines = "".join(f"\n  {template.usage}" for template in rendered.values())
+    make_console().print(
+        f"Wrote {', '.join(rendered)}. In a config next to it, which needs `--trust`:{lines}",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def is_interactive(json: bool) -> bool:

@@ -27,7 +27,7 @@ def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = No
     """
     model = assemble_model(valid).model
     if train is not None:
-        compile_model(model, train)
+        compile_model(model, train, valid)
         model.optimizer.build(model.trainable_variables)
     with open_model_file(run, valid) as file:
         try:
