@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from layercli.config.data.section import TargetFacts, TargetValues
+from layercli.config.training.custom_objects import CustomObject
 from layercli.graph.finding import Finding
 from layercli.graph.output_activation import layer_activation
 from layercli.graph.shapes import ModelShapes, NodeShapes
@@ -106,7 +107,9 @@ class LossCheck:
         return self.output.shape[-1]
 
     def check_output(self) -> Iterator[Finding]:
-        """Yield the first mismatch only, because other mismatches follow from it."""
+        """Yield the first mismatch only, because other mismatches follow from it; none for a loss from custom code."""
+        if isinstance(self.loss, CustomObject):
+            return
         findings = list(
             self._check_without_target() if self.target is None else self._check_target(self.target)
         )
