@@ -23,7 +23,7 @@ from layercli.version import __version__
 
 PANELS = {
     "Start": ("init", "import", "layers", "schema"),
-    "Check": ("validate", "lsp", "show", "diff", "inspect-shapes", "inspect-data", "build"),
+    "Check": ("validate", "watch", "lsp", "show", "diff", "inspect-shapes", "inspect-data", "build"),
     "Train": ("train", "crossval", "launch", "sweep", "runs"),
     "Use": ("evaluate", "report", "predict", "serve"),
     "Share": ("export",),

@@ -6,7 +6,8 @@ import signal
 import sys
 from contextlib import redirect_stdout
 from importlib.util import find_spec
-from typing import Annotated, Final
+from socket import socket
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
@@ -14,6 +15,9 @@ from layercli.commands.options import JsonOption, TrustOption
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
+
+if TYPE_CHECKING:
+    from layercli.serving.service import Limits
 
 _PACKAGES: Final = ("starlette", "uvicorn", "prometheus_client")
 
@@ -74,33 +78,30 @@ def command(
     the run again.
     """
     _require_packages()
-    stdout = sys.stdout
-    with redirect_stdout_for_json(json):
-        from layercli.serving.batcher import BatchLimits
-        from layercli.serving.served_model import ServedModel
-        from layercli.serving.server import check_host, format_address, open_socket, run_server
-        from layercli.serving.service import Limits, Service
+    from layercli.serving.batcher import BatchLimits
+    from layercli.serving.server import open_socket
+    from layercli.serving.service import Limits
 
-        listener = open_socket(host, port)
-        model = ServedModel.load(run, trust=trust)
-        limits = Limits(
-            BatchLimits(max_batch, max_delay_ms / 1000, max_queue, timeout), round(max_body_mib * 2**20)
-        )
-        service = Service(run, model, limits, trust=trust)
-    warnings = check_host(listener)
-    address = format_address(listener)
+    batches = BatchLimits(max_batch, max_delay_ms / 1000, max_queue, timeout)
+    with open_socket(host, port) as listener:
+        _serve(run, listener, Limits(batches, round(max_body_mib * 2**20)), trust=trust, json=json)
+
+
+def _serve(run: str, listener: socket, limits: Limits, *, trust: bool, json: bool) -> NoReturn:
+    """Load the run, serve until a stop signal, and exit."""
+    from layercli.serving.served_model import ServedModel
+    from layercli.serving.server import check_host, format_address, run_server
+    from layercli.serving.service import Service
+
+    stdout = sys.stdout
+    warnings, address = check_host(listener), format_address(listener)
 
     def report_start() -> None:
+        model = service.model
         if json:
-            document = {
-                "ok": True,
-                "run": model.path,
-                "model": model.name,
-                "version": model.version,
-                "url": address,
-            }
+            document = {"run": model.path, "model": model.name, "version": model.version, "url": address}
             with redirect_stdout(stdout):
-                print_json(document | {"problems": [problem.as_json() for problem in warnings]})
+                print_json({"ok": True, **document, "problems": [problem.as_json() for problem in warnings]})
         else:
             print_problems(make_console(error=True), warnings)
             make_console().print(f"Serving {model.title} at {address} - stop with Ctrl-C.", soft_wrap=True)
@@ -115,6 +116,7 @@ def command(
             console.print("The model that was loaded before stays.")
 
     with redirect_stdout_for_json(json):
+        service = Service(run, ServedModel.load(run, trust=trust), limits, trust=trust)
         number = run_server(service, listener, on_start=report_start, on_reload=report_reload)
     make_console(error=True).print("Stopped; all requests were answered." if service.is_idle else "Stopped.")
     raise typer.Exit(ExitCode.TERMINATED if number == signal.SIGTERM else ExitCode.INTERRUPTED)

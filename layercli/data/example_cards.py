@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -63,6 +63,7 @@ def make_cards(
     class_names: Sequence[str],
     name_example: Callable[[int], str],
     saliency: dict[str | None, Array] | None = None,
+    find_missing: Callable[[int], Collection[str]] = lambda _: (),
 ) -> list[ExampleCard]:
     """Return the cards of selected examples.
 
@@ -71,6 +72,7 @@ def make_cards(
         kind: The meaning of the output.
         class_names: The names of the classes or labels, if there are any.
         name_example: Returns the name of the example at a position of its set.
+        find_missing: Returns the columns that the file lacks for the example at a position; their values are replacements.
         saliency: Maps of shape (samples, height, width) for inputs that are images.
     """
     if selected.examples is None:
@@ -91,6 +93,11 @@ def make_cards(
                     card.pictures.append(("saliency", encode_thumbnail(marked)))
             else:
                 _add_input(card, name, array[row], selected.examples.columns.get(name, ()))
+        missing = find_missing(position) if card.values else ()
+        card.values = [
+            (name, f"missing, read as {value or 'an empty text'}" if name in missing else value)
+            for name, value in card.values
+        ]
         if np.ndim(output) >= 1:
             _add_positions(card, kind, class_names, target, output, scaled)
         cards.append(card)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from layercli.check import CheckResult
 from layercli.errors import LayercliError
@@ -17,17 +17,8 @@ from layercli.source.load import MAX_BYTES, parse_yaml, split_lines, use_unsaved
 from layercli.source.nodes import Mark, SourceText, YamlNode
 from layercli.workflows.config_files import check_file
 
-
-class RecordingTexts(dict[Path, str]):
-    """Unsaved texts that record for which files a check has looked."""
-
-    def __init__(self, texts: dict[Path, str]) -> None:
-        super().__init__(texts)
-        self.wanted_paths: set[Path] = set()
-
-    def get(self, key: Any, default: Any = None) -> Any:
-        self.wanted_paths.add(key)
-        return super().get(key, default)
+_UNREADABLE: Final = frozenset(("yaml-syntax", "bad-character", "not-utf8", "file-too-large", "too-deep"))
+"""Codes of problems with which no value of a text can be read."""
 
 
 @dataclass
@@ -80,18 +71,21 @@ class Analysis:
 
 def analyze(document: Document, documents: OpenDocuments) -> Analysis:
     """Check a text; other open texts replace the files that it extends."""
-    texts = RecordingTexts(documents.unsaved_texts)
     version, index = document.version, document.index
-    with use_unsaved_texts(texts):
+    with use_unsaved_texts(documents.unsaved_texts) as files:
         result = check_file(document.name)
         tree = _load_tree(document, result)
-    return Analysis(document, version, index, result, tree, frozenset(texts.wanted_paths))
+    return Analysis(document, version, index, result, tree, frozenset(files.read_paths))
 
 
 def _load_tree(document: Document, result: CheckResult) -> YamlNode | None:
     """Return the values of the file itself: those of the check, unless it has merged other files into them."""
     if result.written is not None and result.written.end is not None:
         return result.written
+    if not _UNREADABLE.isdisjoint(
+        problem.code for problem in result.problems if problem.file == document.name
+    ):
+        return None
     return parse_text(document.path, document.index.text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from layercli.language_server.actions import ACTION_KINDS, list_actions
 from layercli.language_server.analysis import Analysis
 from layercli.language_server.completion import complete
 from layercli.language_server.hover import find_hover
@@ -32,6 +33,7 @@ CAPABILITIES: Final[Json] = {
     "textDocumentSync": {"openClose": True, "change": _INCREMENTAL, "save": False},
     "hoverProvider": True,
     "inlayHintProvider": True,
+    "codeActionProvider": {"codeActionKinds": list(ACTION_KINDS)},
     "codeLensProvider": {},
     "definitionProvider": True,
     "documentHighlightProvider": True,
@@ -83,6 +85,10 @@ def _define(server: LanguageServer, analysis: Analysis, params: Json) -> list[Js
     return server.navigate(analysis).find_definition(_offset_of(analysis, params))
 
 
+def _list_actions(server: LanguageServer, analysis: Analysis, params: Json) -> list[Json]:
+    return list_actions(analysis, server.documents, params)
+
+
 def _refer(server: LanguageServer, analysis: Analysis, params: Json) -> list[Json]:
     context = params.get("context")
     has_declaration = isinstance(context, dict) and context.get("includeDeclaration") is True
@@ -103,6 +109,7 @@ def _rename(server: LanguageServer, analysis: Analysis, params: Json) -> Json:
 
 
 FEATURES: Final[dict[str, Feature]] = {
+    "textDocument/codeAction": _list_actions,
     "textDocument/codeLens": lambda _, analysis, __: list_code_lenses(analysis),
     "textDocument/completion": _complete,
     "textDocument/definition": _define,

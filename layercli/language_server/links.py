@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from layercli.config.model import LAYERS_PATH
 from layercli.language_server.analysis import Analysis
 from layercli.language_server.documents import uri_from_path
 from layercli.language_server.places import find_place
@@ -53,7 +54,7 @@ def _iterate_strings(tree: YamlNode | None) -> Iterator[tuple[YamlNode, KeyPath]
     pending: list[tuple[YamlNode, KeyPath]] = [(tree, ())] if tree is not None else []
     while pending:
         node, path = pending.pop()
-        if isinstance(node.value, str) and (len(path) < 4 or ":" in node.value):
+        if isinstance(node.value, str) and (":" in node.value or (len(path) < 4 and path[:2] != LAYERS_PATH)):
             yield node, path
         pending.extend(
             (child, (*path, step))

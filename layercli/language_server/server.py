@@ -55,7 +55,7 @@ class LanguageServer:
     """The server of one editor."""
 
     def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
-        self.documents = OpenDocuments()
+        self.documents: OpenDocuments = OpenDocuments()
         self.inbox = _Inbox(reader)
         self._writer = writer
         self._analyses: dict[str, Analysis] = {}

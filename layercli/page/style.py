@@ -77,15 +77,15 @@ figcaption .note {{ font-weight: 400; font-size: 0.9rem; display: block; }}
 .scroll {{
   overflow-x: auto; margin: 0.5rem 0; max-width: 100%; scrollbar-color: var(--muted) var(--line);
   background:
-    linear-gradient(to right, var(--paper), transparent) left / 2.5rem 100% no-repeat local,
-    linear-gradient(to left, var(--paper), transparent) right / 2.5rem 100% no-repeat local,
+    linear-gradient(to right, var(--paper) 1rem, transparent) left / 2.5rem 100% no-repeat local,
+    linear-gradient(to left, var(--paper) 1rem, transparent) right / 2.5rem 100% no-repeat local,
     linear-gradient(to right, var(--shade), transparent) left / 0.9rem 100% no-repeat scroll,
     linear-gradient(to left, var(--shade), transparent) right / 0.9rem 100% no-repeat scroll;
 }}
 @supports (animation-timeline: scroll(self inline)) {{
   /* The animation runs only if the area can scroll, so the sentence appears only then. */
   .scroll::before {{
-    content: "Scroll sideways to see all columns \2192"; display: block; position: sticky; left: 0; width: max-content;
+    content: "Scroll sideways to see all columns →"; display: block; position: sticky; left: 0; width: max-content;
     max-width: 100%; height: 0; overflow: hidden; color: var(--muted); font-size: 0.8rem; font-weight: 600;
     animation: show-scroll-sign linear both; animation-timeline: --sideways;
   }}
@@ -110,7 +110,7 @@ table.matrix td, table.matrix th {{
   padding: 0.2rem 0.45rem; text-align: right; border: 1px solid var(--line); white-space: nowrap;
 }}
 table.matrix td.number + td, th.number + th:not(.number) {{ padding-left: 0.9rem; }}
-tbody th {{ min-width: 0; text-align: left; max-width: 12rem; overflow: hidden; text-overflow: ellipsis; }}
+table.matrix tbody th {{ min-width: 0; text-align: left; max-width: 12rem; overflow: hidden; text-overflow: ellipsis; }}
 table.matrix thead th {{ max-width: 8rem; overflow: hidden; text-overflow: ellipsis; }}
 table.matrix td {{
   min-width: 2.4em; font-variant-numeric: tabular-nums; color: var(--heat-ink);

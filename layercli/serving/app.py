@@ -19,6 +19,7 @@ from starlette.routing import Route
 from layercli.data.predictions import iterate_json_rows
 from layercli.errors import LayercliError, Problem
 from layercli.io.bug_report import write_bug_report
+from layercli.serving.compression import ENCODINGS, decompress
 from layercli.serving.example_readers import Prepared, require_rows
 from layercli.serving.json_body import parse_json_body
 from layercli.serving.openapi import make_openapi_document
@@ -38,6 +39,7 @@ from layercli.version import __version__
 HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 _JSON: Final = "application/json"
 _BINARY: Final = "application/octet-stream"
+_PLAIN: Final = "identity"
 _SMALL_BYTES: Final = 1 << 14
 """Bodies up to this size are parsed at once, larger ones in another thread."""
 _SMALL_ROWS: Final = 64
@@ -74,7 +76,7 @@ def make_app(service: Service) -> Starlette:
             ("/infer", _infer, "POST"),
         )
     ]
-    return Starlette(
+    app = Starlette(
         routes=[
             route("/", _get_page),
             route("/openapi.json", _get_openapi),
@@ -87,6 +89,8 @@ def make_app(service: Service) -> Starlette:
         ],
         exception_handlers={HTTPException: _refuse_address},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _answer(service: Service, endpoint: Endpoint, request: Request, bugs: list[str]) -> Response:
@@ -288,20 +292,21 @@ def _make_tensors_response(model: ServedModel, request: InferenceRequest, answer
 
 
 def _require_type(request: Request, allowed: Sequence[str]) -> None:
-    """Check the type of a body, if the request names it, and that it is not compressed.
+    """Check the type and the compression of a body, if the request names them.
 
     Raises:
         RequestError: It is another one.
     """
     found = request.headers.get("Content-Type", allowed[0]).partition(";")[0].strip().lower()
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    encoding = request.headers.get("Content-Encoding", _PLAIN).lower()
     if found not in allowed:
         message = (
             f"The type of the body must be {' or '.join(allowed)}, got {sanitize_text(found, limit=60)}."
         )
         hint = f"Send the header `Content-Type: {allowed[0]}`."
-    elif encoding != "identity":
-        message = f"The body must not be compressed, got {sanitize_text(encoding, limit=60)}."
+    elif encoding not in (_PLAIN, *ENCODINGS):
+        known = " or ".join(ENCODINGS)
+        message = f"The body can be compressed as {known}, got {sanitize_text(encoding, limit=60)}."
         hint = "Remove the header `Content-Encoding`, and send the JSON as it is."
     else:
         return
@@ -349,7 +354,15 @@ class _Body:
             raise make_request_error(
                 HTTPStatus.REQUEST_TIMEOUT, "request-timeout", message, "Send it faster, or fewer rows."
             ) from None
-        return b"".join(parts)
+        content = b"".join(parts)
+        if request.headers.get("Content-Encoding", _PLAIN).lower() == _PLAIN:
+            return content
+        decompressed = await asyncio.to_thread(decompress, content, limits.max_body)
+        if decompressed is None:
+            raise self._make_size_error()
+        self._size += len(decompressed)
+        self._service.add_body_bytes(len(decompressed))
+        return decompressed
 
     async def _discard(self, request: Request) -> None:
         """Read the rest of a body that is too large: many clients read the response only after they have sent it."""

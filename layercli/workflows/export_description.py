@@ -11,12 +11,12 @@ from layercli.config.data.tables import FALSE_WORDS, TRUE_WORDS, TableConfig
 from layercli.errors import Problem
 from layercli.export_formats import EXPORT_FORMATS
 from layercli.formats.images.config import Images
-from layercli.formats.text.config import Text
 from layercli.graph.output_activation import layer_activation
 from layercli.graph.output_kind import OutputKind, infer_output_kind
 from layercli.runs.directory import READER_STATE
 from layercli.version import __version__
 from layercli.workflows.finished_run import FinishedRun
+from layercli.workflows.raw_rows import require_table
 
 if TYPE_CHECKING:
     from layercli.data.reader_state import ReaderState
@@ -41,7 +41,7 @@ def list_column_inputs(valid: ValidConfig, state: ReaderState | None) -> dict[st
     plan = state.table_plan if state is not None else None
     if plan is None:
         return {}
-    data = _require_table(valid)
+    data = require_table(valid)
     dates = {
         name: DateSource(
             number.column,
@@ -65,14 +65,6 @@ def list_column_inputs(valid: ValidConfig, state: ReaderState | None) -> dict[st
         for name, columns in plan.inputs.items()
         if columns
     }
-
-
-def _require_table(valid: ValidConfig) -> TableConfig:
-    data = valid.config.data
-    if isinstance(data, Text):
-        data = data.as_table()
-    assert isinstance(data, TableConfig)
-    return data
 
 
 def list_output_classes(
@@ -142,7 +134,7 @@ def describe_export(
         "inputs": _describe_inputs(valid, format_name, deployed, column_inputs),
         **(_describe_column_signature(valid, column_inputs) if has_columns else {}),
         "outputs": outputs,
-        **({"texts": _describe_texts(_require_table(valid))} if column_inputs else {}),
+        **({"texts": _describe_texts(require_table(valid))} if column_inputs else {}),
         "preparation": preparation,
     }
 
@@ -358,7 +350,7 @@ def _list_table_preparation(
     deployed: DeployedModel,
     column_inputs: Mapping[str, ColumnInput],
 ) -> Iterator[str]:
-    plan, data = state.table_plan, _require_table(valid)
+    plan, data = state.table_plan, require_table(valid)
     assert plan is not None
     used = {plan.source_of(column) for columns in plan.inputs.values() for column in columns}
     for column, conversion in plan.conversions.items():

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from layercli.check import ValidConfig
@@ -33,6 +34,21 @@ _DRAWN_DATES: Final = {
     "milliseconds": "{4}000",
 }
 """Form of dates -> a text of year, month, day, hour and seconds since 1970."""
+_TIMES: Final = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", "T%H:%M:%SZ", "T%H:%M")
+_DATE_FORMATS: Final = (
+    *(
+        f"{day}{time}"
+        for day in ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d.%m.%Y")
+        for time in _TIMES
+    ),
+    *("%Y-%m", "%H:%M", "%H:%M:%S"),
+)
+"""Formats of dates whose order of day and month is certain."""
+_ORDERED_FORMATS: Final = {
+    "dmy": ("%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y"),
+    "mdy": ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y"),
+}
+"""Order of day and month -> formats, which may be followed by a time."""
 _DRAWN_TEXTS: Final = ("a word", "the", "", "of two words")
 
 Row: TypeAlias = dict[str, str]
@@ -69,6 +85,75 @@ def build_raw_cases(
     return [case for case in cases if case is not None]
 
 
+def find_date_formats(valid: ValidConfig, plan: TablePlan) -> dict[str, str]:
+    """Return the format of ``strptime`` that the first dates of each column have, also those that sort the rows.
+
+    Dates that are not texts are "timestamp"; a column whose dates have no such format is left out.
+    """
+    table = _RawTable(valid, plan, {})
+    data = require_table(valid)
+    order_column = data.split.order
+    columns = [*data.dates, *([] if order_column is None or order_column in data.dates else [order_column])]
+    found = {}
+    values = table.read_values(columns) if columns else {}
+    for column in columns:
+        kind = plan.conversions.get(column)
+        if kind in ("seconds", "milliseconds") and column in data.dates:
+            found[column] = kind
+        elif form := _find_date_format(values[column], kind, data.missing.words):
+            found[column] = form
+    return found
+
+
+def find_order_columns(valid: ValidConfig, plan: TablePlan, formats: Mapping[str, str]) -> frozenset[str]:
+    """Return the column by which rows are sorted, if its values are numbers or dates of a known format."""
+    column = require_table(valid).split.order
+    if column is None:
+        return frozenset()
+    values = _RawTable(valid, plan, {}).read_values([column])[column]
+    is_known = column in formats or all(
+        isinstance(value, (int, float)) or _is_number(value) for value in values
+    )
+    return frozenset([column] if is_known else [])
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except (TypeError, ValueError):
+        return False
+
+
+def _find_date_format(values: Sequence[Any], order: str | None, missing: Sequence[str]) -> str | None:
+    known = [value for value in values if value is not None]
+    if known and not isinstance(known[0], str):
+        return "timestamp" if isinstance(known[0], date) else None
+    texts = [text.strip() for text in known if text.strip() not in ("", *missing)]
+    orders = [order] if order in _ORDERED_FORMATS else list(_ORDERED_FORMATS)
+    formats = [
+        *_DATE_FORMATS,
+        *(f"{day}{time}" for each in orders for day in _ORDERED_FORMATS[each] for time in _TIMES),
+    ]
+    return next((form for form in formats if texts and all(_has_format(text, form) for text in texts)), None)
+
+
+def _has_format(text: str, form: str) -> bool:
+    try:
+        datetime.strptime(text, form)
+    except ValueError:
+        return False
+    return True
+
+
+def require_table(valid: ValidConfig) -> TableConfig:
+    """Return the section of a run's table."""
+    data = valid.config.data
+    if isinstance(data, Text):
+        data = data.as_table()
+    assert isinstance(data, TableConfig)
+    return data
+
+
 @dataclass(frozen=True, slots=True)
 class _RawTable:
     """The rows of a run's table, read as ``predict`` reads them."""
@@ -85,10 +170,7 @@ class _RawTable:
 
     @property
     def _section(self) -> TableConfig:
-        assert self.valid.config.data is not None
-        data = self.valid.resolve_data_paths(self.valid.config.data)
-        if isinstance(data, Text):
-            data = data.as_table() or data
+        data = self.valid.resolve_data_paths(require_table(self.valid))
         assert isinstance(data, TableConfig)
         return data
 
@@ -112,17 +194,26 @@ class _RawTable:
         Raises:
             DataError: They cannot be read.
         """
+        values = [map(_to_row_text, values) for values in self.read_values(self._columns).values()]
+        return [dict(zip(self._columns, texts, strict=True)) for texts in zip(*values, strict=True)]
+
+    def read_values(self, columns: Sequence[str]) -> dict[str, list[Any]]:
+        """Return the first values of columns of the data.
+
+        Raises:
+            DataError: They cannot be read.
+        """
         from layercli.data.paths import expand_paths
 
-        data, columns = self._section, self._columns
+        data = self._section
         files = expand_paths([data.path[0]], ("data", "path"))[:1]
-        rows: list[Row] = []
+        found: dict[str, list[Any]] = {column: [] for column in columns}
         for piece in iterate_new_rows(data, files, self.plan, columns):
-            values = [map(_to_row_text, piece.columns[column].tolist()) for column in columns]
-            rows += [dict(zip(columns, texts, strict=True)) for texts in zip(*values, strict=True)]
-            if len(rows) >= _RAW_ROWS:
+            for column, values in found.items():
+                values += piece.columns[column].tolist()
+            if len(next(iter(found.values()))) >= _RAW_ROWS:
                 break
-        return rows[:_RAW_ROWS]
+        return {column: values[:_RAW_ROWS] for column, values in found.items()}
 
     def draw(self) -> list[Row]:
         """Return random rows."""
@@ -176,7 +267,7 @@ class _RawTable:
                 {key: np.resize(array, (batch_size, *array.shape[1:])) for key, array in arrays.items()}
                 for arrays in (inputs, raw_inputs, columns)
             )
-        return ComparisonCase(name, inputs, is_real, raw_inputs, columns)
+        return ComparisonCase(name, inputs, is_real, 0, raw_inputs, columns)
 
     def _is_missing(self, text: str) -> bool:
         return text.strip() in ("", *self._section.missing.words)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
@@ -15,6 +15,7 @@ from layercli.io.atomic import report_write_errors, write_text
 from layercli.io.regular import read_inside
 from layercli.page.charts import require_charts
 from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
+from layercli.reports.run_page.model_card import render_model_card
 from layercli.reports.run_page.page import render_run_page
 from layercli.reports.target_summary import describe_targets
 from layercli.runs.diagnostics import read_diagnostics
@@ -28,6 +29,7 @@ from layercli.source.scalars import is_number
 from layercli.workflows.dataset import check_dataset, complete_training_data
 from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, list_example_files, load_constants
 from layercli.workflows.finished_run import FinishedRun
+from layercli.workflows.missing_values import MissingFinder, make_missing_finder
 from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
@@ -39,19 +41,26 @@ if TYPE_CHECKING:
     from layercli.engine.result_details import DetailCollector, OutputDetails
     from layercli.workflows.dataset import DatasetReport
 
+ReportFormat = Literal["html", "markdown"]
 _SHOWN_EXAMPLES = 12
 _SHOWN_EXAMPLES_OF_SEVERAL = 6
 """Examples of each kind that are shown of each of several runs."""
 
 
 def write_report(
-    runs: Sequence[str], output: str, *, split: SplitName | None = None, trust: bool = False
+    runs: Sequence[str],
+    output: str,
+    *,
+    report_format: ReportFormat = "html",
+    split: SplitName | None = None,
+    trust: bool = False,
 ) -> dict[str, Any]:
-    """Write the page of one or several runs. Return the document of ``report --json``.
+    """Write the page or the model card of one or several runs. Return the document of ``report --json``.
 
     Args:
         runs: The directories of the runs; unfinished and damaged ones are shown as far as they can be read.
-        output: The HTML file.
+        output: The file.
+        report_format: "html" for the page, "markdown" for the model card.
         split: The set over which the models are evaluated; None is the first of test, validation and training that is
             not empty.
         trust: Whether custom code may be run.
@@ -59,13 +68,15 @@ def write_report(
     Raises:
         LayercliError: A directory is not a run, a package is missing, or the page cannot be written.
     """
-    require_charts()
+    if report_format == "html":
+        require_charts()
     contents = [_read_files(Path(name)) for name in runs]
     shown = _SHOWN_EXAMPLES if len(runs) == 1 else _SHOWN_EXAMPLES_OF_SEVERAL
     for content in contents:
         _add_results(content, split, trust=trust, shown_examples=shown)
-    with report_write_errors("The page", output):
-        write_text(Path(output), render_run_page(contents))
+    text = render_run_page(contents) if report_format == "html" else render_model_card(contents)
+    with report_write_errors("The report", output):
+        write_text(Path(output), text)
     return {
         "ok": True,
         "output": output,
@@ -253,6 +264,7 @@ def _evaluate(
     content = EvaluationContent(split, len(subset), metrics, [])
     importances = _compute_importance(valid, collector, predict, content.notes)
     name_example = _make_namer(finished_run, splits, split, subset)
+    find_missing = make_missing_finder(finished_run, splits, split)
     content.outputs = [
         _describe_output(
             title if len(titles) > 1 else None,
@@ -261,6 +273,7 @@ def _evaluate(
             importances.get(title),
             _find_saliency(model, valid, titles.index(title), details, content.notes),
             name_example,
+            find_missing,
         )
         for title, details in collector.outputs.items()
     ]
@@ -342,6 +355,7 @@ def _describe_output(
     importance: Importance | None,
     find_saliency: Callable[[TopExamples], dict[str | None, Array]],
     name_example: Callable[[int], str],
+    find_missing: MissingFinder,
 ) -> OutputContent:
     from layercli.data.evaluation.curves import compute_score_curves, compute_threshold_rows
     from layercli.data.example_cards import list_class_keys, make_cards
@@ -370,8 +384,10 @@ def _describe_output(
         content.has_positions = True
         content.position_interval = details.positions.compute_interval()
     wrong, uncertain = select_wrong(details), details.uncertain
-    content.wrong = make_cards(wrong, kind, classes, name_example, find_saliency(wrong))
+    content.wrong = make_cards(wrong, kind, classes, name_example, find_saliency(wrong), find_missing)
     content.class_keys = list_class_keys(wrong, kind, classes)
     if uncertain is not None:
-        content.uncertain = make_cards(uncertain, kind, classes, name_example, find_saliency(uncertain))
+        content.uncertain = make_cards(
+            uncertain, kind, classes, name_example, find_saliency(uncertain), find_missing
+        )
     return content

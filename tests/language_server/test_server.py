@@ -171,7 +171,7 @@ def test_changes_outside_the_text_are_cut(tmp_path):
 
 FEATURES = (
     *("hover", "completion", "definition", "references", "documentSymbol", "foldingRange", "codeLens"),
-    *("documentLink", "semanticTokens/full", "inlayHint", "prepareRename"),
+    *("documentLink", "semanticTokens/full", "inlayHint", "prepareRename", "codeAction"),
 )
 HOSTILE = {
     "lone surrogate": "model: {input: [4], layers: ['\ud800']}",
@@ -187,7 +187,7 @@ HOSTILE = {
     "merge": "model: &a {<<: *a}",
     "tabs": "model:\n\tinput: [4]\n",
     "directive": "%YAML 9.9\n---\nmodel: {}",
-    "many layers": "model: {input: [4], layers: [" + "ReLU, " * 10_001 + "]}",
+    "many layers": "model: {input: [4], layers: [" + "ReLU, " * 2_000 + "Relux]}",
     "variables": "vars: {a: '${b}', b: '${a}'}\nmodel: {input: [4], layers: ['${a}']}",
     "keys": "model:\n  ? [a]\n  : b\n",
 }

@@ -135,7 +135,8 @@ def _make_confusion(document: Mapping[str, Any]) -> Markup:
     """Return the confusion matrix as a table with shaded cells; only its most confused classes if there are many."""
     names, counts = document["classes"], document["confusion"]
     chosen = list(range(len(names)))
-    note = "Rows are the true classes, columns the predicted ones. The darker a cell, the larger its share of the row."
+    note = "Rows are the true classes, columns the predicted ones."
+    shading = make_element("span", " The darker a cell, the larger its share of the row.", class_="drawn")
     if len(names) > _MAX_MATRIX_CLASSES:
         wrong = [
             sum(row) - row[index] + sum(other[index] for other in counts) - row[index]
@@ -170,7 +171,7 @@ def _make_confusion(document: Mapping[str, Any]) -> Markup:
     return join_markup(
         [
             make_element("h3", "Which classes it confuses"),
-            make_element("p", note, class_="muted"),
+            make_element("p", note, shading, class_="muted"),
             make_scroll_area(table, label="Confusion matrix"),
         ]
     )
