@@ -68,7 +68,7 @@ def benchmark_formats(name: str, formats: list[str] | None = None, *, trust: boo
                     metrics = (
                         {}
                         if train is None
-                        else latency.evaluate_runner(call, model, deployed, subset, train, valid.graph)
+                        else latency.evaluate_runner(call, model, deployed, subset, train, valid)
                     )
                 size = measure_size(path)
             rows.append({"format": format_name, "bytes": size, "milliseconds": times, "metrics": metrics})

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from layercli.check import ValidConfig
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import Subset
 from layercli.data.types import Array
@@ -80,12 +81,12 @@ def take_batch(subset: Subset, graph: Graph, deployed: DeployedModel, size: int)
 
 
 def evaluate_runner(
-    run: Runner, model: Any, deployed: DeployedModel, subset: Subset, train: TrainSection, graph: Graph
+    run: Runner, model: Any, deployed: DeployedModel, subset: Subset, train: TrainSection, valid: ValidConfig
 ) -> dict[str, float]:
     """Return loss and metrics of the outputs of a file on a subset."""
     batches = list(subset.batches(_EVALUATED_BATCH))
-    outputs = list(_run_batches(run, deployed, [examples_to_inputs(batch, graph) for batch in batches]))
-    return evaluate_outputs(model, batches, outputs, train)
+    outputs = list(_run_batches(run, deployed, [examples_to_inputs(batch, valid.graph) for batch in batches]))
+    return evaluate_outputs(model, batches, outputs, train, valid)
 
 
 def _run_batches(run: Runner, deployed: DeployedModel, batches: list[InputBatch]) -> Iterator[list[Array]]:
