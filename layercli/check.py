@@ -51,6 +51,9 @@ class CheckResult:
     document: YamlNode | None = None
     config: Config | None = None
     shapes: ModelShapes | None = None
+    """Also known in part if the config is malformed; then ``config`` is None."""
+    written: YamlNode | None = None
+    """The document before variables, blocks and repeats were expanded."""
 
     @property
     def ok(self) -> bool:
@@ -236,10 +239,10 @@ def check_document(document: YamlNode) -> CheckResult:
     """Check a parsed config."""
     try:
         with limit_suggestions(_MAX_SUGGESTIONS):
-            return _check_document(document)
+            return replace(_check_document(document), written=document)
     except TooManyProblemsError as error:
         file = document.mark.source.name
-        return CheckResult(file, _sort_unique_problems(error.problems, file), document)
+        return CheckResult(file, _sort_unique_problems(error.problems, file), document, written=document)
 
 
 _MAX_SUGGESTIONS = 200
@@ -304,9 +307,8 @@ def _check_config_in(
         problems.extend(
             _problem_from_finding(document, found) for found in consistency.check_consistency(config, shapes)
         )
-    if is_malformed:
-        return CheckResult(file, _sort_unique_problems(problems, file), document)
-    return CheckResult(file, _sort_unique_problems(problems, file), document, config, shapes)
+    problems = _sort_unique_problems(problems, file)
+    return CheckResult(file, problems, document, None if is_malformed else config, shapes)
 
 
 def _insert_name(entry: dict[str, Any], name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from layercli.commands.optional_values import LISTED
 from layercli.commands.options import ForceOption, JsonOption, require_parent_directory
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.config_template import (
@@ -24,7 +25,8 @@ from layercli.reports.config_template import (
     render_config,
     template_from_sample,
 )
-from layercli.reports.console import make_console, print_json
+from layercli.reports.console import make_console, make_table, print_json
+from layercli.workflows.examples import find_example, list_examples, write_example
 
 
 class KindChoice(StrEnum):
@@ -53,8 +55,22 @@ def command(
         ),
     ] = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="The config to write.")
-    ] = "config.yaml",
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The config to write. Default: config.yaml, or the name of the example.",
+        ),
+    ] = None,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            "--example",
+            metavar="NAME",
+            help="Write an example config, with the data that it reads. Without NAME, list the examples.",
+        ),
+    ] = None,
     kind: Annotated[
         KindChoice | None, typer.Option("--kind", help="The kind of data in one example.")
     ] = None,
@@ -85,14 +101,24 @@ def command(
     """Write a first config from a table, arrays, a folder of images or texts, options, or questions on a terminal.
 
     A folder has a folder for each class, also in folders such as train and test; or images with a table of labels; or the
-    folders images and masks.
+    folders images and masks. --example writes one of the examples of layercli.
     """
+    if example is not None and (data or kind or shape or classes is not None or target):
+        raise typer.BadParameter("cannot be used with data or other choices.", param_hint="--example")
+    if example == LISTED:
+        _list_examples(json=json)
+        return
+    if output is None:
+        output = "config.yaml" if example is None else f"{find_example(example).name}.yaml"
     path = Path(output)
     if path.exists() and not force:
         raise typer.BadParameter(
             f"{output} already exists; name a different file with --output, or pass --force to overwrite it."
         )
     require_parent_directory(output)
+    if example is not None:
+        _write_example(example, path, force=force, json=json)
+        return
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "model"
     should_ask = is_interactive(json)
     if not data and kind is None and should_ask:
@@ -106,13 +132,41 @@ def command(
     if json:
         print_json({"ok": True, "output": output, "note": note, "problems": []})
         return
+    _print_next_commands(note, output)
+
+
+def _print_next_commands(note: str | None, output: str, options: str = "") -> None:
     out = make_console()
     if note:
         out.print(note, soft_wrap=True)
     next_commands = "".join(
-        f"\n  layercli {name} {quote(output)}" for name in ("validate", "inspect-shapes", "train")
+        f"\n  layercli {name} {quote(output)}{options if name != 'validate' else ''}"
+        for name in ("validate", "inspect-shapes", "train")
     )
     out.print(f"Wrote {output}. Next:{next_commands}", soft_wrap=True)
+
+
+def _list_examples(*, json: bool) -> None:
+    examples = list_examples()
+    if json:
+        rows = [{"name": example.name, "summary": example.summary} for example in examples]
+        print_json({"ok": True, "examples": rows, "problems": []})
+        return
+    table = make_table("example", "", has_header=False)
+    for example in examples:
+        table.add_row(example.name, example.summary)
+    make_console().print(table)
+    make_console().print(f"Write one of them: layercli init --example {examples[0].name}", soft_wrap=True)
+
+
+def _write_example(name: str, path: Path, *, force: bool, json: bool) -> None:
+    example = find_example(name)
+    files = [file.as_posix() for file in write_example(example, path, force=force)]
+    if json:
+        print_json({"ok": True, "output": str(path), "note": None, "files": files, "problems": []})
+        return
+    note = f"Wrote also {', '.join(files)}." if files else None
+    _print_next_commands(note, str(path), " --trust" if example.code_files else "")
 
 
 def is_interactive(json: bool) -> bool:

@@ -142,6 +142,7 @@ def collect_results(
     reader_state: ReaderState | None = None,
     observe: Observer | None = None,
     predict: Predictor | None = None,
+    constants: Mapping[str, Array] | None = None,
 ) -> dict[str, Any]:
     """Return the results of each output whose target has a meaning: in ``outputs``; without names for a single output.
 
@@ -156,6 +157,7 @@ def collect_results(
         reader_state: What training knew about the targets.
         observe: Gets each batch of each such output.
         predict: The model as ``make_predictor`` returns it, if it is used elsewhere, too.
+        constants: What a guess from the training targets predicts for one example, by output.
     """
     titles = valid.graph.output_references
     results: dict[str, OutputResults | None] = {}
@@ -177,6 +179,7 @@ def collect_results(
                     described,
                     has_mask=mask is not None,
                     has_naive=key in last_targets,
+                    constant=(constants or {}).get(title),
                 )
             result = results[title]
             if result is not None:
@@ -217,6 +220,7 @@ def _make_results(
     *,
     has_mask: bool,
     has_naive: bool,
+    constant: Array | None,
 ) -> OutputResults | None:
     """Return empty results for an output of shape (samples, ..., units); None if it has none, or too many classes."""
     title = valid.graph.output_references[index]
@@ -229,7 +233,7 @@ def _make_results(
         shape = output.shape[-1:] if has_mask else output.shape[1:]
         names = _name_numbers(valid, shape, target.columns)
         naive = ErrorResult(names) if has_naive else None
-        return OutputResults(kind, ignored, ErrorResult(names), naive=naive)
+        return OutputResults(kind, ignored, ErrorResult(names, constant=constant), naive=naive)
     size = 2 if kind.kind in ("two", "sign") else output.shape[-1]
     if size > MAX_CLASSES:
         return None
@@ -239,10 +243,18 @@ def _make_results(
     has_score = kind.kind in ("two", "sign")
     scores = ScoreResult(is_probability=kind.has_probabilities) if has_score else None
     names = name_classes(kind, size, target.class_names, target.kind)
+    majority = _find_majority(constant, kind, output.shape[-1])
+    result = ClassResult(names, has_positions=output.ndim > 2, majority=majority)
     naive_classes = ClassResult(names) if has_naive else None
-    return OutputResults(
-        kind, ignored, ClassResult(names, has_positions=output.ndim > 2), scores, naive_classes
-    )
+    return OutputResults(kind, ignored, result, scores, naive_classes)
+
+
+def _find_majority(constant: Array | None, kind: OutputKind, units: int) -> int | None:
+    """Return the class that a guess predicts; None if it is unknown."""
+    if constant is None or not constant.size or constant.size % units:
+        return None
+    predicted = interpret_output(constant.reshape(-1, units)[:1], kind).predicted
+    return None if predicted is None else int(predicted[0])
 
 
 def _name_numbers(

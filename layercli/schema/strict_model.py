@@ -448,7 +448,7 @@ def _suggest_for_text(code: str, name: str, received: str) -> str | None:
             separators = "" if number == received.strip() else " and separators"
             return f"Remove the quotes{separators}: `{name}: {number[:40]}`."
         if _ARITHMETIC_PATTERN.fullmatch(received):
-            return "Write the result: a config cannot contain arithmetic."
+            return "Write the result, or integer arithmetic inside of `${` and `}`."
     if code == "list_type":
         return f"Write `{name}: [{sanitize_text(received, limit=60)}]`."
     if code == "bool_type" and received.lower() in ("yes", "no", "on", "off", "y", "n"):
