@@ -65,7 +65,7 @@ def test_requests_before_initialize_and_after_shutdown_are_refused():
     assert codes == [-32002, None, None, -32600, -32600]
 
 
-def test_unknown_and_malformed_messages_get_errors_and_do_not_end_the_server():
+def test_malformed_messages_get_errors_and_do_not_end_the_server():
     _, answers = run_server(
         INITIALIZE,
         b"{",
