@@ -34,6 +34,7 @@ TENSORFLOW_FILES = (
     "commands/test_train.py",
     "config/training",
     "docs/test_console.py",
+    "docs/test_serve.py",
     "engine",
     "graph/checks/test_outputs.py",
     "graph/test_build.py",

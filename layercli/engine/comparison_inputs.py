@@ -54,6 +54,8 @@ class ComparisonCase:
     inputs: dict[str, Array]
     is_real: bool = False
     """Whether the batch contains examples of the dataset."""
+    examples: int = 0
+    """Number of different examples of the dataset in all batches of this case's name."""
     raw_inputs: dict[str, Array] | None = None
     """The same batch with missing values, which were replaced in ``inputs``."""
     columns: dict[str, Array] | None = None
@@ -151,8 +153,9 @@ def build_cases(
     inputs = valid.graph.inputs
     base_inputs = random_inputs(valid) if examples is None else examples_to_inputs(examples, valid.graph)
     is_real = examples is not None
+    count = 0 if examples is None else _count_compared(len(examples), batch_size)
     cases = [
-        ComparisonCase("examples" if is_real else "drawn", batch, is_real)
+        ComparisonCase("examples" if is_real else "drawn", batch, is_real, count)
         for batch in _split_batches(base_inputs, batch_size)
     ]
     edge_batch_size = batch_size or _BATCH_SIZES[1]
@@ -228,6 +231,12 @@ def _split_batches(arrays: Mapping[str, Array], batch_size: int | None) -> Itera
     for first in range(0, max(min(samples, COMPARED_EXAMPLES) // batch_size, 1) * batch_size, batch_size):
         rows = np.arange(first, first + batch_size) % samples
         yield {name: array[rows] for name, array in arrays.items()}
+
+
+def _count_compared(samples: int, batch_size: int | None) -> int:
+    """Return how many examples ``_split_batches`` yields; a batch may repeat some of them."""
+    size = batch_size or 1
+    return min(samples, max(min(samples, COMPARED_EXAMPLES) // size, 1) * size)
 
 
 def _edge_array(kind: str, tensor: Tensor, shape: tuple[int, ...], index_limit: int) -> Array:

@@ -115,11 +115,14 @@ def make_group_predictor(model: Any) -> GroupPredictor:
 
     def predict(batches: Sequence[Examples]) -> list[list[Array]]:
         nonlocal call
-        inputs = [tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(batch.x)) for batch in batches]
+        inputs = [dict(batch.inputs) for batch in batches]
+        group = batches[0].map_inputs(lambda name, _: np.stack([each[name] for each in inputs]))
         if call is None:
-            specs = tf.nest.map_structure(_add_group_axis, _make_signature(model, inputs[0]))
+            one = tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(batches[0].x))
+            specs = tf.nest.map_structure(_add_group_axis, _make_signature(model, one))
             call = tf.function(call_all, input_signature=[specs])
-        outputs = [np.asarray(output) for output in call(tf.nest.map_structure(_stack, *inputs))]
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(group.x))
+        outputs = [np.asarray(output) for output in call(tensors)]
         return [[output[index] for output in outputs] for index in range(len(batches))]
 
     return predict
@@ -127,10 +130,6 @@ def make_group_predictor(model: Any) -> GroupPredictor:
 
 _PARALLEL_BATCHES: Final = 10
 """Batches of a group that may be computed at the same time, if there are processors for them; TensorFlow's default."""
-
-
-def _stack(*tensors: Any) -> Any:
-    return tf.stack(tensors)
 
 
 def _add_group_axis(spec: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Predict the examples of several requests together; the outputs of each are those that it has alone."""
+"""Predict the examples of several requests together, with the outputs that each request has by itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RequestPredictor:
         self._predict = make_predictor(model)
         self._predict_group = make_group_predictor(model)
         self.can_group = False
-        """Whether batches have the same bits in a common call as alone; ``compile`` finds out."""
+        """Whether batches have the same bits in a common call as in separate calls; ``compile`` finds out."""
 
     def compile(self, examples: Examples) -> list[Array]:
         """Compile the model for examples of these shapes, and return the outputs for one.
@@ -52,7 +52,7 @@ class RequestPredictor:
         return outputs
 
     def _is_group_exact(self, blank: Examples) -> bool:
-        """Return whether random batches have the same bits in a group as alone."""
+        """Return whether random batches have the same bits in a group as in separate calls."""
         random = np.random.default_rng(0)
 
         def fill(_name: str | None, array: Array) -> Array:
@@ -68,8 +68,8 @@ class RequestPredictor:
             for rows in _PROBE_ROWS:
                 whole = concatenate_examples([blank] * rows)
                 batches = [whole.map_inputs(fill) for _ in range(_PROBE_BATCHES)]
-                alone = [predict_batch(self._predict, self._valid, batch) for batch in batches]
-                if not _have_same_bits(alone, self._predict_group(batches)):
+                separate = [predict_batch(self._predict, self._valid, batch) for batch in batches]
+                if not _have_same_bits(separate, self._predict_group(batches)):
                     return False
         except errors:
             return False

@@ -21,7 +21,7 @@ def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]
         out.print(f"Wrote {path}, which {purpose}.", soft_wrap=True)
     compared = result["compared"]
     examples = compared["examples"]
-    compared_on = [f"{examples} examples of the data"] if examples else []
+    compared_on = [f"{examples} example{'s' if examples > 1 else ''} of the data"] if examples else []
     if compared["edges"]:
         compared_on.append(f"edges ({', '.join(compared['edges'])})")
     sizes = ", ".join(map(str, compared["batch_sizes"]))

@@ -105,8 +105,9 @@ class DataScript(Generic[D]):
         parent, pattern = Path(os.path.normpath(paths[0])).parent, Path(paths[0]).name
         if has_magic(str(parent)):
             return render_statement(Brackets("[", tuple(expressions), "]"), "", before="DATA = ")
+        inline = render_inline(_path_expression(parent, folder))
         found = CallExpression(
-            f"{render_inline(_path_expression(parent, folder))}.glob", (quote_string(pattern),)
+            f"{f'({inline})' if ' / ' in inline else inline}.glob", (quote_string(pattern),)
         )
         return render_statement(CallExpression("sorted", (found,)), "", before="DATA = ")
 

@@ -390,7 +390,8 @@ class TableScript(DataScript[T]):
             yield from _write_filling(policies, f"x_train{index}")
             for split_name in splits:
                 array = f"x_{split_name}{index}"
-                yield f"{INDENT}{array} = np.where(np.isnan({array}), filling, {array})"
+                call = CallExpression("np.where", (f"np.isnan({array})", "filling", array))
+                yield from render_statement(call, INDENT, before=f"{array} = ")
 
     def _find_policy(self, column: str) -> str | float:
         """Return how missing numbers of a column are replaced; a number of a date has the policy of its dates."""

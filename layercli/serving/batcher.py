@@ -20,7 +20,7 @@ class BatchLimits:
     """Limits of batches and of the queue before them."""
 
     max_batch: int
-    """Examples that are computed together; a larger request is computed alone."""
+    """Examples that are computed together; a larger request is a batch by itself."""
     max_delay: float
     """Seconds that a request waits for others at most."""
     max_queue: int

@@ -126,7 +126,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
             held_out_split = choose_held_out_split(splits)
             with silence_runtimes():
                 metrics = compare_metrics(
-                    model, module, staging, held_out_split, valid.config.train, valid.graph, options
+                    model, module, staging, held_out_split, valid.config.train, valid, options
                 )
     copied = copy_code_files(code, target.parent)
     if description is not None:

@@ -267,7 +267,7 @@ class _RawTable:
                 {key: np.resize(array, (batch_size, *array.shape[1:])) for key, array in arrays.items()}
                 for arrays in (inputs, raw_inputs, columns)
             )
-        return ComparisonCase(name, inputs, is_real, raw_inputs, columns)
+        return ComparisonCase(name, inputs, is_real, 0, raw_inputs, columns)
 
     def _is_missing(self, text: str) -> bool:
         return text.strip() in ("", *self._section.missing.words)

@@ -89,15 +89,15 @@ def test_rows_of_a_request_are_those_of_predict(table_run, client, rows, tmp_pat
     ]
 
 
-def test_requests_together_have_the_bits_of_requests_alone(table_run, table_model, rows):
+def test_requests_together_have_the_bits_of_separate_ones(table_run, table_model, rows):
     assert table_model.predictor.can_group
     bodies = [rows[start : start + 1 + start % 3] for start in range(40)]
     with serve(make_service(table_run, model=table_model)) as client:
-        alone = [client.post("/predict", body).json() for body in bodies]
+        separate = [client.post("/predict", body).json() for body in bodies]
     service = make_service(table_run, model=table_model, max_delay=1.0, max_batch=70)
     with serve(service) as client, ThreadPoolExecutor(40) as pool:
         together = list(pool.map(lambda body: client.post("/predict", body).json(), bodies))
-    assert together == alone
+    assert together == separate
     assert service.metrics.registry.get_sample_value("layercli_batch_requests_count") < 20
 
 

@@ -51,9 +51,8 @@ class Verification:
         """Return the JSON value that ``export --json`` prints."""
         cases = [difference.case for difference in self.differences]
         sizes = {id(case): len(next(iter(case.inputs.values()))) for case in cases}
-        real_sizes = {id(case): sizes[id(case)] for case in cases if case.is_real}
         return {
-            "examples": max(real_sizes.values(), default=0),
+            "examples": max((case.examples for case in cases), default=0),
             "edges": list(dict.fromkeys(case.name for case in cases if not case.is_real)),
             "batch_sizes": sorted(set(sizes.values())),
             "largest_difference": self.largest_difference,
@@ -100,6 +99,10 @@ def write_and_verify(
     )
     with silence_runtimes():
         references = run_references(model, cases)
+        if not any(reference.case.is_typical for reference in references):
+            raise LayercliError(
+                valid.make_problem(("model",), "export-failed", _NOTHING_COMPARED, _READ_DATA_HINT)
+            )
         try:
             deployed = deploy_model(model, options.column_inputs, EXPORT_FORMATS[name])
             file_options = replace(
@@ -180,6 +183,10 @@ def _export_error(
     return LayercliError(valid.make_problem(_layer_path(layer, valid), "export-failed", message, hint))
 
 
+_NOTHING_COMPARED: Final = (
+    "The export cannot be compared with the original: the data is unreadable, and random inputs are refused."
+)
+_READ_DATA_HINT: Final = "Make the files of the run's data readable, and export again."
 _MISSING_OPERATION: Final = re.compile(r"'tf\.(\w+)' op|No Op registered for (\w+)")
 """Messages of converters and runtimes for an unsupported operation."""
 

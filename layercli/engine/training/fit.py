@@ -22,6 +22,7 @@ from layercli.data.examples import Splits
 from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
+from layercli.engine.custom_objects import explain_custom_error
 from layercli.engine.keras_errors import is_raised_in, layer_error, model_error_types, summarize_error
 from layercli.engine.training.baseline import learn_baseline
 from layercli.engine.training.checkpointing import (
@@ -139,7 +140,7 @@ def fit_model(
             check_computed_ids(assembled, valid, splits)
     else:
         restore_layers(adapted_layers, snapshot)
-    compile_model(model, train)
+    compile_model(model, train, valid)
     callbacks = [
         build_callback(callback, run_dir, valid, index) for index, callback in enumerate(train.callbacks)
     ]
@@ -355,7 +356,8 @@ def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> It
     Raises:
         LayercliError: the model failed, or another worker is lost.
     """
-    known_errors = (LayercliError, TrainingStoppedError, IncompatibleSnapshotError, DataError, OSError)
+    known_errors = (LayercliError, TrainingStoppedError, IncompatibleSnapshotError, DataError)
+    caught_errors: tuple[type[Exception], ...] = (OSError, *model_error_types(valid))
     hint = "Check that the loss and metrics match the targets and the model's output."
     if valid.custom_layers:
         hint = "Check your custom layers, and that the loss and metrics match the targets and the output."
@@ -363,7 +365,12 @@ def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> It
         yield
     except known_errors:
         raise
-    except model_error_types(valid) as error:
+    except caught_errors as error:
+        custom_error = explain_custom_error(error, valid)
+        if custom_error is not None:
+            raise custom_error from error
+        if isinstance(error, OSError):
+            raise
         if runtime.cluster is not None and is_lost_peer(error):
             message = f"Lost the connection to another worker process: {summarize_error(error)}"
             command = format_resume_command("RUN", needs_trust=valid.needs_trust)
