@@ -42,6 +42,17 @@ class EarlyStop:
     """The baseline, if no epoch was better."""
 
 
+@dataclass(frozen=True, slots=True)
+class LimitStop:
+    """Where `train.until` ended a training."""
+
+    epochs: int
+    """Finished epochs."""
+    step: int
+    """Steps of the next epoch."""
+    steps_per_epoch: int
+
+
 def describe_training(
     history: Mapping[str, Sequence[float]],
     train: TrainSection,
@@ -50,6 +61,7 @@ def describe_training(
     best: Mapping[str, Any],
     restored_epoch: int | None = None,
     early_stop: EarlyStop | None = None,
+    limit_stop: LimitStop | None = None,
 ) -> list[str]:
     """Return sentences on how the training ended and how its model does on examples that it was not trained on.
 
@@ -60,18 +72,26 @@ def describe_training(
         best: The best epoch's number and metrics, and its monitor.
         restored_epoch: The epoch whose weights the model has; None for the last one.
         early_stop: Why EarlyStopping stopped the training, if it did.
+        limit_stop: Where `until` ended the training, if it did.
     """
     notes: list[str] = []
     if early_stop is not None:
         notes.append(_describe_early_stop(early_stop))
-    notes += _describe_first_epoch(history, train, best, restored_epoch)
+    if limit_stop is not None:
+        notes.append(_describe_limit_stop(limit_stop, train))
+    else:
+        notes += _describe_first_epoch(history, train, best, restored_epoch)
     notes += _describe_held_out(split_sizes)
     notes += _compare_losses(history, train, restored_epoch)
     return notes
 
 
-def describe_end(epochs: int, train: TrainSection, early_stop: EarlyStop | None) -> str:
+def describe_end(
+    epochs: int, train: TrainSection, early_stop: EarlyStop | None, limit_stop: LimitStop | None = None
+) -> str:
     """Return why the training ended after this number of epochs."""
+    if limit_stop is not None:
+        return _describe_limit_stop(limit_stop, train)
     if early_stop is not None:
         return _describe_early_stop(early_stop)
     if epochs == 1:
@@ -79,6 +99,16 @@ def describe_end(epochs: int, train: TrainSection, early_stop: EarlyStop | None)
     if epochs >= train.epochs:
         return f"The training ended because all {epochs} epochs are done."
     return f"A callback stopped the training after epoch {epochs} of {train.epochs}."
+
+
+def _describe_limit_stop(stop: LimitStop, train: TrainSection) -> str:
+    steps = stop.epochs * stop.steps_per_epoch + stop.step
+    where = (
+        f"in epoch {stop.epochs + 1} of {train.epochs}, after step {stop.step:,} of {stop.steps_per_epoch:,}"
+        if stop.step
+        else f"after epoch {stop.epochs} of {train.epochs}"
+    )
+    return f"`until` ended the training {where} ({steps:,} {'step' if steps == 1 else 'steps'} in total)."
 
 
 def _describe_single_epoch(train: TrainSection) -> str:

@@ -53,6 +53,10 @@ def _print_classes(console: Console, document: Mapping[str, Any]) -> None:
         console.print(
             f"Always predicting {_quote(baseline['class'])} would have an accuracy of {_format(baseline['accuracy'])}."
         )
+    if naive := document.get("naive_forecast"):
+        console.print(
+            f"Repeating the last known class would have an accuracy of {_format(naive['accuracy'])}."
+        )
     if "confusion" in document:
         _print_confusion(console, document)
 

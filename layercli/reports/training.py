@@ -20,7 +20,7 @@ def print_training_summary(
     console: Console, summary: Mapping[str, Any], next_commands: Sequence[str] = ()
 ) -> None:
     """Print the time, why the training ended, the metrics of the saved model, its path, and the next commands."""
-    best, run = summary["best"], sanitize_text(summary["run"])
+    best, run = summary["best"], summary["run"]
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     message = f"Trained {epochs} in {format_duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
     console.print(f"{message}; {format_count(summary['parameters'])} parameters.", soft_wrap=True)
@@ -38,7 +38,8 @@ def print_training_summary(
     for note in summary.get("notes", ()):
         if note != reason:
             _print_sentence(console, note)
-    console.print(f"Model: {run}/model.keras", soft_wrap=True)
+    if run is not None:
+        console.print(f"Model: {sanitize_text(run)}/model.keras", soft_wrap=True)
     if next_commands:
         console.print("Next:", *(f"  {command}" for command in next_commands), sep="\n", soft_wrap=True)
 

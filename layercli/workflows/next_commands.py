@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from importlib.util import find_spec
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from layercli.check import ValidConfig
@@ -13,12 +14,13 @@ from layercli.export_formats import EXPORT_FORMATS
 from layercli.formats.images.config import Images
 from layercli.graph.output_kind import infer_output_kind
 from layercli.graph.target_meaning import TargetKind
+from layercli.runs.manifest import has_reached_limit, read_manifest_or_none
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import require_sections
 
 
 def list_next_commands(valid: ValidConfig, summary: Mapping[str, Any]) -> list[str]:
-    """Return commands that evaluate, use and export the model of a finished run with this summary."""
+    """Return commands that continue, evaluate, use and export the model of a finished run with this summary."""
     data, _ = require_sections(valid)
     run = shlex.quote(sanitize_text(summary["run"]))
     has_data_code = data.path_key == "function"
@@ -30,7 +32,9 @@ def list_next_commands(valid: ValidConfig, summary: Mapping[str, Any]) -> list[s
     output = f"predictions.{_choose_suffix(valid)}"
     if isinstance(data, Images) and data.masks is not None and _predicts_classes(valid):
         output = "masks/"
+    manifest = read_manifest_or_none(Path(summary["run"]))
     return [
+        *([f"layercli train --resume {run}{trust}"] if manifest and has_reached_limit(manifest) else []),
         *([f"layercli evaluate {run}{trust}"] if summary["test"] else []),
         f"layercli report {run}{trust}",
         f"layercli predict {run} {source} --output {output}{trust}",

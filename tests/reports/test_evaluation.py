@@ -97,5 +97,12 @@ def test_last_value_stands_next_to_the_mean():
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_last_class_stands_next_to_the_most_frequent():
+    document = class_document(2, [(0, 0), (0, 0), (1, 0)]) | {"naive_forecast": {"accuracy": 0.25}}
+    text = show(document)
+    assert 'Always predicting "class 0" would have an accuracy of 0.6667.' in text
+    assert "Repeating the last known class would have an accuracy of 0.2500." in text
+
+
 def test_invalid_predictions_are_counted():
     assert "1,200 predictions are NaN or infinite" in show({"invalid_predictions": 1200})

@@ -177,6 +177,11 @@ def _describe_accuracy(output: OutputContent, where: str, examples: int) -> str:
         return f"{text}."
     guess = baseline["accuracy"]
     text += f"; always guessing {_quote(baseline['class'])} would be right in {_percent(guess)}"
+    if naive := document.get("naive_forecast"):
+        text += f", and repeating the last known class in {_percent(naive['accuracy'])}"
+        if naive["accuracy"] >= max(guess, accuracy):
+            return f"{text}. It is not better than repeating the last known class."
+        guess = max(guess, naive["accuracy"])
     if accuracy <= guess:
         return f"{text}. It is not better than this guess."
     if low <= guess:

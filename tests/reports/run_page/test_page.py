@@ -74,6 +74,20 @@ def test_summary_says_whether_the_model_is_better_than_a_guess(make_content):
     assert "clearly better than this guess" in page_of(make_content(evaluation=evaluation(best))).shown_text
 
 
+def test_summary_compares_classes_with_the_last_known_class(make_content):
+    def show(recall, naive):
+        weighted = {**CLASSES["weighted"], "recall": recall}
+        document = {**CLASSES, "weighted": weighted, "naive_forecast": {"accuracy": naive}}
+        return page_of(make_content(evaluation=evaluation(document))).shown_text
+
+    assert (
+        'always guessing "cat" would be right in 66.7 %, and repeating the last known class in 85.0 %. '
+        "It is not better than repeating the last known class."
+    ) in show(0.7, 0.85)
+    assert "The difference can be chance" in show(0.9, 0.85)  # the interval starts below 85 %
+    assert "in 50.0 %. It is clearly better than this guess" in show(0.9, 0.5)
+
+
 def test_summary_names_the_weakest_class_and_the_most_frequent_mistake(make_content):
     text = page_of(make_content(evaluation=evaluation(CLASSES))).shown_text
     assert 'Its most frequent mistake is "dog" for "cat": 20 times.' in text
