@@ -18,7 +18,7 @@ from layercli.config.layer_entries import ErrorLimit
 from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
-from layercli.config.training.custom_objects import CustomObject, find_custom_objects
+from layercli.config.training.custom_objects import CUSTOM_NOUNS, CustomObject, find_custom_objects
 from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
 from layercli.graph.adaptable import with_output_sizes
 from layercli.graph.build import CustomPart, Graph, build_graph
@@ -52,6 +52,9 @@ class CheckResult:
     document: YamlNode | None = None
     config: Config | None = None
     shapes: ModelShapes | None = None
+    """Also known in part if the config is malformed; then ``config`` is None."""
+    written: YamlNode | None = None
+    """The document before variables, blocks and repeats were expanded."""
 
     @property
     def ok(self) -> bool:
@@ -262,10 +265,10 @@ def check_document(document: YamlNode) -> CheckResult:
     """Check a parsed config."""
     try:
         with limit_suggestions(_MAX_SUGGESTIONS):
-            return _check_document(document)
+            return replace(_check_document(document), written=document)
     except TooManyProblemsError as error:
         file = document.mark.source.name
-        return CheckResult(file, _sort_unique_problems(error.problems, file), document)
+        return CheckResult(file, _sort_unique_problems(error.problems, file), document, written=document)
 
 
 _MAX_SUGGESTIONS = 200
@@ -330,9 +333,8 @@ def _check_config_in(
         problems.extend(
             _problem_from_finding(document, found) for found in consistency.check_consistency(config, shapes)
         )
-    if is_malformed:
-        return CheckResult(file, _sort_unique_problems(problems, file), document)
-    return CheckResult(file, _sort_unique_problems(problems, file), document, config, shapes)
+    problems = _sort_unique_problems(problems, file)
+    return CheckResult(file, problems, document, None if is_malformed else config, shapes)
 
 
 def _insert_name(entry: dict[str, Any], name: str) -> dict[str, Any]:
@@ -416,8 +418,8 @@ def _problem_from_validation(document: YamlNode, error: Any) -> Problem:
     context = error["ctx"]
     path = tuple(error["loc"])
     hint = context["hint"]
-    is_layer = error["type"] == "bad-custom-type" or context.get("noun") == "layer"
-    if path[:2] == ("model", "layers") and is_layer:
+    is_custom = error["type"] == "bad-custom-type" or context.get("noun") in CUSTOM_NOUNS
+    if (path[:2] == ("model", "layers") or path[:1] == ("train",)) and is_custom:
         hint = _suggest_custom_type(document, path) or hint
     return problem_in(document, path, error["type"], context["message"], hint=hint, at_key=context["at_key"])
 

@@ -26,7 +26,7 @@ from layercli.source.extend import EXTENDS
 
 JsonSchema = dict[str, Any]
 
-_CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
+CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
     "layer": LAYERS,
     "initializer": INITIALIZERS,
     "regularizer": REGULARIZERS,
@@ -38,6 +38,7 @@ _CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
     "callback": CALLBACKS,
     "data": DATA_TYPES,
 }
+"""Kind of component, as references of the schema name it -> its catalogue."""
 _SHORT_NAME_KINDS: Final = ("loss", "metric")
 """Kinds with short names in Keras, which depend on the target."""
 _CUSTOM_KINDS: Final = ("loss", "metric", "optimizer", "schedule", "callback")
@@ -84,7 +85,7 @@ def config_schema() -> JsonSchema:
             "anyOf": [{"enum": list(ACTIVATIONS)}, _any_case_schema(ACTIVATIONS), _REFERENCE_SCHEMA]
         },
     }
-    for kind, catalogue in _CATALOGUES.items():
+    for kind, catalogue in CATALOGUES.items():
         definitions |= _catalogue_definitions(kind, catalogue)
     definitions["entry"] = _entry_schema()
     definitions["block"] = _block_schema()
@@ -262,7 +263,7 @@ def _component_schema(cls: type[Component], kind: str) -> JsonSchema:
 
 def _field_schema(field: FieldInfo) -> JsonSchema:
     """Return the schema of an argument with its description, default and examples."""
-    schema = _type_schema(field.annotation, list(field.metadata))
+    schema = type_schema(field.annotation, list(field.metadata))
     choices = [schema, _REFERENCE_SCHEMA] if schema else []
     described_schema: JsonSchema = {"anyOf": choices} if choices else {}
     described_schema["description"] = (
@@ -275,7 +276,7 @@ def _field_schema(field: FieldInfo) -> JsonSchema:
     return described_schema
 
 
-def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
+def type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
     """Return the schema of a type; empty, which accepts anything, if only a function validates it."""
     for item in metadata:
         if isinstance(item, WithJsonSchema):
@@ -285,10 +286,10 @@ def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         inner, *extra = arguments
-        return _type_schema(inner, [*metadata, *flatten_metadata(extra)])
+        return type_schema(inner, [*metadata, *flatten_metadata(extra)])
     if origin in (typing.Union, types.UnionType):
         parts = [
-            {"type": "null"} if part is type(None) else _type_schema(part, metadata) for part in arguments
+            {"type": "null"} if part is type(None) else type_schema(part, metadata) for part in arguments
         ]
         return {"anyOf": parts} if all(parts) else {}
     if origin is typing.Literal:
@@ -300,7 +301,7 @@ def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
         return {}
     if origin in (list, tuple):
         inner = arguments[0] if arguments else Any
-        items = _type_schema(inner, []) if origin is list or len(set(arguments) - {...}) == 1 else {}
+        items = type_schema(inner, []) if origin is list or len(set(arguments) - {...}) == 1 else {}
         return {"type": "array", "items": {"anyOf": [items, _REFERENCE_SCHEMA]} if items else {}}
     return _scalar_schema(annotation, metadata)
 

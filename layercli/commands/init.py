@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from layercli.commands.optional_values import LISTED
 from layercli.commands.options import ForceOption, JsonOption, require_parent_directory
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.code_templates import CODE_KINDS, render_code_template
@@ -25,7 +26,8 @@ from layercli.reports.config_template import (
     render_config,
     template_from_sample,
 )
-from layercli.reports.console import make_console, print_json
+from layercli.reports.console import make_console, make_table, print_json
+from layercli.workflows.examples import find_example, list_examples, write_example
 
 
 class KindChoice(StrEnum):
@@ -54,8 +56,22 @@ def command(
         ),
     ] = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="The config to write.")
-    ] = "config.yaml",
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The config to write. Default: config.yaml, or the name of the example.",
+        ),
+    ] = None,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            "--example",
+            metavar="NAME",
+            help="Write an example config, with the data that it reads. Without NAME, list the examples.",
+        ),
+    ] = None,
     kind: Annotated[
         KindChoice | None, typer.Option("--kind", help="The kind of data in one example.")
     ] = None,
@@ -102,18 +118,28 @@ def command(
     """Write a first config from a table, arrays, a folder of images or texts, options, or questions on a terminal.
 
     A folder has a folder for each class, also in folders such as train and test; or images with a table of labels; or the
-    folders images and masks.
+    folders images and masks. --example writes one of the examples of layercli.
     """
     code_files = dict(zip(CODE_KINDS, (layer, loss, metric, callback), strict=True))
     if any(file is not None for file in code_files.values()):
-        if data or kind is not None:
+        if data or kind is not None or example is not None:
             raise typer.BadParameter(
-                "data and --kind cannot be used with a file of code: write the config first."
+                "data, --kind and --example cannot be used with a file of code: write the config first."
             )
         _write_code_files({kind: file for kind, file in code_files.items() if file is not None}, force, json)
         return
+    if example is not None and (data or kind or shape or classes is not None or target):
+        raise typer.BadParameter("cannot be used with data or other choices.", param_hint="--example")
+    if example == LISTED:
+        _list_examples(json=json)
+        return
+    if output is None:
+        output = "config.yaml" if example is None else f"{find_example(example).name}.yaml"
     path = Path(output)
     _require_free_path(output, "--output", force=force)
+    if example is not None:
+        _write_example(example, path, force=force, json=json)
+        return
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "model"
     should_ask = is_interactive(json)
     if not data and kind is None and should_ask:
@@ -127,11 +153,16 @@ def command(
     if json:
         print_json({"ok": True, "output": output, "note": note, "problems": []})
         return
+    _print_next_commands(note, output)
+
+
+def _print_next_commands(note: str | None, output: str, options: str = "") -> None:
     out = make_console()
     if note:
         out.print(note, soft_wrap=True)
     next_commands = "".join(
-        f"\n  layercli {name} {quote(output)}" for name in ("validate", "inspect-shapes", "train")
+        f"\n  layercli {name} {quote(output)}{options if name != 'validate' else ''}"
+        for name in ("validate", "inspect-shapes", "train")
     )
     out.print(f"Wrote {output}. Next:{next_commands}", soft_wrap=True)
 
@@ -164,7 +195,8 @@ def _write_code_files(files: Mapping[str, str], force: bool, json: bool) -> None
         print_json(
             {
                 "ok": True,
-                "output": list(rendered),
+                "output": next(iter(rendered)),
+                "files": [*rendered][1:],
                 "note": "\n".join(template.usage for template in rendered.values()),
                 "problems": [],
             }
@@ -176,6 +208,29 @@ def _write_code_files(files: Mapping[str, str], force: bool, json: bool) -> None
         soft_wrap=True,
         markup=False,
     )
+
+
+def _list_examples(*, json: bool) -> None:
+    examples = list_examples()
+    if json:
+        rows = [{"name": example.name, "summary": example.summary} for example in examples]
+        print_json({"ok": True, "examples": rows, "problems": []})
+        return
+    table = make_table("example", "", has_header=False)
+    for example in examples:
+        table.add_row(example.name, example.summary)
+    make_console().print(table)
+    make_console().print(f"Write one of them: layercli init --example {examples[0].name}", soft_wrap=True)
+
+
+def _write_example(name: str, path: Path, *, force: bool, json: bool) -> None:
+    example = find_example(name)
+    files = [file.as_posix() for file in write_example(example, path, force=force)]
+    if json:
+        print_json({"ok": True, "output": str(path), "note": None, "files": files, "problems": []})
+        return
+    note = f"Wrote also {', '.join(files)}." if files else None
+    _print_next_commands(note, str(path), " --trust" if example.code_files else "")
 
 
 def is_interactive(json: bool) -> bool:

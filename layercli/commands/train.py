@@ -107,7 +107,7 @@ def command(
     if scratch_dir is not None:
         summary = {"ok": True, "worker": runtime.cluster.rank if runtime.cluster else 0}
     if json:
-        print_json(summary)
+        print_json({**summary, "problems": summary.get("problems", [])})
     elif quiet and scratch_dir is None and not smoke:
         out.print(summary["run"], soft_wrap=True)
     elif scratch_dir is None and not quiet:

@@ -86,7 +86,7 @@ def _match_pattern(pattern: str, key: KeyPath) -> list[str]:
         DataError: the search visits too many entries.
     """
     root = Path(pattern).anchor
-    steps = [step for step in pattern.removeprefix(root).split("/") if step not in ("", ".")]
+    steps = Path(pattern).parts[1 if root else 0 :]
     places, visited = [root], 0
     for number, step in enumerate(steps):
         is_last = number == len(steps) - 1

@@ -16,7 +16,7 @@ from layercli.engine.training.execution_plan import fits_in_memory, steps_per_bl
 from layercli.engine.training.feed import make_feed
 from layercli.engine.training.log_values import order_logs
 from layercli.engine.training.loop import Evaluator
-from layercli.engine.unknown_ids import explain_id_error
+from layercli.engine.unknown_ids import check_trained_ids, explain_id_error
 from layercli.errors import LayercliError
 
 
@@ -26,6 +26,7 @@ def evaluate_model(model: Any, valid: ValidConfig, train: TrainSection, subset: 
     Raises:
         LayercliError: Keras or a custom layer refuses the examples.
     """
+    check_trained_ids(model, valid, subset)
     compile_model(model, train, valid)
     feed = make_feed(subset, train.batch_size, stream=not fits_in_memory(subset))
     try:

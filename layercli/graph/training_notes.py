@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from layercli.config.training.section import TrainSection
@@ -18,6 +19,11 @@ _OVERFIT_RISE: Final = 1.1
 """The ratio to the lowest validation loss; losses of successive epochs often differ by a few percent."""
 _OVERFIT_EPOCHS: Final = 2
 """The number of last epochs that must all show overfitting."""
+_SLOW_EPOCHS: Final = 4
+"""The smallest number of epochs after the best one that show a slow rise of the validation loss."""
+_SLOW_RISE: Final = 1.02
+_STEADY_SHARE: Final = 0.75
+"""The smallest share of epochs in which the validation loss rises."""
 _SMALLEST_GAP: Final = 0.05
 """The smallest difference of crossentropies that matters: 5 percent in the probability of the right class."""
 
@@ -182,6 +188,12 @@ def _compare_losses(
             f"{losses[start - 1]:.4g} to {losses[-1]:.4g}, and the validation loss rose from "
             f"{validation[start - 1]:.4g} to {validation[-1]:.4g}."
         )
+    elif (start := _find_slow_rise(losses, validation)) is not None:
+        yield (
+            f"Overfitting may start at epoch {start}: from there to epoch {len(losses)} the validation loss rose from "
+            f"{validation[start - 1]:.4g} to {validation[-1]:.4g}, while the training loss fell from {losses[start - 1]:.4g} "
+            f"to {losses[-1]:.4g}."
+        )
     elif val_loss > _FAR_ABOVE * loss and val_loss - loss >= smallest_gap:
         yield f"{pair}: the model fits the training examples much better than new ones."
 
@@ -199,6 +211,18 @@ def find_overfitting(history: Mapping[str, Sequence[float]], train: TrainSection
     rise = min(later[-_OVERFIT_EPOCHS:])
     is_clear = rise >= _OVERFIT_RISE * validation[best] and rise - validation[best] >= smallest_gap
     return best + 1 if is_clear else None
+
+
+def _find_slow_rise(losses: Sequence[float], validation: Sequence[float]) -> int | None:
+    """Return the epoch after which the validation loss rose a little in most epochs while the training loss fell, or None."""
+    best = min(range(len(validation)), key=validation.__getitem__)
+    later = validation[best:]
+    steps = [after - before for before, after in pairwise(later)]
+    if len(steps) < _SLOW_EPOCHS or losses[-1] >= losses[best]:
+        return None
+    is_steady = sum(step > 0 for step in steps) >= _STEADY_SHARE * len(steps)
+    is_higher = min(later[-_SLOW_EPOCHS // 2 :]) >= _SLOW_RISE * validation[best]
+    return best + 1 if is_steady and is_higher else None
 
 
 def _is_usable(loss: object) -> bool:

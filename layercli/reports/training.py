@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from layercli.reports.console import make_table
 from layercli.reports.formatting import format_count, format_duration, format_number
@@ -11,6 +11,9 @@ from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_GAP: Final = 5
+"""The space around a column of names."""
 
 
 def print_training_summary(
@@ -55,13 +58,37 @@ def _print_metrics(console: Console, summary: Mapping[str, Any]) -> None:
         columns[sanitize_text(baseline["predicts"])] = baseline["metrics"]
     if not names:
         return
-    table = make_table("metric", numbers=columns)
-    for name in names:
-        cells = (_format_cell(values[name]) if name in values else "" for values in columns.values())
-        table.add_row(sanitize_text(name), *cells)
-    console.print(table)
+    from rich.cells import cell_len
+
+    rows = {
+        sanitize_text(name): {
+            title: _format_cell(values[name]) for title, values in columns.items() if name in values
+        }
+        for name in names
+    }
+    table = make_table(numbers=columns)
+    for cells in rows.values():
+        table.add_row(*(cells.get(title, "") for title in columns))
+    longest = max(map(cell_len, ("metric", *rows)))
+    if longest + _GAP + console.measure(table).maximum > console.width:
+        _print_blocks(console, rows)
+    else:
+        table = make_table("metric", numbers=columns)
+        for name, cells in rows.items():
+            table.add_row(name, *(cells.get(title, "") for title in columns))
+        console.print(table)
     if baseline:
         _print_sentence(console, f"{baseline['predicts']}: {_describe_baseline(baseline)}")
+
+
+def _print_blocks(console: Console, rows: Mapping[str, Mapping[str, str]]) -> None:
+    """Print each metric on a line, and its values below it, because names do not fit next to their values."""
+    console.print()
+    for name, cells in rows.items():
+        console.print(name, soft_wrap=True)
+        values = (f"{title} {' '.join(cell.split())}" for title, cell in cells.items())
+        console.print(f"  {'  '.join(values)}", soft_wrap=True)
+    console.print()
 
 
 def _print_sentence(console: Console, text: str) -> None:

@@ -117,7 +117,10 @@ EXPLAINED_KEYS: Final = _expand(
         "header skiprows",
         "Remove it: the first line of a file has the names; for a file without them, list them in `columns`.",
     ),
-    ("index_col usecols feature_columns", "Remove it, and list the columns of the model in `inputs`."),
+    (
+        "index_col usecols feature_columns features",
+        "Remove it, and list the columns of the model in `inputs`, such as `inputs: {input: [age, hours]}`.",
+    ),
     ("na_values missing_values null_values", "Write `missing: {values: [NA]}` instead."),
     ("dropna", "Write `missing: {numbers: drop}` instead."),
     ("samples_per_epoch steps_per_epoch nb_val_samples validation_steps", _EPOCH_LENGTH),

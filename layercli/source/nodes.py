@@ -134,6 +134,10 @@ class YamlNode:
     """The path at which it was written, if it was moved from there."""
     via: str | None = None
     """A sentence that explains how the value came from another position."""
+    end: tuple[int, int] | None = None
+    """Line and column after its last character; of a list or mapping without brackets, where the next token starts."""
+    uses: tuple[Mark, ...] = ()
+    """Positions of the entries whose block, or repetition, inserted this layer, the outermost first."""
 
     @property
     def children(self) -> list[tuple[str | int, YamlNode]]:

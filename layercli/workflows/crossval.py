@@ -28,6 +28,7 @@ from layercli.runs.crossval_directory import (
 from layercli.runs.listing import read_run
 from layercli.runs.manifest import require_manifest
 from layercli.source.scalars import is_number
+from layercli.workflows.ensemble_config import require_averageable
 from layercli.workflows.preflight import require_sections
 from layercli.workflows.training_run import require_trainable
 
@@ -48,6 +49,8 @@ class CrossvalRequest:
     run_dir: str | None = None
     jobs: int = 1
     trust: bool = False
+    ensemble: bool = False
+    """Whether the models are averaged in the end, so that a config without an average is refused before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ def open_crossval(request: CrossvalRequest) -> OpenCrossval:
     valid = require_valid(check_config(request.file, [*request.overrides, *first.overrides]))
     require_sections(valid)
     require_trainable(valid, trust=request.trust)
+    if request.ensemble:
+        require_averageable(valid, count=request.folds * request.repeats)
     document = valid.to_resolved_dict(is_for_run=True)
     document["data"]["split"].pop("fold")
     content = json.dumps(document, sort_keys=True, default=str)

@@ -145,9 +145,8 @@ class TrainingRun:
         ):
             fit_result = self._fit(progress, stop_request)
             save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
-            for warning in self._check_saved_model():
-                progress.print_warning(warning)
-            warnings = diagnose_run(
+            warnings = self._check_saved_model()
+            warnings += diagnose_run(
                 self.run_dir,
                 self.inputs,
                 fit_result.history,
@@ -156,7 +155,8 @@ class TrainingRun:
             )
             for warning in warnings:
                 progress.print_warning(warning)
-            summary = self._summarize(fit_result, warnings)
+            known = [*self.inputs.valid.check_result.problems, *self.inputs.warnings]
+            summary = self._summarize(fit_result, [*known, *warnings])
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifest = manifests.with_end(self.manifest, has_reached_limit=fit_result.limit_stop is not None)
             manifests.write_manifest(self.run_dir, manifest, is_finished=True)
@@ -272,8 +272,7 @@ class TrainingRun:
             early_stop=fit_result.early_stop,
             limit_stop=fit_result.limit_stop,
         )
-        if section.diagnostics:
-            summary["problems"] = [warning.as_json() for warning in warnings]
+        summary["problems"] = [warning.as_json() for warning in warnings]
         return summary
 
 

@@ -14,8 +14,8 @@ import keras
 
 from layercli import runtime
 from layercli.check import ValidConfig
+from layercli.config.training.custom_objects import NON_METRIC_KEYS
 from layercli.config.training.log_names import collect_log_names
-from layercli.config.training.metrics import NON_METRIC_KEYS
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import Splits
@@ -269,6 +269,7 @@ def _compare_with_baseline(
         for name in parts
     }
     result.baseline = {"set": part, "predicts": baseline.description, "metrics": metrics[part]}
+    result.baseline |= baseline.constants_to_json(valid.graph.output_references)
     result.constant_loss = metrics["training"]["loss"] if train.diagnostics else None
 
 

@@ -76,6 +76,24 @@ class ImageMasks:
     """A finding for each image without a mask, and for each mask that is wrong; ``files`` and ``masks`` are the others."""
 
 
+def _list_images(images: Path, masks: Path) -> FolderFiles:
+    """Return the files of a folder of images, without the masks if their folder is in it."""
+    listing, inner = list_files(images, IMAGE_SUFFIXES), masks.resolve()
+    return FolderFiles(
+        images,
+        *(
+            [file for file in each if not file.resolve().is_relative_to(inner)]
+            for each in (listing.files, listing.skipped)
+        ),
+    )
+
+
+def list_masked_files(images: Path, masks: Path) -> list[Path]:
+    """Return the images of a folder that have masks in another, in the order of their examples."""
+    pairs, *_ = _match_masks(_list_images(images, masks), list_files(masks, IMAGE_SUFFIXES, _KEY))
+    return [image for image, _ in pairs]
+
+
 def read_masks(
     data: Images, images: Path, masks: Path, max_bytes: int, trained: MaskClasses | None = None
 ) -> ImageMasks:
@@ -86,15 +104,7 @@ def read_masks(
     Raises:
         DataError: the folder has no images, no mask can be used, or the masks are of several kinds.
     """
-    listing, mask_listing = list_files(images, IMAGE_SUFFIXES), list_files(masks, IMAGE_SUFFIXES, _KEY)
-    inner = masks.resolve()
-    listing = FolderFiles(
-        images,
-        *(
-            [file for file in each if not file.resolve().is_relative_to(inner)]
-            for each in (listing.files, listing.skipped)
-        ),
-    )
+    listing, mask_listing = _list_images(images, masks), list_files(masks, IMAGE_SUFFIXES, _KEY)
     if not listing.files:
         raise_no_files([str(images)], IMAGE_SUFFIXES)
     pairs, errors, warnings = _match_masks(listing, mask_listing)
