@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -75,6 +76,11 @@ class Subset(ABC):
     def text_bytes(self) -> int:
         """Memory that the texts of one example may take."""
         return ASSUMED_TEXT_BYTES
+
+    @property
+    def target_files(self) -> Sequence[Path]:
+        """The file of each target; empty if targets are not files."""
+        return ()
 
     def count_example_bytes(self) -> int:
         """Return the memory that one example may take."""
@@ -168,6 +174,8 @@ class Examples(IndexedSubset, Dataset):
     """Of windows of a series, the targets of the last row that is known before those of ``y``: of shape (samples, ...)."""
     warnings: tuple[Finding, ...] = field(default=(), kw_only=True)
     """What its reader left out or changed."""
+    target_files: Sequence[Path] = field(default=(), kw_only=True)
+    """The file of each target; empty if targets are not files."""
 
     @property
     def findings(self) -> Sequence[Finding]:
@@ -196,10 +204,11 @@ class Examples(IndexedSubset, Dataset):
     def take(self, rows: Array | slice) -> Examples:
         """Return only these rows."""
         selected = self.map_inputs(lambda _, array: _take_rows(array, rows), self.take_targets(rows))
-        if self.weights is None and self.last_targets is None:
+        if self.weights is None and self.last_targets is None and not self.target_files:
             return selected
         return replace(
             selected,
+            target_files=(),
             weights=None if self.weights is None else _take_rows(self.weights, rows),
             last_targets=None if self.last_targets is None else _take_target_rows(self.last_targets, rows),
         )

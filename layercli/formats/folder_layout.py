@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
+from layercli.formats.images.mask_names import without_masks
 from layercli.io.folders import SET_NAMES, list_folders, list_visible_files, walk_files
 
 _IMAGE_FOLDERS: Final = ("images", "image", "imgs", "img", "jpegimages")
@@ -15,6 +16,8 @@ _MASK_FOLDERS: Final = ("masks", "mask", "labels", "annotations", "segmentation"
 _OTHER_MASK_FOLDERS: Final = ("segmentationobject",)
 """Folders of Pascal VOC that are not read."""
 _TABLE_SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+_MASKED_SHARE: Final = 2.5
+"""Images are next to their masks if one file in so many is a mask."""
 _MAX_SEARCHED: Final = 1000
 """Files of a folder that are looked at to find an example."""
 
@@ -44,6 +47,8 @@ def find_folder_layout(folder: Path, suffixes: Sequence[str]) -> FolderLayout:
     Raises:
         OSError: a folder cannot be read.
     """
+    if _has_masks_among_images(folder, suffixes):
+        return FolderLayout("masks", folder, masks=folder)
     names = [name for name in list_folders(folder) if _has_examples(folder / name, suffixes)]
     files = list_visible_files(folder)
     has_files = any(path.suffix.lower() in suffixes for path in files)
@@ -118,6 +123,13 @@ def _find_mask_layout(images: Path, masks: Path) -> FolderLayout:
         masks=masks / training,
         unused=tuple(images / name for part, name in sets.items() if part not in have_masks),
     )
+
+
+def _has_masks_among_images(folder: Path, suffixes: Sequence[str]) -> bool:
+    """Return whether most images of a folder and of the folders in it are next to their mask, such as ``x_mask.png``."""
+    walked = islice(walk_files(folder), _MAX_SEARCHED)
+    files = [file for file in walked if file.suffix.lower() in suffixes]
+    return len(files) < _MASKED_SHARE * (len(files) - len(without_masks(files)))
 
 
 def _has_examples(folder: Path, suffixes: Sequence[str]) -> bool:

@@ -40,6 +40,12 @@ def make_array_template(
     if not arrays.features.shape[1:] and arrays.kind != "text":
         message = f"`{_show(arrays.features)}` has one number for each example, but it must have an axis of features."
         raise make_init_error(path, message, "Save it as a column: `x[:, numpy.newaxis]`.")
+    if arrays.has_equal_targets:
+        value = f", {sanitize_text(arrays.values[0], limit=40)}" if arrays.values else ""
+        message = f"All examples have the same target in `{_show(arrays.target)}`{value}, so a model has nothing to learn."
+        raise make_init_error(
+            path, message, "Add examples with other targets, or name a different array with --target."
+        )
     if arrays.missing_count:
         values = "value that is" if arrays.missing_count == 1 else "values that are"
         message = f"`{_show(arrays.features)}` has {arrays.missing_count:,} {values} NaN or infinite."

@@ -186,8 +186,8 @@ def _describe_split(columns: TableColumns) -> list[str]:
         return [
             f"The rows are a series in the order of `{name}`{key}: the model forecasts the next row from the rows before it."
             if columns.is_forecast
-            else f"The rows are a series in the order of `{name}`{key}, but the sets are random rows; see `split` in the "
-            "config. For a forecast from the rows before, use `windows`."
+            else f"The rows are a series in the order of `{name}`{key}: the latest rows are the test set. For a forecast from "
+            "the rows before, use `windows`."
         ]
     if columns.is_grouped:
         return [f"Several rows have the same `{name}`: they are in the same set, and it is not an input."]

@@ -142,15 +142,18 @@ def _inspect_dates(
         dates = table.survey.sample.column(column.name)
         facts = inspect_dates(dates, column.date_order)
         uses[column.name] = DateUse(facts.features, column.date_order)
-        if series is None and facts.is_series:
+        is_complete = not column.missing_count and not column.stray_count
+        if series is None and facts.is_series and is_complete:
             series = column.name
-        elif series is None:
+        elif series is None and is_complete:
             for choice in [*combinations(keys, 1), *combinations(keys[:_MAX_PAIRED_KEYS], 2)]:
                 values = [table.survey.sample.column(key) for key in choice]
                 count = count_series(dates, column.date_order, values)
                 if count:
                     series, series_keys, series_count = column.name, choice, count
                     break
+        if series == column.name:
+            uses[column.name] = DateUse(facts.early_features, column.date_order)
     return uses, series, series_keys, series_count
 
 

@@ -110,6 +110,8 @@ def test_value_that_is_not_a_number_is_found_after_the_first_megabyte(tmp_path):
         ("y,x", lambda n: n * 7 % 40, "an id, different in every row"),
         ("y,x", lambda n: n * 7 % 41 * 9 + n % 2, None),
         ("y,x", lambda n: n // 2, None),
+        ("y,mobile_number", lambda n: 1_700_000_000 + n // 2 * 7919, "a telephone number"),
+        ("y,phone", lambda n: n // 2, None),
     ],
 )
 def test_reason_to_take_integers_for_an_id(tmp_path, names, value, reason):
@@ -258,9 +260,12 @@ def test_values_that_cannot_be_compared_are_a_defect(tmp_path, values, defect):
         ("zip", ["01006", *["10001"] * 59], True),
         ("month", ["01", "02", "12"], False),
         ("n", ["0", "10"], False),
+        ("contact", ["+4930123456", "+33123456789"], True),
+        ("change", ["+5", "-3"], False),
+        ("change", ["+1500000", "-2500000", "-3500000"], False),
     ],
 )
-def test_integers_with_leading_zeros_are_texts(tmp_path, name, values, is_code):
+def test_integers_with_leading_zeros_or_plus_signs_are_texts(tmp_path, name, values, is_code):
     column, _ = describe(tmp_path, values, name)
     assert (column.is_code, column.kind) == (is_code, "category" if is_code else "integer")
 
@@ -320,6 +325,23 @@ def test_integers_such_as_20210304_are_dates(tmp_path):
     column, _ = describe(tmp_path, ["20210304", "20201231", "19990101"])
     assert (column.kind, column.date_order) == ("date", "ymd")
     assert describe(tmp_path, ["20210304", "20201232"])[0].kind == "integer"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "order"),
+    [
+        ("order_date", ["44197", "44198.5"], "excel"),
+        ("created", ["44197", "20000"], "excel"),
+        ("amount", ["44197", "44198"], None),
+        ("updates", ["44197", "44198"], None),
+        ("date", ["19000", "20000"], None),  # days since 1970
+        ("date", ["44197", "70000"], None),
+    ],
+)
+def test_numbers_of_excel_are_dates_if_their_name_says_so(tmp_path, name, values, order):
+    column, notes = describe(tmp_path, values, name)
+    assert (column.kind, column.date_order) == (("date", "excel") if order else (column.kind, None))
+    assert order is None or name != "order_date" or "44197 is 2021-01-01" in notes[0]
 
 
 def test_row_of_a_total_is_named(tmp_path):

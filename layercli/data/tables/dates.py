@@ -42,6 +42,9 @@ _PIVOT_YEAR: Final = 69
 _DAY_HOURS: Final = 24
 _DAY_MICROSECONDS: Final = 86_400_000_000
 MAX_BAD_VALUES: Final = 30
+_FIRST_EXCEL_DAY: Final = 25_569
+"""1970-01-01 as a date of Excel."""
+_UNIT_MICROSECONDS: Final = {"seconds": 1e6, "milliseconds": 1e3, "excel": 86_400e6}
 _MAX_SECONDS: Final = 1e11
 """Larger numbers, about the year 5138, are milliseconds."""
 
@@ -58,16 +61,21 @@ def parse_dates(texts: Any, order: str) -> Array:
         texts = texts.combine_chunks()
     texts = texts.cast(pa.string())
     dates = np.full(len(texts), np.datetime64("NaT"), dtype="datetime64[us]")
-    if order in ("seconds", "milliseconds"):
-        is_number = pc.match_substring_regex(texts, r"^-?\d{6,16}(?:\.\d*)?$")
+    if order in _UNIT_MICROSECONDS:
+        digits = "{1,7}" if order == "excel" else "{6,16}"
+        is_number = pc.match_substring_regex(texts, rf"^-?\d{digits}(?:\.\d*)?$")
         numbers = (
             pc.if_else(is_number, texts, pa.scalar(None, pa.string()))
             .cast(pa.float64())
             .to_numpy(zero_copy_only=False)
         )
-        scale = 1e6 if order == "seconds" else 1e3
+        scale = _UNIT_MICROSECONDS[order]
+        if order == "excel":
+            numbers = numbers - _FIRST_EXCEL_DAY
         valid = np.isfinite(numbers) & (np.abs(numbers) * scale / 1e6 < _MAX_SECONDS)
-        dates[valid] = (numbers[valid] * scale).astype(np.int64).astype("datetime64[us]")
+        # Times of Excel are fractions of a day, which have no exact microseconds.
+        micros = np.round(numbers[valid] * scale / 1e3) * 1e3 if order == "excel" else numbers[valid] * scale
+        dates[valid] = micros.astype(np.int64).astype("datetime64[us]")
         return dates
     lower = pc.utf8_lower(texts)
     for pattern in _PATTERNS[order]:

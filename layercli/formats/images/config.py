@@ -8,6 +8,7 @@ from pydantic import Field
 from layercli.config.data.section import DataConfig, TargetTypeField
 from layercli.config.data.tables import TableConfig, TextOrList
 from layercli.formats.csv.config import Csv
+from layercli.formats.images.mask_names import without_masks
 from layercli.formats.parquet.config import Parquet
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError, StrictModel
@@ -75,7 +76,7 @@ class MasksConfig(StrictModel):
         Field(
             min_length=1,
             description="The folder of the masks, relative to the config. "
-            "A mask has the name of its image, with any suffix.",
+            "A mask has the name of its image, also with a word such as _mask, and any suffix.",
             examples=["masks"],
         ),
     ]
@@ -138,6 +139,10 @@ class Images(DataConfig):
     @property
     def example_suffixes(self) -> tuple[str, ...]:
         return IMAGE_SUFFIXES
+
+    def select_examples(self, files: list[Path]) -> list[Path]:
+        are_masks_among_images = self.masks is not None and self.masks.path == self.path
+        return without_masks(files) if are_masks_among_images else files
 
     @property
     def preparation(self) -> tuple[str, ...]:

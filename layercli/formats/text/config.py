@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from layercli.config.data.section import DataConfig, TargetTypeField
 from layercli.config.data.tables import TableConfig, is_column_choice
 from layercli.config.names import INPUT
-from layercli.formats.csv.config import Csv
+from layercli.formats.csv.config import Csv, EncodingField, check_encoding
 from layercli.formats.parquet.config import Parquet
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
@@ -26,7 +26,7 @@ def _parse_target(value: Any) -> str | list[str] | None:
 
 
 class Text(DataConfig):
-    """Texts: a folder with a folder of text files (.txt, UTF-8) for each class, or a column of a table.
+    """Texts: a folder with a folder of text files (.txt) for each class, or a column of a table.
 
     Example:
         {type: text, path: reviews, split: {validation: 0.1, test: 0.1, stratify: true}}
@@ -57,6 +57,7 @@ class Text(DataConfig):
     ] = None
 
     target_type: TargetTypeField = None
+    encoding: EncodingField = "utf-8"
 
     has_text_labels: ClassVar[bool] = True
 
@@ -73,6 +74,7 @@ class Text(DataConfig):
 
     def check(self) -> None:
         super().check()
+        check_encoding(self.encoding)
         if (self.column is None) != (self.target is None):
             missing = "column" if self.column is None else "target"
             message = "Text data from a table requires `column` (the text) and `target` (the label)."
@@ -89,6 +91,8 @@ class Text(DataConfig):
         arguments: dict[str, Any] = {"path": self.path, "target": self.target, "inputs": {INPUT: self.column}}
         if self.target_type is not None:
             arguments["target_type"] = self.target_type
+        if table_type is Csv:
+            arguments["encoding"] = self.encoding
         return table_type.model_validate(arguments | {"types": {self.column: "text"}}).with_arguments(
             split=self.split, shuffle=self.shuffle
         )
