@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from layercli.formats.images.mask_names import without_masks
+from layercli.formats.table_types import TABLE_SUFFIXES
 from layercli.io.folders import SET_NAMES, list_folders, list_visible_files, walk_files
 
 _IMAGE_FOLDERS: Final = ("images", "image", "imgs", "img", "jpegimages")
 _MASK_FOLDERS: Final = ("masks", "mask", "labels", "annotations", "segmentation", "segmentationclass")
 _OTHER_MASK_FOLDERS: Final = ("segmentationobject",)
 """Folders of Pascal VOC that are not read."""
-_TABLE_SUFFIXES: Final = (".csv", ".tsv", ".parquet")
 _MASKED_SHARE: Final = 2.5
 """Images are next to their masks if one file in so many is a mask."""
 _MAX_SEARCHED: Final = 1000
@@ -52,7 +52,7 @@ def find_folder_layout(folder: Path, suffixes: Sequence[str]) -> FolderLayout:
     names = [name for name in list_folders(folder) if _has_examples(folder / name, suffixes)]
     files = list_visible_files(folder)
     has_files = any(path.suffix.lower() in suffixes for path in files)
-    tables = tuple(path for path in files if path.suffix.lower() in _TABLE_SUFFIXES)
+    tables = tuple(path for path in files if path.suffix.lower() in TABLE_SUFFIXES)
     sets = {SET_NAMES[name.lower()]: folder / name for name in names if name.lower() in SET_NAMES}
     if "train" in sets and len(sets) == len(names) and not has_files:
         return _find_set_layout(folder, sets, tables, suffixes)

@@ -7,6 +7,7 @@ from typing import Any
 
 from layercli.config.config import Config
 from layercli.config.data.section import DataFacts
+from layercli.config.data.tables import TableConfig
 from layercli.config.model import MAX_RANK, InputSpec
 from layercli.config.names import INPUT
 from layercli.graph.finding import Finding
@@ -16,7 +17,6 @@ from layercli.source.nodes import KeyPath, format_path, quote_value, sanitize_te
 
 _INPUT_PATH: KeyPath = ("model", "input")
 _INPUTS_PATH: KeyPath = ("model", "inputs")
-_TABLE_TYPES = ("csv", "parquet")
 
 
 def resolve_model_inputs(
@@ -111,7 +111,7 @@ def _missing_input_finding(config: Config | None, shape: list[int | None] | None
             "`model.input`, the shape of one example without the batch axis, is required "
             f"because {data.title()} has no declared shape."
         )
-    is_table = data is not None and data.type_name() in _TABLE_TYPES
+    is_table = isinstance(data, TableConfig)
     hint = (
         "Add `input: [N]`, where N is the number of input columns."
         if is_table

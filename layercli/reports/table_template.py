@@ -118,7 +118,7 @@ def template_from_table(
         return _make_forecast_template(name, paths, table, columns, size)
     used = [*columns.numbers, *columns.categories, *columns.texts]
     names = _make_input_names([*columns.categories, *columns.texts])
-    has_inputs = bool(names or columns.left_out or columns.dates)
+    has_inputs = bool(names or columns.left_out or columns.dates or table.nested)
     data = [*_describe_table(table, columns), *_list_data_keys(paths, table, columns)]
     if has_inputs:
         data.append("  inputs:                      # input of the model: its columns")

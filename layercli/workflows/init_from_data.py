@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from layercli.formats.array_preview import ARRAY_SUFFIXES
-from layercli.formats.preview import PARQUET_SUFFIXES, PreviewError, TablePreview, preview_table
+from layercli.formats.preview import PreviewError, TablePreview, preview_table
+from layercli.formats.table_types import TABLE_SUFFIXES, find_table_type
 from layercli.io.folders import SET_NAMES, list_folders, list_visible_files
 from layercli.reports.config_template import ConfigTemplate, ModelSize, describe_target
 from layercli.reports.table_template import TableColumns, template_from_table
@@ -19,7 +19,6 @@ from layercli.workflows.init_paths import make_init_error, make_relative
 from layercli.workflows.table_columns import assign_columns
 
 _MAX_NAMED_COLUMNS = 8
-TABLE_SUFFIXES: Final = (".csv", ".tsv", *PARQUET_SUFFIXES)
 
 
 def make_template(
@@ -125,8 +124,12 @@ def _require_one_type(paths: Sequence[Path]) -> None:
         raise PreviewError(
             f"{others[0]} is not a table.", "Name one folder, or several tables with the same columns."
         )
-    if len({path.suffix.lower() in PARQUET_SUFFIXES for path in paths}) > 1:
-        raise PreviewError("CSV and Parquet files cannot be one table.", "Convert them to one type.")
+    types = {find_table_type(path).type_name() for path in paths}
+    if len(types) > 1:
+        raise PreviewError(
+            f"Files of different types, {' and '.join(sorted(types))}, cannot be one table.",
+            "Convert them to one type.",
+        )
 
 
 def _make_array_template(

@@ -444,6 +444,8 @@ DATA_TYPES: Final = Catalogue[DataConfig](
         "Sklearn": "sklearn.config",
         "Csv": "csv.config",
         "Parquet": "parquet.config",
+        "Jsonl": "jsonl.config",
+        "Feather": "feather.config",
         "Npz": "npz.config",
         "Npy": "npy.config",
         "Images": "images.config",

@@ -22,6 +22,8 @@ _PATTERNS: Final = {
         r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})t?(?P<H>\d{2})(?P<M>\d{2})(?P<S>\d{2})?z?",
         rf"(?P<y>\d{{4}})[-/. ]{_MONTH}[-/. ](?P<d>\d{{1,2}})(?:(?:t|\s+){_TIME})?",
         r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})t(?P<H>\d{2})(?:z|[+-]\d{2}(?::?\d{2})?)?",
+        r"(?P<y>\d{4})[-/. ]?q(?P<q>[1-4])",
+        r"q(?P<q>[1-4])[-/. ](?P<y>\d{4})",
         rf"(?P<y>\d{{4}})年(?P<m>\d{{1,2}})月(?:(?P<d>\d{{1,2}})日)?(?:\s*{_TIME})?",
     ),
     "dmy": (
@@ -101,6 +103,8 @@ def _build_dates(found: Any, *, is_time: bool) -> Array:
         return np.asarray(texts.cast(pa.int64()).to_numpy(zero_copy_only=False))
 
     month, day = number("m", 1), number("d", 1)
+    if "q" in names:
+        month = number("q", 1) * 3 - 2
     if "N" in names:
         month = (
             np.asarray(

@@ -7,9 +7,8 @@ from pydantic import Field
 
 from layercli.config.data.section import DataConfig, TargetTypeField
 from layercli.config.data.tables import TableConfig, TextOrList
-from layercli.formats.csv.config import Csv
 from layercli.formats.images.mask_names import without_masks
-from layercli.formats.parquet.config import Parquet
+from layercli.formats.table_types import find_table_type
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError, StrictModel
 
@@ -21,7 +20,6 @@ PILLOW_MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> the mode of Pillow to which images are converted."""
 FILE_INPUT: Final = "file"
 """The input of the table of labels, when it is read as a table."""
-_PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 
 
 class LabelsConfig(StrictModel):
@@ -33,7 +31,7 @@ class LabelsConfig(StrictModel):
         str,
         Field(
             min_length=1,
-            description="The table (CSV or Parquet), relative to the config.",
+            description="The table (CSV, Parquet, JSON lines or Feather), relative to the config.",
             examples=["labels.csv"],
         ),
     ]
@@ -196,7 +194,7 @@ class Images(DataConfig):
         """Return the section of the table of labels, with the files as its only input and the target columns by name."""
         labels = self.labels
         assert labels is not None
-        table_type = Parquet if labels.path.lower().endswith(_PARQUET_SUFFIXES) else Csv
+        table_type = find_table_type(labels.path)
         arguments: dict[str, Any] = {
             "path": labels.path,
             "inputs": {FILE_INPUT: labels.file},

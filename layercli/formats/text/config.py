@@ -9,13 +9,12 @@ from layercli.config.data.section import DataConfig, TargetTypeField
 from layercli.config.data.tables import TableConfig, is_column_choice
 from layercli.config.names import INPUT
 from layercli.formats.csv.config import Csv, EncodingField, check_encoding
-from layercli.formats.parquet.config import Parquet
+from layercli.formats.table_types import find_table_type
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
 TEXT_SUFFIXES: Final = (".txt",)
 """The file name suffixes of texts, in lower case."""
-_PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 
 
 def _parse_target(value: Any) -> str | list[str] | None:
@@ -36,7 +35,7 @@ class Text(DataConfig):
         str,
         Field(
             min_length=1,
-            description="The folder, or the table (CSV or Parquet), relative to the config.",
+            description="The folder, or the table (CSV, Parquet, JSON lines or Feather), relative to the config.",
             examples=["reviews"],
         ),
     ]
@@ -87,7 +86,7 @@ class Text(DataConfig):
         """Return the section of a table with the texts as its only input; None if the path is a folder."""
         if self.column is None:
             return None
-        table_type = Parquet if self.path.endswith(_PARQUET_SUFFIXES) else Csv
+        table_type = find_table_type(self.path)
         arguments: dict[str, Any] = {"path": self.path, "target": self.target, "inputs": {INPUT: self.column}}
         if self.target_type is not None:
             arguments["target_type"] = self.target_type

@@ -6,8 +6,14 @@ import codecs
 from typing import Any, ClassVar
 
 from layercli.check import ValidConfig
+from layercli.config.data.tables import TableConfig
 from layercli.formats.csv.config import Csv
 from layercli.formats.csv.script import Script as CsvScript
+from layercli.formats.feather.config import Feather
+from layercli.formats.feather.script import Script as FeatherScript
+from layercli.formats.jsonl.config import Jsonl
+from layercli.formats.jsonl.script import Script as JsonlScript
+from layercli.formats.parquet.config import Parquet
 from layercli.formats.parquet.script import Script as ParquetScript
 from layercli.formats.text.config import Text
 from layercli.script.data_script import INDENT, DataScript, write_class_files
@@ -27,8 +33,13 @@ class Script(DataScript[Text]):
         table = data.as_table()
         if table is None:
             return cls(data, valid, facts)
-        script_type: Any = CsvScript if isinstance(table, Csv) else ParquetScript
-        created: DataScript[Any] = script_type(table, valid, facts)
+        scripts: dict[type[TableConfig], Any] = {
+            Csv: CsvScript,
+            Parquet: ParquetScript,
+            Jsonl: JsonlScript,
+            Feather: FeatherScript,
+        }
+        created: DataScript[Any] = scripts[type(table)](table, valid, facts)
         return created
 
     def write_load_data(self) -> list[str]:
