@@ -213,6 +213,14 @@ class Examples(IndexedSubset, Dataset):
             last_targets=None if self.last_targets is None else _take_target_rows(self.last_targets, rows),
         )
 
+    def batches(self, size: int, *, shuffle: ShuffleSeed | None = None, start: int = 0) -> Iterator[Examples]:
+        """Yield batches; see ``Subset``. Without ``shuffle`` they share the memory of these examples."""
+        if shuffle is not None:
+            yield from IndexedSubset.batches(self, size, shuffle=shuffle, start=start)
+            return
+        for first in range(start * size, len(self), size):
+            yield self.take(slice(first, first + size))
+
     def select_rows(self, rows: Array) -> Examples:
         """Return these rows as a subset."""
         return self.take(rows)
