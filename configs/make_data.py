@@ -92,48 +92,48 @@ def write_table(path: Path, header: list[str], rows: list[list[object]], separat
         writer.writerows(rows)
 
 
-def main() -> None:
-    HERE.mkdir(exist_ok=True)
+def main(place: Path = HERE) -> None:
+    place.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     images, labels = digits()
-    np.savez_compressed(HERE / "digits.npz", images=images, measures=measures(images), labels=labels)
-    np.savez_compressed(HERE / "digit_pairs.npz", **pairs(images, labels, rng))
-    np.save(HERE / "digit_images.npy", images)
-    np.save(HERE / "digit_labels.npy", labels)
+    np.savez_compressed(place / "digits.npz", images=images, measures=measures(images), labels=labels)
+    np.savez_compressed(place / "digit_pairs.npz", **pairs(images, labels, rng))
+    np.save(place / "digit_images.npy", images)
+    np.save(place / "digit_labels.npy", labels)
     noisy = np.clip(images + rng.normal(0, 0.4, images.shape), 0, 1).astype("float32")
-    np.savez_compressed(HERE / "noisy_digits.npz", noisy=noisy, clean=images)
+    np.savez_compressed(place / "noisy_digits.npz", noisy=noisy, clean=images)
     iris = datasets.load_iris()
-    with (HERE / "iris.csv").open("w", newline="") as file:
+    with (place / "iris.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["sepal_length", "sepal_width", "petal_length", "petal_width", "species"])
         for flower, species in zip(iris.data, iris.target, strict=True):
             writer.writerow([*flower, iris.target_names[species]])
     write_table(
-        HERE / "stations.csv",
+        place / "stations.csv",
         ["station", "temperature", "pressure", "wind"],
         stations(np.random.default_rng(1)),
     )
     header = ["price", "items", "days", "shop", "weight", "returned"]
     for month in (1, 2):
-        write_table(HERE / f"orders-{month}.csv.gz", header, orders(np.random.default_rng(month), 1500), ";")
+        write_table(place / f"orders-{month}.csv.gz", header, orders(np.random.default_rng(month), 1500), ";")
     wine = datasets.load_wine()
     columns = {name: wine.data[:, index] for index, name in enumerate(wine.feature_names)}
     parquet.write_table(
-        pa.table(columns | {"cultivar": [f"c{label}" for label in wine.target]}), HERE / "wine.parquet"
+        pa.table(columns | {"cultivar": [f"c{label}" for label in wine.target]}), place / "wine.parquet"
     )
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        folder = HERE / "digit_images" / str(label)
+        folder = place / "digit_images" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray((image[..., 0] * 255).astype("uint8")).save(folder / f"{number:04}.png")
     texts = [["text", "topic"]]
     for name, words in {"fruit": FRUIT, "animals": ANIMALS}.items():
-        folder = HERE / "texts" / name
+        folder = place / "texts" / name
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(150):
             chosen = [*rng.choice(words.split(), 3), *rng.choice(COMMON.split(), 9)]
             texts.append([" ".join(rng.permutation(chosen)), name])
             (folder / f"{number:03}.txt").write_text(texts[-1][0])
-    with (HERE / "topics.csv").open("w", newline="") as file:
+    with (place / "topics.csv").open("w", newline="") as file:
         csv.writer(file).writerows(texts)
 
 

@@ -18,6 +18,7 @@ from layercli.config.layer_entries import ErrorLimit
 from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
+from layercli.config.training.custom_objects import CustomObject, find_custom_objects
 from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
 from layercli.graph.adaptable import with_output_sizes
 from layercli.graph.build import CustomPart, Graph, build_graph
@@ -51,6 +52,9 @@ class CheckResult:
     document: YamlNode | None = None
     config: Config | None = None
     shapes: ModelShapes | None = None
+    """Also known in part if the config is malformed; then ``config`` is None."""
+    written: YamlNode | None = None
+    """The document before variables, blocks and repeats were expanded."""
 
     @property
     def ok(self) -> bool:
@@ -178,13 +182,18 @@ class ValidConfig:
     def needs_trust(self) -> bool:
         """Whether the config names custom code, so that commands need ``--trust``."""
         data = self.config.data
-        return bool(self.custom_layers) or (data is not None and data.user_function is not None)
+        has_data_code = data is not None and data.user_function is not None
+        return bool(self.custom_layers) or bool(self.custom_objects) or has_data_code
 
     @property
     def code_files(self) -> dict[str, Path]:
         """The files of custom code: path in the run directory -> current path."""
         run_path, file = self._find_data_code()
-        return self.layer_code_files | ({} if run_path is None or file is None else {run_path: file})
+        return (
+            self.training_code_files
+            | self.layer_code_files
+            | ({} if run_path is None or file is None else {run_path: file})
+        )
 
     @property
     def layer_code_files(self) -> dict[str, Path]:
@@ -195,6 +204,26 @@ class ValidConfig:
             if part.layer.kind == "file"
         }
 
+    @property
+    def custom_objects(self) -> list[tuple[CustomObject, KeyPath]]:
+        """The losses, metrics, optimizers, schedules and callbacks from custom code, with their paths."""
+        train = self.config.train
+        return [] if train is None else [*find_custom_objects(train.arguments(), ("train",))]
+
+    @property
+    def training_code_files(self) -> dict[str, Path]:
+        """The files of these objects: path in the config -> current path."""
+        files = {custom.module: self.custom_object_file(custom) for custom, _ in self.custom_objects}
+        return {name: file for name, file in files.items() if file is not None}
+
+    def custom_object_file(self, custom: CustomObject) -> Path | None:
+        """Return the file of a custom object, relative to the config file that names it; None for a module."""
+        if custom.kind != "file":
+            return None
+        paths = [path for each, path in self.custom_objects if each == custom]
+        path = next((each for each in paths), ("train",))
+        return self.check_result.directory_of((*path, "type")) / custom.module
+
     def _find_data_code(self) -> tuple[str | None, Path | None]:
         """Return the path of the data code in the run directory and its current path."""
         data = self.config.data
@@ -202,7 +231,7 @@ class ValidConfig:
         if data is None or code_path is None:
             return None, None
         file: Path = self.resolve_data_paths(data).file  # type: ignore[attr-defined]  # a section with `code_path` has it
-        layer_file = self.layer_code_files.get(code_path)
+        layer_file = (self.training_code_files | self.layer_code_files).get(code_path)
         return code_path if layer_file in (None, file) else f"data_{file.name}", file
 
     def custom_layer_file(self, part: CustomPart) -> Path:
@@ -236,10 +265,10 @@ def check_document(document: YamlNode) -> CheckResult:
     """Check a parsed config."""
     try:
         with limit_suggestions(_MAX_SUGGESTIONS):
-            return _check_document(document)
+            return replace(_check_document(document), written=document)
     except TooManyProblemsError as error:
         file = document.mark.source.name
-        return CheckResult(file, _sort_unique_problems(error.problems, file), document)
+        return CheckResult(file, _sort_unique_problems(error.problems, file), document, written=document)
 
 
 _MAX_SUGGESTIONS = 200
@@ -304,9 +333,8 @@ def _check_config_in(
         problems.extend(
             _problem_from_finding(document, found) for found in consistency.check_consistency(config, shapes)
         )
-    if is_malformed:
-        return CheckResult(file, _sort_unique_problems(problems, file), document)
-    return CheckResult(file, _sort_unique_problems(problems, file), document, config, shapes)
+    problems = _sort_unique_problems(problems, file)
+    return CheckResult(file, problems, document, None if is_malformed else config, shapes)
 
 
 def _insert_name(entry: dict[str, Any], name: str) -> dict[str, Any]:

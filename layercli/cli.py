@@ -15,16 +15,17 @@ from typing import Annotated, Any
 import typer
 
 from layercli import runtime
-from layercli.commands.usage import Command, Group
+from layercli.commands.completion import COMPLETION_VARIABLE, print_completions
+from layercli.commands.usage import Command, Group, is_json_requested
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.io.atomic import make_system_error
 from layercli.version import __version__
 
 PANELS = {
     "Start": ("init", "import", "layers", "schema"),
-    "Check": ("validate", "show", "diff", "inspect-shapes", "inspect-data", "build"),
+    "Check": ("validate", "watch", "lsp", "show", "diff", "inspect-shapes", "inspect-data", "build"),
     "Train": ("train", "crossval", "launch", "sweep", "runs"),
-    "Use": ("evaluate", "report", "predict"),
+    "Use": ("evaluate", "report", "predict", "serve"),
     "Share": ("export",),
 }
 """Panel of ``--help`` -> its commands, in their order."""
@@ -83,9 +84,7 @@ def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
             _print_error(error, json=json)
             raise typer.Exit(error.exit_code) from None
         except (KeyboardInterrupt, typer.Abort):  # Abort: raised by a prompt
-            if json:
-                _print_error(LayercliError(Problem(code="interrupted", message="Interrupted.")), json=True)
-            print("\nInterrupted.", file=sys.stderr)
+            _print_interruption(json=json)
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:
             # The reader closed the pipe, for example `layercli ... | head`.
@@ -99,6 +98,12 @@ def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(ExitCode.BUG) from None
 
     return run
+
+
+def _print_interruption(*, json: bool) -> None:
+    if json:
+        _print_error(LayercliError(Problem(code="interrupted", message="Interrupted.")), json=True)
+    print("\nInterrupted.", file=sys.stderr)
 
 
 def _print_error(error: LayercliError, *, json: bool) -> None:
@@ -142,16 +147,11 @@ def _run_app(app: typer.Typer) -> None:
 
 def _report_bug(error: Exception, *, json: bool) -> None:
     """Print that this is a bug in layercli, and write the traceback to a log file."""
-    import platform
-    import tempfile
-    import traceback
+    from layercli.io.bug_report import write_bug_report
 
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="layercli-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write(f"layercli {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
-        log.write(f"{' '.join(sys.argv)}\n\n{''.join(traceback.format_exception(error))}")
-    message = f"Internal error in layercli: {type(error).__name__}. The traceback is in {log.name}"
+    message = (
+        f"Internal error in layercli: {type(error).__name__}. The traceback is in {write_bug_report(error)}"
+    )
     if json:
         from layercli.reports.console import print_json
 
@@ -217,7 +217,13 @@ def main() -> None:
     gc.disable()  # for speed: checking creates little garbage; the engine enables it again
     # For speed: the search for plugins reads every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    if os.environ.get(COMPLETION_VARIABLE, "").startswith("complete_"):
+        sys.exit(print_completions(list(COMMANDS)))
     try:
         _run_app(make_app_for(sys.argv[1:]))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before the command has started
+        _print_interruption(json=is_json_requested(sys.argv))
         sys.exit(ExitCode.INTERRUPTED)
+    except Exception as error:
+        _report_bug(error, json=is_json_requested(sys.argv))
+        sys.exit(ExitCode.BUG)

@@ -30,10 +30,12 @@ class ExportFormatFacts:
     """Whether it contains Keras layers, so that custom layers need their code."""
     supports_text: bool = False
     """Whether it contains every layer of texts."""
+    takes_columns: bool = False
+    """Whether it also takes each raw column of a table by itself."""
     supports_word_lookup: bool = False
     """Whether it contains the lookup of a word, such as StringLookup."""
-    fills_missing_numbers: bool = True
-    """Whether it replaces missing numbers as the run does."""
+    fills_missing_values: bool = True
+    """Whether it replaces missing numbers, and missing texts that it takes, as the run does."""
     loop_hint: str | None = None
     """The hint if a model with recurrent layers is refused without a fixed batch size."""
 
@@ -46,7 +48,7 @@ EXPORT_FORMATS: Final = {
         runtime="a new Python process",
         is_keras_model=True,
         supports_text=True,
-        fills_missing_numbers=False,
+        fills_missing_values=False,
     ),
     "saved_model": ExportFormatFacts(
         module="layercli.engine.export.saved_model",
@@ -55,6 +57,7 @@ EXPORT_FORMATS: Final = {
         runtime="TensorFlow",
         options=("--batch-size",),
         supports_text=True,
+        takes_columns=True,
     ),
     "onnx": ExportFormatFacts(
         module="layercli.engine.export.onnx",

@@ -26,7 +26,7 @@ from layercli.source.extend import EXTENDS
 
 JsonSchema = dict[str, Any]
 
-_CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
+CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
     "layer": LAYERS,
     "initializer": INITIALIZERS,
     "regularizer": REGULARIZERS,
@@ -38,8 +38,11 @@ _CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
     "callback": CALLBACKS,
     "data": DATA_TYPES,
 }
+"""Kind of component, as references of the schema name it -> its catalogue."""
 _SHORT_NAME_KINDS: Final = ("loss", "metric")
 """Kinds with short names in Keras, which depend on the target."""
+_CUSTOM_KINDS: Final = ("loss", "metric", "optimizer", "schedule", "callback")
+"""Kinds whose types can also name custom code, as those of layers."""
 _FREE_NAME_KINDS: Final = ("initializer", "regularizer", "constraint")
 """Kinds whose bare names are passed to Keras unchanged."""
 _LIMIT_KEYWORDS: Final = {
@@ -76,13 +79,13 @@ def config_schema() -> JsonSchema:
         "reference": {
             "type": "string",
             "pattern": r"\$\{",
-            "description": "${name} of a variable or parameter.",
+            "description": "${name} of a variable or parameter, or integer arithmetic such as ${name * 2}.",
         },
         "activation": {
             "anyOf": [{"enum": list(ACTIVATIONS)}, _any_case_schema(ACTIVATIONS), _REFERENCE_SCHEMA]
         },
     }
-    for kind, catalogue in _CATALOGUES.items():
+    for kind, catalogue in CATALOGUES.items():
         definitions |= _catalogue_definitions(kind, catalogue)
     definitions["entry"] = _entry_schema()
     definitions["block"] = _block_schema()
@@ -115,7 +118,7 @@ def _top_level_schema() -> JsonSchema:
             "model": {"$ref": "#/$defs/model"},
             VARS_KEY: {
                 "type": ["object", "null"],
-                "description": "Values of the variables, used as `${name}` anywhere in the config.",
+                "description": "Values of the variables, used as `${name}` or `${name * 2}` anywhere in the config.",
             },
             BLOCKS_KEY: {
                 "type": ["object", "null"],
@@ -218,6 +221,8 @@ def _catalogue_definitions(kind: str, catalogue: Catalogue[Any]) -> JsonSchema:
     ]
     if kind == "layer":
         choices.append({"pattern": r":|^keras\.layers\."})
+    elif kind in _CUSTOM_KINDS:
+        choices.append({"pattern": ":"})
     names: JsonSchema = {"anyOf": choices, "type": "string"}
     conditions = [
         {
@@ -258,7 +263,7 @@ def _component_schema(cls: type[Component], kind: str) -> JsonSchema:
 
 def _field_schema(field: FieldInfo) -> JsonSchema:
     """Return the schema of an argument with its description, default and examples."""
-    schema = _type_schema(field.annotation, list(field.metadata))
+    schema = type_schema(field.annotation, list(field.metadata))
     choices = [schema, _REFERENCE_SCHEMA] if schema else []
     described_schema: JsonSchema = {"anyOf": choices} if choices else {}
     described_schema["description"] = (
@@ -271,7 +276,7 @@ def _field_schema(field: FieldInfo) -> JsonSchema:
     return described_schema
 
 
-def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
+def type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
     """Return the schema of a type; empty, which accepts anything, if only a function validates it."""
     for item in metadata:
         if isinstance(item, WithJsonSchema):
@@ -281,10 +286,10 @@ def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         inner, *extra = arguments
-        return _type_schema(inner, [*metadata, *flatten_metadata(extra)])
+        return type_schema(inner, [*metadata, *flatten_metadata(extra)])
     if origin in (typing.Union, types.UnionType):
         parts = [
-            {"type": "null"} if part is type(None) else _type_schema(part, metadata) for part in arguments
+            {"type": "null"} if part is type(None) else type_schema(part, metadata) for part in arguments
         ]
         return {"anyOf": parts} if all(parts) else {}
     if origin is typing.Literal:
@@ -296,7 +301,7 @@ def _type_schema(annotation: Any, metadata: list[Any]) -> JsonSchema:
         return {}
     if origin in (list, tuple):
         inner = arguments[0] if arguments else Any
-        items = _type_schema(inner, []) if origin is list or len(set(arguments) - {...}) == 1 else {}
+        items = type_schema(inner, []) if origin is list or len(set(arguments) - {...}) == 1 else {}
         return {"type": "array", "items": {"anyOf": [items, _REFERENCE_SCHEMA]} if items else {}}
     return _scalar_schema(annotation, metadata)
 

@@ -2,8 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -19,6 +21,48 @@ is_cli_process = False
 
 cluster: Cluster | None = None
 """Set before TensorFlow is loaded if this process is one of several."""
+
+
+class CheckCancelledError(Exception):
+    """The check of a config was cancelled, because its text has changed."""
+
+
+_is_cancelled: Callable[[], bool] | None = None
+
+
+@contextmanager
+def cancel_if(is_cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Let ``stop_if_cancelled`` raise an exception once the function returns true."""
+    global _is_cancelled
+    before, _is_cancelled = _is_cancelled, is_cancelled
+    try:
+        yield
+    finally:
+        _is_cancelled = before
+
+
+def stop_if_cancelled() -> None:
+    """Raise an exception if the work that is being done was cancelled; loops of checks call this.
+
+    Raises:
+        CheckCancelledError: the work was cancelled.
+    """
+    if _is_cancelled is not None and _is_cancelled():
+        raise CheckCancelledError
+
+
+def import_outside_folder(package: str) -> None:
+    """Import a package from another folder: Matplotlib reads the settings of the current one, which is not trusted."""
+    try:
+        folder = Path.cwd()
+    except OSError:  # it was removed, so it contains no file
+        import_module(package)
+        return
+    os.chdir(sys.prefix)
+    try:
+        import_module(package)
+    finally:
+        os.chdir(folder)
 
 
 @contextmanager

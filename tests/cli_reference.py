@@ -1,4 +1,4 @@
-"""Render the command reference. Write it to docs/cli.md with ``python -m tests.cli_reference``."""
+"""Render the command reference. ``python -m tests.cli_reference`` writes it, and the table of shell completion."""
 
 from __future__ import annotations
 
@@ -83,4 +83,8 @@ def render_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
+    from layercli.commands.completion import TABLE_FILE
+    from tests.completion_table import render_completion_table
+
     PAGE.write_text(render_reference(), encoding="utf-8")
+    TABLE_FILE.write_text(render_completion_table(), encoding="utf-8")

@@ -34,6 +34,7 @@ TENSORFLOW_FILES = (
     "commands/test_train.py",
     "config/training",
     "docs/test_console.py",
+    "docs/test_serve.py",
     "engine",
     "graph/checks/test_outputs.py",
     "graph/test_build.py",
@@ -47,6 +48,9 @@ TENSORFLOW_FILES = (
     "security/test_fuzz_runs.py",
     "security/test_model_files.py",
     "security/test_run_directories.py",
+    "serving/test_answers.py",
+    "serving/test_requests.py",
+    "serving/test_server.py",
     "sweep/test_postgresql.py",
     "sweep/test_study.py",
     "test_api.py",
@@ -127,6 +131,18 @@ def no_tensorflow_in_quick_tests(request: pytest.FixtureRequest) -> Iterator[Non
 def cache(tmp_path_factory: pytest.TempPathFactory):
     """Keep the cache of streamed tables separate from the user's cache."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def json_documents_match_their_schemas() -> Iterator[None]:
+    """Compare every document that a test prints with ``--json`` with its published schema."""
+    from typer.testing import CliRunner
+
+    from tests.json_documents import run_and_check
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CliRunner, "invoke", run_and_check(CliRunner.invoke))
+        yield
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import layercli
 ROOT = Path(layercli.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 HEAVY = {"keras", "tensorflow", "numpy", "sklearn", "pyarrow"}
-ALLOWED_AT_MODULE_LEVEL = {"engine": HEAVY, "data": {"numpy"}, "formats": {"numpy"}}
+ALLOWED_AT_MODULE_LEVEL = {"engine": HEAVY, "data": {"numpy"}, "formats": {"numpy"}, "serving": {"numpy"}}
 
 
 @cache

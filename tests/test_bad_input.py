@@ -300,7 +300,7 @@ def test_unknown_key_and_type_suggest_the_closest(find_problems):
         ('"32"', 'the string "32"', "Remove the quotes: `units: 32`."),
         ("3.5", "3.5", "For example `units: 64`."),
         ("3.0", "3.0", "Write `units: 3`."),
-        ("2*3", 'the string "2*3"', "Write the result: a config cannot contain arithmetic."),
+        ("2*3", 'the string "2*3"', "Write the result, or integer arithmetic inside of `${` and `}`."),
         ("1_000", 'the string "1_000"', "Remove the quotes and separators: `units: 1000`."),
         (".nan", ".nan", "For example `units: 64`."),
         ("1e400", ".inf", "For example `units: 64`."),

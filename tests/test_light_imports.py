@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from layercli.cli import make_app
@@ -48,6 +49,23 @@ def test_help_lists_all_commands_without_importing_them():
         done.stdout == CliRunner(env=environment).invoke(make_app(), ["--help"], prog_name="layercli").stdout
     )
     assert not modules_after(f"{RUN}\nrun('--help')") & {"pydantic", "yaml"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train ",
+        "train c.yaml --set train.",
+        f"train {CONFIGS[0]} --set model.layers.",
+        "runs --sort ",
+        "layers C",
+    ],
+)
+def test_completion_loads_no_framework_and_no_command(line, monkeypatch):
+    monkeypatch.setenv("_LAYERCLI_COMPLETE", "complete_zsh")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", f"layercli {line}")
+    code = f"{RUN}\nrun()\nassert not [name for name in sys.modules if name.startswith('layercli.config')]"
+    assert not modules_after(code) & HEAVY
 
 
 def test_validate_loads_no_framework():

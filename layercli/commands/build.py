@@ -18,7 +18,7 @@ from layercli.commands.options import (
 from layercli.plot.render import PLOT_SUFFIXES
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.model_shapes import print_model_summary
-from layercli.reports.problems import print_problems
+from layercli.reports.problems import print_problems, problems_json
 from layercli.workflows.build import BuiltModel, build_model, save_model
 from layercli.workflows.initial_weights import describe_transfer
 from layercli.workflows.plot import ThemeName, write_plot
@@ -138,4 +138,5 @@ def _build_json(valid: ValidConfig) -> dict[str, Any]:
         "trainable": shapes.trainable,
         "non_trainable": shapes.non_trainable,
         "flops": shapes.flops,
+        **problems_json(valid.check_result.problems),
     }

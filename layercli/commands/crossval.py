@@ -8,10 +8,11 @@ import typer
 
 from layercli.commands.options import JsonOption, SetOption, TrustOption
 from layercli.reports.console import is_terminal, make_console, print_json
-from layercli.reports.crossval import CrossvalProgress, print_crossval_summary
+from layercli.reports.crossval import CrossvalProgress, print_crossval_summary, print_next_commands
 from layercli.reports.problems import print_problems
 from layercli.source.load import STDIN
 from layercli.workflows.crossval import CrossvalRequest, open_crossval, run_crossval
+from layercli.workflows.ensemble import write_ensemble
 
 
 def command(
@@ -32,6 +33,9 @@ def command(
         ),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, help="Number of parallel trainings.")] = 1,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Also average the models in one, in the folder `ensemble`.")
+    ] = False,
     json: JsonOption = False,
     set_: SetOption = None,
     trust: TrustOption = False,
@@ -39,7 +43,7 @@ def command(
     """Train once for each fold, test on the fold, and combine the results."""
     if config == STDIN:
         raise typer.BadParameter("CONFIG must be a file, because several processes read it.")
-    request = CrossvalRequest(config, set_ or (), folds, repeats, run_dir, jobs, trust)
+    request = CrossvalRequest(config, set_ or (), folds, repeats, run_dir, jobs, trust, ensemble)
     crossval = open_crossval(request)
     print_problems(make_console(error=True), crossval.valid.check_result.problems)
     out = make_console(error=json)
@@ -51,7 +55,14 @@ def command(
     )
     progress = CrossvalProgress(out, is_live=is_terminal(error=json), total=total, repeats=repeats)
     summary = run_crossval(crossval, progress)
+    if not json:
+        print_crossval_summary(out, summary)
+    if ensemble:
+        path, warnings = write_ensemble(crossval.directory, summary, trust=trust)
+        summary |= {"ensemble": str(path)}
+        summary["problems"] += [warning.as_json() for warning in warnings]
+        print_problems(make_console(error=True), warnings)
     if json:
         print_json(summary)
     else:
-        print_crossval_summary(out, summary)
+        print_next_commands(out, summary)

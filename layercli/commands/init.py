@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
@@ -13,8 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
+from layercli.commands.optional_values import LISTED
 from layercli.commands.options import ForceOption, JsonOption, require_parent_directory
 from layercli.io.atomic import report_write_errors, write_text
+from layercli.reports.code_templates import CODE_KINDS, render_code_template
 from layercli.reports.config_template import (
     AXIS_NAMES,
     DEFAULT_SHAPES,
@@ -24,7 +26,8 @@ from layercli.reports.config_template import (
     render_config,
     template_from_sample,
 )
-from layercli.reports.console import make_console, print_json
+from layercli.reports.console import make_console, make_table, print_json
+from layercli.workflows.examples import find_example, list_examples, write_example
 
 
 class KindChoice(StrEnum):
@@ -54,8 +57,22 @@ def command(
         ),
     ] = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="The config to write.")
-    ] = "config.yaml",
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The config to write. Default: config.yaml, or the name of the example.",
+        ),
+    ] = None,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            "--example",
+            metavar="NAME",
+            help="Write an example config, with the data that it reads. Without NAME, list the examples.",
+        ),
+    ] = None,
     kind: Annotated[
         KindChoice | None, typer.Option("--kind", help="The kind of data in one example.")
     ] = None,
@@ -80,20 +97,50 @@ def command(
             help="The target: a column of the table, or an array; once for each target.",
         ),
     ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            "--layer", metavar="FILE", help="Write a Python file with a custom layer, not a config."
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option("--loss", metavar="FILE", help="Write a Python file with a custom loss.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", metavar="FILE", help="Write a Python file with a custom metric.")
+    ] = None,
+    callback: Annotated[
+        str | None,
+        typer.Option("--callback", metavar="FILE", help="Write a Python file with a custom callback."),
+    ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Write a first config from a table, arrays, a folder of images or texts, options, or questions on a terminal.
 
     A folder has a folder for each class, also in folders such as train and test; or images with a table of labels; or the
-    folders images and masks.
+    folders images and masks. --example writes one of the examples of layercli.
     """
+    if example is not None and (data or kind or shape or classes is not None or target):
+        raise typer.BadParameter("cannot be used with data or other choices.", param_hint="--example")
+    if example == LISTED:
+        _list_examples(json=json)
+        return
+    code_files = dict(zip(CODE_KINDS, (layer, loss, metric, callback), strict=True))
+    if any(file is not None for file in code_files.values()):
+        if data or kind is not None or example is not None:
+            raise typer.BadParameter(
+                "data, --kind and --example cannot be used with a file of code: write the config first."
+            )
+        _write_code_files({kind: file for kind, file in code_files.items() if file is not None}, force, json)
+        return
+    if output is None:
+        output = "config.yaml" if example is None else f"{find_example(example).name}.yaml"
     path = Path(output)
-    if path.exists() and not force:
-        raise typer.BadParameter(
-            f"{output} already exists; name a different file with --output, or pass --force to overwrite it."
-        )
-    require_parent_directory(output)
+    _require_free_path(output, "--output", force=force)
+    if example is not None:
+        _write_example(example, path, force=force, json=json)
+        return
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem).strip("-") or "model"
     should_ask = is_interactive(json)
     if not data and kind is None and should_ask:
@@ -107,13 +154,83 @@ def command(
     if json:
         print_json({"ok": True, "output": output, "note": note, "problems": []})
         return
+    _print_next_commands(note, output)
+
+
+def _print_next_commands(note: str | None, output: str, options: str = "") -> None:
     out = make_console()
     if note:
         out.print(note, soft_wrap=True)
     next_commands = "".join(
-        f"\n  layercli {name} {quote(output)}" for name in ("validate", "inspect-shapes", "train")
+        f"\n  layercli {name} {quote(output)}{options if name != 'validate' else ''}"
+        for name in ("validate", "inspect-shapes", "train")
     )
     out.print(f"Wrote {output}. Next:{next_commands}", soft_wrap=True)
+
+
+def _list_examples(*, json: bool) -> None:
+    examples = list_examples()
+    if json:
+        rows = [{"name": example.name, "summary": example.summary} for example in examples]
+        print_json({"ok": True, "examples": rows, "problems": []})
+        return
+    table = make_table("example", "", has_header=False)
+    for example in examples:
+        table.add_row(example.name, example.summary)
+    make_console().print(table)
+    make_console().print(f"Write one of them: layercli init --example {examples[0].name}", soft_wrap=True)
+
+
+def _write_example(name: str, path: Path, *, force: bool, json: bool) -> None:
+    example = find_example(name)
+    files = [file.as_posix() for file in write_example(example, path, force=force)]
+    if json:
+        print_json({"ok": True, "output": str(path), "note": None, "files": files, "problems": []})
+        return
+    note = f"Wrote also {', '.join(files)}." if files else None
+    _print_next_commands(note, str(path), " --trust" if example.code_files else "")
+
+
+def _require_free_path(path: str, option: str, *, force: bool) -> None:
+    if Path(path).exists() and not force:
+        raise typer.BadParameter(
+            f"{path} already exists; name a different file with {option}, or pass --force to overwrite it."
+        )
+    require_parent_directory(path)
+
+
+def _write_code_files(files: Mapping[str, str], force: bool, json: bool) -> None:
+    """Write a Python file with a class of each kind, and print the lines of a config that use them."""
+    templates = {file: render_code_template(kind, file) for kind, file in files.items()}
+    if len(templates) < len(files):
+        raise typer.BadParameter("each kind of code requires a different file.")
+    for kind, file in files.items():
+        if templates[file] is None:
+            example = f"my_{kind}.py"
+            raise typer.BadParameter(
+                f"--{kind} must be a Python file with letters, digits and `_` in its name, such as {example}, got {file!r}."
+            )
+        _require_free_path(file, f"--{kind}", force=force)
+    rendered = {file: template for file, template in templates.items() if template is not None}
+    for file, template in rendered.items():
+        with report_write_errors("The code", file):
+            write_text(Path(file), template.text)
+    if json:
+        print_json(
+            {
+                "ok": True,
+                "output": list(rendered),
+                "note": "\n".join(template.usage for template in rendered.values()),
+                "problems": [],
+            }
+        )
+        return
+    lines = "".join(f"\n  {template.usage}" for template in rendered.values())
+    make_console().print(
+        f"Wrote {', '.join(rendered)}. In a config next to it, which needs `--trust`:{lines}",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def is_interactive(json: bool) -> bool:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from layercli.commands.options import JsonOption
 from layercli.distribution.process_group import ProcessGroup
 from layercli.errors import ExitCode
 
@@ -21,12 +22,15 @@ def command(
     restarts: Annotated[
         int, typer.Option(min=0, max=1000, help="Maximum number of restarts after a process crashed.")
     ] = 3,
+    json: JsonOption = False,
 ) -> None:
     """Train with several processes on this machine. After a crash, all resume from the last checkpoint."""
     if arguments[0] != "train":
         raise typer.BadParameter(
             f"the command must be train, as in layercli launch --workers 2 -- train CONFIG, got {arguments[0]!r}."
         )
+    if json and "--json" not in arguments:
+        arguments = [*arguments, "--json"]
     code = ProcessGroup(arguments, size=workers, restarts=restarts).run()
     if code != ExitCode.OK:
         raise typer.Exit(code)

@@ -9,7 +9,7 @@ import typer
 from layercli.check import check_config, require_valid
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption
 from layercli.reports.console import make_console, print_json
-from layercli.reports.problems import print_problems
+from layercli.reports.problems import print_problems, problems_json
 from layercli.reports.show import annotated_yaml, origins_json, print_yaml
 from layercli.source.dump import to_yaml
 
@@ -24,7 +24,8 @@ def command(
     valid = require_valid(check_config(config, set_ or ()))
     if json:
         origins = {"origins": origins_json(valid)} if explain else {}
-        print_json({"ok": True, "config": valid.to_resolved_dict(), **origins})
+        problems = problems_json(valid.check_result.problems)
+        print_json({"ok": True, "config": valid.to_resolved_dict(), **origins, **problems})
         return
     print_problems(make_console(error=True), valid.check_result.problems)
     print_yaml(annotated_yaml(valid) if explain else to_yaml(valid.to_resolved_dict()))

@@ -8,7 +8,7 @@ import typer
 
 from layercli.commands.options import JsonOption, SetOption, TrustOption
 from layercli.reports.console import is_terminal, make_console, print_json
-from layercli.reports.problems import print_problems
+from layercli.reports.problems import print_problems, problems_json
 from layercli.reports.sweep import SweepProgress, print_sweep_summary
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import require_optuna
@@ -66,6 +66,6 @@ def command(
     )
     summary = run_sweep(open_sweep_run, progress, jobs=jobs)
     if json:
-        print_json(summary)
+        print_json({**summary, **problems_json(warnings)})
     else:
         print_sweep_summary(out, summary)

@@ -21,7 +21,7 @@ from layercli.reports.training import print_training_summary
 from layercli.source.load import STDIN
 from layercli.workflows.next_commands import list_next_commands
 from layercli.workflows.resume import open_for_resume, resume_run
-from layercli.workflows.train import train_new_run
+from layercli.workflows.train import run_smoke_test, train_new_run
 
 
 def command(
@@ -46,6 +46,10 @@ def command(
             help="Resume even if the config, data or package versions changed.",
         ),
     ] = False,
+    smoke: Annotated[
+        bool,
+        typer.Option("--smoke", help="Train and validate for two steps only, and keep nothing."),
+    ] = False,
     quiet: Annotated[
         bool,
         typer.Option("--quiet", "-q", help="Show only warnings and, at the end, the run directory."),
@@ -63,6 +67,9 @@ def command(
         raise typer.BadParameter("CONFIG or --resume RUN is required.")
     if resume is not None and run_dir is not None:
         raise typer.BadParameter("--run-dir cannot be used with --resume: a resumed run keeps its directory.")
+    if smoke and (resume is not None or run_dir is not None):
+        option = "--run-dir" if resume is None else "--resume"
+        raise typer.BadParameter(f"{option} cannot be used with --smoke: a smoke test keeps no run.")
     out = make_console(error=json)
     resumable = (
         None
@@ -83,7 +90,9 @@ def command(
     )
     with redirect_stdout_for_json(json), make_scratch_run_path() as scratch_dir:
         progress = visible_progress if scratch_dir is None else SilentProgress()
-        if resumable is None:
+        if smoke:
+            summary = run_smoke_test(valid, trust=trust, progress=progress, is_interruptible=True)
+        elif resumable is None:
             target_dir = run_dir if scratch_dir is None else scratch_dir
             summary = train_new_run(
                 valid, run_dir=target_dir, trust=trust, progress=progress, is_interruptible=True
@@ -98,8 +107,8 @@ def command(
     if scratch_dir is not None:
         summary = {"ok": True, "worker": runtime.cluster.rank if runtime.cluster else 0}
     if json:
-        print_json(summary)
-    elif quiet and scratch_dir is None:
+        print_json({**summary, "problems": summary.get("problems", [])})
+    elif quiet and scratch_dir is None and not smoke:
         out.print(summary["run"], soft_wrap=True)
-    elif scratch_dir is None:
-        print_training_summary(out, summary, list_next_commands(valid, summary))
+    elif scratch_dir is None and not quiet:
+        print_training_summary(out, summary, [] if smoke else list_next_commands(valid, summary))

@@ -1,13 +1,17 @@
-"""Typer classes whose usage errors say what to write instead of an unknown option or command."""
+"""Typer classes whose usage errors say what to write instead, and are a JSON document with ``--json``."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
+from typer import BadParameter
 from typer.core import TyperCommand, TyperGroup
 
+from layercli.commands.optional_values import add_left_out_values
+from layercli.errors import ExitCode, Problem
 from layercli.source.nodes import sanitize_text
 
 _CONFIG_OPTIONS: Final = {
@@ -60,6 +64,30 @@ _OTHER_COMMANDS: Final = {
 """Commands of other programs -> the command of layercli."""
 
 
+_ANY_USAGE_ERROR: Final[Any] = BadParameter.__mro__[2]
+"""Typer's base class of usage errors, which it does not export: unknown options, missing arguments, invalid values."""
+
+
+def is_json_requested(arguments: Sequence[str]) -> bool:
+    """Return whether a command line asks for a JSON document, even if the command line is wrong."""
+    return any(argument.partition("=")[0] == "--json" for argument in arguments)
+
+
+def print_usage_error_json(error: Any) -> None:
+    """Print the JSON document of a usage error."""
+    from layercli.reports.console import print_json
+
+    message = sanitize_text(error.format_message())
+    context = getattr(error, "ctx", None)
+    help_command = f"{context.command_path if context else 'layercli'} --help"
+    problem = Problem(
+        code="usage-error",
+        message=message if message.endswith((".", "?", ")")) else f"{message}.",
+        hint=f"Run `{help_command}` for the arguments and options.",
+    )
+    print_json({"ok": False, "problems": [problem.as_json()]})
+
+
 class Command(TyperCommand):
     """A command whose error for an unknown option names the key of the config, or the option that is meant."""
 
@@ -67,7 +95,7 @@ class Command(TyperCommand):
         """Parse the arguments; add what to write to the error for an unknown option."""
         given = list(args)
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, add_left_out_values(args))
         except Exception as error:
             option = getattr(error, "option_name", None)
             known = {name for parameter in self.params for name in parameter.opts}
@@ -80,6 +108,27 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     """The app, whose error for an unknown command names the command that is meant."""
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
+        """Run a command line and exit; with ``--json``, print a usage error as a JSON document."""
+        if not is_json_requested(sys.argv[1:] if args is None else args):
+            return super().main(args, *others, **settings)
+        try:
+            sys.exit(super().main(args, *others, **settings | {"standalone_mode": False}) or ExitCode.OK)
+        except _ANY_USAGE_ERROR as error:
+            print_usage_error_json(error)
+            sys.exit(error.exit_code)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options before the command; say where ``--json`` belongs."""
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except _ANY_USAGE_ERROR as error:
+            if is_json_requested(given[:1]):
+                error.message = "Write --json after the command."
+                error.possibilities = None
+            raise
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; add what to write to the error for an unknown one."""

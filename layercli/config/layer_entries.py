@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import PlainValidator, ValidationError, ValidationInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticOmit
 
+from layercli import runtime
 from layercli.config.names import parse_layer_name
 from layercli.layers.base import Layer
 from layercli.layers.custom_layers import CustomLayer, is_custom_type
@@ -266,6 +267,7 @@ class ErrorLimit:
 
 def _parse_within_limit(value: Any, info: ValidationInfo) -> LayerEntry:
     """Return the entry as ``parse_layer_entry``; leave it out after too many errors in others."""
+    runtime.stop_if_cancelled()
     limit = info.context
     if not isinstance(limit, ErrorLimit):
         return parse_layer_entry(value)

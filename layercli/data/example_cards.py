@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ _MAX_VALUES: Final = 24
 _MAX_SHOWN_TARGETS: Final = 4
 _MAX_LINES: Final = 6
 _MAX_LINE_POINTS: Final = 200
+_COLOR_NAME: Final = re.compile("#[0-9a-f]{6}")
+"""The name of a class of masks whose classes are colors."""
 _SALIENCY_COLOR: Final = (220, 38, 38)
 _CLASS_COLORS: Final = np.array(
     [
@@ -60,6 +63,7 @@ def make_cards(
     class_names: Sequence[str],
     name_example: Callable[[int], str],
     saliency: dict[str | None, Array] | None = None,
+    find_missing: Callable[[int], Collection[str]] = lambda _: (),
 ) -> list[ExampleCard]:
     """Return the cards of selected examples.
 
@@ -68,6 +72,7 @@ def make_cards(
         kind: The meaning of the output.
         class_names: The names of the classes or labels, if there are any.
         name_example: Returns the name of the example at a position of its set.
+        find_missing: Returns the columns that the file lacks for the example at a position; their values are replacements.
         saliency: Maps of shape (samples, height, width) for inputs that are images.
     """
     if selected.examples is None:
@@ -88,10 +93,37 @@ def make_cards(
                     card.pictures.append(("saliency", encode_thumbnail(marked)))
             else:
                 _add_input(card, name, array[row], selected.examples.columns.get(name, ()))
+        missing = find_missing(position) if card.values else ()
+        card.values = [
+            (name, f"missing, read as {value or 'an empty text'}" if name in missing else value)
+            for name, value in card.values
+        ]
         if np.ndim(output) >= 1:
-            _add_positions(card, kind, target, output, scaled)
+            _add_positions(card, kind, class_names, target, output, scaled)
         cards.append(card)
     return cards
+
+
+def list_class_keys(
+    selected: TopExamples, kind: OutputKind, class_names: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Return the name and the color, such as "#2563eb", of each class in the pictures of masks; empty without such pictures.
+
+    The colors repeat, so each color has the names of all of its classes.
+    """
+    has_images = selected.examples is not None and any(
+        is_image_batch(array) for _, array in selected.examples.inputs
+    )
+    if selected.outputs.ndim != 4 or not has_images:
+        return []
+    if kind.kind == "two":
+        return list(zip(class_names, ("#000000", "#ffffff"), strict=False))
+    colors, keys = _choose_colors(class_names), []
+    for index, color in enumerate(colors[: len(class_names)].tolist() if kind.kind == "classes" else ()):
+        names = list(class_names[index :: len(colors)])
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        keys.append((", ".join(names[:3]) + more, "#{:02x}{:02x}{:02x}".format(*color)))
+    return keys
 
 
 def encode_thumbnail(image: Array) -> bytes:
@@ -189,12 +221,17 @@ def _number_titles(name: str | None, size: int) -> list[str]:
 
 
 def _add_positions(
-    card: ExampleCard, kind: OutputKind, true: Array, scores: Array, images: dict[str | None, Array]
+    card: ExampleCard,
+    kind: OutputKind,
+    class_names: Sequence[str],
+    true: Array,
+    scores: Array,
+    images: dict[str | None, Array],
 ) -> None:
     """Add target and prediction of an output with positions: as pictures if the input is one, else as lines."""
     if kind.kind == "classes" and scores.ndim == 3 and images:
-        card.pictures.append(("true", encode_thumbnail(_color_classes(true))))
-        card.pictures.append(("predicted", encode_thumbnail(_color_classes(scores.argmax(-1)))))
+        card.pictures.append(("true", encode_thumbnail(_color_classes(true, class_names))))
+        card.pictures.append(("predicted", encode_thumbnail(_color_classes(scores.argmax(-1), class_names))))
     elif kind.kind in ("numbers", "two") and scores.ndim == 3 and scores.shape[-1] in (1, 3):
         pair = scale_to_bytes(np.stack([true.reshape(scores.shape), scores]).astype(np.float64))
         card.pictures.append(("true", encode_thumbnail(pair[0])))
@@ -204,8 +241,16 @@ def _add_positions(
         card.lines.append([(title, values.astype(float).tolist()) for title, values in both])
 
 
-def _color_classes(numbers: Array) -> Array:
-    colored: Array = _CLASS_COLORS[np.clip(numbers.astype(np.int64), 0, None) % len(_CLASS_COLORS)]
+def _choose_colors(class_names: Sequence[str]) -> Array:
+    """Return the color of each class, which repeat: uint8 of shape (colors, 3). Classes that are colors have their own."""
+    if class_names and all(_COLOR_NAME.fullmatch(name) for name in class_names):
+        return np.array([tuple(bytes.fromhex(name[1:])) for name in class_names], np.uint8)
+    return _CLASS_COLORS
+
+
+def _color_classes(numbers: Array, class_names: Sequence[str]) -> Array:
+    colors = _choose_colors(class_names)
+    colored: Array = colors[np.clip(numbers.astype(np.int64), 0, None) % len(colors)]
     return colored
 
 

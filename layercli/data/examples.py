@@ -342,6 +342,11 @@ def load_examples(subset: Subset) -> Examples:
     return next(subset.batches(max(len(subset), 1)), subset.empty_batch)
 
 
+def take_first(subset: Subset, count: int) -> Examples:
+    """Return the first ``count`` examples of a subset, in memory."""
+    return next(subset.batches(count), subset.empty_batch)
+
+
 def iterate_batches(subset: Subset, *, start: int = 0) -> Iterator[Examples]:
     """Yield the examples in order, from batch ``start``, in constant memory."""
     size = min(_MAX_BATCH, _BATCH_BYTES // max(subset.count_example_bytes(), 1))

@@ -121,3 +121,17 @@ def iterate_new_examples(
         piece = {name: values[first:last] for name, values in identity.items()}
         yield NewExamples(batch, (None,) * len(batch), piece)
         first = last
+
+
+def split_new_examples(pieces: Sequence[NewExamples], counts: Sequence[int]) -> list[NewExamples]:
+    """Return the same examples in pieces of other lengths, without their columns."""
+    errors = [error for piece in pieces for error in piece.errors]
+    examples = concatenate_examples([piece.examples for piece in pieces])
+    split: list[NewExamples] = []
+    first = first_usable = 0
+    for count in counts:
+        piece_errors = tuple(errors[first : first + count])
+        last_usable = first_usable + piece_errors.count(None)
+        split.append(NewExamples(examples.take(slice(first_usable, last_usable)), piece_errors))
+        first, first_usable = first + count, last_usable
+    return split

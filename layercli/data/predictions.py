@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -64,13 +64,18 @@ def write_json_lines(file: IO[str], chunks: Iterable[ColumnChunk]) -> int:
     """Write a JSON object for each row, each chunk when it comes; return the number of rows."""
     rows = 0
     for chunk in chunks:
-        names, lists = list(chunk), [_replace_nonfinite(column.tolist()) for column in chunk.values()]
-        for values in zip(*lists, strict=True):
-            row = dict(zip(names, values, strict=True))
+        for row in iterate_json_rows(chunk):
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) + "\n")
             rows += 1
         file.flush()
     return rows
+
+
+def iterate_json_rows(chunk: ColumnChunk) -> Iterator[dict[str, Any]]:
+    """Yield each row as its values by column; a value that JSON does not have, such as NaN, is None."""
+    names, lists = list(chunk), [_replace_nonfinite(column.tolist()) for column in chunk.values()]
+    for values in zip(*lists, strict=True):
+        yield dict(zip(names, values, strict=True))
 
 
 def _write_csv_file(path: Path, chunks: Iterable[ColumnChunk]) -> int:

@@ -37,6 +37,8 @@ class SpooledArray:
         self._file: int | None = None
         if not hasattr(os, "preadv"):
             return
+        if not hasattr(os, "preadv"):  # Windows, which also keeps files that are open
+            return
         with suppress(OSError):
             folder = locate_cache()
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,37 +1,23 @@
-"""Types of arrays, and the error for data that cannot be used."""
+"""Types of arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from layercli.graph.finding import Finding
-from layercli.source.nodes import KeyPath
-
-if TYPE_CHECKING:
-    from layercli.data.examples import Dataset
+from layercli.data.data_error import PATH_KEY as PATH_KEY
+from layercli.data.data_error import DataError as DataError
+from layercli.data.data_error import make_data_finding as make_data_finding
+from layercli.data.data_error import raise_data_error as raise_data_error
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Inputs: TypeAlias = Array | Mapping[str, Array]
 """The only input, or several inputs by name; every array has shape (samples, ...)."""
 Targets: TypeAlias = Array | Mapping[str, Array]
 """The only target, or several targets by output name; every array has shape (samples, ...)."""
-PATH_KEY: Final[KeyPath] = ("data", "path")
-"""The config key that names the files of most types of data."""
-
-
-class DataError(Exception):
-    """Data that cannot be used; ``findings`` give the reasons."""
-
-    def __init__(self, *findings: Finding, readable: Dataset | None = None) -> None:
-        """Create the error; ``readable`` has the targets that can be read, in which further problems are found."""
-        super().__init__("; ".join(finding.message for finding in findings))
-        self.findings = findings
-        self.readable = readable
-
 
 TENSOR_ALIGNMENT: Final = 64
 """The bytes of whose multiples the address of an array must be one, so that TensorFlow can use it without a copy."""
@@ -44,16 +30,6 @@ def make_aligned_array(shape: tuple[int, ...], dtype: Any) -> Array:
     start = -buffer.ctypes.data % TENSOR_ALIGNMENT
     array: Array = buffer[start : start + size].view(dtype).reshape(shape)
     return array
-
-
-def make_data_finding(message: str, path: KeyPath, hint: str | None) -> Finding:
-    """Return a finding for unreadable data; ``path`` is the config key that names the data."""
-    return Finding(code="unreadable-data", message=message, path=path, hint=hint)
-
-
-def raise_data_error(message: str, path: KeyPath, hint: str | None) -> NoReturn:
-    """Raise ``DataError`` for unreadable data; ``path`` is the config key that names the data."""
-    raise DataError(make_data_finding(message, path, hint))
 
 
 def iterate_named(arrays: Inputs | Targets) -> Iterator[tuple[str | None, Array]]:

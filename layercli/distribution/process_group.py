@@ -18,6 +18,7 @@ from typing import IO, Final
 
 from layercli.distribution.cluster import TF_CONFIG, list_local_gpus
 from layercli.distribution.run_paths import RUN_FILE_VARIABLE
+from layercli.errors import Problem
 from layercli.processes.stop_signals import StopRequest, handle_stop_signals
 from layercli.processes.supervisor import Supervisor
 from layercli.runs.directory import MANIFEST
@@ -69,7 +70,7 @@ class ProcessGroup:
             self._start_processes(arguments, run_file)
             code = self._wait_for_exit()
             if code >= 0 or self._stop_request():
-                sys.stdout.writelines(self._json_lines)
+                self._write_document(Problem(code="interrupted", message="Interrupted."))
                 return code if code >= 0 else 128 - code
             arguments = self._build_resume_arguments(run_file)
             if restarts_left:
@@ -78,9 +79,17 @@ class ProcessGroup:
                     f"A worker was killed by {signal.Signals(-code).name}; the group restarts from {position} "
                     f"({restarts_left - 1} restarts left)."
                 )
-        sys.stdout.writelines(self._json_lines)
-        self._print_message(f"A worker crashed again after {self._restarts} restarts.")
+        message = f"A worker crashed again after {self._restarts} restarts."
+        self._json_lines.clear()  # the first process may have ended well
+        self._write_document(Problem(code="worker-lost", message=message))
+        self._print_message(message)
         return 1
+
+    def _write_document(self, problem: Problem) -> None:
+        """Write the JSON document of the first process, or a document with this problem if it wrote none."""
+        if self._is_json and not self._json_lines:
+            self._json_lines = [json.dumps({"ok": False, "problems": [problem.as_json()]}, indent=2) + "\n"]
+        sys.stdout.writelines(self._json_lines)
 
     def _start_processes(self, arguments: Sequence[str], run_file: Path) -> None:
         addresses = [f"127.0.0.1:{port}" for port in find_free_ports(self._size)]

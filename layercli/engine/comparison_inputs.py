@@ -38,6 +38,7 @@ _EDGE_TEXTS: Final = {
 }
 EXTREMES: Final = "extremes"
 MISSING: Final = "missing values"
+RAW_ROWS: Final = "raw rows"
 _RANDOM_TEXTS: Final = ("a word", "the", "of two words", "")
 _MAX_RANDOM_INTEGER: Final = 100
 _SAFE_INDEX_LIMIT: Final = 2
@@ -53,8 +54,12 @@ class ComparisonCase:
     inputs: dict[str, Array]
     is_real: bool = False
     """Whether the batch contains examples of the dataset."""
+    examples: int = 0
+    """Number of different examples of the dataset in all batches of this case's name."""
     raw_inputs: dict[str, Array] | None = None
     """The same batch with missing values, which were replaced in ``inputs``."""
+    columns: dict[str, Array] | None = None
+    """The raw columns of a table that become ``inputs``, by the names of the arguments that take them."""
 
     @property
     def is_typical(self) -> bool:
@@ -148,8 +153,9 @@ def build_cases(
     inputs = valid.graph.inputs
     base_inputs = random_inputs(valid) if examples is None else examples_to_inputs(examples, valid.graph)
     is_real = examples is not None
+    count = 0 if examples is None else _count_compared(len(examples), batch_size)
     cases = [
-        ComparisonCase("examples" if is_real else "drawn", batch, is_real)
+        ComparisonCase("examples" if is_real else "drawn", batch, is_real, count)
         for batch in _split_batches(base_inputs, batch_size)
     ]
     edge_batch_size = batch_size or _BATCH_SIZES[1]
@@ -198,6 +204,23 @@ def make_missing_case(
     return ComparisonCase(MISSING, filled, raw_inputs=raw)
 
 
+def fill_empty_texts(
+    case: ComparisonCase, fill_values: Mapping[str, Sequence[float | str | None]]
+) -> ComparisonCase:
+    """Return a case in which empty texts mean missing values, which the run replaces.
+
+    ``fill_values`` maps inputs of shape (batch, ..., columns) to the replacement of each of their columns.
+    """
+    if case.raw_inputs is not None:
+        return case
+    filled = {}
+    for name, values in fill_values.items():
+        array = case.inputs[name]
+        if array.dtype.kind == "O" and any(values):
+            filled[name] = np.where(array == "", np.array([value or "" for value in values], object), array)
+    return replace(case, inputs=case.inputs | filled, raw_inputs=dict(case.inputs)) if filled else case
+
+
 def _split_batches(arrays: Mapping[str, Array], batch_size: int | None) -> Iterator[dict[str, Array]]:
     """Yield all rows in batches of ``batch_size``; if that is None, one batch of all and some of other sizes."""
     samples = len(next(iter(arrays.values())))
@@ -208,6 +231,12 @@ def _split_batches(arrays: Mapping[str, Array], batch_size: int | None) -> Itera
     for first in range(0, max(min(samples, COMPARED_EXAMPLES) // batch_size, 1) * batch_size, batch_size):
         rows = np.arange(first, first + batch_size) % samples
         yield {name: array[rows] for name, array in arrays.items()}
+
+
+def _count_compared(samples: int, batch_size: int | None) -> int:
+    """Return how many examples ``_split_batches`` yields; a batch may repeat some of them."""
+    size = batch_size or 1
+    return min(samples, max(min(samples, COMPARED_EXAMPLES) // size, 1) * size)
 
 
 def _edge_array(kind: str, tensor: Tensor, shape: tuple[int, ...], index_limit: int) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -37,8 +37,8 @@ from layercli.engine.keras_errors import summarize_error
 from layercli.engine.load_state import load_state
 from layercli.errors import LayercliError, Problem
 from layercli.importing.build_stack import read_stack
+from layercli.importing.custom_classes import ClassResolver
 from layercli.importing.flatten import LayerCall, flatten_stack
-from layercli.importing.keras_graph import KerasLayer
 from layercli.importing.model_file import ModelFile
 from layercli.importing.safe_records import drop_unused_parts, find_unsafe_records
 from layercli.io.archives import ArchiveError
@@ -102,7 +102,7 @@ def compare_models(
     valid: ValidConfig,
     layer_calls: list[LayerCall],
     outputs: tuple[Any, ...],
-    custom: Callable[[KerasLayer], str | None],
+    custom: ClassResolver,
 ) -> ModelComparison:
     """Compare the rebuilt model with the original: layers, wiring, shapes, parameters, and outputs for random inputs.
 
@@ -132,7 +132,7 @@ def _require_same_graph(
     assembled: AssembledModel,
     layer_calls: list[LayerCall],
     outputs: tuple[Any, ...],
-    custom: Callable[[KerasLayer], str | None],
+    custom: ClassResolver,
 ) -> None:
     """Check that importing the rebuilt model gives the same layers and wiring."""
     stack, problems = read_stack(json.loads(assembled.model.to_json()), custom)

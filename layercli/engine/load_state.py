@@ -68,8 +68,10 @@ def extract_weights(archive: Archive, target: Path, max_bytes: int) -> None:
     check_hdf5(target, max_bytes)
 
 
-def load_bin_boundaries(model: Any, file: IO[bytes]) -> None:
+def load_bin_boundaries(model: Any, file: IO[bytes], prefix: str = "") -> None:
     """Load the boundaries of each Discretization, which Keras saves in the architecture and not with the weights.
+
+    The names of the model's layers are those in the file after ``prefix``.
 
     Raises:
         ArchiveError: the file is damaged, or has no boundaries for such a layer.
@@ -81,7 +83,7 @@ def load_bin_boundaries(model: Any, file: IO[bytes]) -> None:
         document = parse_json(Archive(file).read(CONFIG_FILE, MAX_JSON_BYTES))
         records = {record["config"]["name"]: record for record in document["config"]["layers"]}
         for name, layers in learners.items():
-            saved = list(_find_boundaries(records[name]))
+            saved = list(_find_boundaries(records[name.removeprefix(prefix)]))
             for layer, boundaries in zip(layers, saved, strict=True):
                 layer.bin_boundaries = boundaries
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -70,23 +71,69 @@ def make_predictor(model: Any) -> Predictor:
     """Return a function that computes the outputs of a batch; it is compiled once."""
     call: Any = None
 
-    def call_model(x: Any) -> Any:
-        pairs = [(output, get_keras_mask(output)) for output in tf.nest.flatten(model(x, training=False))]
-        # NumPy has no bfloat16
-        return [
-            (tf.cast(output, tf.float32) if output.dtype == tf.bfloat16 else output, mask)
-            for output, mask in pairs
-        ]
-
     def predict(batch: Examples) -> list[Output]:
         nonlocal call
         tensors = tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(batch.x))
         if call is None:
-            call = tf.function(call_model, input_signature=[_make_signature(model, tensors)])
+            signature = _make_signature(model, tensors)
+            call = tf.function(partial(_call_model, model), input_signature=[signature])
         pairs = call(tensors)
         return [(np.asarray(output), None if mask is None else np.asarray(mask)) for output, mask in pairs]
 
     return predict
+
+
+def _call_model(model: Any, x: Any) -> list[tuple[Any, Any]]:
+    """Return the tensor and the mask of each output."""
+    pairs = [(output, get_keras_mask(output)) for output in tf.nest.flatten(model(x, training=False))]
+    # NumPy has no bfloat16
+    return [
+        (tf.cast(output, tf.float32) if output.dtype == tf.bfloat16 else output, mask)
+        for output, mask in pairs
+    ]
+
+
+GroupPredictor: TypeAlias = Callable[[Sequence[Examples]], list[list[Array]]]
+"""Computes the outputs of batches that have the same shapes: a list of outputs for each batch."""
+
+
+def make_group_predictor(model: Any) -> GroupPredictor:
+    """Return a function that computes several batches in one call; it is compiled once.
+
+    Each batch is computed by itself inside the call: the last bits of an output depend on the number of examples in a batch
+    and on the place of an example in it.
+    """
+    call: Any = None
+
+    def call_one(x: Any) -> list[Any]:
+        return [output for output, _ in _call_model(model, x)]
+
+    def call_all(x: Any) -> Any:
+        dtypes = [tf.as_dtype(output.dtype) for output in model.outputs]
+        signature = [tf.float32 if dtype == tf.bfloat16 else dtype for dtype in dtypes]
+        return tf.map_fn(call_one, x, parallel_iterations=_PARALLEL_BATCHES, fn_output_signature=signature)
+
+    def predict(batches: Sequence[Examples]) -> list[list[Array]]:
+        nonlocal call
+        inputs = [dict(batch.inputs) for batch in batches]
+        group = batches[0].map_inputs(lambda name, _: np.stack([each[name] for each in inputs]))
+        if call is None:
+            one = tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(batches[0].x))
+            specs = tf.nest.map_structure(_add_group_axis, _make_signature(model, one))
+            call = tf.function(call_all, input_signature=[specs])
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, to_keras_inputs(group.x))
+        outputs = [np.asarray(output) for output in call(tensors)]
+        return [[output[index] for output in outputs] for index in range(len(batches))]
+
+    return predict
+
+
+_PARALLEL_BATCHES: Final = 10
+"""Batches of a group that may be computed at the same time, if there are processors for them; TensorFlow's default."""
+
+
+def _add_group_axis(spec: Any) -> Any:
+    return tf.TensorSpec([None, *spec.shape], spec.dtype)
 
 
 def _make_signature(model: Any, tensors: Any) -> Any:

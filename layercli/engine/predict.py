@@ -21,7 +21,7 @@ from layercli.engine.output_values import (
     interpret_output,
     make_predictor,
 )
-from layercli.engine.unknown_ids import explain_id_error
+from layercli.engine.unknown_ids import check_trained_ids, explain_id_error
 from layercli.errors import LayercliError
 from layercli.graph.output_kind import OutputKind, name_classes
 from layercli.graph.target_meaning import TargetKind
@@ -42,32 +42,41 @@ def predict_columns(
     The outputs of an example with an error are masked.
 
     Raises:
-        LayercliError: Keras or a custom layer refuses the examples.
+        LayercliError: Keras or a custom layer refuses the examples, or a layer computes ids that no layer has.
     """
-    titles = valid.graph.output_references
-    targets = [title if len(titles) > 1 else None for title in titles]
     predict = make_predictor(model)
     for piece in pieces:
+        if len(piece.examples):
+            check_trained_ids(model, valid, piece.examples)
         outputs = _predict_examples(predict, valid, piece.examples, batch_size)
-        columns = dict(piece.columns)
-        is_usable = piece.is_usable
-        for index, (target, array) in enumerate(zip(targets, outputs, strict=True)):
-            target_kind = reader_state.target_kinds.get(target)
-            kind = find_output_kind(valid, index, array, target_kind)
-            names = reader_state.class_names_of(target)
-            for name, column in _output_columns(
-                array,
-                kind,
-                names,
-                target_kind=target_kind,
-                are_numbers=are_numbers_in_data(valid.config.data, target, names),
-                target_columns=reader_state.target_columns_of(target),
-            ):
-                full_name = name if target is None else f"{target}_{name}"
-                if full_name in columns:
-                    columns = _rename_key(columns, full_name, f"input_{full_name}")
-                columns[full_name] = _spread_rows(column, is_usable)
-        yield columns | {ERROR_COLUMN: np.array(piece.errors, dtype=object)}
+        yield name_columns(valid, reader_state, piece, outputs)
+
+
+def name_columns(
+    valid: ValidConfig, reader_state: ReaderState, piece: NewExamples, outputs: Sequence[Array]
+) -> dict[str, Array]:
+    """Return the columns of a piece, from each output of the model for its usable examples; see ``predict_columns``."""
+    titles = valid.graph.output_references
+    targets = [title if len(titles) > 1 else None for title in titles]
+    columns = dict(piece.columns)
+    is_usable = piece.is_usable
+    for index, (target, array) in enumerate(zip(targets, outputs, strict=True)):
+        target_kind = reader_state.target_kinds.get(target)
+        kind = find_output_kind(valid, index, array, target_kind)
+        names = reader_state.class_names_of(target)
+        for name, column in _output_columns(
+            array,
+            kind,
+            names,
+            target_kind=target_kind,
+            are_numbers=are_numbers_in_data(valid.config.data, target, names),
+            target_columns=reader_state.target_columns_of(target),
+        ):
+            full_name = name if target is None else f"{target}_{name}"
+            if full_name in columns:
+                columns = _rename_key(columns, full_name, f"input_{full_name}")
+            columns[full_name] = _spread_rows(column, is_usable)
+    return columns | {ERROR_COLUMN: np.array(piece.errors, dtype=object)}
 
 
 def _rename_key(columns: Mapping[str, Array], old: str, new: str) -> dict[str, Array]:
@@ -92,20 +101,29 @@ def _predict_examples(
 ) -> list[Array]:
     """Return each output for all examples; arrays of shape (0, ...) without examples."""
     if not len(examples):
-        one = examples.map_inputs(_make_example, np.zeros(1, dtype=np.int32))
-        return [array[:0] for array in _predict_batch(predict, valid, one)]
-    batches = [_predict_batch(predict, valid, batch) for batch in examples.batches(batch_size)]
+        return [array[:0] for array in predict_batch(predict, valid, make_blank_example(examples))]
+    batches = [predict_batch(predict, valid, batch) for batch in examples.batches(batch_size)]
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
-def _make_example(_name: str | None, empty: Array) -> Array:
+def make_blank_example(examples: Examples) -> Examples:
+    """Return one example of zeros and empty texts, with the shapes of ``examples``."""
+    return examples.map_inputs(_make_blank_input, np.zeros(1, dtype=np.int32))
+
+
+def _make_blank_input(_name: str | None, empty: Array) -> Array:
     """Return an input with one example of zeros or empty texts, with the shape of those in an empty array."""
     if empty.dtype.kind == "O":
         return np.full((1, *empty.shape[1:]), "", dtype=object)
     return np.zeros((1, *empty.shape[1:]), empty.dtype)
 
 
-def _predict_batch(predict: Predictor, valid: ValidConfig, batch: Examples) -> list[Array]:
+def predict_batch(predict: Predictor, valid: ValidConfig, batch: Examples) -> list[Array]:
+    """Return each output for a batch.
+
+    Raises:
+        LayercliError: Keras or a custom layer refuses the examples.
+    """
     try:
         outputs = predict(batch)
     except model_error_types(valid) as error:

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from layercli.data.evaluation.calibration import CalibrationResult
+from layercli.data.evaluation.position_shares import PositionShares
 from layercli.data.evaluation.selections import RandomPairs, RandomSample, TopExamples
 from layercli.data.evaluation.value_counts import ValueCounts
 from layercli.data.example_cards import UNNAMED_INPUT
@@ -44,6 +45,8 @@ class OutputDetails:
     """Predictions and targets of numbers."""
     class_scores: list[tuple[ValueCounts, ValueCounts]] = field(default_factory=list)
     """Probabilities of each class, of the examples of the other classes and of this one."""
+    positions: PositionShares | None = None
+    """The shares of right positions, of an output with a class for each position."""
     count: int = 0
     """Number of examples."""
 
@@ -53,7 +56,10 @@ class OutputDetails:
             find_true_values(self.results, target, output),
             interpret_output(output, self.kind).scores,
         )
-        wrongness = measure_wrongness(self.results, true, output, mask)
+        errors, used = _sum_errors(self.results, true, output, mask)
+        wrongness = np.where(used > 0, errors / np.maximum(used, 1), np.nan)
+        if self.positions is not None:
+            self.positions.add(used - errors, used)
         self.wrong.add(wrongness, self.count, batch, true, scores)
         if self.uncertain is not None:
             certainty = _measure_certainty(self.kind, scores)
@@ -122,6 +128,8 @@ class DetailCollector:
 
 def _make_details(results: OutputResults, output: Array, shown: int) -> OutputDetails:
     kind, details = results.kind, OutputDetails(results, TopExamples(shown))
+    if output.ndim > 2 and kind.kind in ("two", "classes", "sign"):
+        details.positions = PositionShares()
     if kind.kind == "numbers":
         details.pairs = RandomPairs(_MAX_PAIRS)
     if output.ndim > 2 or kind.kind not in ("two", "classes") or not kind.has_probabilities:
@@ -173,6 +181,14 @@ def measure_wrongness(results: OutputResults, true: Array, output: Array, mask: 
     For one class of several it is the highest score minus that of the true class, for positions the share of wrong ones,
     and for scores, labels and numbers the mean absolute error.
     """
+    sums, counts = _sum_errors(results, true, output, mask)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _sum_errors(
+    results: OutputResults, true: Array, output: Array, mask: Array | None
+) -> tuple[Array, Array]:
+    """Return the sum of the errors and the number of used positions of each example: both of shape (samples,)."""
     kind, values = results.kind, interpret_output(output, results.kind)
     scores = values.scores.astype(np.float64)
     is_used = find_used_positions(output, mask) & np.isfinite(output).all(axis=-1)
@@ -191,7 +207,23 @@ def measure_wrongness(results: OutputResults, true: Array, output: Array, mask: 
         is_used &= (true >= 0) & (true < output.shape[-1]) & (true != results.ignored_class)
     counts = is_used.reshape(len(true), -1).sum(1)
     sums = np.where(is_used, errors, 0).reshape(len(true), -1).sum(1)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return sums, counts
+
+
+def select_wrong(details: OutputDetails) -> TopExamples:
+    """Return the most wrong examples without those that are right; all of them if none is wrong, and of numbers."""
+    found, kind = details.wrong, details.kind
+    if kind.kind == "numbers" or found.examples is None:
+        return found
+    if details.positions is not None:
+        is_wrong = np.asarray(found.scores > 0)
+    elif kind.kind == "labels":
+        is_wrong = np.asarray(np.not_equal(found.outputs > kind.threshold, found.targets).any(axis=-1))
+    elif kind.kind == "classes":
+        is_wrong = np.not_equal(found.outputs.argmax(axis=-1), found.targets)
+    else:
+        is_wrong = np.not_equal(found.outputs[:, 0] > kind.threshold, found.targets == 1)
+    return found.select(is_wrong) if is_wrong.any() else found
 
 
 def _measure_certainty(kind: OutputKind, scores: Array) -> Array:

@@ -30,13 +30,13 @@ Result: TypeAlias = ClassResult | LabelResult | ErrorResult
 
 @dataclass(slots=True)
 class OutputResults:
-    """The results of one output; ``scores`` only for two classes, ``naive`` only for series."""
+    """The results of one output; ``scores`` only for two classes, ``naive`` only for numbers and classes of series."""
 
     kind: OutputKind
     ignored_class: int | None
     result: Result
     scores: ScoreResult | None = None
-    naive: ErrorResult | None = None
+    naive: ErrorResult | ClassResult | None = None
     invalid: int = field(default=0, init=False)
     """Number of predictions that are NaN or infinite; they are left out."""
 
@@ -59,7 +59,7 @@ class OutputResults:
             if mask is None:
                 is_used = np.asarray(is_used.reshape(len(output), -1).all(axis=1))
             self.result.add(true[is_used], values.scores[is_used])
-            if self.naive is not None and last_target is not None:
+            if isinstance(self.naive, ErrorResult) and last_target is not None:
                 naive = _repeat_last(last_target, true)
                 is_known = is_used & np.isfinite(naive).reshape(*is_used.shape, -1).all(axis=-1)
                 self.naive.add(true[is_known], naive[is_known])
@@ -73,6 +73,13 @@ class OutputResults:
         if self.kind.kind == "classes":
             is_used &= (true >= 0) & (true < output.shape[-1]) & (true != self.ignored_class)
         self.result.add(true[is_used], values.predicted[is_used])
+        if isinstance(self.naive, ClassResult) and last_target is not None:
+            last = _repeat_last(last_target, target)
+            naive_classes = self.find_true_classes(last, values.predicted, output.shape[-1])
+            is_known = is_used & np.isfinite(last.reshape(*is_used.shape, -1)).all(axis=-1)
+            if self.kind.kind == "classes":
+                is_known &= (naive_classes >= 0) & (naive_classes < output.shape[-1])
+            self.naive.add(true[is_known], naive_classes[is_known])
         if self.scores is not None:
             self.scores.add(true[is_used] == 1, values.scores[..., 0][is_used])
 
@@ -115,7 +122,10 @@ def _repeat_last(last_target: Array, true: Array) -> Array:
 
 
 def _add_naive_forecast(document: dict[str, Any], naive: Mapping[str, Any]) -> None:
-    """Add the errors of the last known value, as a forecast, to those of the model."""
+    """Add the results of the last known value or class, as a forecast, to those of the model."""
+    if "errors" not in naive:
+        document["naive_forecast"] = {"accuracy": naive["weighted"]["recall"]}
+        return
     document["naive_forecast"] = naive["errors"]
     rows = zip(document.get("per_target", []), naive.get("per_target", []), strict=False)
     for row, naive_row in rows:
@@ -132,6 +142,7 @@ def collect_results(
     reader_state: ReaderState | None = None,
     observe: Observer | None = None,
     predict: Predictor | None = None,
+    constants: Mapping[str, Array] | None = None,
 ) -> dict[str, Any]:
     """Return the results of each output whose target has a meaning: in ``outputs``; without names for a single output.
 
@@ -146,6 +157,7 @@ def collect_results(
         reader_state: What training knew about the targets.
         observe: Gets each batch of each such output.
         predict: The model as ``make_predictor`` returns it, if it is used elsewhere, too.
+        constants: What a guess from the training targets predicts for one example, by output.
     """
     titles = valid.graph.output_references
     results: dict[str, OutputResults | None] = {}
@@ -167,6 +179,7 @@ def collect_results(
                     described,
                     has_mask=mask is not None,
                     has_naive=key in last_targets,
+                    constant=(constants or {}).get(title),
                 )
             result = results[title]
             if result is not None:
@@ -207,6 +220,7 @@ def _make_results(
     *,
     has_mask: bool,
     has_naive: bool,
+    constant: Array | None,
 ) -> OutputResults | None:
     """Return empty results for an output of shape (samples, ..., units); None if it has none, or too many classes."""
     title = valid.graph.output_references[index]
@@ -219,7 +233,7 @@ def _make_results(
         shape = output.shape[-1:] if has_mask else output.shape[1:]
         names = _name_numbers(valid, shape, target.columns)
         naive = ErrorResult(names) if has_naive else None
-        return OutputResults(kind, ignored, ErrorResult(names), naive=naive)
+        return OutputResults(kind, ignored, ErrorResult(names, constant=constant), naive=naive)
     size = 2 if kind.kind in ("two", "sign") else output.shape[-1]
     if size > MAX_CLASSES:
         return None
@@ -229,7 +243,18 @@ def _make_results(
     has_score = kind.kind in ("two", "sign")
     scores = ScoreResult(is_probability=kind.has_probabilities) if has_score else None
     names = name_classes(kind, size, target.class_names, target.kind)
-    return OutputResults(kind, ignored, ClassResult(names, has_positions=output.ndim > 2), scores)
+    majority = _find_majority(constant, kind, output.shape[-1])
+    result = ClassResult(names, has_positions=output.ndim > 2, majority=majority)
+    naive_classes = ClassResult(names) if has_naive else None
+    return OutputResults(kind, ignored, result, scores, naive_classes)
+
+
+def _find_majority(constant: Array | None, kind: OutputKind, units: int) -> int | None:
+    """Return the class that a guess predicts; None if it is unknown."""
+    if constant is None or not constant.size or constant.size % units:
+        return None
+    predicted = interpret_output(constant.reshape(-1, units)[:1], kind).predicted
+    return None if predicted is None else int(predicted[0])
 
 
 def _name_numbers(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
 
 from layercli.check import ValidConfig
-from layercli.data.examples import Splits, Subset
+from layercli.data.examples import Splits, Subset, iterate_batches
 from layercli.data.statistics import IdExtremes
-from layercli.engine.adapt import layer_inputs
-from layercli.engine.assemble import AssembledModel
+from layercli.engine.adapt import layer_inputs, to_tensor
+from layercli.engine.assemble import AssembledModel, call_layer, select_output
+from layercli.engine.keras_errors import model_error_types
 from layercli.errors import LayercliError
 from layercli.graph.build import GraphNode, find_dependencies
 from layercli.graph.checks.ids import (
@@ -50,6 +51,48 @@ def check_computed_ids(assembled: AssembledModel, valid: ValidConfig, splits: Sp
                 findings += _check_ids(node, assembled, valid, splits)
     if findings:
         raise valid.error_from_findings(findings)
+
+
+def check_trained_ids(model: Any, valid: ValidConfig, subset: Subset) -> None:
+    """Compute the ids that layers of a trained model receive from other layers, for all examples, and check them.
+
+    Raises:
+        LayercliError: An id is negative, too large or not an integer.
+    """
+    nodes = find_computed_lookups(valid.shapes)
+    if not nodes:
+        return
+    extremes = {node.name: IdExtremes() for node in nodes}
+    above = find_dependencies(valid.graph, [node.inputs[0] for node in nodes])
+    steps = [node for node in valid.graph.nodes if node.name in above]
+    for batch in iterate_batches(subset):
+        arrays = batch.x if isinstance(batch.x, Mapping) else dict.fromkeys(valid.graph.inputs, batch.x)
+        values: dict[str, Any] = {name: to_tensor(arrays[name]) for name in valid.graph.inputs}
+        try:
+            for step in steps:
+                layer = model.get_layer(step.reuse_of or step.name)
+                values[step.name] = call_layer(layer, step, _select_inputs(step, values), training=False)
+        except model_error_types(valid):
+            return  # the model itself fails too, with an error that names the examples
+        for node in nodes:
+            array = np.asarray(_select_inputs(node, values)[0])
+            if array.dtype.kind in "iuf":
+                extremes[node.name].add(array)
+    findings: list[Finding] = []
+    for node in nodes:
+        found, source = extremes[node.name], f"(from `{node.input_references[0]}`)"
+        if found.low is None or found.high is None:
+            continue
+        ends = Extreme(found.low[0], source), Extreme(found.high[0], source)
+        fraction = Extreme(found.fraction[0], source) if found.fraction is not None else None
+        findings += check_lookup(node, ValueRange(*ends, fraction, is_computed=True), is_trained=True)
+    if findings:
+        raise valid.error_from_findings(findings)
+
+
+def _select_inputs(node: GraphNode, values: Mapping[str, Any]) -> list[Any]:
+    pairs = zip(node.inputs, node.input_indices, strict=True)
+    return [select_output(values[name], pick) for name, pick in pairs]
 
 
 def _is_computed_from_data(node: GraphNode, assembled: AssembledModel, valid: ValidConfig) -> bool:

@@ -1,6 +1,6 @@
 """Layers that adapt to the training data before training, such as Normalization."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from layercli.graph.build import Graph, GraphNode
@@ -58,12 +58,26 @@ def find_scaled_outputs(graph: Graph) -> dict[str, list[int]]:
         node.name: [] for node in graph.nodes if should_adapt(node) and learns_targets(node.layer)
     }
     for index, name in enumerate(graph.outputs):
-        node = by_name.get(name)
-        while node is not None and node.type_name in _ORDER_KEEPING_LAYERS and node.inputs:
-            node = by_name.get(node.inputs[0])
-        if node is not None and (node.reuse_of or node.name) in scaled:
-            scaled[node.reuse_of or node.name].append(index)
+        for node in _find_sources(by_name, name):
+            owner = node.reuse_of or node.name
+            if owner in scaled and index not in scaled[owner]:
+                scaled[owner].append(index)
     return scaled
+
+
+def _find_sources(by_name: Mapping[str, GraphNode], name: str) -> Iterator[GraphNode]:
+    """Yield the layers whose numbers a layer returns in the same order, or averages."""
+    pending = [name]
+    while pending:
+        node = by_name.get(pending.pop())
+        if node is None:
+            continue
+        if node.type_name == "Average":
+            pending.extend(node.inputs)
+        elif node.type_name in _ORDER_KEEPING_LAYERS and node.inputs:
+            pending.append(node.inputs[0])
+        else:
+            yield node
 
 
 def learns_output_size(layer: Component) -> bool:

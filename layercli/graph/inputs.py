@@ -112,8 +112,9 @@ def _missing_input_finding(config: Config | None, shape: list[int | None] | None
             f"because {data.title()} has no declared shape."
         )
     is_table = isinstance(data, TableConfig)
+    windows = data.windows if isinstance(data, TableConfig) else None
     hint = (
-        "Add `input: [N]`, where N is the number of input columns."
+        f"Add `input: [{'' if windows is None else f'{windows.length}, '}N]`, where N is the number of input columns."
         if is_table
         else f"Add `input: {quote_value(shape)}`."
         if shape is not None

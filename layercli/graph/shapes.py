@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Final
 
+from layercli import runtime
 from layercli.config.layer_entries import Uncertainty
 from layercli.config.model import MAX_ELEMENTS
 from layercli.graph.adaptable import learns_output_size, with_output_sizes
@@ -189,6 +190,7 @@ def _infer_graph(graph: Graph) -> ModelShapes:
     """The possible outputs of each node with an error and of its successors, once the error is fixed."""
     shapes = ModelShapes(graph, [])
     for node in graph.nodes:
+        runtime.stop_if_cancelled()
         row = _infer_node(node, outputs)
         if node.reuse_of is not None:
             row = _drop_shared_weights(row, shapes.by_name[node.reuse_of])

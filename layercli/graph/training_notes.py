@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from layercli.config.training.section import TrainSection
@@ -18,6 +19,11 @@ _OVERFIT_RISE: Final = 1.1
 """The ratio to the lowest validation loss; losses of successive epochs often differ by a few percent."""
 _OVERFIT_EPOCHS: Final = 2
 """The number of last epochs that must all show overfitting."""
+_SLOW_EPOCHS: Final = 4
+"""The smallest number of epochs after the best one that show a slow rise of the validation loss."""
+_SLOW_RISE: Final = 1.02
+_STEADY_SHARE: Final = 0.75
+"""The smallest share of epochs in which the validation loss rises."""
 _SMALLEST_GAP: Final = 0.05
 """The smallest difference of crossentropies that matters: 5 percent in the probability of the right class."""
 
@@ -36,6 +42,17 @@ class EarlyStop:
     """The baseline, if no epoch was better."""
 
 
+@dataclass(frozen=True, slots=True)
+class LimitStop:
+    """Where `train.until` ended a training."""
+
+    epochs: int
+    """Finished epochs."""
+    step: int
+    """Steps of the next epoch."""
+    steps_per_epoch: int
+
+
 def describe_training(
     history: Mapping[str, Sequence[float]],
     train: TrainSection,
@@ -44,6 +61,7 @@ def describe_training(
     best: Mapping[str, Any],
     restored_epoch: int | None = None,
     early_stop: EarlyStop | None = None,
+    limit_stop: LimitStop | None = None,
 ) -> list[str]:
     """Return sentences on how the training ended and how its model does on examples that it was not trained on.
 
@@ -54,18 +72,26 @@ def describe_training(
         best: The best epoch's number and metrics, and its monitor.
         restored_epoch: The epoch whose weights the model has; None for the last one.
         early_stop: Why EarlyStopping stopped the training, if it did.
+        limit_stop: Where `until` ended the training, if it did.
     """
     notes: list[str] = []
     if early_stop is not None:
         notes.append(_describe_early_stop(early_stop))
-    notes += _describe_first_epoch(history, train, best, restored_epoch)
+    if limit_stop is not None:
+        notes.append(_describe_limit_stop(limit_stop, train))
+    else:
+        notes += _describe_first_epoch(history, train, best, restored_epoch)
     notes += _describe_held_out(split_sizes)
     notes += _compare_losses(history, train, restored_epoch)
     return notes
 
 
-def describe_end(epochs: int, train: TrainSection, early_stop: EarlyStop | None) -> str:
+def describe_end(
+    epochs: int, train: TrainSection, early_stop: EarlyStop | None, limit_stop: LimitStop | None = None
+) -> str:
     """Return why the training ended after this number of epochs."""
+    if limit_stop is not None:
+        return _describe_limit_stop(limit_stop, train)
     if early_stop is not None:
         return _describe_early_stop(early_stop)
     if epochs == 1:
@@ -73,6 +99,16 @@ def describe_end(epochs: int, train: TrainSection, early_stop: EarlyStop | None)
     if epochs >= train.epochs:
         return f"The training ended because all {epochs} epochs are done."
     return f"A callback stopped the training after epoch {epochs} of {train.epochs}."
+
+
+def _describe_limit_stop(stop: LimitStop, train: TrainSection) -> str:
+    steps = stop.epochs * stop.steps_per_epoch + stop.step
+    where = (
+        f"in epoch {stop.epochs + 1} of {train.epochs}, after step {stop.step:,} of {stop.steps_per_epoch:,}"
+        if stop.step
+        else f"after epoch {stop.epochs} of {train.epochs}"
+    )
+    return f"`until` ended the training {where} ({steps:,} {'step' if steps == 1 else 'steps'} in total)."
 
 
 def _describe_single_epoch(train: TrainSection) -> str:
@@ -152,6 +188,12 @@ def _compare_losses(
             f"{losses[start - 1]:.4g} to {losses[-1]:.4g}, and the validation loss rose from "
             f"{validation[start - 1]:.4g} to {validation[-1]:.4g}."
         )
+    elif (start := _find_slow_rise(losses, validation)) is not None:
+        yield (
+            f"Overfitting may start at epoch {start}: from there to epoch {len(losses)} the validation loss rose from "
+            f"{validation[start - 1]:.4g} to {validation[-1]:.4g}, while the training loss fell from {losses[start - 1]:.4g} "
+            f"to {losses[-1]:.4g}."
+        )
     elif val_loss > _FAR_ABOVE * loss and val_loss - loss >= smallest_gap:
         yield f"{pair}: the model fits the training examples much better than new ones."
 
@@ -169,6 +211,18 @@ def find_overfitting(history: Mapping[str, Sequence[float]], train: TrainSection
     rise = min(later[-_OVERFIT_EPOCHS:])
     is_clear = rise >= _OVERFIT_RISE * validation[best] and rise - validation[best] >= smallest_gap
     return best + 1 if is_clear else None
+
+
+def _find_slow_rise(losses: Sequence[float], validation: Sequence[float]) -> int | None:
+    """Return the epoch after which the validation loss rose a little in most epochs while the training loss fell, or None."""
+    best = min(range(len(validation)), key=validation.__getitem__)
+    later = validation[best:]
+    steps = [after - before for before, after in pairwise(later)]
+    if len(steps) < _SLOW_EPOCHS or losses[-1] >= losses[best]:
+        return None
+    is_steady = sum(step > 0 for step in steps) >= _STEADY_SHARE * len(steps)
+    is_higher = min(later[-_SLOW_EPOCHS // 2 :]) >= _SLOW_RISE * validation[best]
+    return best + 1 if is_steady and is_higher else None
 
 
 def _is_usable(loss: object) -> bool:

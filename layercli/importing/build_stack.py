@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from layercli.config.model import DTYPES
 from layercli.config.names import RESERVED_NAMES
 from layercli.errors import Problem
-from layercli.importing.keras_config import InexpressibleError, config_arguments
+from layercli.importing.custom_classes import ClassResolver
+from layercli.importing.keras_config import (
+    CustomClassError,
+    InexpressibleError,
+    config_arguments,
+    custom_arguments,
+)
 from layercli.importing.keras_graph import (
     CallKey,
     KerasCall,
@@ -37,9 +43,7 @@ _MAX_OUTPUTS: Final = 16
 OutputReferences = list[tuple[WireSource, int | None]]
 
 
-def read_stack(
-    document: dict[str, Any], resolve_class: Callable[[KerasLayer], str | None]
-) -> tuple[LayerStack, list[Problem]]:
+def read_stack(document: dict[str, Any], resolve_class: ClassResolver) -> tuple[LayerStack, list[Problem]]:
     """Return the layers of a model, and a problem for each part that a config cannot express.
 
     ``resolve_class`` returns a config's name for a custom class, or None if the class is not allowed.
@@ -61,14 +65,10 @@ def read_stack(
     return stack, reader.problems
 
 
-class _CustomClassError(InexpressibleError):
-    """Raised for a layer of a class that is not Keras's and not allowed."""
-
-
 class _StackReader:
     """Builds a stack from Keras's record, and collects the problems."""
 
-    def __init__(self, resolve_class: Callable[[KerasLayer], str | None]) -> None:
+    def __init__(self, resolve_class: ClassResolver) -> None:
         self.problems: list[Problem] = []
         self._resolve_class = resolve_class
         self._first_entries: dict[tuple[str, ...], StackEntry] = {}
@@ -227,16 +227,19 @@ class _StackReader:
         is_builtin = layer.module == "keras.layers" or layer.module.startswith("keras.src.layers.")
         class_name = LAYERS.find(layer.type) if is_builtin else None
         if class_name is not None:
-            kind, args = class_name, config_arguments(LAYERS.load(class_name), layer.config)
+            kind, args = (
+                class_name,
+                config_arguments(LAYERS.load(class_name), layer.config, self._resolve_class),
+            )
             args = _drop_derived_arguments(args, layer)
         else:
             if is_builtin and layer.type in LAYERS.unavailable:
                 raise InexpressibleError(f"it is a {layer.type}: {LAYERS.unavailable[layer.type][0]}")
-            custom_name = self._resolve_class(layer)
+            custom_name = self._resolve_class(layer.module, layer.type)
             if custom_name is None:
                 name = sanitize_text(layer.type, limit=60)
-                raise _CustomClassError(f"its class {name} is not a class of Keras")
-            kind, args = custom_name, _custom_arguments(layer.config)
+                raise CustomClassError(f"its class {name} is not a class of Keras")
+            kind, args = custom_name, custom_arguments(layer.config, self._resolve_class)
         item = StackEntry("layer", kind, wires, args, _explicit_name(layer), layer_path)
         self._first_entries[layer_path] = item
         return item
@@ -403,22 +406,12 @@ def _drop_derived_arguments(args: dict[str, Any], layer: KerasLayer) -> dict[str
     return args
 
 
-def _custom_arguments(config: dict[str, Any]) -> dict[str, Any]:
-    defaults: dict[str, Any] = {"name": ..., "trainable": True, "dtype": ...}
-    arguments = {
-        key: item for key, item in config.items() if key not in defaults or defaults[key] not in (..., item)
-    }
-    if any(isinstance(item, dict) and "class_name" in item for item in arguments.values()):
-        raise InexpressibleError("a constructor argument is an object")
-    return arguments
-
-
 def _problem_code_and_hint(layer: KerasLayer, error: InexpressibleError) -> tuple[str, str | None]:
     """Return the code of the problem, and how to fix it."""
-    if isinstance(error, _CustomClassError):
+    if isinstance(error, CustomClassError):
         return (
             "custom-class",
-            "If you trust its code, pass `--trust`; its file must be next to the model or the config.",
+            "If you trust its code, pass `--trust`; a Python file in the folder of the config must define it.",
         )
     if layer.type in LAYERS.unavailable:
         return "not-expressible", LAYERS.unavailable[layer.type][1]

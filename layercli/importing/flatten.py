@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from layercli.check import ValidConfig
 from layercli.importing.layer_stack import BlockParameter, LayerStack, StackEntry, Wire
-from layercli.layers.custom_layers import CustomLayer
-from layercli.layers.minimal_arguments import minimal_config
+from layercli.layers.custom_layers import CustomLayer, is_custom_type
+from layercli.layers.minimal_arguments import minimal_config, simplify_custom_arguments
 
 InputReference: TypeAlias = tuple[int | str, int | None, str | None]
 """Number of the call, or name of the input; index of its output; the layer's name for it."""
@@ -29,12 +29,15 @@ class LayerCall:
 
     def is_same_call(self, other: LayerCall) -> bool:
         """Return whether both calls have the same type, arguments, inputs and shared layer."""
-        return (self.type, dict(self.args), self.inputs, self.first_call) == (
+        return (self.type, self._comparable_args(), self.inputs, self.first_call) == (
             other.type,
-            dict(other.args),
+            other._comparable_args(),
             other.inputs,
             other.first_call,
         )
+
+    def _comparable_args(self) -> dict[str, Any]:
+        return simplify_custom_arguments(self.args) if is_custom_type(self.type) else dict(self.args)
 
 
 def flatten_stack(stack: LayerStack) -> tuple[list[LayerCall], tuple[InputReference, ...]]:

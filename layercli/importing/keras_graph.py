@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from layercli.importing.keras_config import InexpressibleError
+from layercli.schema.component import snake_case
 from layercli.source.nodes import sanitize_text
 
 MODEL_CLASSES: Final = ("Functional", "Sequential", "Model")
@@ -127,8 +128,8 @@ def _parse_sequential(document: Mapping[str, Any]) -> KerasModel:
         records.insert(0, {"class_name": "InputLayer", "module": "keras.layers", "config": first})
     layers: dict[str, KerasLayer] = {}
     previous: KerasTensor | None = None
-    for record in records:
-        name = str(record["config"]["name"])
+    for number, record in enumerate(records):
+        name = str(record["config"].get("name") or f"{snake_case(str(record['class_name']))}_{number}")
         call = KerasCall() if previous is None else KerasCall([previous])
         shape = (record.get("build_config") or {}).get("input_shape")
         if (
@@ -149,6 +150,9 @@ def _parse_layer(record: Mapping[str, Any], name: str, calls: list[KerasCall]) -
     config = record["config"]
     if not isinstance(config, dict):
         raise TypeError("config")
+    if record.get("module") is None:
+        # `get_config` of a class in a script may omit the name; Keras would make up another one
+        config.setdefault("name", name)
     layer_config = dict(config)
     if record.get("build_config") and record["class_name"] == "Sequential":
         layer_config.setdefault("build_input_shape", record["build_config"].get("input_shape"))

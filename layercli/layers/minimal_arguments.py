@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +25,11 @@ def minimal_arguments(component: Component) -> dict[str, Any]:
 def minimal_config(component: Component) -> dict[str, Any]:
     """Return the arguments that differ from their defaults as a config writes them: mappings, lists and scalars."""
     return {name: _to_config_value(name, value) for name, value in minimal_arguments(component).items()}
+
+
+def simplify_custom_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a custom layer, with each object and layer among them in its shortest form."""
+    return {name: _simplify_value(to_plain(value)) for name, value in arguments.items()}
 
 
 def is_required_argument(component: Component, name: str) -> bool:
@@ -83,7 +88,7 @@ def _to_config_value(name: str, value: Any) -> Any:
 
 def _simplify_value(value: Any) -> Any:
     """Return the value with components without arguments as their names, and tuples as lists."""
-    if isinstance(value, dict) and "type" in value:
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
         catalogues = (INITIALIZERS, REGULARIZERS, CONSTRAINTS)
         catalogue = next((each for each in catalogues if each.find(value["type"])), None)
         if catalogue is not None:

@@ -9,12 +9,12 @@ SERIES_COLORS: Final = tuple(f"var(--c{number})" for number in range(1, 9))
 
 _LIGHT: Final = """\
   --paper: #ffffff; --panel: #f8fafc; --ink: #0f172a; --muted: #526075; --line: #d8dee8; --accent: #1d4ed8;
-  --good: #15803d; --bad: #b91c1c; --heat: #2563eb; --heat-ink: #0f172a;
+  --good: #15803d; --bad: #b91c1c; --heat: #2563eb; --heat-ink: #0f172a; --shade: #64748b99;
   --c1: #2563eb; --c2: #d9480f; --c3: #0f766e; --c4: #a21caf; --c5: #a16207; --c6: #be123c; --c7: #4d7c0f; --c8: #475569;
 """
 _DARK: Final = """\
   --paper: #0b1120; --panel: #131c31; --ink: #e6ecf5; --muted: #9fb0c7; --line: #2c3a54; --accent: #7cb0ff;
-  --good: #4ade80; --bad: #f87171; --heat: #3b82f6; --heat-ink: #e6ecf5;
+  --good: #4ade80; --bad: #f87171; --heat: #3b82f6; --heat-ink: #e6ecf5; --shade: #cbd5e199;
   --c1: #60a5fa; --c2: #fb923c; --c3: #2dd4bf; --c4: #e879f9; --c5: #facc15; --c6: #fb7185; --c7: #a3e635; --c8: #94a3b8;
 """
 
@@ -74,7 +74,24 @@ figcaption .note {{ font-weight: 400; font-size: 0.9rem; display: block; }}
   font-size: 0.86rem;
 }}
 .legend svg {{ width: 1.7em; height: 0.7em; margin-right: 0.35em; vertical-align: baseline; }}
-.scroll {{ overflow-x: auto; margin: 0.5rem 0; max-width: 100%; }}
+.scroll {{
+  overflow-x: auto; margin: 0.5rem 0; max-width: 100%; scrollbar-color: var(--muted) var(--line);
+  background:
+    linear-gradient(to right, var(--paper) 1rem, transparent) left / 2.5rem 100% no-repeat local,
+    linear-gradient(to left, var(--paper) 1rem, transparent) right / 2.5rem 100% no-repeat local,
+    linear-gradient(to right, var(--shade), transparent) left / 0.9rem 100% no-repeat scroll,
+    linear-gradient(to left, var(--shade), transparent) right / 0.9rem 100% no-repeat scroll;
+}}
+@supports (animation-timeline: scroll(self inline)) {{
+  /* The animation runs only if the area can scroll, so the sentence appears only then. */
+  .scroll::before {{
+    content: "Scroll sideways to see all columns →"; display: block; position: sticky; left: 0; width: max-content;
+    max-width: 100%; height: 0; overflow: hidden; color: var(--muted); font-size: 0.8rem; font-weight: 600;
+    animation: show-scroll-sign linear both; animation-timeline: --sideways;
+  }}
+  .scroll {{ scroll-timeline: --sideways inline; }}
+  @keyframes show-scroll-sign {{ from, to {{ height: 1.5em; }} }}
+}}
 .scroll > svg {{ max-width: none; }}
 table {{ border-collapse: collapse; font-size: 0.9rem; overflow-wrap: break-word; }}
 th, td {{
@@ -93,7 +110,7 @@ table.matrix td, table.matrix th {{
   padding: 0.2rem 0.45rem; text-align: right; border: 1px solid var(--line); white-space: nowrap;
 }}
 table.matrix td.number + td, th.number + th:not(.number) {{ padding-left: 0.9rem; }}
-tbody th {{ min-width: 0; text-align: left; max-width: 12rem; overflow: hidden; text-overflow: ellipsis; }}
+table.matrix tbody th {{ min-width: 0; text-align: left; max-width: 12rem; overflow: hidden; text-overflow: ellipsis; }}
 table.matrix thead th {{ max-width: 8rem; overflow: hidden; text-overflow: ellipsis; }}
 table.matrix td {{
   min-width: 2.4em; font-variant-numeric: tabular-nums; color: var(--heat-ink);
@@ -135,7 +152,8 @@ summary {{ cursor: pointer; color: var(--accent); font-size: 0.9rem; }}
   h2, h3, figcaption {{ break-after: avoid; }}
   figure, .card, tr, .summary {{ break-inside: avoid; }}
   .charts {{ grid-template-columns: 1fr 1fr; }}
-  .scroll, pre {{ overflow: visible; max-height: none; white-space: pre-wrap; }}
+  .scroll, pre {{ overflow: visible; max-height: none; white-space: pre-wrap; background: none; }}
+  .scroll::before {{ display: none; }}
   details.printed::details-content {{ content-visibility: visible; height: auto; }}
   details:not([open]):not(.printed) {{ display: none; }}
   table.matrix td {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -60,7 +61,8 @@ class Supervisor:
         return ended
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal to each process that runs."""
+        """Send a signal to each process that runs. Windows can only terminate other processes."""
+        number = number if os.name == "posix" else signal.SIGTERM
         for process in self.processes:
             if process.poll() is None:
                 with suppress(ProcessLookupError):

@@ -98,6 +98,12 @@ def print_json(document: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def print_json_line(document: Mapping[str, Any]) -> None:
+    """Print one of several JSON documents on a line, with null for NaN and infinity."""
+    sys.stdout.write(json.dumps(replace_non_finite(document), allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
 def _escape_unprintable(text: str) -> str:
     """Return the text with JSON's escapes for control characters, and for surrogates, which names that are not UTF-8 become."""
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -85,4 +85,13 @@ def print_crossval_summary(console: Console, summary: Mapping[str, Any]) -> None
     console.print(f"{len(summary['folds'])} runs: {directory}", soft_wrap=True)
     predictions = sanitize_text(summary["predictions"])
     console.print(f"Predictions of {summary['examples']:,} examples: {predictions}", soft_wrap=True)
-    console.print("Next:", f"  layercli runs {directory}", sep="\n", soft_wrap=True)
+
+
+def print_next_commands(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print the path of the averaged model, if there is one, and the commands that are useful next."""
+    commands = [f"layercli runs {sanitize_text(summary['directory'])}"]
+    if "ensemble" in summary:
+        path = sanitize_text(summary["ensemble"])
+        console.print(f"Average of the {len(summary['folds'])} models: {path}", soft_wrap=True)
+        commands += [f"layercli report {path}", f"layercli export {path} --format keras"]
+    console.print("Next:", *(f"  {command}" for command in commands), sep="\n", soft_wrap=True)

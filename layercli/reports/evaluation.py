@@ -36,7 +36,7 @@ def print_results(console: Console, result: Mapping[str, Any]) -> None:
 def _print_classes(console: Console, document: Mapping[str, Any]) -> None:
     rows: Sequence[Mapping[str, Any]] = document["per_class"]
     keys = ["precision", "recall", "f1", *(["iou"] if "iou" in rows[0] else [])]
-    table = make_table("class", numbers=[*keys, "examples"])
+    table = make_table("class", numbers=[*keys, "positions" if "iou" in keys else "examples"])
     shown = sorted(rows, key=lambda row: row["f1"])[:_MAX_SHOWN_CLASSES] if _has_many(rows) else rows
     for row in shown:
         table.add_row(_format_name(row["class"]), *(_format(row[key]) for key in keys), f"{row['support']:,}")
@@ -52,6 +52,10 @@ def _print_classes(console: Console, document: Mapping[str, Any]) -> None:
         baseline = document["baseline"]
         console.print(
             f"Always predicting {_quote(baseline['class'])} would have an accuracy of {_format(baseline['accuracy'])}."
+        )
+    if naive := document.get("naive_forecast"):
+        console.print(
+            f"Repeating the last known class would have an accuracy of {_format(naive['accuracy'])}."
         )
     if "confusion" in document:
         _print_confusion(console, document)
@@ -108,8 +112,8 @@ def _print_errors(console: Console, document: Mapping[str, Any]) -> None:
     errors, baseline, naive = document["errors"], document["baseline"], document.get("naive_forecast")
     table = make_table("error", numbers=["model", "predicting the mean", *(["last value"] if naive else [])])
     for key, title in (("mae", "MAE"), ("rmse", "RMSE"), ("r2", "R2")):
-        guess = 0.0 if key == "r2" else baseline.get(key)
-        table.add_row(title, *map(_format, (errors[key], guess, *([naive[key]] if naive else []))))
+        guesses = (baseline.get(key), *([naive[key]] if naive else []))
+        table.add_row(title, *map(_format, (errors[key], *guesses)))
     for percent, value in errors["quantiles"].items():
         last = [_format(naive["quantiles"][percent])] if naive else []
         table.add_row(f"{percent} % of errors are below", _format(value), "", *last)

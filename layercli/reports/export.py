@@ -21,10 +21,13 @@ def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]
         out.print(f"Wrote {path}, which {purpose}.", soft_wrap=True)
     compared = result["compared"]
     examples = compared["examples"]
-    compared_on = [f"{examples} examples of the data"] if examples else []
+    compared_on = [f"{examples} example{'s' if examples > 1 else ''} of the data"] if examples else []
     if compared["edges"]:
         compared_on.append(f"edges ({', '.join(compared['edges'])})")
     sizes = ", ".join(map(str, compared["batch_sizes"]))
+    if compared.get("sets"):
+        sizes_of_sets = ", ".join(f"{count:,} {name}" for name, count in compared["sets"].items() if count)
+        out.print(f"The script reads the same examples: {sizes_of_sets}.")
     out.print(f"Loaded and compared with the original on {' and '.join(compared_on)}, in batches of {sizes}.")
     out.print(
         f"Largest difference: {compared['largest_difference']:.1e} of the largest output; "

@@ -46,7 +46,7 @@ def print_columns(console: Console, columns: Sequence[Column]) -> list[Column]:
     """Print a table of columns; return those that do not fit the terminal. Elsewhere than on a terminal, all fit."""
     from rich.text import Text
 
-    shown = _fit_columns(columns, console.width) if console.is_terminal else list(columns)
+    shown = find_fitting_columns(console, columns)
     headers = [line for line in zip(*(column.header for column in shown), strict=True) if any(line)]
     lines = [Text(_format_line(shown, cells), style="bold") for cells in headers]
     lines.append(Text(_GAP.join("─" * column.width for column in shown), style="dim"))
@@ -58,6 +58,11 @@ def print_columns(console: Console, columns: Sequence[Column]) -> list[Column]:
             line.truncate(console.width, overflow="ellipsis")
         console.print(line, soft_wrap=True)
     return [column for column in columns if column not in shown]
+
+
+def find_fitting_columns(console: Console, columns: Sequence[Column]) -> list[Column]:
+    """Return the columns that fit the terminal; elsewhere than on a terminal, all."""
+    return _fit_columns(columns, console.width) if console.is_terminal else list(columns)
 
 
 def _format_line(columns: Sequence[Column], cells: Sequence[str]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from layercli.reports.formatting import format_count, format_duration, format_number
 from layercli.reports.run_tables import (
     Column,
+    find_fitting_columns,
     fits_terminal,
     format_csv,
     format_markdown,
@@ -17,6 +19,7 @@ from layercli.reports.run_tables import (
 )
 from layercli.runs.query import find_config_differences
 from layercli.runs.resume_command import format_resume_command
+from layercli.schema.flow_style import format_value
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -29,6 +32,11 @@ _MAX_DIFFERENCES: Final = 40
 _MAX_RESULTS: Final = 40
 _MAX_ROW_DIFFERENCES: Final = 12
 """Most config values in the list of runs."""
+_DATE: Final = "date"
+_TITLES: Final = frozenset(
+    {"run", _DATE, "state", "epochs", "best", "test", "time", "params", "name", "loss"}
+)
+"""Titles of columns of results, which no value of a config has, too."""
 _FIRST_KEYS: Final = ("run", "name", "state", "started")
 _LISTED_STATES: Final = ("finished", "running", "unfinished")
 
@@ -37,7 +45,7 @@ def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
     """Print a row for each run: date, results, the value of ``key``, and the config values that differ."""
     listed = [run for run in runs if run.state in _LISTED_STATES]
     if listed:
-        hidden = print_columns(console, _make_columns(listed, key))
+        hidden = print_columns(console, _choose_dates(console, _make_columns(listed, key)))
         if hidden:
             titles = ", ".join(column.title for column in hidden)
             _print_sentence(console, f"Not shown: {titles}. `--format csv` has every column.", style="dim")
@@ -49,6 +57,20 @@ def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
         else:
             continue
         _print_sentence(console, text, style="yellow")
+
+
+def _choose_dates(console: Console, columns: list[Column]) -> list[Column]:
+    """Return the columns with dates that are as long as the terminal allows: with the time, without it, or without the year."""
+    for start, end in ((0, 16), (0, 10), (5, 10)):
+        dated = [
+            replace(column, cells=[cell[start:end] for cell in column.cells])
+            if column.title == _DATE
+            else column
+            for column in columns
+        ]
+        if any(column.title == _DATE for column in find_fitting_columns(console, dated)):
+            return dated
+    return columns
 
 
 def _print_sentence(console: Console, text: str, *, style: str = "none") -> None:
@@ -79,7 +101,7 @@ def _make_columns(runs: Sequence[Run], key: str | None) -> list[Column]:
     test_title = f"test {_format_name(*test_metrics)}" if len(test_metrics) == 1 else "test"
     columns = [
         Column("run", [sanitize_text(run.path.as_posix()) for run in runs], is_text=True),
-        Column("date", [_format_date(run) for run in runs], 4, is_text=True),
+        Column(_DATE, [_format_date(run) for run in runs], 4, is_text=True),
         Column("epochs", [_format_epochs(run) for run in runs], 5),
         Column(best_title, [_format_best(run, should_name=len(monitors) > 1) for run in runs], 1),
         Column(test_title, [_format_test(run, should_name=len(test_metrics) > 1) for run in runs], 2),
@@ -103,10 +125,15 @@ def _make_columns(runs: Sequence[Run], key: str | None) -> list[Column]:
 
 
 def _shorten_path(path: str, paths: Iterable[str]) -> str:
-    """Return the last keys of a path that no other path ends with."""
+    """Return the last keys of a path that no other path ends with, and that are not the title of a result.
+
+    That of a value of a layer has the name of the layer.
+    """
     parts = path.split(".")
-    for count in range(1, len(parts)):
+    for count in range(2 if path.startswith("model.layers.") else 1, len(parts)):
         ending = ".".join(parts[-count:])
+        if ending in _TITLES:
+            continue
         if sum(other == ending or other.endswith(f".{ending}") for other in paths) == 1:
             return sanitize_text(ending, limit=40)
     return sanitize_text(path, limit=60)
@@ -253,12 +280,25 @@ def _format_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return format_count(value)
+    if isinstance(value, list):
+        return sanitize_text(f"[{', '.join(map(_format_value, value))}]", limit=60)
     return format_number(value) if isinstance(value, float) else sanitize_text(str(value), limit=60)
 
 
 def _format_setting(value: Any) -> str:
-    """Return a value of a config as a person would write it."""
-    return f"{value:g}" if isinstance(value, float) else _format_value(value)
+    """Return a value of a config as a config has it."""
+    return sanitize_text(format_value(_round_floats(value)), limit=60) if value is not None else ""
+
+
+def _round_floats(value: Any) -> Any:
+    """Return a value of a config with short decimal numbers."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, dict):
+        return {key: _round_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_round_floats(item) for item in value]
+    return format_count(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _format_exact(value: Any) -> str:

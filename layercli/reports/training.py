@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from layercli.reports.console import make_table
 from layercli.reports.formatting import format_count, format_duration, format_number
@@ -12,12 +12,15 @@ from layercli.source.nodes import sanitize_text
 if TYPE_CHECKING:
     from rich.console import Console
 
+_GAP: Final = 5
+"""The space around a column of names."""
+
 
 def print_training_summary(
     console: Console, summary: Mapping[str, Any], next_commands: Sequence[str] = ()
 ) -> None:
     """Print the time, why the training ended, the metrics of the saved model, its path, and the next commands."""
-    best, run = summary["best"], sanitize_text(summary["run"])
+    best, run = summary["best"], summary["run"]
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     message = f"Trained {epochs} in {format_duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
     console.print(f"{message}; {format_count(summary['parameters'])} parameters.", soft_wrap=True)
@@ -35,7 +38,8 @@ def print_training_summary(
     for note in summary.get("notes", ()):
         if note != reason:
             _print_sentence(console, note)
-    console.print(f"Model: {run}/model.keras", soft_wrap=True)
+    if run is not None:
+        console.print(f"Model: {sanitize_text(run)}/model.keras", soft_wrap=True)
     if next_commands:
         console.print("Next:", *(f"  {command}" for command in next_commands), sep="\n", soft_wrap=True)
 
@@ -54,13 +58,37 @@ def _print_metrics(console: Console, summary: Mapping[str, Any]) -> None:
         columns[sanitize_text(baseline["predicts"])] = baseline["metrics"]
     if not names:
         return
-    table = make_table("metric", numbers=columns)
-    for name in names:
-        cells = (_format_cell(values[name]) if name in values else "" for values in columns.values())
-        table.add_row(sanitize_text(name), *cells)
-    console.print(table)
+    from rich.cells import cell_len
+
+    rows = {
+        sanitize_text(name): {
+            title: _format_cell(values[name]) for title, values in columns.items() if name in values
+        }
+        for name in names
+    }
+    table = make_table(numbers=columns)
+    for cells in rows.values():
+        table.add_row(*(cells.get(title, "") for title in columns))
+    longest = max(map(cell_len, ("metric", *rows)))
+    if longest + _GAP + console.measure(table).maximum > console.width:
+        _print_blocks(console, rows)
+    else:
+        table = make_table("metric", numbers=columns)
+        for name, cells in rows.items():
+            table.add_row(name, *(cells.get(title, "") for title in columns))
+        console.print(table)
     if baseline:
         _print_sentence(console, f"{baseline['predicts']}: {_describe_baseline(baseline)}")
+
+
+def _print_blocks(console: Console, rows: Mapping[str, Mapping[str, str]]) -> None:
+    """Print each metric on a line, and its values below it, because names do not fit next to their values."""
+    console.print()
+    for name, cells in rows.items():
+        console.print(name, soft_wrap=True)
+        values = (f"{title} {' '.join(cell.split())}" for title, cell in cells.items())
+        console.print(f"  {'  '.join(values)}", soft_wrap=True)
+    console.print()
 
 
 def _print_sentence(console: Console, text: str) -> None:

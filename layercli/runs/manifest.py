@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
@@ -178,6 +178,21 @@ def open_recorded(run: Path, name: str, max_bytes: int = _MAX_RECORDED_BYTES) ->
         message = f"{name} was modified after training: its SHA-256 does not match {MANIFEST}."
     hint = "Restore the file, or train the run again."
     raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(run / name)))
+
+
+_END_KEYS: Final = ("ended", "ended_by")
+"""Keys on the end of a training: the problem that ended it, or the section of the config."""
+
+
+def with_end(manifest: Mapping[str, Any], *, has_reached_limit: bool = False) -> dict[str, Any]:
+    """Return the manifest without the end of an earlier training, and with this one."""
+    kept = {key: value for key, value in manifest.items() if key not in _END_KEYS}
+    return {**kept, "ended_by": "until"} if has_reached_limit else kept
+
+
+def has_reached_limit(manifest: Mapping[str, Any]) -> bool:
+    """Return whether `train.until` ended the training, so that it can be resumed."""
+    return is_finished(manifest) and manifest.get("ended_by") == "until"
 
 
 def is_finished(manifest: Mapping[str, Any]) -> bool:

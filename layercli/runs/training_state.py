@@ -10,6 +10,7 @@ from layercli.source.scalars import is_number
 
 _MAX_NUMBER: Final = 1e308
 _MAX_SECONDS: Final = 1e12
+_MAX_STEPS: Final = 1 << 53
 
 
 def check_training_state(state: Mapping[str, Any], epoch: int) -> None:
@@ -28,9 +29,23 @@ def check_training_state(state: Mapping[str, Any], epoch: int) -> None:
     )
     if not is_valid:
         raise ValueError("its counts and times are malformed")
+    until = state.get("until")
+    if until is not None and not _is_limit_state(until):
+        raise ValueError("its state of `until` is malformed")
     records = state.get("records")
     if not isinstance(records, list) or len(records) != epoch or not all(map(_is_record, records)):
         raise ValueError("its records of epochs are malformed")
+
+
+def _is_limit_state(state: Any) -> bool:
+    """Return whether a value is what a training records of `train.until`."""
+    return (
+        isinstance(state, dict)
+        and _is_duration(state.get("seconds"))
+        and type(state.get("steps")) is int
+        and 0 <= state["steps"] <= _MAX_STEPS
+        and type(state.get("is_reached")) is bool
+    )
 
 
 def _is_record(record: Any) -> bool:

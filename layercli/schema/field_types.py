@@ -202,7 +202,7 @@ def _suggest_fraction(value: object) -> str | None:
         return None
     if match[2] is None:
         return f"Remove the quotes: {match[1]}."
-    return f"Write {float(match[1]) / float(match[2])}: a config cannot contain arithmetic."
+    return f"Write {float(match[1]) / float(match[2])}: a config can calculate only with integers."
 
 
 _FRACTION_PATTERN = re.compile(r"\s*(-?\d{1,20}(?:\.\d{0,20})?)\s*(?:/\s*(\d{1,20}(?:\.\d{0,20})?)\s*)?")

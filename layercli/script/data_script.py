@@ -70,13 +70,18 @@ class DataScript(Generic[D]):
             if not is_default_argument(self.data, name):
                 yield ("data", name)
         split = self.data.split
+        inexpressible = [key for key in split.key_columns if not self.can_write_split_key(key)]
         yield from (
             ("data", "split", key)
-            for key in (*split.own_files, *split.key_columns, *(["fold"] if split.fold is not None else []))
+            for key in (*split.own_files, *inexpressible, *(["fold"] if split.fold is not None else []))
         )
         yield from self.find_inexpressible_values()
         if self.facts.has_weights and None not in self.facts.targets:
             yield ("data", "weights")
+
+    def can_write_split_key(self, key: str) -> bool:  # noqa: ARG002 - only tables have columns
+        """Return whether ``load_data`` returns the column that this key of ``split`` names."""
+        return False
 
     def find_inexpressible_values(self) -> Iterator[KeyPath]:
         """Return the paths of the settings that the code expresses only with other values."""
@@ -100,8 +105,9 @@ class DataScript(Generic[D]):
         parent, pattern = Path(os.path.normpath(paths[0])).parent, Path(paths[0]).name
         if has_magic(str(parent)):
             return render_statement(Brackets("[", tuple(expressions), "]"), "", before="DATA = ")
+        inline = render_inline(_path_expression(parent, folder))
         found = CallExpression(
-            f"{render_inline(_path_expression(parent, folder))}.glob", (quote_string(pattern),)
+            f"{f'({inline})' if ' / ' in inline else inline}.glob", (quote_string(pattern),)
         )
         return render_statement(CallExpression("sorted", (found,)), "", before="DATA = ")
 

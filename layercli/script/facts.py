@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig, DataFacts, TargetFacts
 from layercli.config.data.tables import TableConfig
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
 from layercli.layers.shapes import Shape
+
+if TYPE_CHECKING:
+    from layercli.data.tables.plan import TablePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class ScriptTarget:
     """True if the classes are texts in the data, or numbers that are mapped to labels from 0."""
     class_names: tuple[str, ...] = ()
     """The classes' names, if they have any."""
+    has_number_names: bool = False
+    """True if the classes are numbers in the data."""
     shape: Shape = ()
     """Of one example in the data."""
     has_integers: bool = True
@@ -70,8 +75,21 @@ class ScriptFacts:
     """True if each example has a weight."""
     has_float_inputs: bool = False
     """True if an input is saved as floating-point numbers."""
-    conversions: Mapping[str, str] = field(default_factory=dict)
-    """Column of a table -> how its texts become numbers: integer, number or boolean."""
+    table_plan: TablePlan | None = None
+    """How rows of a table become examples; None for other data, or if it cannot be read."""
+    date_formats: Mapping[str, str] = field(default_factory=dict)
+    """Column of dates -> the format of ``strptime``; seconds, milliseconds, excel, or timestamp."""
+    split_key: str | None = None
+    """The key of ``split`` that names a column: group, order or column."""
+    order_columns: frozenset[str] = frozenset()
+    """Columns of numbers, or of dates in a known format, that can sort the rows."""
+    named_sets: frozenset[str] = frozenset()
+    """The sets, val and test, that the column of the split names."""
+
+    @property
+    def conversions(self) -> Mapping[str, str]:
+        """Column of a table -> how its texts become numbers: integer, number or boolean."""
+        return {} if self.table_plan is None else self.table_plan.conversions
 
     @property
     def first_target(self) -> ScriptTarget:
@@ -79,8 +97,13 @@ class ScriptFacts:
         return next(iter(self.targets.values()))
 
     @property
-    def array_names(self) -> list[str]:
+    def loaded_names(self) -> list[str]:
         """The variables that ``load_data`` returns."""
+        return [*self.array_names, *([] if self.split_key is None else ["keys"])]
+
+    @property
+    def array_names(self) -> list[str]:
+        """The variables that ``split`` returns for each set."""
         return ["x", "y", "weights"] if self.has_weights else ["x", "y"]
 
 
@@ -92,9 +115,14 @@ class DatasetFacts:
     class_names: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict)
     """The text of each label by target, if the labels are texts."""
     input_names: tuple[str, ...] = ()
+    number_targets: frozenset[str | None] = frozenset()
+    """Targets whose classes are numbers in the data."""
     has_weights: bool = False
     has_float_inputs: bool = False
-    conversions: Mapping[str, str] = field(default_factory=dict)
+    table_plan: TablePlan | None = None
+    date_formats: Mapping[str, str] = field(default_factory=dict)
+    order_columns: frozenset[str] = frozenset()
+    named_sets: frozenset[str] = frozenset()
 
 
 def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -> ScriptFacts:
@@ -114,6 +142,7 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
             meanings.get(name),
             has_named_labels=bool(class_names.get(name)) and not has_class_folders,
             class_names=class_names.get(name, ()),
+            has_number_names=dataset_facts is not None and name in dataset_facts.number_targets,
             shape=target.shape,
             has_integers=target.has_integers or data.facts() is not None or isinstance(data, TableConfig),
             **_describe_positions(valid, name, target, has_weights=has_weights),
@@ -127,7 +156,11 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
         dataset_facts.input_names,
         dataset_facts.has_weights,
         dataset_facts.has_float_inputs,
-        dataset_facts.conversions,
+        dataset_facts.table_plan,
+        dataset_facts.date_formats,
+        next(iter(data.split.key_columns), None),
+        dataset_facts.order_columns,
+        dataset_facts.named_sets,
     )
 
 

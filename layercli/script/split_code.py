@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from layercli.config.data.section import SplitConfig, SplitSize
 from layercli.script.data_script import INDENT
@@ -16,8 +17,15 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
     count = f"len({next(iter(variables.values()))})"
     order = f"np.random.default_rng(SEED).permutation({count})" if shuffle else f"np.arange({count})"
     validation, test = _write_size(split.validation, count), _write_size(split.test, count)
+    if facts.split_key is not None:
+        return [
+            f"def split({', '.join(facts.loaded_names)}):",
+            f'{INDENT}"""Split the examples into training, validation and test sets, the same way each time."""',
+            *_write_key_parts(facts.split_key, count, (validation, test), shuffle=shuffle),
+            *_write_conversions(facts, variables),
+        ]
     lines = [
-        f"def split({', '.join(facts.array_names)}):",
+        f"def split({', '.join(facts.loaded_names)}):",
         f'{INDENT}"""Split the examples into training, validation and test sets, the same way each time."""',
         f"{INDENT}order = {order}",
         f"{INDENT}validation, test = {validation}, {test}",
@@ -30,7 +38,12 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
         lines += _write_stratified_parts(labels, count)
     else:
         lines.append(f"{INDENT}parts = np.split(order, [train, train + validation])")
-    lines += [
+    return [*lines, *_write_conversions(facts, variables)]
+
+
+def _write_conversions(facts: ScriptFacts, variables: Mapping[str | None, str]) -> list[str]:
+    """Return the lines that convert targets to the form of their loss, and that return the sets."""
+    lines = [
         f'{INDENT}{variables[name]} = np.eye({target.one_hot_units}, dtype="float32")[{target.write_labels(variables[name])}]'
         for name, target in facts.targets.items()
         if target.one_hot_units is not None
@@ -40,6 +53,92 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
     rows.append(_write_rows("y", is_mapping=any(name is not None for name in facts.targets)))
     rows += [_write_rows(name, is_mapping=False) for name in facts.array_names[2:]]
     return [*lines, *_write_return(rows)]
+
+
+def write_split_functions(key: str | None, *, is_random: bool) -> list[str]:
+    """Return the lines of the function that ``split`` calls; empty if there is none."""
+    choose_groups = _CHOOSE_RANDOM_GROUPS if is_random else _CHOOSE_LAST_GROUPS
+    return {"order": _FIND_CHANGE, "group": choose_groups}.get(key or "", "").strip().splitlines()
+
+
+_FIND_CHANGE: Final = '''
+def find_change(values, position):
+    """Return the place nearest to a position at which a new value begins."""
+    if position >= len(values):
+        return len(values)
+    first = np.searchsorted(values, values[position], "left")
+    after = np.searchsorted(values, values[position], "right")
+    return first if first and position - first <= after - position else after
+'''
+_CHOOSE_RANDOM_GROUPS: Final = '''
+def choose_groups(counts, groups, size, spare):
+    """Return groups with about this number of examples in total; `spare` groups are left."""
+    chosen, total = [], 0
+    for group in groups:
+        if total >= size or len(groups) - len(chosen) <= spare:
+            break
+        if total + counts[group] - size < size - total:
+            chosen.append(group)
+            total += counts[group]
+    return chosen or [min(groups, key=lambda group: counts[group])]
+'''
+_CHOOSE_LAST_GROUPS: Final = '''
+def choose_groups(counts, groups, size, spare):
+    """Return groups with about this number of examples in total; `spare` groups are left."""
+    chosen, total = [], 0
+    for group in groups:
+        is_full = total >= size or len(groups) - len(chosen) <= spare
+        if is_full or total + counts[group] - size >= size - total:
+            break
+        chosen.append(group)
+        total += counts[group]
+    return chosen or groups[:1]
+'''
+
+
+def _write_key_parts(key: str, count: str, sizes: tuple[str, str], *, shuffle: bool) -> list[str]:
+    """Return the lines that assign the rows of each set to ``parts``, by the values in ``keys``."""
+    validation, test = sizes
+    if key == "column":
+        return [
+            f"{INDENT}parts = [",
+            f"{2 * INDENT}np.flatnonzero(np.isin(keys, names))",
+            f'{2 * INDENT}for names in [("train",), ("validation", "val", "valid", "dev"), ("test",)]',
+            f"{INDENT}]",
+        ]
+    lines = [
+        f"{INDENT}validation, test = {validation}, {test}",
+        f"{INDENT}sets = np.zeros({count}, dtype=int)",
+    ]
+    if key == "order":
+        lines += [
+            f'{INDENT}order = np.argsort(keys, kind="stable")',
+            f"{INDENT}first_validation = find_change(keys[order], {count} - validation - test)",
+            f"{INDENT}first_test = find_change(keys[order], {count} - test)",
+            f"{INDENT}first_test = max(first_test, first_validation)",
+            f"{INDENT}sets[order[first_validation:]] = 1",
+            f"{INDENT}sets[order[first_test:]] = 2",
+        ]
+    else:
+        lines += [
+            f"{INDENT}counts = np.bincount(keys)",
+            f"{INDENT}groups = np.random.default_rng(SEED).permutation(len(counts)).tolist()"
+            if shuffle
+            else f"{INDENT}groups = list(range(len(counts)))[::-1]",
+        ]
+        if test != "0":
+            spare = 2 if validation != "0" else 1
+            lines += [
+                f"{INDENT}chosen = choose_groups(counts, groups, test, {spare})",
+                f"{INDENT}sets[np.isin(keys, chosen)] = 2",
+                f"{INDENT}groups = [group for group in groups if group not in chosen]",
+            ]
+        if validation != "0":
+            lines += [
+                f"{INDENT}chosen = choose_groups(counts, groups, validation, 1)",
+                f"{INDENT}sets[np.isin(keys, chosen)] = 1",
+            ]
+    return [*lines, f"{INDENT}parts = [np.flatnonzero(sets == number) for number in range(3)]"]
 
 
 def _write_position_axes(facts: ScriptFacts, variables: Mapping[str | None, str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from layercli.script.data_script import INDENT, DataScript
 from layercli.script.facts import ScriptFacts
 from layercli.script.keras_calls import constructor_call, name_or_call, value_expression
 from layercli.script.metric_code import write_convert_inputs
-from layercli.script.model_code import custom_layer_imports, model_lines, register_nested_classes
+from layercli.script.model_code import custom_code_imports, model_lines, register_nested_classes
 from layercli.script.python_source import (
     LINE_WIDTH,
     Brackets,
@@ -30,7 +30,7 @@ from layercli.script.python_source import (
     render_literal,
     render_statement,
 )
-from layercli.script.split_code import write_split
+from layercli.script.split_code import write_split, write_split_functions
 from layercli.source.nodes import KeyPath
 
 _FIT_KEYS: Final = {"epochs", "batch_size", "optimizer", "loss", "class_weight", "metrics", "callbacks"}
@@ -106,7 +106,8 @@ def write_script(
     if data_script is not None:
         data = data_script.data
         split = write_split(data.split, facts, shuffle=data.shuffle)
-        sections = [data_script.write_load_data(), split, *sections]
+        functions = write_split_functions(facts.split_key, is_random=data.shuffle)
+        sections = [data_script.write_load_data(), *([functions] if functions else []), split, *sections]
         if adaptable:
             sections.append(_write_adapt(adaptable, valid, facts))
     if files.weights_name is not None:
@@ -142,7 +143,7 @@ def _write_imports(
     *,
     has_data_files: bool,
 ) -> list[str]:
-    standard, others, custom = set(), {"import keras"}, set(custom_layer_imports(valid))
+    standard, others, custom = set(), {"import keras"}, set(custom_code_imports(valid))
     if data_script is not None:
         others |= data_script.imports()
         custom |= data_script.user_imports()
@@ -150,6 +151,8 @@ def _write_imports(
         standard.add("from pathlib import Path")
     if files.vocabularies_name:
         standard.add("import json")
+    if "partial(" in body:
+        standard.add("from functools import partial")
     if "layers." in body:
         others.add("from keras import layers")
     if "tf." in body:
@@ -249,6 +252,8 @@ class _Main:
             return []
         split = self.data_script.data.split
         sizes = {"train": True, "val": split.validation, "test": split.test}
+        if split.column is not None:
+            sizes |= {"val": "val" in self.facts.named_sets, "test": "test" in self.facts.named_sets}
         return [name for name, size in sizes.items() if size]
 
     def write(self, *, should_adapt: bool) -> list[str]:
@@ -256,7 +261,7 @@ class _Main:
         train = self.valid.config.train
         lines = ["def main():", f"{INDENT}keras.utils.set_random_seed(SEED)"]
         if self.data_script is not None:
-            lines.append(f"{INDENT}{', '.join(self.facts.array_names)} = load_data()")
+            lines.append(f"{INDENT}{', '.join(self.facts.loaded_names)} = load_data()")
             lines += self._write_split_assignment()
             lines += self.data_script.write_fill_missing(self._split_names)
             lines += self._write_text_conversion()
@@ -280,7 +285,7 @@ class _Main:
             name: ", ".join(f"{array}_{name}" for array in self.facts.array_names)
             for name in self._split_names
         }
-        call = f"split({', '.join(self.facts.array_names)})"
+        call = f"split({', '.join(self.facts.loaded_names)})"
         targets = [f"({arrays[name]})" if name in arrays else "_" for name in ("train", "val", "test")]
         line = f"{INDENT}{', '.join(targets)} = {call}"
         if len(line) <= LINE_WIDTH:

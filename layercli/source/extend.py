@@ -8,7 +8,7 @@ from typing import Final
 
 from layercli.errors import LayercliError
 from layercli.io.paths import describe_missing_file
-from layercli.source.load import MAX_DEPTH, MAX_NODES, STDIN, load_yaml
+from layercli.source.load import MAX_DEPTH, MAX_NODES, STDIN, find_unsaved_text, load_yaml
 from layercli.source.nodes import YamlNode, normalize_type_name, problem_at, quote_value, sanitize_text
 
 EXTENDS: Final = "extends"
@@ -73,7 +73,7 @@ def _find_base(own: YamlNode, extends_node: YamlNode, chain: list[tuple[Path, st
             f"`extends` must be a file that ends in .yaml or .yml, got {quote_value(extends_node.value)}."
         )
         raise _extends_error(extends_node, message, example)
-    reason = describe_missing_file(path)
+    reason = None if find_unsaved_text(path) is not None else describe_missing_file(path)
     if reason is not None:
         hint = "Check the name; it is relative to this file."
         raise _extends_error(extends_node, f"The extended file {shown} {reason}.", hint)

@@ -20,13 +20,13 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 _MAX_VIA_LENGTH = 1000
-_TEXT_PER_NODE = 100
+TEXT_PER_NODE = 100
 """Characters of a string that count as one more value."""
 
 
 def measure_text(text: str) -> int:
     """Return the number of values that a string counts for, so that aliases of long strings are bounded too."""
-    return 1 + len(text) // _TEXT_PER_NODE
+    return 1 + len(text) // TEXT_PER_NODE
 
 
 def shorten_via(text: str) -> str:
@@ -134,6 +134,10 @@ class YamlNode:
     """The path at which it was written, if it was moved from there."""
     via: str | None = None
     """A sentence that explains how the value came from another position."""
+    end: tuple[int, int] | None = None
+    """Line and column after its last character; of a list or mapping without brackets, where the next token starts."""
+    uses: tuple[Mark, ...] = ()
+    """Positions of the entries whose block, or repetition, inserted this layer, the outermost first."""
 
     @property
     def children(self) -> list[tuple[str | int, YamlNode]]:

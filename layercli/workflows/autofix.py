@@ -66,13 +66,26 @@ def compute_fixes(file: str) -> tuple[str, str]:
             before = stream.read()
     except (OSError, ValueError):  # the check reports the error
         return "", ""
-    after = before
+    return before, fix_text(file, before)
+
+
+def fix_text(file: str, text: str) -> str:
+    """Return a text in place of the content of a file after all safe fixes."""
     for _ in range(_MAX_ROUNDS):
-        better = _apply_safe_edits(file, after)
-        if better == after:
+        better = _apply_safe_edits(file, text)
+        if better == text:
             break
-        after = better
-    return before, after
+        text = better
+    return text
+
+
+def fix_problem(file: str, text: str, problem: Problem) -> str | None:
+    """Return the text after the safe fix of one problem, or None if it has none."""
+    edits = _find_edits(file, text, [problem])
+    if not edits:
+        return None
+    fixed = _apply_edits(text, edits)
+    return fixed if _is_improvement(_find_errors(file, text), _find_errors(file, fixed), edits) else None
 
 
 def find_unsafe_fixes(file: str) -> list[UnsafeFix]:
@@ -229,7 +242,10 @@ def _find_replacement(problem: Problem) -> str | None:
 def _locate_scalars(lines: list[str]) -> dict[tuple[int, int], tuple[int, str]]:
     """Return the start of each scalar on one line (line and column from 1) -> its end column and its text."""
     scalars = {}
-    loader = YamlLoader("\n".join(lines))
+    try:
+        loader = YamlLoader("\n".join(lines))
+    except UnicodeEncodeError:  # the text has a lone surrogate
+        return {}
     try:
         while loader.check_token():
             token = loader.get_token()

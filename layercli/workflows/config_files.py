@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from layercli.check import check_config, require_valid
-from layercli.errors import Problem, make_file_error
+from layercli.check import CheckResult, check_config, require_valid
+from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.io.regular import MAX_ENTRIES
+from layercli.layers.registry import LAYERS
+from layercli.source.extend import EXTENDS
 from layercli.source.load import MAX_BYTES, STDIN
-from layercli.source.nodes import sanitize_text
+from layercli.source.nodes import YamlNode, sanitize_text
 from layercli.workflows.preflight import check_memory
 
 T = TypeVar("T")
@@ -21,9 +24,10 @@ T = TypeVar("T")
 _SKIPPED_FOLDERS = ("runs",)
 """Folders that layercli writes."""
 _CONFIG_PATTERN = re.compile(
-    rb"^(?:\xef\xbb\xbf)?[\"']?(?:model|extends)[\"']?[ \t]*:|\A(?:\xef\xbb\xbf)?\s*\{", re.MULTILINE
+    rb"^(?:\xef\xbb\xbf)?[\"']?(?:model|extends|space)[\"']?[ \t]*:|\A(?:\xef\xbb\xbf)?\s*\{", re.MULTILINE
 )
-"""Start of a line that only configs contain."""
+"""Start of a line that only configs and sweep files contain."""
+_TYPE_PATTERN = re.compile(r"\btype:[ \t]*[\"']?([A-Za-z][\w-]*)")
 _FILES_PER_PROCESS = 12
 """Number of files per process that makes up for its start time."""
 
@@ -58,10 +62,39 @@ def find_problems_in_files(files: Sequence[str], *, overrides: Sequence[str] = (
 
 
 def find_problems(file: str, overrides: Sequence[str] = ()) -> list[Problem]:
-    """Return the problems of one file. A model that exceeds the memory of this machine is only a warning."""
+    """Return the problems of one file."""
+    return check_file(file, overrides).problems
+
+
+def check_file(file: str, overrides: Sequence[str] = ()) -> CheckResult:
+    """Check a config or a sweep file. A model that exceeds the memory of this machine is only a warning."""
     result = check_config(file, overrides)
+    if result.written is not None and _is_sweep(result.written) and file != STDIN:
+        return CheckResult(result.file, _find_sweep_problems(file, overrides), written=result.written)
     too_large = check_memory(require_valid(result), copies=1, severity="warning") if result.ok else None
-    return [*result.problems, *([too_large] if too_large else [])]
+    return replace(result, problems=[*result.problems, too_large]) if too_large else result
+
+
+def _is_sweep(document: YamlNode) -> bool:
+    """Return whether a file declares a sweep of another config."""
+    keys = document.value if isinstance(document.value, dict) else {}
+    return ("base" in keys or "space" in keys) and not {"model", EXTENDS} & keys.keys()
+
+
+def _find_sweep_problems(file: str, overrides: Sequence[str]) -> list[Problem]:
+    from layercli.sweep.plan import read_sweep_plan
+
+    try:
+        return read_sweep_plan(file, overrides)[1]
+    except LayercliError as error:
+        return error.problems
+
+
+def looks_like_config(text: str) -> bool:
+    """Return whether a text has a key, or the type of a layer, that only configs and sweep files have."""
+    return _CONFIG_PATTERN.search(text[:MAX_BYTES].encode("utf-8", "replace")) is not None or any(
+        LAYERS.find(found[1]) is not None for found in islice(_TYPE_PATTERN.finditer(text[:MAX_BYTES]), 20)
+    )
 
 
 def map_files(function: Callable[..., T], files: Sequence[str], *args: object) -> Iterator[T]:

@@ -58,7 +58,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
 
     try:
         dataset = load_dataset(
-            valid.resolve_data_paths(data), memory=read_memory_limit(), dtypes=_find_input_dtypes(valid)
+            valid.resolve_data_paths(data), memory=read_memory_limit(), dtypes=find_input_dtypes(valid)
         )
         statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
@@ -245,7 +245,7 @@ def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -
         raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
 
 
-def _find_input_dtypes(valid: ValidConfig) -> dict[str | None, str]:
+def find_input_dtypes(valid: ValidConfig) -> dict[str | None, str]:
     """Return the dtype of each input by name. That of a single input is also stored under None."""
     dtypes: dict[str | None, str] = {name: x.dtype for name, x in valid.graph.inputs.items()}
     return dtypes | ({None: next(iter(dtypes.values()))} if len(dtypes) == 1 else {})

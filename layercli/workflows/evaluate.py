@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from layercli.errors import LayercliError
+from layercli.formats.images.config import Images
+from layercli.runs.summary import find_guess, read_summary
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.preflight import require_sections, require_trust
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from layercli.data.examples import Splits, Subset
+    from layercli.data.types import Array
     from layercli.graph.target_meaning import TargetMeaning
 
 SplitName = Literal["train", "validation", "test"]
@@ -56,6 +60,7 @@ def evaluate_run(
             examples,
             meanings,
             reader_state=finished_run.load_reader_state(),
+            constants=load_constants(finished_run),
         )
     except DataError as error:  # raised by data that is read lazily
         raise finished_run.valid.error_from_findings(error.findings) from None
@@ -67,6 +72,19 @@ def evaluate_run(
         **results,
         "problems": [],
     }
+
+
+def load_constants(finished_run: FinishedRun) -> dict[str, Array]:
+    """Return what a guess from the training targets predicts for one example, by output; of older runs nothing."""
+    import numpy as np
+
+    constants = {}
+    for title, values in find_guess(read_summary(finished_run.path)).items():
+        with suppress(TypeError, ValueError, OverflowError):  # a damaged file can contain anything
+            array = np.asarray(values, np.float64)
+            if array.size and np.isfinite(array).all():
+                constants[title] = array
+    return constants
 
 
 def _load_split(
@@ -92,6 +110,16 @@ def load_run_splits(finished_run: FinishedRun, split: SplitName, *, trust: bool)
         hint = f"Choose a different split with {others}."
         raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, hint))
     return splits
+
+
+def list_example_files(finished_run: FinishedRun, split: SplitName) -> list[str] | None:
+    """Return what ``list_set_files`` does, also for images with masks or a table of labels."""
+    from layercli.formats.images.reader import list_files_with_targets
+
+    data = finished_run.resolve_data()
+    if isinstance(data, Images) and not data.has_class_folders:
+        return None if split in data.split.own_files else list(map(str, list_files_with_targets(data)))
+    return list_set_files(finished_run, split)
 
 
 def list_set_files(finished_run: FinishedRun, split: SplitName) -> list[str] | None:

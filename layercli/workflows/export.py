@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
@@ -18,6 +19,7 @@ from layercli.workflows.export_description import (
     describe_export,
     has_column_signature,
     list_column_inputs,
+    list_output_classes,
     load_run_reader_state,
     make_preparation_warnings,
 )
@@ -29,6 +31,12 @@ from layercli.workflows.export_files import (
     stage_output,
 )
 from layercli.workflows.preflight import require_export_packages, require_trust
+from layercli.workflows.raw_rows import build_raw_cases
+
+if TYPE_CHECKING:
+    from layercli.data.reader_state import ReaderState
+    from layercli.engine.comparison_inputs import ComparisonCase
+    from layercli.engine.export.options import ColumnInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     code = valid.layer_code_files if EXPORT_FORMATS[format_name].is_keras_model else {}
     require_free_code_paths(code, target.parent)
     require_export_packages(format_name)
-    from layercli.engine.comparison_inputs import build_cases, make_missing_case
+    from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.options import ExportOptions
     from layercli.engine.export.quantization_metrics import calibration_batches, compare_metrics
     from layercli.engine.export.verify import load_format, silence_runtimes, write_and_verify
@@ -86,18 +94,13 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         else (),
         tuple(valid.layer_code_files.values()),
         column_inputs,
-        has_column_signature(valid, column_inputs),
+        EXPORT_FORMATS[format_name].takes_columns and has_column_signature(valid, column_inputs),
+        output_classes=list_output_classes(valid, state, model.outputs),
     )
     test_inputs = build_cases(
         valid, None if splits is None else take_held_out_examples(splits), request.batch_size
     )
-    if EXPORT_FORMATS[format_name].fills_missing_numbers:
-        fill_values = {
-            name: [column_input.fill_values.get(column) for column in column_input.columns]
-            for name, column_input in column_inputs.items()
-        }
-        missing_case = make_missing_case(test_inputs[0], fill_values)
-        test_inputs += [missing_case] if missing_case is not None else []
+    test_inputs = _add_missing_values(valid, state, column_inputs, test_inputs, request.batch_size)
     if request.quantize == "int8":  # values outside the calibrated ranges may differ
         test_inputs = [case for case in test_inputs if case.is_real]
     metrics = None
@@ -123,7 +126,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
             held_out_split = choose_held_out_split(splits)
             with silence_runtimes():
                 metrics = compare_metrics(
-                    model, module, staging, held_out_split, valid.config.train, valid.graph, options
+                    model, module, staging, held_out_split, valid.config.train, valid, options
                 )
     copied = copy_code_files(code, target.parent)
     if description is not None:
@@ -146,6 +149,31 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         "also": [str(path) for path in copied],
         "problems": [problem.as_json() for problem in warnings],
     }
+
+
+def _add_missing_values(
+    valid: ValidConfig,
+    state: ReaderState | None,
+    column_inputs: Mapping[str, ColumnInput],
+    cases: list[ComparisonCase],
+    batch_size: int | None,
+) -> list[ComparisonCase]:
+    """Return the cases, with raw rows of a table and with missing values that the run replaces."""
+    from layercli.engine.comparison_inputs import fill_empty_texts, make_missing_case
+
+    if state is None or state.table_plan is None or not column_inputs:
+        return cases
+    fill_values = {
+        name: [column_input.fill_values.get(column) for column in column_input.columns]
+        for name, column_input in column_inputs.items()
+    }
+    cases = [fill_empty_texts(case, fill_values) for case in cases]
+    if has_column_signature(valid, column_inputs):
+        return cases + build_raw_cases(
+            valid, state.table_plan, column_inputs, batch_size, is_readable=cases[0].is_real
+        )
+    missing_case = make_missing_case(cases[0], fill_values)
+    return cases if missing_case is None else [*cases, missing_case]
 
 
 def _default_output(valid: ValidConfig, format_name: str) -> Path:

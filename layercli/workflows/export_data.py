@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.workflows.dataset import load_splits
+from layercli.workflows.evaluate import SPLIT_NAMES
 
 if TYPE_CHECKING:
     from layercli.data.examples import Examples, Splits, Subset
+    from layercli.data.types import Array
+
+_MAX_COMPARED_BYTES: Final = 1 << 28
+"""The largest examples that are read a second time for the comparison with a script."""
+_SCRIPT_SETS: Final = ("train", "val", "test")
 
 
 def load_run_splits(valid: ValidConfig, *, trust: bool) -> tuple[Splits | None, list[Problem]]:
@@ -28,6 +35,35 @@ def make_unreadable_data_warning(valid: ValidConfig, error: LayercliError) -> Pr
     first = error.problems[0]
     message = f"Cannot read the data of the run, so the comparison uses random inputs: {first.message}"
     return valid.make_problem(("data",), first.code, message, first.hint, "warning")
+
+
+def list_set_arrays(splits: Splits) -> dict[str, Array]:
+    """Return the arrays of each set, by their names in a script; empty if they would take too much memory."""
+    from layercli.data.examples import load_examples
+    from layercli.data.targets_and_weights import encode_one_hot
+
+    arrays: dict[str, Array] = {}
+    encoded = encode_one_hot(splits)
+    if sum(len(subset) * subset.count_example_bytes() for subset in encoded.subsets) > _MAX_COMPARED_BYTES:
+        return {}
+    for name, subset in zip(_SCRIPT_SETS, encoded.subsets, strict=True):
+        if not len(subset):
+            continue
+        examples = load_examples(subset)
+        for variable, values in (("x", examples.x), ("y", examples.y), ("weights", examples.weights)):
+            has_names = isinstance(values, Mapping) and len(values) > 1
+            items = values.items() if isinstance(values, Mapping) else [(None, values)]
+            arrays |= {
+                f"{variable}_{name}" + (f"/{key}" if has_names else ""): array
+                for key, array in items
+                if array is not None
+            }
+    return arrays
+
+
+def count_sets(splits: Splits | None) -> dict[str, int]:
+    """Return the number of examples of each set."""
+    return {} if splits is None else {name: len(getattr(splits, name)) for name in SPLIT_NAMES}
 
 
 def take_held_out_examples(splits: Splits) -> Examples:

@@ -16,7 +16,7 @@ from layercli.runs.open_run import open_run
 from layercli.script.write_script import ScriptFiles, find_inexpressible, write_script
 from layercli.workflows.build import build_model
 from layercli.workflows.export import ExportRequest
-from layercli.workflows.export_data import take_held_out_examples
+from layercli.workflows.export_data import count_sets, list_set_arrays, take_held_out_examples
 from layercli.workflows.export_files import copy_code_files, find_data_code, require_free_code_paths
 from layercli.workflows.preflight import require_trust
 from layercli.workflows.script_facts import collect_script_facts
@@ -40,9 +40,10 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     if problems := find_inexpressible(valid, facts, data_script):
         raise LayercliError(problems)
     target = request.output or Path(f"{_make_identifier(valid.check_result.name)}.py")
-    code = valid.layer_code_files | find_data_code(valid)
+    code = valid.training_code_files | valid.layer_code_files | find_data_code(valid)
     require_free_code_paths(code, target.parent)
     from layercli.engine.comparison_inputs import build_cases
+    from layercli.engine.export.isolated_run import ScriptCheck
     from layercli.engine.export.verify_script import find_stateful_layers, read_learned_states, verify_script
     from layercli.engine.load_model import load_model
 
@@ -66,8 +67,15 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
             (folder / files.vocabularies_name).write_text(
                 json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8"
             )
+        sets = {} if splits is None else list_set_arrays(splits)
         verification = verify_script(
-            script, model, valid, test_inputs, tolerance=request.tolerance, vocabularies=vocabularies
+            script,
+            model,
+            valid,
+            test_inputs,
+            tolerance=request.tolerance,
+            vocabularies=vocabularies,
+            check=ScriptCheck(target, sets),
         )
         side_files = [
             Path(each) for each in (files.weights_name, files.vocabularies_name) if each is not None
@@ -85,7 +93,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         "original_bytes": None if run is None else (run / MODEL).stat().st_size,
         "batch_size": None,
         "quantize": None,
-        "compared": verification.as_json(),
+        "compared": verification.as_json() | {"sets": count_sets(splits) if sets else None},
         "tolerance": verification.tolerance,
         "metrics": None,
         "also": [str(path) for path in copied_files],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, has_errors, make_file_error
 from layercli.importing.block_detection import fold_stack
 from layercli.importing.build_stack import read_stack
-from layercli.importing.custom_classes import make_class_resolver
+from layercli.importing.custom_classes import ClassResolver, make_class_resolver
 from layercli.importing.flatten import LayerCall, flatten_config, flatten_stack
 from layercli.importing.import_problems import (
     custom_module_problem,
@@ -19,7 +18,6 @@ from layercli.importing.import_problems import (
     not_imported_warning,
     with_file,
 )
-from layercli.importing.keras_graph import KerasLayer
 from layercli.importing.model_file import ModelFile, find_foreign_modules, read_model_file
 from layercli.importing.safe_records import find_unsafe_records
 from layercli.importing.train_section import convert_compile_config
@@ -109,7 +107,7 @@ def _compare_with_original(
     valid: ValidConfig,
     layer_calls: list[LayerCall],
     outputs: Any,
-    custom: Callable[[KerasLayer], str | None],
+    custom: ClassResolver,
     weights: Path | None,
     *,
     trust: bool,

@@ -6,16 +6,21 @@ import shlex
 from collections.abc import Mapping
 from importlib.util import find_spec
 from math import prod
+from pathlib import Path
 from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.export_formats import EXPORT_FORMATS
+from layercli.formats.images.config import Images
+from layercli.graph.output_kind import infer_output_kind
+from layercli.graph.target_meaning import TargetKind
+from layercli.runs.manifest import has_reached_limit, read_manifest_or_none
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import require_sections
 
 
 def list_next_commands(valid: ValidConfig, summary: Mapping[str, Any]) -> list[str]:
-    """Return commands that evaluate, use and export the model of a finished run with this summary."""
+    """Return commands that continue, evaluate, use and export the model of a finished run with this summary."""
     data, _ = require_sections(valid)
     run = shlex.quote(sanitize_text(summary["run"]))
     has_data_code = data.path_key == "function"
@@ -24,12 +29,28 @@ def list_next_commands(valid: ValidConfig, summary: Mapping[str, Any]) -> list[s
     part = "test" if summary["test"] else "validation" if has_validation else "train"
     has_files = data.path_key in type(data).model_fields and not has_data_code
     source = "--input FILE" if has_files else f"--part {part}"
+    output = f"predictions.{_choose_suffix(valid)}"
+    if isinstance(data, Images) and data.masks is not None and _predicts_classes(valid):
+        output = "masks/"
+    manifest = read_manifest_or_none(Path(summary["run"]))
     return [
+        *([f"layercli train --resume {run}{trust}"] if manifest and has_reached_limit(manifest) else []),
         *([f"layercli evaluate {run}{trust}"] if summary["test"] else []),
         f"layercli report {run}{trust}",
-        f"layercli predict {run} {source} --output predictions.{_choose_suffix(valid)}{trust}",
+        f"layercli predict {run} {source} --output {output}{trust}",
         f"layercli export {run} --format {_choose_format(valid)}{trust}",
     ]
+
+
+def _predicts_classes(valid: ValidConfig) -> bool:
+    """Return whether the only output has a class for each position."""
+    [title, *others] = valid.graph.output_references
+    tensor = valid.shapes.output(valid.graph.outputs[0], valid.graph.output_indices[0])
+    if others or tensor is None or not tensor.shape:
+        return False
+    target_kind: TargetKind = "binary" if tensor.shape[-1] == 1 else "labels"
+    kind = infer_output_kind(valid.config, title, tensor.shape, target_kind=target_kind)
+    return kind.kind in ("classes", "two")
 
 
 def _choose_suffix(valid: ValidConfig) -> str:

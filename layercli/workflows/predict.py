@@ -217,7 +217,7 @@ def _write_predictions(
         finished_run.load_reader_state(),
         batch_size,
     )
-    windows = _find_windows(finished_run)
+    windows = find_windows(finished_run)
     if windows is not None and windows.steps is not None:
         steps, horizon = windows.steps, windows.horizon
         chunks = (expand_steps(chunk, steps, horizon) for chunk in chunks)
@@ -239,7 +239,8 @@ def _write_predictions(
     }
 
 
-def _find_windows(finished_run: FinishedRun) -> WindowsConfig | None:
+def find_windows(finished_run: FinishedRun) -> WindowsConfig | None:
+    """Return the section of windows, if the data has it."""
     data = require_data(finished_run.valid)
     return data.windows if isinstance(data, TableConfig) else None
 
@@ -317,12 +318,12 @@ def _open_examples(
     if isinstance(data, TableConfig) and data.windows is None:
         plan = finished_run.load_reader_state().table_plan
         assert plan is not None
-        return _check_row_ids(finished_run, iterate_new_rows(data, _open_sources(inputs, stack), plan, keep))
+        return check_row_ids(finished_run, iterate_new_rows(data, _open_sources(inputs, stack), plan, keep))
     paths = [_save_stream(path, data, stack) for path in inputs]
     if data.example_suffixes is not None:
-        return _iterate_files(finished_run, data, paths)
-    pieces = _iterate_dataset(finished_run, paths, keep, batch_size, warnings)
-    return _check_row_ids(finished_run, _name_inputs(pieces, dict(zip(paths, inputs, strict=True))))
+        return iterate_files(finished_run, data, paths)
+    pieces = iterate_dataset(finished_run, paths, keep, batch_size, warnings)
+    return check_row_ids(finished_run, _name_inputs(pieces, dict(zip(paths, inputs, strict=True))))
 
 
 def _name_inputs(pieces: Iterator[NewExamples], names: Mapping[str, str]) -> Iterator[NewExamples]:
@@ -351,7 +352,7 @@ def _name_inputs(pieces: Iterator[NewExamples], names: Mapping[str, str]) -> Ite
         ) from None
 
 
-def _check_row_ids(finished_run: FinishedRun, pieces: Iterator[NewExamples]) -> Iterator[NewExamples]:
+def check_row_ids(finished_run: FinishedRun, pieces: Iterator[NewExamples]) -> Iterator[NewExamples]:
     """Yield the pieces; rows with an id that a layer cannot look up have an error."""
     if not has_id_layers(finished_run.valid.shapes):
         yield from pieces
@@ -405,7 +406,7 @@ def _open_sources(inputs: Sequence[str], stack: ExitStack) -> list[Path | IO[byt
         elif is_stream(name):
             sources.append(stack.enter_context(path.open("rb")))
         else:
-            with _report_data_errors(name):
+            with report_data_errors(name):
                 sources += expand_paths([name], ("data", "path"))
     return sources
 
@@ -431,9 +432,7 @@ def _save_stream(name: str, data: DataConfig, stack: ExitStack) -> str:
     return str(copy)
 
 
-def _iterate_files(
-    finished_run: FinishedRun, data: DataConfig, paths: Sequence[str]
-) -> Iterator[NewExamples]:
+def iterate_files(finished_run: FinishedRun, data: DataConfig, paths: Sequence[str]) -> Iterator[NewExamples]:
     """Yield the examples of files, some at a time; files that cannot be read have an error."""
     import numpy as np
 
@@ -471,13 +470,14 @@ _FILES_AT_ONCE: Final = 128
 """Files that are read together."""
 
 
-def _iterate_dataset(
+def iterate_dataset(
     finished_run: FinishedRun,
     paths: Sequence[str],
     keep: Sequence[str],
     batch_size: int,
     warnings: list[Problem],
 ) -> Iterator[NewExamples]:
+    """Yield the examples of arrays or of the series of a table, ``batch_size`` at a time."""
     from layercli.data.new_examples import iterate_new_examples
     from layercli.data.tables.windows import WindowedDataset
 
@@ -528,7 +528,7 @@ def _make_step_column(finished_run: FinishedRun, count: int) -> dict[str, Array]
     """Return the column of the number of rows from the last known to the predicted one, if it is always the same."""
     import numpy as np
 
-    windows = _find_windows(finished_run)
+    windows = find_windows(finished_run)
     return {} if windows is None or windows.steps is not None else {"step": np.full(count, windows.horizon)}
 
 
@@ -538,12 +538,17 @@ def _report_read_errors(pieces: Iterable[NewExamples], source: str) -> Iterator[
     Raises:
         LayercliError: They cannot be read.
     """
-    with _report_data_errors(source):
+    with report_data_errors(source):
         yield from pieces
 
 
 @contextmanager
-def _report_data_errors(source: str) -> Iterator[None]:
+def report_data_errors(source: str) -> Iterator[None]:
+    """Convert errors of reading data to errors that name the input.
+
+    Raises:
+        LayercliError: The data cannot be read.
+    """
     from layercli.data.types import DataError
 
     try:

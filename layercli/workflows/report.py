@@ -6,27 +6,30 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.training_notes import describe_training
 from layercli.io.atomic import report_write_errors, write_text
-from layercli.io.regular import parse_json, read_inside
+from layercli.io.regular import read_inside
 from layercli.page.charts import require_charts
 from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
+from layercli.reports.run_page.model_card import render_model_card
 from layercli.reports.run_page.page import render_run_page
 from layercli.reports.target_summary import describe_targets
 from layercli.runs.diagnostics import read_diagnostics
-from layercli.runs.directory import CONFIG, HISTORY, SUMMARY
+from layercli.runs.directory import CONFIG, HISTORY
 from layercli.runs.history import read_records
 from layercli.runs.listing import read_run
 from layercli.runs.manifest import read_manifest_or_none
+from layercli.runs.summary import read_summary
 from layercli.source.load import MAX_BYTES
 from layercli.source.scalars import is_number
 from layercli.workflows.dataset import check_dataset, complete_training_data
-from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, list_set_files
+from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, list_example_files, load_constants
 from layercli.workflows.finished_run import FinishedRun
+from layercli.workflows.missing_values import MissingFinder, make_missing_finder
 from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
@@ -38,20 +41,26 @@ if TYPE_CHECKING:
     from layercli.engine.result_details import DetailCollector, OutputDetails
     from layercli.workflows.dataset import DatasetReport
 
-_MAX_SUMMARY_BYTES = 64 << 20
+ReportFormat = Literal["html", "markdown"]
 _SHOWN_EXAMPLES = 12
 _SHOWN_EXAMPLES_OF_SEVERAL = 6
 """Examples of each kind that are shown of each of several runs."""
 
 
 def write_report(
-    runs: Sequence[str], output: str, *, split: SplitName | None = None, trust: bool = False
+    runs: Sequence[str],
+    output: str,
+    *,
+    report_format: ReportFormat = "html",
+    split: SplitName | None = None,
+    trust: bool = False,
 ) -> dict[str, Any]:
-    """Write the page of one or several runs. Return the document of ``report --json``.
+    """Write the page or the model card of one or several runs. Return the document of ``report --json``.
 
     Args:
         runs: The directories of the runs; unfinished and damaged ones are shown as far as they can be read.
-        output: The HTML file.
+        output: The file.
+        report_format: "html" for the page, "markdown" for the model card.
         split: The set over which the models are evaluated; None is the first of test, validation and training that is
             not empty.
         trust: Whether custom code may be run.
@@ -59,13 +68,15 @@ def write_report(
     Raises:
         LayercliError: A directory is not a run, a package is missing, or the page cannot be written.
     """
-    require_charts()
+    if report_format == "html":
+        require_charts()
     contents = [_read_files(Path(name)) for name in runs]
     shown = _SHOWN_EXAMPLES if len(runs) == 1 else _SHOWN_EXAMPLES_OF_SEVERAL
     for content in contents:
         _add_results(content, split, trust=trust, shown_examples=shown)
-    with report_write_errors("The page", output):
-        write_text(Path(output), render_run_page(contents))
+    text = render_run_page(contents) if report_format == "html" else render_model_card(contents)
+    with report_write_errors("The report", output):
+        write_text(Path(output), text)
     return {
         "ok": True,
         "output": output,
@@ -87,7 +98,7 @@ def _read_files(path: Path) -> RunContent:
         raise make_file_error(path, "run-directory", "This is not a run directory.", hint) from None
     if run.state in ("foreign", "empty"):
         raise make_file_error(path, "run-directory", f"This is not a run directory: {run.note}.", hint)
-    summary = _read_summary(path)
+    summary = read_summary(path)
     content = RunContent(
         run,
         history=read_records(path, HISTORY) or _list_epochs(summary),
@@ -104,14 +115,6 @@ def _read_files(path: Path) -> RunContent:
             Problem(code="run-directory", message=message, severity="warning", file=str(path))
         )
     return content
-
-
-def _read_summary(path: Path) -> Mapping[str, Any]:
-    try:
-        document = parse_json(read_inside(path, SUMMARY, _MAX_SUMMARY_BYTES))
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
 
 
 def _read_diagnostics(path: Path) -> list[dict[str, Any]]:
@@ -252,6 +255,7 @@ def _evaluate(
             reader_state=finished_run.load_reader_state(),
             observe=collector.observe,
             predict=predict,
+            constants=load_constants(finished_run),
         )
     except DataError as error:  # raised by data that is read lazily
         raise valid.error_from_findings(error.findings) from None
@@ -260,6 +264,7 @@ def _evaluate(
     content = EvaluationContent(split, len(subset), metrics, [])
     importances = _compute_importance(valid, collector, predict, content.notes)
     name_example = _make_namer(finished_run, splits, split, subset)
+    find_missing = make_missing_finder(finished_run, splits, split)
     content.outputs = [
         _describe_output(
             title if len(titles) > 1 else None,
@@ -268,6 +273,7 @@ def _evaluate(
             importances.get(title),
             _find_saliency(model, valid, titles.index(title), details, content.notes),
             name_example,
+            find_missing,
         )
         for title, details in collector.outputs.items()
     ]
@@ -336,7 +342,7 @@ def _make_namer(
     rows = splits.rows[SPLIT_NAMES.index(split)] if splits.rows is not None else None
     if rows is None or len(rows) != len(subset):
         return lambda position: f"{split} example {position + 1}"
-    files = list_set_files(finished_run, split)
+    files = list_example_files(finished_run, split)
     if files is not None and max(rows, default=-1) < len(files):
         return lambda position: str(Path(*Path(files[rows[position]]).parts[-2:]))
     return lambda position: f"row {int(rows[position]) + 1}"
@@ -349,9 +355,11 @@ def _describe_output(
     importance: Importance | None,
     find_saliency: Callable[[TopExamples], dict[str | None, Array]],
     name_example: Callable[[int], str],
+    find_missing: MissingFinder,
 ) -> OutputContent:
     from layercli.data.evaluation.curves import compute_score_curves, compute_threshold_rows
-    from layercli.data.example_cards import make_cards
+    from layercli.data.example_cards import list_class_keys, make_cards
+    from layercli.engine.result_details import select_wrong
 
     kind, classes = details.kind, document.get("classes", ())
     content = OutputContent(title, kind, document, importance=importance)
@@ -372,8 +380,14 @@ def _describe_output(
         content.calibration_error = details.calibration.compute_error()
     if details.pairs is not None:
         content.pairs = [(a, b) for a, b in details.pairs.pairs.tolist()]
-    wrong, uncertain = details.wrong, details.uncertain
-    content.wrong = make_cards(wrong, kind, classes, name_example, find_saliency(wrong))
+    if details.positions is not None:
+        content.has_positions = True
+        content.position_interval = details.positions.compute_interval()
+    wrong, uncertain = select_wrong(details), details.uncertain
+    content.wrong = make_cards(wrong, kind, classes, name_example, find_saliency(wrong), find_missing)
+    content.class_keys = list_class_keys(wrong, kind, classes)
     if uncertain is not None:
-        content.uncertain = make_cards(uncertain, kind, classes, name_example, find_saliency(uncertain))
+        content.uncertain = make_cards(
+            uncertain, kind, classes, name_example, find_saliency(uncertain), find_missing
+        )
     return content

@@ -44,7 +44,7 @@ _ALLOW_CHANGES_HINT: Final = (
 _CHECKPOINT_COPIES: Final = 12
 """Copies of the weights that a checkpoint may hold: the model, the optimizer's state, and the best weights of callbacks."""
 _MAX_SUMMARY_BYTES: Final = 64 << 20
-_IGNORED_KEYS: Final = ("train.checkpoints", "train.diagnostics")
+_IGNORED_KEYS: Final = ("train.checkpoints", "train.diagnostics", "train.until")
 """Keys that do not affect the trained model."""
 
 
@@ -66,8 +66,12 @@ class ResumableRun:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has no epochs left to train."""
-        return manifests.is_finished(self.manifest) and not self.has_changed_config
+        """Whether the run has no steps left to train."""
+        return (
+            manifests.is_finished(self.manifest)
+            and not manifests.has_reached_limit(self.manifest)
+            and not self.has_changed_config
+        )
 
 
 def open_for_resume(
@@ -221,10 +225,13 @@ def _train_from_checkpoint(
         "versions": manifests.collect_versions(),
         "environment": collect_environment(),
     }
+    should_renew_limit = _should_renew_limit(resumable, position)
+    if should_renew_limit:
+        resume_record["renews_limit"] = True
     if differences:
         resume_record["changes"] = [problem.message for problem in differences]
     manifest = {
-        **{key: value for key, value in resumable.manifest.items() if key != "ended"},
+        **manifests.with_end(resumable.manifest),
         "execution": execution.as_json(),
         "resumed": [*resumable.manifest.get("resumed", []), resume_record],
     }
@@ -235,7 +242,15 @@ def _train_from_checkpoint(
         runs.write_config(run, valid)
     manifests.write_manifest(run, manifest)
     training_run = TrainingRun(
-        run, inputs, execution, manifest, started_at, checkpoint, position, resumable.changes
+        run,
+        inputs,
+        execution,
+        manifest,
+        started_at,
+        checkpoint,
+        position,
+        resumable.changes,
+        should_renew_limit=should_renew_limit,
     )
     try:
         return training_run.execute(progress, is_interruptible=is_interruptible)
@@ -247,6 +262,19 @@ def _train_from_checkpoint(
             "Start a new run. After this one is finished, `model: {weights: RUN}` loads its weights by name."
         )
         raise LayercliError(valid.make_problem(("model",), "resume-differs", message, hint)) from None
+
+
+def _should_renew_limit(resumable: ResumableRun, position: Mapping[str, int]) -> bool:
+    """Return whether `train.until` applies again from here, because it ended the training here."""
+    if manifests.has_reached_limit(resumable.manifest) or resumable.has_changed_config:
+        return True
+    # A resumed training that was killed before its first checkpoint starts from the same position again.
+    last_resume = next(iter(resumable.manifest.get("resumed", [])[-1:]), None)
+    return (
+        isinstance(last_resume, dict)
+        and last_resume.get("renews_limit") is True
+        and all(last_resume.get(key) == value for key, value in position.items())
+    )
 
 
 def _parse_execution(resumable: ResumableRun) -> ExecutionPlan:

@@ -30,7 +30,9 @@ def collect_script_facts(
     data = valid.config.data
     if data is None:
         return build_script_facts(valid, None), None, [], _complete(valid, None)
+    from layercli.data.labels import are_numbers_in_data
     from layercli.data.split import BLOCK_ROWS
+    from layercli.workflows.raw_rows import find_date_formats, find_order_columns
 
     try:
         report = check_dataset(valid, data, trust=trust)
@@ -45,13 +47,23 @@ def collect_script_facts(
     empty_batch = report.splits.train.empty_batch
     arrays = [array for _, array in empty_batch.inputs]
     plan = report.splits.table_plan
+    formats = {} if plan is None else find_date_formats(valid, plan)
+    held_out = {"val": report.splits.validation, "test": report.splits.test}
     dataset_facts = DatasetFacts(
         report.facts,
         {name: empty_batch.class_names_of(name) or () for name, _ in empty_batch.targets},
         tuple(str(name) for name, _ in empty_batch.inputs) if len(arrays) > 1 else (),
         has_weights=empty_batch.weights is not None,
         has_float_inputs=any(array.dtype.kind == "f" for array in arrays),
-        conversions={} if plan is None else plan.conversions,
+        number_targets=frozenset(
+            name
+            for name, _ in empty_batch.targets
+            if are_numbers_in_data(data, name, empty_batch.class_names_of(name))
+        ),
+        table_plan=plan,
+        date_formats=formats,
+        order_columns=frozenset() if plan is None else find_order_columns(valid, plan, formats),
+        named_sets=frozenset(name for name, subset in held_out.items() if len(subset)),
     )
     warnings = []
     if data.shuffle and len(report.dataset) > BLOCK_ROWS:

@@ -1,22 +1,35 @@
-"""Train a config into a new run directory."""
+"""Train a config into a new run directory, or for two steps only."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 from layercli.check import ValidConfig
+from layercli.config.training.callbacks import MLflow
+from layercli.config.training.execution import CheckpointsConfig, UntilConfig
 from layercli.distribution.run_paths import publish_run_path
+from layercli.errors import Problem
 from layercli.io.atomic import write_json
 from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.lock import lock_run
+from layercli.workflows.preflight import require_sections
+from layercli.workflows.signals import TrainingInterruptedError
 from layercli.workflows.training_run import (
     TrainingRun,
     load_training_inputs,
     report_disk_errors,
     require_trainable,
+)
+
+_SMOKE_STEPS: Final = 2
+_SMOKE_END: Final = (
+    "The smoke test passed: training, validation, a checkpoint and the saved model work. Nothing was kept."
 )
 
 
@@ -27,10 +40,12 @@ def train_new_run(
     trust: bool = False,
     progress: SilentProgress | None = None,
     is_interruptible: bool = False,
+    smoke_steps: int | None = None,
 ) -> dict[str, Any]:
     """Train a config and write a run directory. Return the summary that is also written there.
 
     If ``is_interruptible``, Ctrl-C and SIGTERM end the training between two steps with a checkpoint.
+    Validation and test use only the examples of ``smoke_steps`` batches, if it is given.
 
     Raises:
         LayercliError: For example, `data` is missing, code is not trusted, memory is too small, or the loss is infinite.
@@ -41,13 +56,16 @@ def train_new_run(
     run = runs.create_run(valid.check_result.name, run_dir)
     publish_run_path(run)
     with lock_run(run):
-        progress.print_message(f"Run {run}: loading TensorFlow and the data.")
+        title = f"Run {run}" if smoke_steps is None else "Smoke test"
+        progress.print_message(f"{title}: loading TensorFlow and the data.")
         from layercli.data.reader_state import ReaderState
 
         try:
             with report_disk_errors(run, valid, is_resumable=False):
                 inputs = load_training_inputs(valid, progress, should_load_weights=True, trust=trust)
                 valid = inputs.valid
+                if smoke_steps is not None:
+                    inputs = inputs.with_held_out_batches(smoke_steps)
                 runs.write_config(run, valid)
                 write_json(run / runs.READER_STATE, ReaderState.from_splits(inputs.splits).to_json())
                 from layercli.engine.training.execution_plan import plan_execution
@@ -68,3 +86,40 @@ def train_new_run(
         runs.update_latest_link(run)
         training_run = TrainingRun(run, inputs, execution, manifest, started_at)
         return training_run.execute(progress, is_interruptible=is_interruptible)
+
+
+def run_smoke_test(
+    valid: ValidConfig,
+    *,
+    trust: bool = False,
+    progress: SilentProgress | None = None,
+    is_interruptible: bool = False,
+) -> dict[str, Any]:
+    """Train and validate for two steps, save a checkpoint and the model, and remove all of it. Return the summary.
+
+    Raises:
+        LayercliError: As for ``train_new_run``.
+    """
+    _, section = require_sections(valid)
+    changes = {
+        "epochs": _SMOKE_STEPS,
+        "until": UntilConfig(steps=_SMOKE_STEPS),
+        "checkpoints": CheckpointsConfig(epochs=_SMOKE_STEPS),
+        "diagnostics": False,  # two steps say nothing about the layers
+        "callbacks": [callback for callback in section.callbacks if not isinstance(callback, MLflow)],
+    }
+    config = valid.config.model_copy(update={"train": section.model_copy(update=changes)})
+    with TemporaryDirectory(prefix="layercli-") as directory:
+        try:
+            summary = train_new_run(
+                replace(valid, config=config),
+                run_dir=str(Path(directory) / "run"),
+                trust=trust,
+                progress=progress,
+                is_interruptible=is_interruptible,
+                smoke_steps=_SMOKE_STEPS,
+            )
+        except TrainingInterruptedError as error:
+            error.problems = [Problem(code="interrupted", message="The smoke test was interrupted.")]
+            raise
+    return {**summary, "run": None, "stop_reason": _SMOKE_END, "notes": []}

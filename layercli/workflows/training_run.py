@@ -6,7 +6,7 @@ import errno
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,6 +68,17 @@ class TrainingInputs:
     transfer: WeightTransfer | None
     """The weights loaded from ``model.weights``."""
 
+    def with_held_out_batches(self, count: int) -> TrainingInputs:
+        """Return the inputs with only the first ``count`` batches of the validation and test sets."""
+        from layercli.data.examples import take_first
+
+        _, section = require_sections(self.valid)
+        examples = count * section.batch_size
+        validation, test = (
+            take_first(subset, examples) for subset in (self.splits.validation, self.splits.test)
+        )
+        return replace(self, splits=replace(self.splits, validation=validation, test=test, rows=None))
+
     @property
     def split_sizes(self) -> tuple[int, int, int]:
         """The numbers of training, validation and test examples."""
@@ -110,6 +121,8 @@ class TrainingRun:
     resumed_from: Mapping[str, int] | None = None
     """The numbers of finished epochs and steps."""
     changes: ResumeChanges | None = None
+    should_renew_limit: bool = False
+    """Whether `train.until` applies again to a training that it ended."""
 
     def execute(self, progress: SilentProgress, *, is_interruptible: bool = False) -> dict[str, Any]:
         """Train, then write the model and the summary to the run directory. Return the summary.
@@ -124,6 +137,7 @@ class TrainingRun:
             progress.print_warning(warning)
         progress.start_training(self.inputs.split_sizes, section)
         progress.print_detail(self.execution_plan.summary)
+        self._describe_batch_callbacks(progress)
         with (
             _recording_failure(self.run_dir, self.manifest),
             report_disk_errors(self.run_dir, self.inputs.valid),
@@ -131,9 +145,8 @@ class TrainingRun:
         ):
             fit_result = self._fit(progress, stop_request)
             save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
-            for warning in self._check_saved_model():
-                progress.print_warning(warning)
-            warnings = diagnose_run(
+            warnings = self._check_saved_model()
+            warnings += diagnose_run(
                 self.run_dir,
                 self.inputs,
                 fit_result.history,
@@ -142,9 +155,11 @@ class TrainingRun:
             )
             for warning in warnings:
                 progress.print_warning(warning)
-            summary = self._summarize(fit_result, warnings)
+            known = [*self.inputs.valid.check_result.problems, *self.inputs.warnings]
+            summary = self._summarize(fit_result, [*known, *warnings])
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
-            manifests.write_manifest(self.run_dir, self.manifest, is_finished=True)
+            manifest = manifests.with_end(self.manifest, has_reached_limit=fit_result.limit_stop is not None)
+            manifests.write_manifest(self.run_dir, manifest, is_finished=True)
         return summary
 
     @property
@@ -154,6 +169,16 @@ class TrainingRun:
     @property
     def _earlier_seconds(self) -> float:
         return 0.0 if self.checkpoint is None else self.checkpoint.state["elapsed"]
+
+    def _describe_batch_callbacks(self, progress: SilentProgress) -> None:
+        """Say what custom callbacks cost that work on each batch."""
+        from layercli.engine.training.execution_plan import describe_batch_callbacks
+
+        _, section = require_sections(self.inputs.valid)
+        steps = -(-self.inputs.split_sizes[0] // section.batch_size)
+        cost = describe_batch_callbacks(self.inputs.valid, section, self.execution_plan, steps)
+        if cost is not None:
+            progress.print_message(cost)
 
     def _fit(self, progress: SilentProgress, stop_request: StopRequest) -> FitResult:
         from layercli.engine.training.checkpointing import TrainingStoppedError
@@ -173,6 +198,7 @@ class TrainingRun:
             Position(**self.resumed_from) if self.resumed_from else TRAINING_START,
             None if checkpoint is None else Snapshot(checkpoint.arrays, checkpoint.state),
             self.changes,
+            self.should_renew_limit,
         )
         write_json_lines(
             self.run_dir / runs.HISTORY, [replace_non_finite(record) for record in self._earlier_records]
@@ -232,7 +258,9 @@ class TrainingRun:
             "resumed_from": self.resumed_from,
         }
         _, section = require_sections(self.inputs.valid)
-        summary["stop_reason"] = describe_end(len(fit_result.records), section, fit_result.early_stop)
+        summary["stop_reason"] = describe_end(
+            len(fit_result.records), section, fit_result.early_stop, fit_result.limit_stop
+        )
         if fit_result.restored_epoch is not None:
             summary["restored_epoch"] = fit_result.restored_epoch
         summary["notes"] = describe_training(
@@ -242,9 +270,9 @@ class TrainingRun:
             best=fit_result.best_record,
             restored_epoch=fit_result.restored_epoch,
             early_stop=fit_result.early_stop,
+            limit_stop=fit_result.limit_stop,
         )
-        if section.diagnostics:
-            summary["problems"] = [warning.as_json() for warning in warnings]
+        summary["problems"] = [warning.as_json() for warning in warnings]
         return summary
 
 

@@ -28,6 +28,7 @@ def test_json_contains_counts():
         ("trainable", 29130),
         ("non_trainable", 64),
         ("flops", 2 * (8 * 8 * 9 * 32 + 8 * 8 * 9 * 32 * 64 + 1024 * 10)),
+        ("problems", []),
         ("output", None),
     ]
 

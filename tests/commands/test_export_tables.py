@@ -2,12 +2,16 @@
 
 import csv
 import json
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from tests.exported_model import prepare_inputs, run_litert, run_saved_model
 from tests.running import invoke, problems, train
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/export-description.schema.json").read_text())
 
 CONFIG = """
 name: prices
@@ -16,11 +20,12 @@ data:
   path: rows.csv
   target: sold
   target_type: labels
-  inputs: {numbers: [size, age (years)], class: class}
-  missing: {numbers: median}
+  inputs: {numbers: [size, age (years), built, garage], class: class}
+  dates: {built: [year, weekday, elapsed]}
+  missing: {numbers: median, texts: flat}
   split: {test: 0.2}
 model:
-  inputs: {numbers: [2], class: {shape: [1], dtype: string}}
+  inputs: {numbers: [6], class: {shape: [1], dtype: string}}
   layers:
     - {type: Normalization, name: scaled, inputs: numbers}
     - {type: StringLookup, name: kind, inputs: class, output_mode: one_hot}
@@ -28,19 +33,31 @@ model:
     - {type: Dense, units: 1, activation: sigmoid}
 train: {loss: binary_crossentropy, epochs: 1, batch_size: 8}
 """
-NEW = "size,age (years),class\n10,3,flat\n,7,house\n25,,\n12,1,boat\n"
-"""Rows with missing numbers, a missing text and an unknown one."""
-SIZES, AGES = [10, np.nan, 25, 12], [3, 7, np.nan, 1]
-CLASSES = ["flat", "house", "", "boat"]
+NEW = """size,age (years),class,built,garage
+10,3,flat,31.12.1999, YES
+,7,house,?,no
+25,,,1.2.2003,n/a
+12,1, boat ,29.02.2004,off
+"""
+"""Rows with missing numbers, a missing text and an unknown one, blanks around texts, dates and boolean words."""
+
+
+ROWS = list(csv.DictReader(NEW.splitlines()))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("prices")
-    lines = ["size,age (years),class,sold"]
+    lines = ["size,age (years),class,built,garage,sold"]
     for row in range(60):
         size = "" if row % 7 == 0 else row % 29
-        lines.append(f"{size},{row % 11},{'flat' if row % 3 else 'house'},{'yes' if row % 2 else 'no'}")
+        date = "" if row % 13 == 3 else f"{1 + row % 27:02}.0{1 + row % 9}.{1990 + row}"
+        kind, garage, sold = (
+            ("house", "flat", "flat")[row % 3],
+            ("on", "off")[row % 2],
+            ("no", "yes")[row % 2],
+        )
+        lines.append(f"{size},{row % 11},{kind},{date},{garage},{sold}")
     (path / "rows.csv").write_text("\n".join(lines) + "\n")
     (path / "prices.yaml").write_text(CONFIG)
     (path / "new.csv").write_text(NEW)
@@ -64,65 +81,77 @@ def exported(folder, form, name):
     done = json.loads(result.stdout)
     description = json.loads((folder / f"{name}.json").read_text())
     assert str(folder / f"{name}.json") in done["also"]
+    jsonschema.validate(description, SCHEMA)
+    assert "missing values" in done["compared"]["edges"]
     return done, description
 
 
 def test_saved_model_takes_columns_and_texts(folder, predicted):
     done, description = exported(folder, "saved_model", "served")
-    assert "missing values" in done["compared"]["edges"]
     assert done["problems"] == []
     columns = description["signatures"]["columns"]
     assert [(entry["name"], entry["column"], entry["dtype"]) for entry in columns] == [
         ("size", "size", "float32"),
         ("age__years_", "age (years)", "float32"),
+        ("built", "built", "string"),
+        ("garage", "garage", "string"),
         ("class_", "class", "string"),
     ]
     [output] = description["outputs"]
-    assert (output["name"], output["classes"]) == ("output_0", ["no", "yes"])
-    serve = tf.saved_model.load(str(folder / "served")).signatures["columns"]
-    outputs = serve(
-        size=tf.constant(SIZES, tf.float32),
-        age__years_=tf.constant(AGES, tf.float32),
-        class_=tf.constant(CLASSES),
-    )
-    assert outputs["output_0"].numpy()[:, 0] == pytest.approx(predicted, abs=1e-6)
+    assert (output["name"], output["classes"], output["kind"]) == ("output_0", ["no", "yes"], "two")
+    nan = np.nan
+    arguments = {
+        "size": np.array([10, nan, 25, 12], np.float32),
+        "age__years_": np.array([3, 7, nan, 1], np.float32),
+        "class_": ["flat", "house", "", " boat "],
+        "built": ["31.12.1999", "?", "1.2.2003", "29.02.2004"],
+        "garage": [" YES", "no", "n/a", "off"],
+    }
+    outputs = run_saved_model(folder / "served", arguments, "columns")
+    assert outputs["output_0"][:, 0] == pytest.approx(predicted, abs=1e-6)
+    classes = [b"yes" if probability > 0.5 else b"no" for probability in predicted]
+    assert outputs["output_0_class"].tolist() == classes
 
 
 def test_onnx_takes_texts_and_missing_numbers(folder, predicted):
     import onnxruntime
 
     done, description = exported(folder, "onnx", "prices.onnx")
-    assert done["problems"] == []
+    assert [problem["code"] for problem in done["problems"]] == ["preparation-outside"]
+    assert description["preparation"] == [
+        "Write `built.year` as the year of the date `built`.",
+        "Write `built.weekday` as the weekday of the date `built`.",
+        "Write `built.elapsed` as days since day 7305 after 1970-01-01 of the date `built`.",
+        "Write true, yes and on of `garage` as 1, and false, no and off as 0.",
+    ]
     inputs = {entry["name"]: entry for entry in description["inputs"]}
     assert inputs["class"]["dtype"] == "string"
-    assert [entry["column"] for entry in inputs["numbers"]["columns"]] == ["size", "age (years)"]
+    columns = ["size", "age (years)", "built.year", "built.weekday", "built.elapsed", "garage"]
+    assert [entry["column"] for entry in inputs["numbers"]["columns"]] == columns
     session = onnxruntime.InferenceSession(str(folder / "prices.onnx"))
     assert {value.name: value.type for value in session.get_inputs()} == {
         "numbers": "tensor(float)",
         "class": "tensor(string)",
     }
-    numbers = np.stack([SIZES, AGES], axis=1).astype(np.float32)
-    texts = np.array(CLASSES, dtype=object)[:, None]
-    [outputs] = session.run(None, {"numbers": numbers, "class": texts})
+    prepared = prepare_inputs(description, ROWS)
+    prepared["class"][2] = ""  # the file replaces missing texts, and missing numbers
+    prepared["numbers"][1, 0] = prepared["numbers"][2, 1] = prepared["numbers"][1, 4] = np.nan
+    [outputs] = session.run(None, prepared)
     assert outputs[:, 0] == pytest.approx(predicted, abs=1e-6)
     properties = session.get_modelmeta().custom_metadata_map
     assert json.loads(properties["layercli"]) == description
 
 
 def test_litert_takes_the_index_of_each_text(folder, predicted):
-    from ai_edge_litert.interpreter import Interpreter
-
     done, description = exported(folder, "litert", "prices.tflite")
     assert [problem["code"] for problem in done["problems"]] == ["preparation-outside"]
     inputs = {entry["name"]: entry for entry in description["inputs"]}
     lookup = inputs["class_"]["lookup"]
     assert lookup == {"words": ["[UNK]", "flat", "house"], "unknown": 0}
-    indices = [lookup["words"].index(word) if word in lookup["words"] else 0 for word in CLASSES]
-    runner = Interpreter(model_path=str(folder / "prices.tflite")).get_signature_runner()
-    outputs = runner(
-        numbers=np.stack([SIZES, AGES], axis=1).astype(np.float32),
-        class_=np.array(indices, dtype=np.int64)[:, None],
-    )
+    assert "Write a missing value of `class` as flat." in description["preparation"]
+    prepared = prepare_inputs(description, ROWS)
+    assert prepared["class_"].tolist() == [[1], [2], [1], [0]]
+    outputs = run_litert(folder / "prices.tflite", prepared)
     assert outputs["output_0"][:, 0] == pytest.approx(predicted, abs=1e-6)
 
 
@@ -132,16 +161,13 @@ def test_keras_file_names_the_missing_preparation(folder):
     assert problem["code"] == "preparation-outside"
     assert problem["message"] == (
         "The export does not contain what `layercli predict` does before the model. "
-        "Write a missing value of `size` as 15.5. And 1 more."
+        "Write `built.year` as the year of the date `built`. And 10 more."
     )
-    assert description["preparation"] == [
-        "Write a missing value of `size` as 15.5.",
-        "Write a missing value of `age (years)` as 4.5.",
-    ]
+    assert "Write a missing value of `age (years)` as 4.5." in description["preparation"]
 
 
 def test_evaluation_of_no_rows_is_refused(folder):
-    (folder / "empty.csv").write_text("size,age (years),class,sold\n")
+    (folder / "empty.csv").write_text("size,age (years),class,built,garage,sold\n")
     result = invoke("evaluate", folder / "run", "--data", folder / "empty.csv", "--json")
     assert [code for code, _ in problems(result)] == ["unreadable-data"]
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from keras import layers
 
 from layercli import api
+from layercli.data.user_code import import_user_file
 from layercli.engine.import_check import IMPORT_TOLERANCE
 from layercli.importing.build_stack import read_stack
 from layercli.importing.flatten import flatten_config, flatten_stack
@@ -360,6 +361,126 @@ def test_custom_class_requires_trust_and_its_file(imported, tmp_path, custom_run
     result, document, config = imported(custom_run.path, "--trust")
     assert result.exit_code == 0, document
     assert "simple_dense.py:SimpleDense" in json.dumps(config)
+
+
+CUSTOM_CLASSES = """
+import keras
+
+@keras.saving.register_keras_serializable(package="own")
+class Scale(keras.layers.Layer):
+    def __init__(self, factor=2.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def build(self, shape):
+        self.offset = self.add_weight(shape=(shape[-1],), name="offset")
+
+    def call(self, x):
+        return x * self.factor + self.offset
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+@keras.saving.register_keras_serializable(package="own")
+class Residual(Scale):
+    def __init__(self, layer, kernel_regularizer=None, **kwargs):
+        super().__init__(**kwargs)
+        self.layer = keras.saving.deserialize_keras_object(layer) if isinstance(layer, dict) else layer
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build(self, shape):
+        super().build(shape)
+        if not self.layer.built:
+            self.layer.build(shape)
+
+    def call(self, x):
+        return super().call(x) + self.layer(x)
+
+    def get_config(self):
+        regularizer = keras.regularizers.serialize(self.kernel_regularizer)
+        layer = keras.saving.serialize_keras_object(self.layer)
+        return {**super().get_config(), "layer": layer, "kernel_regularizer": regularizer}
+
+@keras.saving.register_keras_serializable(package="own")
+class Cell(keras.layers.Layer):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = self.state_size = units
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.units), name="kernel")
+
+    def call(self, x, states):
+        h = keras.ops.tanh(x @ self.kernel + states[0])
+        return h, [h]
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+@keras.saving.register_keras_serializable(package="own")
+class Start(keras.initializers.Initializer):
+    def __call__(self, shape, dtype=None):
+        return keras.ops.ones(shape, dtype)
+
+    def get_config(self):
+        return {}
+"""
+
+
+def test_nested_custom_classes_are_imported(imported, tmp_path):
+    (tmp_path / "own_nested.py").write_text(CUSTOM_CLASSES)
+    code = import_user_file(tmp_path / "own_nested.py")
+    inner = code.Residual(layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.5)), name="inner")
+    model = keras.Sequential(
+        [
+            keras.Input((5, 3)),
+            layers.TimeDistributed(code.Scale(3.0)),
+            code.Residual(inner, kernel_regularizer="l1", name="outer"),
+            layers.Bidirectional(layers.RNN(code.Cell(4))),
+        ]
+    )
+    _, document, _ = imported(model)
+    assert [code for code, _ in found(document)] == ["custom-class"] * 3
+    assert '`cell` is "Cell" of "own_nested", which is not a class of Keras' in found(document)[2][1]
+    result, document, config = imported(model, "--trust")
+    assert result.exit_code == 0, document
+    assert document["largest_difference"] == 0
+    scale, outer, bidirectional = config["model"]["layers"]
+    assert scale["layer"] == {"type": "own_nested.py:Scale", "name": "scale", "factor": 3.0}
+    assert outer["layer"]["layer"]["kernel_regularizer"] == {"type": "L2", "l2": 0.5}
+    assert outer["kernel_regularizer"] == {"type": "L1", "l1": 0.01}
+    assert bidirectional["layer"]["cell"] == {"type": "own_nested.py:Cell", "units": 4}
+
+
+def test_custom_initializer_is_refused_with_what_to_do(imported, tmp_path):
+    (tmp_path / "own_start.py").write_text(CUSTOM_CLASSES)
+    code = import_user_file(tmp_path / "own_start.py")
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, kernel_initializer=code.Start())])
+    result, document, _ = imported(model, "--trust")
+    assert result.exit_code == 1
+    assert (
+        "only layers can be custom classes; use an object of Keras, or write a custom"
+        in found(document)[0][1]
+    )
+
+
+def test_class_of_a_script_is_found_next_to_the_config(imported, tmp_path):
+    class Twice(layers.Layer):
+        def call(self, x):
+            return x * 2
+
+    Twice.__module__ = "__main__"
+    model = keras.Sequential([keras.Input((3,)), Twice(), layers.Dense(2)])
+    result, document, _ = imported(model, "--trust")
+    assert found(document)[0][0] == "custom-class"
+    text = "import keras\n\nclass Twice(keras.layers.Layer):\n    def call(self, x):\n        return x * 2\n"
+    (tmp_path / "doubling.py").write_text(text)
+    result, document, config = imported(model, "--trust")
+    assert result.exit_code == 0, document
+    assert config["model"]["layers"][0] == "doubling.py:Twice"
 
 
 def test_weights_and_vocabularies_are_saved(imported):

@@ -14,6 +14,7 @@ import typer
 import yaml
 
 from layercli.cli import make_app
+from layercli.distribution.process_group import ProcessGroup
 from tests.running import IRIS, invoke
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
@@ -35,6 +36,19 @@ def test_invalid_config_ends_the_group_with_its_exit_code(iris):
     assert sum("[unknown-key]" in line for line in lines) == 2
     document = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60, check=False)
     assert [problem["code"] for problem in json.loads(document.stdout)["problems"]] == ["unknown-key"]
+
+
+@pytest.mark.parametrize("arguments", [("train", "c.yaml"), ("train", "c.yaml", "--json")])
+def test_crash_after_all_restarts_is_a_json_document(arguments, monkeypatch):
+    monkeypatch.setattr(ProcessGroup, "_start_processes", lambda *_: None)
+    monkeypatch.setattr(ProcessGroup, "_wait_for_exit", lambda _: -9)
+    result = invoke("launch", "--workers", "2", "--restarts", "1", "--json", "--", *arguments)
+    assert result.exit_code == 1
+    [problem] = json.loads(result.stdout)["problems"]
+    assert (problem["code"], problem["message"]) == (
+        "worker-lost",
+        "A worker crashed again after 1 restarts.",
+    )
 
 
 def program(place, name, text):

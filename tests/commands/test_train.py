@@ -21,6 +21,7 @@ SUMMARY = [
     "resumed_from",
     "stop_reason",
     "notes",
+    "problems",
 ]
 
 

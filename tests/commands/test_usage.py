@@ -1,5 +1,9 @@
 """Usage errors say what to write instead of an option or a command of another program."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 
 from tests.running import invoke
@@ -46,3 +50,70 @@ def test_option_is_not_explained_where_it_cannot_be_set():
 )
 def test_command_of_another_program_is_explained(name, advice):
     assert advice in error_of(name)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("train", "--json"), "Invalid value: CONFIG or --resume RUN is required."),
+        (("validate", "--json"), "Missing argument 'CONFIG...'."),
+        (
+            ("train", "c.yaml", "--epochs", "3", "--json"),
+            "No such option: --epochs. Write `--set train.epochs=3`.",
+        ),
+        (
+            ("train", "c.yaml", "--json", "--run-dirr", "x"),
+            "No such option: --run-dirr (Possible options: ",
+        ),
+        (("train", "c.yaml", "--set", "x", "--json"), "Invalid value for '--set': expected KEY=VALUE"),
+        (("runs", "--limit", "many", "--json"), "Invalid value for '--limit': "),
+        (
+            ("export", "run", "--format", "pdf", "--json"),
+            "Invalid value for '--format' / '-f': ",
+        ),
+        (("train", "--json=yes"), "Option '--json' does not take a value."),
+        (("trian", "--json"), "No such command 'trian'. Did you mean 'train'?"),
+        (("--json",), "Write --json after the command."),
+        (("--json", "validate", "c.yaml"), "Write --json after the command."),
+        (("launch", "--workers", "2", "--", "build", "--json"), "Invalid value: the command must be train"),
+    ],
+)
+def test_usage_error_is_a_json_document(args, message):
+    result = invoke(*args)
+    assert result.exit_code == 2
+    assert result.stderr == ""
+    document = json.loads(result.stdout)
+    [problem] = document["problems"]
+    assert document["ok"] is False
+    assert problem["code"] == "usage-error"
+    assert problem["message"].startswith(message)
+    assert problem["hint"].startswith("Run `layercli ")
+
+
+def test_help_is_text_also_with_json():
+    result = invoke("train", "--json", "--help")
+    assert result.exit_code == 0
+    assert "Usage: layercli train" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("failure", "exit_code", "code"),
+    [("KeyboardInterrupt", 130, "interrupted"), ("RuntimeError", 3, "internal-error")],
+)
+def test_failure_before_the_command_is_a_json_document(failure, exit_code, code):
+    program = f"""
+import sys
+from layercli import cli
+
+def fail(arguments):
+    raise {failure}
+
+cli.make_app_for = fail
+sys.argv = ["layercli", "train", "c.yaml", "--json"]
+cli.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == exit_code
+    assert [problem["code"] for problem in json.loads(done.stdout)["problems"]] == [code]

@@ -86,3 +86,18 @@ def _run_in_shell(command: str, folder: Path) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stdout
+
+
+def train_wine(folder: Path) -> Path:
+    """Train the run ``runs/wine/1`` of the pages in a folder, and return the folder."""
+    rows = "".join(f"{number},w{number},{number % 7},{'ab'[number % 2]}\n" for number in range(40))
+    for name in ("wine.csv", "new.csv"):
+        (folder / name).write_text(f"id,name,size,kind\n{rows}")
+    (folder / "wine.yaml").write_text(
+        "data: {type: csv, path: wine.csv, target: kind, inputs: {numbers: size}, split: {test: 0.2}}\n"
+        "model: {inputs: {numbers: [1]}, layers: [{type: Dense, units: 1, activation: sigmoid}]}\n"
+        "train: {loss: binary_crossentropy}\n"
+    )
+    found = invoke("train", folder / "wine.yaml", "--run-dir", folder / "runs" / "wine" / "1")
+    assert found.exit_code == 0, found.output
+    return folder

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.docs.pages import BLOCKS, ROOT, complete_configs, run
+from tests.docs.pages import BLOCKS, ROOT, complete_configs, run, train_wine
 from tests.running import invoke
 
 TRAINING = "layercli train configs/diabetes_regression.yaml --set train.epochs=3"
@@ -28,18 +28,7 @@ def diabetes_run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def wine_run(tmp_path_factory):
     """A folder with the run of a table, and with new rows for it."""
-    folder = tmp_path_factory.mktemp("wine")
-    rows = "".join(f"{number},w{number},{number % 7},{'ab'[number % 2]}\n" for number in range(40))
-    for name in ("wine.csv", "new.csv"):
-        (folder / name).write_text(f"id,name,size,kind\n{rows}")
-    (folder / "wine.yaml").write_text(
-        "data: {type: csv, path: wine.csv, target: kind, inputs: {numbers: size}, split: {test: 0.2}}\n"
-        "model: {inputs: {numbers: [1]}, layers: [{type: Dense, units: 1, activation: sigmoid}]}\n"
-        "train: {loss: binary_crossentropy}\n"
-    )
-    found = invoke("train", folder / "wine.yaml", "--run-dir", folder / "runs" / "wine" / "1")
-    assert found.exit_code == 0, found.output
-    return folder
+    return train_wine(tmp_path_factory.mktemp("wine"))
 
 
 @pytest.fixture

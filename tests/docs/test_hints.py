@@ -112,7 +112,7 @@ EDITS = {
 LOOK_AT = {
     "too-deep": "Look for brackets",
     "too-many-nodes": "Remove aliases of values that contain aliases",
-    "bad-reference": "Declare a variable for the value",
+    "bad-reference": "Write a name, as in",
     "bad-extends": "Check the name",
 }
 """Codes whose hint says what to look at, because no change is certain."""

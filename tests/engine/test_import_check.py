@@ -11,14 +11,10 @@ from layercli.engine.assemble import assemble_model
 from layercli.engine.import_weights import copy_weights
 from layercli.errors import LayercliError
 from layercli.importing.build_stack import read_stack
+from layercli.importing.custom_classes import refuse_custom_class
 from layercli.importing.flatten import flatten_stack
-from layercli.importing.keras_graph import KerasLayer
 from layercli.importing.model_file import read_model_file
 from tests.running import invoke
-
-
-def no_custom_class(layer: KerasLayer) -> None:  # noqa: ARG001
-    return None
 
 
 @pytest.fixture
@@ -31,7 +27,9 @@ def load_rebuilt(tmp_path):
         assert result.exit_code == 0, result.output
         valid = api.load(tmp_path / "c.yaml")
         assembled = assemble_model(valid)
-        stack, problems = read_stack(read_model_file(str(tmp_path / "model.json")).document, no_custom_class)
+        stack, problems = read_stack(
+            read_model_file(str(tmp_path / "model.json")).document, refuse_custom_class
+        )
         assert problems == []
         calls, outputs = flatten_stack(stack)
         copy_weights(model, assembled, valid, calls, is_untrained=is_untrained)
@@ -78,7 +76,7 @@ def test_input_size_gives_finite_outputs(load_rebuilt):
     assert np.isfinite(reference.outputs[0]).all()
     assembled.layers["dense"].bias.assign([0.0, 0.0, 0.1, 0.0])
     with pytest.raises(LayercliError, match=r"differs by .* of the largest output"):
-        import_check.compare_models(model, assembled, valid, calls, outputs, no_custom_class)
+        import_check.compare_models(model, assembled, valid, calls, outputs, refuse_custom_class)
 
 
 def test_difference_includes_sensitivity_of_original(load_rebuilt):
@@ -86,11 +84,11 @@ def test_difference_includes_sensitivity_of_original(load_rebuilt):
         [keras.Input((4,)), layers.Rescaling(1e4), layers.Activation("tanh"), layers.Dense(3)]
     )
     assembled, valid, calls, outputs = load_rebuilt(steep)
-    found = import_check.compare_models(steep, assembled, valid, calls, outputs, no_custom_class)
+    found = import_check.compare_models(steep, assembled, valid, calls, outputs, refuse_custom_class)
     assert (found.largest_difference, found.sensitivity) == (0.0, None)
     assembled.layers["dense"].kernel.assign(assembled.layers["dense"].kernel * (1 + 2**-21))
-    found = import_check.compare_models(steep, assembled, valid, calls, outputs, no_custom_class)
+    found = import_check.compare_models(steep, assembled, valid, calls, outputs, refuse_custom_class)
     assert 0 < found.largest_difference < 1e-5
     assembled.layers["dense"].kernel.assign(assembled.layers["dense"].kernel * 1.5)
     with pytest.raises(LayercliError, match="The original itself changes by"):
-        import_check.compare_models(steep, assembled, valid, calls, outputs, no_custom_class)
+        import_check.compare_models(steep, assembled, valid, calls, outputs, refuse_custom_class)

@@ -4,7 +4,12 @@ import pytest
 from layercli.data.evaluation.classes import ClassResult, LabelResult
 from layercli.data.evaluation.errors import ErrorResult
 from layercli.data.examples import Examples
-from layercli.engine.result_details import DetailCollector, find_true_values, measure_wrongness
+from layercli.engine.result_details import (
+    DetailCollector,
+    find_true_values,
+    measure_wrongness,
+    select_wrong,
+)
 from layercli.engine.results import OutputResults
 from layercli.graph.output_kind import OutputKind
 
@@ -116,3 +121,28 @@ def test_signs_and_labels_are_wrong_by_their_scores():
     ]
     labels = wrongness(OutputKind("labels"), np.array([[1, 0, 0]]), np.array([[0.75, 0.25, 0.5]]))
     assert labels == pytest.approx([1 / 3])
+
+
+def wrong_positions(kind, target, output, **options):
+    return select_wrong(collect(kind, np.array(target), np.array(output), **options)).positions.tolist()
+
+
+def test_right_examples_are_not_among_the_wrong_ones():
+    assert wrong_positions(CLASSES, [0, 1, 2], [[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.1, 0.2, 0.7]]) == [1]
+    assert wrong_positions(TWO, [0, 1, 1], [[0.4], [0.45], [0.8]], classes=2) == [1]
+    assert wrong_positions(NUMBERS, [[1.0], [2.0], [3.0]], [[1.0], [2.5], [3.0]]) == [1, 0]
+    labels = [[1, 0, 0], [0, 1, 1]]
+    assert wrong_positions(OutputKind("labels"), labels, [[0.6, 0.4, 0.4], [0.4, 0.4, 0.6]]) == [1]
+    positions = np.eye(3)[[[0, 1], [2, 2]]]
+    assert wrong_positions(CLASSES, [[0, 1], [2, 0]], positions) == [1]
+
+
+def test_examples_that_are_all_right_are_kept():
+    assert wrong_positions(CLASSES, [0, 1], [[0.8, 0.1, 0.1], [0.1, 0.6, 0.3]]) == [0, 1]
+
+
+def test_positions_of_an_example_are_not_independent():
+    details = collect(CLASSES, np.array([[0, 1], [2, 0]]), np.eye(3)[[[0, 1], [1, 1]]])
+    # shares of right positions 1 and 0
+    assert details.positions.examples == 2
+    assert details.positions.compute_interval() == (0.0, 1.0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn.metrics import (
+    accuracy_score,
     average_precision_score,
     confusion_matrix,
     mean_absolute_error,
@@ -188,6 +189,33 @@ def test_last_value_is_a_forecast(results):
     for step, row in enumerate(document["per_target"]):
         expected = mean_absolute_error(y[kept, step], last[kept])
         assert row["naive_forecast"]["mae"] == pytest.approx(expected)
+
+
+def test_last_class_is_a_forecast(results):
+    x = RANDOM.normal(size=(40, 4)).astype("float32")
+    y, last = RANDOM.integers(0, 3, 40), RANDOM.integers(0, 3, 40)
+    softmax = {"shape": "[4]", "activation": "softmax"}
+    sparse = dense(3, "sparse_categorical_crossentropy", **softmax)
+    _, document = results(sparse, x, y, last_targets=last)
+    accuracy = accuracy_score(y, last)
+    assert document["naive_forecast"] == {"accuracy": pytest.approx(accuracy)}
+    assert accuracy not in (0.0, 1.0, document["weighted"]["recall"], document["baseline"]["accuracy"])
+    one_hot = dense(3, "categorical_crossentropy", **softmax)
+    _, document = results(one_hot, x, np.eye(3)[y], last_targets=np.eye(3)[last])
+    assert document["naive_forecast"] == {"accuracy": pytest.approx(accuracy)}
+    _, document = results(sparse, x, y)
+    assert "naive_forecast" not in document
+
+
+def test_last_known_one_of_two_classes_is_a_forecast_of_each_step(results):
+    x = RANDOM.normal(size=(40, 3, 4)).astype("float32")
+    y, last = RANDOM.integers(0, 2, (40, 3)), RANDOM.integers(0, 2, 40).astype("float32")
+    last[7] = np.nan  # it is missing in the data
+    config = dense(1, "binary_crossentropy", "[3, 4]", "sigmoid")
+    _, document = results(config, x, y[..., None], last_targets=last)
+    kept = np.isfinite(last)
+    expected = accuracy_score(y[kept].ravel(), np.repeat(last[kept], 3))
+    assert document["naive_forecast"] == {"accuracy": pytest.approx(expected)}
 
 
 @pytest.mark.parametrize(("count", "has_results"), [(1, False), (2, True), (50, True), (51, False)])

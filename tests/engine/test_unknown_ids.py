@@ -127,3 +127,31 @@ train: {epochs: 1, loss: mse}
             '`string_lookup` has no index for "emu" in the data, because `num_oov_indices` is 0.'
         )
         assert problem["hint"] == "Correct the data, or train a model with `num_oov_indices: 1`."
+
+
+def test_evaluate_and_predict_find_negative_ids_that_a_layer_computes(tmp_path):
+    a, b = np.arange(24).reshape(8, 3) % 5, np.zeros((8, 3), int)
+    np.savez(tmp_path / "ids.npz", a=a, b=b, y=np.arange(8.0))
+    np.savez(tmp_path / "bad.npz", a=b, b=a, y=np.arange(8.0))
+    config = tmp_path / "ids.yaml"
+    config.write_text(
+        "data: {type: npz, path: ids.npz, inputs: {a: a, b: b}, target: y}\nmodel:\n"
+        "  inputs: {a: {shape: [3], dtype: int64}, b: {shape: [3], dtype: int64}}\n  layers:\n"
+        f"    - {{type: Subtract, inputs: [a, b]}}\n    - {EMBED}\n    - Flatten\n    - {{type: Dense, units: 1}}\n"
+        "train: {epochs: 1, loss: mse}\n"
+    )
+    run = train(config, tmp_path / "run")
+    assert run.result.exit_code == 0, run.result.output
+    expected = {
+        "code": "bad-id",
+        "path": "model.layers[1]",
+        "message": "`embedding` (Embedding) expects ids of at least 0, got -4 (from `subtract`).",
+        "hint": "Correct the data: the model has learned only the ids of its training.",
+    }
+    output = ("--output", tmp_path / "out.csv")
+    for arguments in (("evaluate", run.path, "--data"), ("predict", run.path, *output, "--input")):
+        result = invoke(*arguments, tmp_path / "bad.npz", "--json")
+        assert result.exit_code == 1, result.output
+        (problem,) = json.loads(result.stdout)["problems"]
+        assert {key: problem[key] for key in expected} == expected
+        assert invoke(*arguments, tmp_path / "ids.npz").exit_code == 0

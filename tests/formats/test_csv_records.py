@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from itertools import pairwise
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from layercli.formats.csv import records as module
 from layercli.formats.csv.records import (
     BadRecordError,
+    is_live,
     iterate_record_batches,
+    join_batches,
     parse_fields,
     parse_json_record,
     to_csv_value,
@@ -106,3 +109,23 @@ def test_bad_json(record, message):
 def test_list_is_refused_as_a_value_of_a_table():
     with pytest.raises(BadRecordError, match="`b` must be a number or a text"):
         to_csv_value("b", [2])
+
+
+def test_batches_of_a_file_do_not_depend_on_its_pieces(monkeypatch):
+    monkeypatch.setattr(module, "MAX_BATCH_RECORDS", 3)
+    for pieces in ([[b"1"], [b"2", b"3", b"4"], [b"5"]], [[b"1", b"2", b"3"], [b"4", b"5"]]):
+        assert list(join_batches(pieces)) == [[b"1", b"2", b"3"], [b"4", b"5"]]
+    monkeypatch.setattr(module, "_MAX_BATCH_BYTES", 3)
+    assert list(join_batches([[b"11", b"22"], [b"3"]])) == [[b"11", b"22"], [b"3"]]
+
+
+def test_only_pipes_are_live(tmp_path):
+    reader, writer = os.pipe()
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        assert is_live(pipe)
+    file = tmp_path / "t.csv"
+    file.write_bytes(b"1")
+    with file.open("rb") as opened:
+        assert not is_live(opened)
+    assert not is_live(io.BytesIO())

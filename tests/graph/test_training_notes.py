@@ -129,3 +129,15 @@ def test_small_crossentropies_do_not_count(loss):
     assert notes([0.5, 0.01, 0.001], [0.5, 0.05, 0.045], loss=loss) == []
     assert notes([0.5, 0.01, 0.001], [0.5, 0.05, 0.052], loss=loss) != []
     assert notes([0.5, 0.01, 0.001], [0.5, 0.05, 0.045]) != []
+
+
+def test_slow_steady_rise_of_the_validation_loss_is_named():
+    losses, rising = [0.5, 0.45, 0.44, 0.43, 0.42, 0.41], [0.52, 0.5, 0.505, 0.51, 0.52, 0.525]
+    assert notes(losses, rising) == [
+        "Overfitting may start at epoch 2: from there to epoch 6 the validation loss rose from 0.5 to 0.525, while the "
+        "training loss fell from 0.45 to 0.41."
+    ]
+    assert notes(losses, [0.52, 0.5, 0.51, 0.505, 0.515, 0.51]) == []  # it rises and falls
+    assert notes(losses, [0.52, 0.5, 0.501, 0.502, 0.503, 0.504]) == []  # too little
+    assert notes([0.5, 0.45, 0.45, 0.45, 0.46, 0.46], rising) == []  # the training loss does not fall
+    assert notes(losses[:5], rising[:5]) == []  # too few epochs

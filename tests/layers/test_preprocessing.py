@@ -283,7 +283,7 @@ def test_an_image_without_channels_is_explained():
 def test_arithmetic_is_explained():
     message, hint, _ = argument_error({"type": "Rescaling", "scale": "1/255"})
     assert message == '`scale` must be a number or a list of numbers, got the string "1/255".'
-    assert hint == "Write 0.00392156862745098: a config cannot contain arithmetic."
+    assert hint == "Write 0.00392156862745098: a config can calculate only with integers."
 
 
 def test_a_fraction_of_a_category_is_explained():

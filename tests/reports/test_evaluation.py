@@ -62,7 +62,7 @@ def test_undefined_curves_are_explained():
 
 def test_results_of_numbers_stand_next_to_the_mean():
     errors = {"mae": 1.5, "rmse": 2.0, "r2": None, "quantiles": {"50": 1.0}}
-    text = show({"errors": errors, "baseline": {"rmse": 4.0}})
+    text = show({"errors": errors, "baseline": {"rmse": 4.0, "r2": 0.0}})
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
     assert rows["MAE"] == ["1.5000", "-"]
     assert rows["RMSE"] == ["2.0000", "4.0000"]
@@ -83,14 +83,25 @@ def test_last_value_stands_next_to_the_mean():
     naive = {"mae": 7.0, "rmse": 8.0, "r2": -0.25, "quantiles": {"90": 9.0}}
     row = {"target": "heat", "mae": 1.25, "rmse": 2.25, "r2": 0.75, "quantiles": {"90": 3.0}}
     row |= {"baseline": {"mae": 4.25, "rmse": 5.0}, "naive_forecast": {"mae": 6.25}}
-    document = {"errors": errors, "baseline": {"mae": 3.5, "rmse": 4.0}, "naive_forecast": naive}
+    document = {
+        "errors": errors,
+        "baseline": {"mae": 3.5, "rmse": 4.0, "r2": -0.125},
+        "naive_forecast": naive,
+    }
     text = show(document | {"per_target": [row]})
     rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
     assert rows["MAE"] == ["1.5000", "3.5000", "7.0000"]
-    assert rows["R2"] == ["0.5000", "0.0000", "-0.2500"]
+    assert rows["R2"] == ["0.5000", "-0.1250", "-0.2500"]
     assert rows["90"] == ["%", "of", "errors", "are", "below", "3.0000", "9.0000"]
     assert rows["heat"] == ["1.2500", "2.2500", "0.7500", "4.2500", "6.2500"]
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_last_class_stands_next_to_the_most_frequent():
+    document = class_document(2, [(0, 0), (0, 0), (1, 0)]) | {"naive_forecast": {"accuracy": 0.25}}
+    text = show(document)
+    assert 'Always predicting "class 0" would have an accuracy of 0.6667.' in text
+    assert "Repeating the last known class would have an accuracy of 0.2500." in text
 
 
 def test_invalid_predictions_are_counted():

@@ -102,3 +102,37 @@ def test_twenty_runs_are_compared_in_rows_at_80_columns(runs):
     titles = [title for header in headers for title in header[1:]]
     assert {"state", "date", "val_loss", "test_accuracy", "learning_rate", "parameters"} <= set(titles)
     assert text.count("runs/digits/20") == len(headers)
+
+
+def write_config(run, text):
+    (run.path / "config.yaml").write_text(text)
+
+
+def test_value_of_a_config_never_has_the_title_of_a_result(runs):
+    for index, run in enumerate(runs[:2]):
+        write_config(run, f"data: {{split: {{test: 0.{index + 1}}}}}\ntrain: {{loss: l{index}}}\n")
+    titles = shown(print_runs, runs[:2], None, is_terminal=False).splitlines()[1].split()
+    assert titles[5:7] == ["split.test", "train.loss"]
+
+
+def test_value_of_a_layer_has_the_name_of_the_layer(runs):
+    for index, run in enumerate(runs[:2]):
+        write_config(run, f"model: {{layers: [{{type: Dense, name: hidden, units: {index + 1}}}]}}\n")
+    assert "hidden.units" in shown(print_runs, runs[:2], None, is_terminal=False)
+
+
+def test_date_is_shortened_before_it_is_left_out(runs):
+    dates = {}
+    for width in (50, 54, 57):
+        row = table_rows(shown(print_runs, runs[:2], None, width=width))["runs/digits/1"]
+        dates[width] = row.split("  ")[1]
+    assert dates == {50: "03-04", 54: "2026-03-04", 57: "2026-03-04 05:06"}
+
+
+def test_lists_are_shown_as_in_a_config(runs):
+    for index, run in enumerate(runs[:2]):
+        write_config(run, f"train: {{metrics: [accuracy, m{index}], rates: [0.001, {index}]}}\n")
+    text = shown(print_run_comparison, runs[:2], find_config_differences(runs[:2]), width=200)
+    assert "[accuracy, m1]" in text
+    assert "[0.001, 1]" in text
+    assert "'" not in text

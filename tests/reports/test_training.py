@@ -87,3 +87,11 @@ def test_summary_omits_missing_parts():
     lines = [line.split() for line in shown(SUMMARY | {"best": {}, "history": {}})]
     assert ["metric", "test"] in lines
     assert ["accuracy", "0.9750"] in lines
+
+
+def test_names_that_do_not_fit_stay_whole():
+    name = "segmentation_head_sparse_categorical_accuracy"
+    history = {"loss": [0.5], name: [0.25], f"val_{name}": [0.125]}
+    summary = SUMMARY | {"epochs": 1, "best": {}, "test": {name: 0.375}, "history": history}
+    lines = shown(summary | {"restored_epoch": None})
+    assert lines[lines.index(name) + 1] == "  training 0.2500  validation 0.1250  test 0.3750"

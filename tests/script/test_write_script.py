@@ -103,7 +103,6 @@ def assert_same_model(valid, text, tmp_path, original=None):
 
 
 INEXPRESSIBLE = {
-    "orders_stream.yaml": ["data.missing.columns"],
     "stations_windows.yaml": ["data.windows"],
 }
 """Example config -> the settings that a script cannot express."""
@@ -486,17 +485,6 @@ def test_unnamed_and_repeated_columns_are_read_as_in_training(tmp_path):
     assert x[:2].tolist() == [[0, 2], [1, 3]]
 
 
-def test_numbers_with_signs_are_inexpressible(tmp_path):
-    (tmp_path / "d.csv").write_text("a,y\n" + "5%,0\n6%,1\n" * 9)
-    data = {"type": "csv", "path": "d.csv", "target": "y"}
-    head = {"type": "Dense", "units": 1, "activation": "sigmoid"}
-    valid = model_of(
-        tmp_path, {"input": [1], "layers": [head]}, data=data, train={"loss": "binary_crossentropy"}
-    )
-    found = problems_of(valid, collect_script_facts(valid)[0])
-    assert [(problem.code, problem.path) for problem in found] == [("not-expressible", "data")]
-
-
 def test_table_texts_with_missing_values(tmp_path, monkeypatch):
     rows = ['"one\ntwo",,1,x', "NULL,c,2,y", "?,d,,x", "e,f,4,y"]
     (tmp_path / "d.csv").write_text("\n".join(["left,right,size,kind", *(rows * 5)]))
@@ -611,16 +599,12 @@ def test_dtype_policy_and_frozen_layers(tmp_path):
         ({"train": {"distribution": "mirrored"}}, "train.distribution"),
         ({"train": {"callbacks": [{"type": "MLflow"}]}}, "train.callbacks[0]"),
         (
-            {"data": {"type": "csv", "path": "x.csv", "target": "y", "missing": {"numbers": "drop"}}},
-            "data.missing.numbers",
+            {"data": {"type": "csv", "path": "x.csv", "target": "y", "comment": "#"}},
+            "data.comment",
         ),
         (
-            {"data": {"type": "csv", "path": "x.csv", "target": "y", "missing": {"columns": {"a": 1}}}},
-            "data.missing.columns",
-        ),
-        (
-            {"data": {"type": "parquet", "path": "x.parquet", "target": "y", "types": {"a": "text"}}},
-            "data.types",
+            {"data": {"type": "csv", "path": "x.csv", "target": "y", "split": {"group": "a", "test": 0.2}}},
+            "data.split.group",
         ),
     ],
 )

@@ -8,8 +8,10 @@ DIGITS = "{type: sklearn, dataset: digits}"
 DENSE = "{type: Dense, units: 1}"
 
 
-def commands(data=CSV, layers=DENSE, model_input="[64]", test=True, validation=True, run="runs/a/1"):
-    text = f"data: {data}\nmodel: {{input: {model_input}, layers: [{layers}]}}\ntrain: {{loss: mse}}\n"
+def commands(
+    data=CSV, layers=DENSE, model_input="[64]", test=True, validation=True, run="runs/a/1", loss="mse"
+):
+    text = f"data: {data}\nmodel: {{input: {model_input}, layers: [{layers}]}}\ntrain: {{loss: {loss}}}\n"
     valid = require_valid(check_config("config.yaml", text=text))
     history = {"loss": [1.0]} | ({"val_loss": [1.0]} if validation else {})
     summary = {"run": run, "test": {"loss": 1.0} if test else {}, "history": history}
@@ -39,6 +41,16 @@ def test_built_in_data_is_predicted_by_its_sets(test, validation, part):
 def test_own_code_is_trusted():
     found = commands(layers=f"{{type: mine.py:Mine}}, {DENSE}")
     assert all(command.endswith(" --trust") for command in found)
+
+
+def test_predicted_masks_are_written_to_a_folder():
+    data = "{type: images, path: a, masks: {path: b}}"
+    layers = "{type: Conv2D, filters: 3, kernel_size: 1, activation: softmax}"
+    loss = "sparse_categorical_crossentropy"
+    assert (
+        "predict runs/a/1 --input FILE --output masks/" in commands(data, layers, "[50, 50, 1]", loss=loss)[2]
+    )
+    assert "--output predictions.csv" in commands(data, layers, "[50, 50, 1]")[2]
 
 
 def test_outputs_with_many_numbers_are_written_as_arrays():

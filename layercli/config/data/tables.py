@@ -7,9 +7,12 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField, check_target_type
+from layercli.config.names import INPUT
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
+_MAX_REPEATED_COLUMNS: Final = 8
+"""Longest list of columns that a hint repeats."""
 _ONE_OR_LIST_SCHEMA = WithJsonSchema({"type": ["string", "array"]})
 
 
@@ -25,6 +28,8 @@ def _parse_columns(value: Any) -> dict[str, list[str]] | None:
         return None
     if not isinstance(value, dict) or not value:
         hint = "For example `inputs: {numbers: [age, hours], job: occupation}`."
+        if is_column_choice(value) and len(value) <= _MAX_REPEATED_COLUMNS:
+            hint = f"For a model with one input: `inputs: {{{INPUT}: {quote_value(value)}}}`."
         raise value_error(
             "wrong-type",
             f"`inputs` must map inputs of the model to columns, got {quote_value(value)}.",

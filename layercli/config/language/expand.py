@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NoReturn, TypeAlias
 
+from layercli import runtime
 from layercli.config.language.blocks import BLOCKS_KEY, BlockDefinition, parse_blocks
 from layercli.config.language.feature_space import expand_feature_space
 from layercli.config.language.scopes import (
@@ -29,6 +30,7 @@ from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.load import MAX_NODES
 from layercli.source.nodes import (
     KeyPath,
+    Mark,
     YamlNode,
     describe_position,
     problem_at,
@@ -174,6 +176,8 @@ class _Expander:
         self._block_uses: dict[str, _BlockUse] = {}
         self._block_defaults: dict[str, tuple[dict[str, YamlNode], list[str]]] = {}
         self._open_blocks: list[str] = []
+        self._open_uses: list[Mark] = []
+        """The positions of the entries that are being expanded."""
         self._last_outputs: tuple[str, ...] | None = None
         self._top_scope = NameScope("", variables, self._output_layers)
 
@@ -230,7 +234,9 @@ class _Expander:
         return entry
 
     def _emit_entry(self, entry: _Entry, instance_names: tuple[str, ...], scope: NameScope) -> None:
+        runtime.stop_if_cancelled()
         use = self._resolve_block(entry, scope)
+        self._open_uses.append(entry.raw.mark)
         for number, local_name in enumerate(instance_names):
             inputs = self._resolve_inputs(entry, scope, is_first=number == 0)
             if use is None:
@@ -240,6 +246,7 @@ class _Expander:
             assert self._last_outputs is not None
             scope.previous = self._last_outputs
             self._output_layers[scope.prefix + local_name] = self._last_outputs[0]
+        self._open_uses.pop()
         if entry.explicit_name is not None:
             self._output_layers[scope.prefix + entry.explicit_name] = self._output_layers[
                 scope.prefix + instance_names[-1]
@@ -276,7 +283,17 @@ class _Expander:
         depth = 1 + max(child.depth for child in keys.values())
         via = shorten_via(" ".join(sentence for sentence in (node.via, scope.via) if sentence)) or None
         self._expanded_layers.append(
-            YamlNode(keys, mark, node.keys, size, depth, node.written_path or entry.path, via)
+            YamlNode(
+                keys,
+                mark,
+                node.keys,
+                size,
+                depth,
+                node.written_path or entry.path,
+                via,
+                node.end,
+                tuple(self._open_uses),
+            )
         )
         self._value_count += size
         self._output_layers[name] = name

@@ -1,4 +1,4 @@
-"""Substitution of ``${name}`` by variables and parameters; there are no expressions."""
+"""Substitution of ``${name}`` and ``${name * 2}`` by variables and parameters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final
 
+from layercli.config.language.arithmetic import ExpressionError, parse_expression
 from layercli.errors import LayercliError, Problem
 from layercli.schema.flow_style import format_value
 from layercli.schema.suggestions import did_you_mean, list_names
@@ -30,6 +31,10 @@ _MAX_NAME_LENGTH = 100
 _MAX_TEXT_LENGTH = 10_000
 _MAX_TOTAL_LENGTH = 4 << 20
 """Characters of all strings in which references were replaced."""
+_EXPRESSION_HINT: Final = (
+    "Write a name, as in `${width}`, or integers and names with `+`, `-`, `*`, `//`, `%` and parentheses, as in "
+    "`${width * 2}`. A config cannot read environment variables."
+)
 
 
 def is_variable_name(name: str) -> bool:
@@ -108,6 +113,8 @@ def substitute_variables(
         return node
     new_children = [
         substitute_variables(child, values, child.written_path or (*path, step), problems)
+        if isinstance(child.value, (dict, list)) or (isinstance(child.value, str) and "${" in child.value)
+        else child
         for step, child in children
     ]
     if all(old is child for (_, old), child in zip(children, new_children, strict=True)):
@@ -213,10 +220,21 @@ def match_sole_reference(node: YamlNode) -> str | None:
     return match["name"] if match is not None else None
 
 
+def list_referenced_names(text: str) -> list[str]:
+    """Return the names between ``${`` and ``}``: one, those of an expression, or none."""
+    if is_variable_name(text):
+        return [text]
+    try:
+        return parse_expression(text).names
+    except ExpressionError:
+        return []
+
+
 def _find_references(node: YamlNode) -> list[str]:
-    """Return the names of all references in the node and below."""
+    """Return the names in all references in the node and below."""
     if isinstance(node.value, str):
-        return [match["name"] for match in _REFERENCE_PATTERN.finditer(node.value) if match["name"]]
+        texts = [match["name"] for match in _REFERENCE_PATTERN.finditer(node.value) if match["name"]]
+        return [name for text in texts for name in list_referenced_names(text)]
     return [name for _, child in node.children for name in _find_references(child)]
 
 
@@ -225,6 +243,9 @@ def _substitute_text(
 ) -> YamlNode:
     """Return a string with its references replaced; a string that is only a reference becomes the value itself."""
     if (sole_name := match_sole_reference(node)) is not None:
+        if not is_variable_name(sole_name):
+            result = _evaluate_expression(sole_name, node, values, path, problems)
+            return node if result is None else result
         binding = _look_up_name(sole_name, node, values, path, problems)
         return node if binding is None else _replace_reference(*binding, node)
     problem_count = len(problems)
@@ -244,12 +265,16 @@ def _substitute_text(
                 problems,
             )
             return ""
-        binding = _look_up_name(name, node, values, path, problems)
-        if binding is None:
+        if is_variable_name(name):
+            binding = _look_up_name(name, node, values, path, problems)
+            value_node = None if binding is None else binding[0]
+        else:
+            value_node = _evaluate_expression(name, node, values, path, problems)
+        if value_node is None:
             return ""
-        value = binding[0].value
+        value = value_node.value
         if isinstance(value, (dict, list)):
-            message = f"`${{{name}}}` inside a string must not be a list or mapping, got {quote_value(binding[0].to_plain())}."
+            message = f"`${{{name}}}` inside a string must not be a list or mapping, got {quote_value(value_node.to_plain())}."
             _report_problem(
                 node, "bad-reference", message, f"Use `${{{name}}}` as the whole value.", path, problems
             )
@@ -281,11 +306,6 @@ def _look_up_name(
     if binding is not None:
         return binding
     shown = sanitize_text(name, limit=60)
-    if not is_variable_name(name):
-        message = f"`${{{shown}}}` is not a variable name. A config cannot contain expressions or environment variables."
-        hint = "Declare a variable for the value, as in `vars: {width: 64}`, and write `${width}`."
-        _report_problem(node, "bad-reference", message, hint, path, problems)
-        return None
     listed = list_names(values.names)
     otherwise = f"Known names: {listed}." if listed else f"Declare it at the top: `vars: {{{shown}: ...}}`."
     hint = did_you_mean(name, values.names, otherwise=otherwise)
@@ -293,6 +313,41 @@ def _look_up_name(
     message = f"There is no {'parameter or variable' if is_in_block else 'variable'} `{shown}`."
     _report_problem(node, "unknown-variable", message, hint, path, problems)
     return None
+
+
+def _evaluate_expression(
+    text: str, node: YamlNode, values: VariableBindings, path: KeyPath, problems: list[Problem]
+) -> YamlNode | None:
+    """Return the integer of an expression, with a note about its numbers."""
+    shown = f"`${{{sanitize_text(text, limit=60)}}}`"
+    try:
+        expression = parse_expression(text)
+    except ExpressionError as error:
+        message = f"{shown} is not a name or an integer expression: {error}."
+        _report_problem(node, "bad-reference", message, _EXPRESSION_HINT, path, problems)
+        return None
+    bindings = {name: _look_up_name(name, node, values, path, problems) for name in set(expression.names)}
+    numbers: dict[str, int] = {}
+    for name, binding in sorted(bindings.items()):
+        value = None if binding is None else binding[0].value
+        if isinstance(value, int) and not isinstance(value, bool):
+            numbers[name] = value
+        elif binding is not None and not (isinstance(value, str) and "${" in value):  # has a problem itself
+            received = quote_value(binding[0].to_plain())
+            message = f"`{name}` in {shown} must be an integer, got {received}."
+            hint = f"Set `{name}` to an integer, or write the result in place of the expression."
+            _report_problem(node, "bad-reference", message, hint, path, problems)
+    if len(numbers) < len(bindings):
+        return None
+    try:
+        result = expression.evaluate(numbers)
+    except ExpressionError as error:
+        hint = "Change the expression, or the values of its names."
+        _report_problem(node, "bad-reference", f"{shown} has no value: {error}.", hint, path, problems)
+        return None
+    listed = ", ".join(f"{name} = {number}" for name, number in numbers.items())
+    via = f"The value is {shown}{f' with {listed}' if listed else ''}."
+    return replace(node, value=result, size=1, via=shorten_via(f"{via} {node.via}" if node.via else via))
 
 
 def _replace_reference(value: YamlNode, description: str, node: YamlNode) -> YamlNode:

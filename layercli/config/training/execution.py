@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from layercli.schema.field_types import PositiveInt
-from layercli.schema.strict_model import ExpectedText, StrictModel, value_error
+from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import quote_value
 
 AUTO = "auto"
@@ -85,6 +85,40 @@ class CheckpointsConfig(StrictModel):
     @classmethod
     def title(cls) -> str:
         return "`checkpoints`"
+
+
+class UntilConfig(StrictModel):
+    """Limits on a training, in addition to `epochs`; the first one that is reached ends it."""
+
+    example: ClassVar[str | None] = "until: {minutes: 30}"
+    hints: ClassVar[dict[str, str]] = {
+        "epochs": "It belongs to `train`, next to `until`.",
+        "hours": "Write `minutes: 60` for an hour.",
+        "seconds": "Write `minutes: 0.5` for half a minute.",
+    }
+
+    minutes: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="Minutes of training and validation, without the time in which the data is loaded; null: no limit.",
+            examples=[30],
+        ),
+    ] = None
+    steps: Annotated[
+        PositiveInt | None,
+        Field(description="Training steps (batches); null: no limit.", examples=[10000]),
+    ] = None
+
+    @classmethod
+    def title(cls) -> str:
+        return "`until`"
+
+    def check(self) -> None:
+        """Check that there is a limit."""
+        if self.minutes is None and self.steps is None:
+            message = "`until` must have `minutes` or `steps`."
+            raise ArgumentError("minutes", message, "For example `until: {minutes: 30}`.")
 
 
 ExecutionField: TypeAlias = Annotated[

@@ -676,7 +676,7 @@ class R2Score(_ValueComparison):
 
 
 def metric_log_name(metric: str | Component) -> str:
-    """Return the name under which Keras logs a metric of ``parse_metric``, without ``val_``."""
+    """Return the name under which Keras logs a metric, without ``val_``."""
     return metric if isinstance(metric, str) else str(metric.arguments()["name"])
 
 

@@ -4,7 +4,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from layercli.config.training.execution import CheckpointsConfig, ExecutionConfig, ExecutionField
+from layercli.config.training.execution import (
+    CheckpointsConfig,
+    ExecutionConfig,
+    ExecutionField,
+    UntilConfig,
+)
 from layercli.config.training.types import (
     CallbackField,
     ClassWeightField,
@@ -82,6 +87,13 @@ class TrainSection(StrictModel):
             examples=[True],
         ),
     ] = False
+    until: Annotated[
+        UntilConfig | None,
+        Field(
+            description="Limits on the minutes and steps of the training, in addition to `epochs`; null: none.",
+            examples=[{"minutes": 30}],
+        ),
+    ] = None
     execution: ExecutionField = ExecutionConfig.model_construct()
     checkpoints: Annotated[
         CheckpointsConfig, Field(description="When to save checkpoints, from which training can resume.")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import InitErrorDetails
 
-from layercli.config.training.registry import CALLBACKS, OPTIMIZERS, parse_loss, parse_metric
+from layercli.config.training.custom_objects import accept_custom
+from layercli.config.training.registry import CALLBACKS, OPTIMIZERS, parse_loss, parse_metric, parse_schedule
 from layercli.schema.component import Component
 from layercli.schema.field_types import NameOrComponent, reference_schema
 from layercli.schema.strict_model import ExpectedText, value_error
@@ -17,18 +18,27 @@ from layercli.source.scalars import is_number
 
 OptimizerField: TypeAlias = Annotated[
     NameOrComponent,
-    PlainValidator(OPTIMIZERS.parse),
+    PlainValidator(accept_custom("optimizer", OPTIMIZERS.parse, parse_schedule)),
     reference_schema("optimizer"),
     ExpectedText("an optimizer"),
 ]
 LossField: TypeAlias = Annotated[
-    NameOrComponent, PlainValidator(parse_loss), reference_schema("loss"), ExpectedText("a loss")
+    NameOrComponent,
+    PlainValidator(accept_custom("loss", parse_loss)),
+    reference_schema("loss"),
+    ExpectedText("a loss"),
 ]
 MetricField: TypeAlias = Annotated[
-    NameOrComponent, PlainValidator(parse_metric), reference_schema("metric"), ExpectedText("a metric")
+    NameOrComponent,
+    PlainValidator(accept_custom("metric", parse_metric)),
+    reference_schema("metric"),
+    ExpectedText("a metric"),
 ]
 CallbackField: TypeAlias = Annotated[
-    Component, PlainValidator(CALLBACKS.parse), reference_schema("callback"), ExpectedText("a callback")
+    Component,
+    PlainValidator(accept_custom("callback", CALLBACKS.parse)),
+    reference_schema("callback"),
+    ExpectedText("a callback"),
 ]
 
 

@@ -15,9 +15,15 @@ MAX_CONFUSION_CLASSES: Final = 1_000
 
 
 class ClassResult:
-    """Counts of pairs of a true and a predicted class."""
+    """Counts of pairs of a true and a predicted class.
 
-    def __init__(self, class_names: Sequence[str], *, has_positions: bool = False) -> None:
+    ``majority`` is the class that a guess predicts, the most frequent one of training; None takes that of the added pairs.
+    """
+
+    def __init__(
+        self, class_names: Sequence[str], *, has_positions: bool = False, majority: int | None = None
+    ) -> None:
+        self._majority = majority
         self._class_names = class_names
         self._has_positions = has_positions
         self._pairs = ValueCounts()
@@ -61,9 +67,11 @@ class ClassResult:
             values = precision_recall_fscore_support(**arguments, average=average)[:3]
             document[average] = dict(zip(("precision", "recall", "f1"), map(float, values), strict=True))
         total = int(counts.sum())
+        majority = int(support.argmax()) if self._majority is None else self._majority
         document["baseline"] = {
-            "class": names[int(support.argmax())],
-            "accuracy": float(support.max()) / total,
+            "targets": "evaluated" if self._majority is None else "training",
+            "class": names[majority],
+            "accuracy": float(support[majority]) / total,
         }
         if self._has_positions:
             self._add_overlaps(document, true, predicted, counts)

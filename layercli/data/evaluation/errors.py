@@ -19,10 +19,14 @@ class ErrorResult:
     """Sums over the errors of each number of an output.
 
     With ``names``, at most ``MAX_TARGETS``, each number is a target with separate results.
+
+    ``constant`` has the numbers that a guess predicts, the mean of the training targets; None takes the mean of the added
+    targets.
     """
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
+    def __init__(self, names: Sequence[str] = (), *, constant: Array | None = None) -> None:
         self._names = names
+        self._constant = constant
         self._count = 0
         self._mean: Array = np.zeros(1)
         self._squares: Array = np.zeros(1)
@@ -65,18 +69,25 @@ class ErrorResult:
     def to_json(self) -> dict[str, Any]:
         """Return the results; those of several numbers are averages, as in ``sklearn.metrics``."""
         mae, rmse = self._absolute_sums / self._count, np.sqrt(self._squared_errors / self._count)
-        r2 = self._compute_r2()
-        mean_errors = self._compute_mean_errors()
-        mean_rmse = np.sqrt(self._squares / self._count)
+        r2 = self._compute_r2(self._squared_errors)
+        guess = self._find_guess()
+        mean_errors = self._compute_mean_errors(guess)
+        guess_squares = self._squares + self._count * np.square(self._mean - guess)
+        mean_rmse = np.sqrt(guess_squares / self._count)
         errors: dict[str, Any] = {
             "mae": float(mae.mean()),
             "rmse": float(rmse.mean()),
             "r2": None if r2 is None else float(r2.mean()),
             "quantiles": _compute_quantiles(self._absolute_errors),
         }
+        guess_r2 = self._compute_r2(guess_squares)
         if not self._absolute_errors.is_exact:
             errors["rounded_to_binary_digits"] = self._absolute_errors.binary_digits
-        baseline: dict[str, Any] = {"rmse": float(mean_rmse.mean())}
+        baseline: dict[str, Any] = {
+            "targets": "evaluated" if guess is self._mean else "training",
+            "rmse": float(mean_rmse.mean()),
+            "r2": None if guess_r2 is None else float(guess_r2.mean()),
+        }
         if mean_errors is not None:
             baseline["mae"] = float(mean_errors.mean())
         document: dict[str, Any] = {"errors": errors, "baseline": baseline}
@@ -95,26 +106,32 @@ class ErrorResult:
             ]
         return document
 
-    def _compute_mean_errors(self) -> Array | None:
-        """Return the mean absolute distance of each target from its mean; None if there are too many targets."""
+    def _find_guess(self) -> Array:
+        """Return what a guess predicts for each number."""
+        constant = self._constant
+        if constant is None or constant.size % len(self._mean):
+            return self._mean
+        guess: Array = np.asarray(constant, np.float64).reshape(-1, len(self._mean)).mean(0)
+        return guess
+
+    def _compute_mean_errors(self, guess: Array) -> Array | None:
+        """Return the mean absolute distance of each target from a guess; None if there are too many targets."""
         if len(self._targets) != len(self._mean):
             return None
         return np.array(
             [
-                np.abs(counts.values - mean) @ counts.counts / self._count
-                for counts, mean in zip(self._targets, self._mean, strict=True)
+                np.abs(counts.values - value) @ counts.counts / self._count
+                for counts, value in zip(self._targets, guess, strict=True)
             ]
         )
 
-    def _compute_r2(self) -> Array | None:
-        """Return R2 of each number; None if there is only one sample."""
+    def _compute_r2(self, squared_errors: Array) -> Array | None:
+        """Return R2 of each number, from the sums of squared errors; None if there is only one sample."""
         if self._count < 2:
             return None
         is_constant = self._squares == 0
-        shares = np.divide(
-            self._squared_errors, self._squares, out=np.ones_like(self._squares), where=~is_constant
-        )
-        shares[is_constant & (self._squared_errors == 0)] = 0
+        shares = np.divide(squared_errors, self._squares, out=np.ones_like(self._squares), where=~is_constant)
+        shares[is_constant & (squared_errors == 0)] = 0
         r2: Array = 1 - shares
         return r2
 

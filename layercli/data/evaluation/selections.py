@@ -47,6 +47,15 @@ class TopExamples:
         self.targets = np.concatenate([self.targets, target[rows]])[best]
         self.outputs = np.concatenate([self.outputs, output[rows]])[best]
 
+    def select(self, is_kept: Array) -> TopExamples:
+        """Return only the examples for which ``is_kept``, of shape (examples,), is true."""
+        rows = np.flatnonzero(is_kept)
+        selected = TopExamples(self._size)
+        selected.scores, selected.positions = self.scores[rows], self.positions[rows]
+        selected.targets, selected.outputs = self.targets[rows], self.outputs[rows]
+        selected.examples = None if self.examples is None else self.examples.take(rows)
+        return selected
+
 
 class RandomSample:
     """A random sample of all examples, each with the same probability."""

@@ -15,7 +15,7 @@ _TIME = (
 )
 _MONTH = r"(?P<N>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DAY_NAME = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?"
-_PATTERNS: Final = {
+DATE_PATTERNS: Final = {
     "ymd": (
         rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})(?:[-/.](?P<d>\d{{1,2}}))?(?:(?:t|\s+){_TIME})?",
         rf"(?P<y>\d{{4}})(?P<m>\d{{2}})(?P<d>\d{{2}})(?:(?:t|\s+){_TIME})?",
@@ -38,16 +38,19 @@ _PATTERNS: Final = {
     "time": (_TIME,),
 }
 """Regular expressions of each form, for texts in lower case."""
-_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_PIVOT_YEAR: Final = 69
+MONTH_NAMES: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+PIVOT_YEAR: Final = 69
 """Years of two digits from this number are in the 20th century, as in POSIX."""
 _DAY_HOURS: Final = 24
 _DAY_MICROSECONDS: Final = 86_400_000_000
 MAX_BAD_VALUES: Final = 30
-_FIRST_EXCEL_DAY: Final = 25_569
+FIRST_EXCEL_DAY: Final = 25_569
 """1970-01-01 as a date of Excel."""
-_UNIT_MICROSECONDS: Final = {"seconds": 1e6, "milliseconds": 1e3, "excel": 86_400e6}
-_MAX_SECONDS: Final = 1e11
+UNIT_MICROSECONDS: Final = {"seconds": 1e6, "milliseconds": 1e3, "excel": 86_400e6}
+"""Forms of dates as numbers -> the microseconds of 1."""
+NUMBER_DIGITS: Final = {"seconds": "{6,16}", "milliseconds": "{6,16}", "excel": "{1,7}"}
+"""Forms of dates as numbers -> how many digits they have, as a part of a regular expression."""
+MAX_SECONDS: Final = 1e11
 """Larger numbers, about the year 5138, are milliseconds."""
 
 
@@ -63,24 +66,24 @@ def parse_dates(texts: Any, order: str) -> Array:
         texts = texts.combine_chunks()
     texts = texts.cast(pa.string())
     dates = np.full(len(texts), np.datetime64("NaT"), dtype="datetime64[us]")
-    if order in _UNIT_MICROSECONDS:
-        digits = "{1,7}" if order == "excel" else "{6,16}"
+    if order in UNIT_MICROSECONDS:
+        digits = NUMBER_DIGITS[order]
         is_number = pc.match_substring_regex(texts, rf"^-?\d{digits}(?:\.\d*)?$")
         numbers = (
             pc.if_else(is_number, texts, pa.scalar(None, pa.string()))
             .cast(pa.float64())
             .to_numpy(zero_copy_only=False)
         )
-        scale = _UNIT_MICROSECONDS[order]
+        scale = UNIT_MICROSECONDS[order]
         if order == "excel":
-            numbers = numbers - _FIRST_EXCEL_DAY
-        valid = np.isfinite(numbers) & (np.abs(numbers) * scale / 1e6 < _MAX_SECONDS)
+            numbers = numbers - FIRST_EXCEL_DAY
+        valid = np.isfinite(numbers) & (np.abs(numbers) * scale / 1e6 < MAX_SECONDS)
         # Times of Excel are fractions of a day, which have no exact microseconds.
         micros = np.round(numbers[valid] * scale / 1e3) * 1e3 if order == "excel" else numbers[valid] * scale
         dates[valid] = micros.astype(np.int64).astype("datetime64[us]")
         return dates
     lower = pc.utf8_lower(texts)
-    for pattern in _PATTERNS[order]:
+    for pattern in DATE_PATTERNS[order]:
         found = pc.extract_regex(lower, f"^{pattern}$")
         valid = np.asarray(found.is_valid().to_numpy(zero_copy_only=False))
         if valid.any():
@@ -108,7 +111,7 @@ def _build_dates(found: Any, *, is_time: bool) -> Array:
     if "N" in names:
         month = (
             np.asarray(
-                pc.index_in(pc.struct_field(found, "N"), pa.array(_MONTHS)).to_numpy(zero_copy_only=False)
+                pc.index_in(pc.struct_field(found, "N"), pa.array(MONTH_NAMES)).to_numpy(zero_copy_only=False)
             )
             + 1
         )
@@ -117,7 +120,7 @@ def _build_dates(found: Any, *, is_time: bool) -> Array:
         is_short = np.asarray(
             pc.less(pc.utf8_length(pc.struct_field(found, "y")), 3).to_numpy(zero_copy_only=False)
         )
-        year = np.where(is_short, np.where(year >= _PIVOT_YEAR, 1900, 2000) + year, year)
+        year = np.where(is_short, np.where(year >= PIVOT_YEAR, 1900, 2000) + year, year)
     hour, minute, second = number("H", 0), number("M", 0), number("S", 0)
     if "p" in names:
         half = pc.utf8_slice_codeunits(pc.struct_field(found, "p"), 0, 1)
@@ -249,7 +252,7 @@ class DateContent:
     first_row: int = 0
     """The row of the first value."""
     candidates: dict[str, _Candidate] = field(
-        default_factory=lambda: {order: _Candidate() for order in (*_PATTERNS, "seconds", "milliseconds")}
+        default_factory=lambda: {order: _Candidate() for order in (*DATE_PATTERNS, "seconds", "milliseconds")}
     )
 
     @classmethod

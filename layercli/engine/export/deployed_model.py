@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from layercli.data.types import Array
 from layercli.engine.compare import run_keras_model
@@ -34,6 +35,8 @@ class DeployedModel:
     """Input of the file that is computed outside -> the layer of the run's model that computes it."""
     outside_indices: Mapping[str, WordIndex] = field(default_factory=dict)
     """Input of the file that is computed outside by a lookup of words."""
+    filled_inputs: frozenset[str] = frozenset()
+    """Inputs of the run's model whose missing values the file replaces."""
 
     def encode_inputs(self, inputs: Mapping[str, Array]) -> InputBatch:
         """Return the inputs of the file for inputs of the run's model."""
@@ -50,11 +53,33 @@ def deploy_model(
     model: Any, column_inputs: Mapping[str, ColumnInput], facts: ExportFormatFacts
 ) -> DeployedModel:
     """Return the model with imputation of missing numbers, and without layers of texts that a format does not support."""
-    fills = _find_fill_values(model, column_inputs) if facts.fills_missing_numbers else {}
+    fills = _find_fill_values(model, column_inputs) if facts.fills_missing_values else {}
+    if not facts.supports_text:
+        fills = {name: values for name, values in fills.items() if not isinstance(values[0], str)}
     cuts = () if facts.supports_text else tuple(_find_text_layers(model))
     if not fills and not cuts:
         return DeployedModel(model)
-    return _Deployment(model, facts).build(fills, cuts)
+    return _Deployment(model, column_inputs, facts).build(fills, cuts)
+
+
+class FillMissingText(keras.layers.Layer):  # type: ignore[misc]
+    """Replace empty texts in each column by the value of the column. Shapes (..., columns) stay."""
+
+    def __init__(self, values: list[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.values = values
+
+    def call(self, inputs: Any) -> Any:
+        """Return the inputs without missing texts."""
+        return tf.where(inputs == "", tf.constant(self.values), inputs)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        """Return the same shape and dtype."""
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the values with the other arguments."""
+        return {**super().get_config(), "values": self.values}
 
 
 class FillMissing(keras.layers.Layer):  # type: ignore[misc]
@@ -79,11 +104,16 @@ class FillMissing(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), "values": self.values}
 
 
-def _find_fill_values(model: Any, column_inputs: Mapping[str, ColumnInput]) -> dict[str, list[float]]:
-    """Return the fill value of each column of inputs of numbers; NaN for a column without one."""
-    found = {}
+def _find_fill_values(
+    model: Any, column_inputs: Mapping[str, ColumnInput]
+) -> dict[str, list[float] | list[str]]:
+    """Return the fill value of each column of inputs of numbers and texts; NaN for a column of numbers without one."""
+    found: dict[str, list[float] | list[str]] = {}
     for tensor in model.inputs:
         column_input = column_inputs.get(tensor.name)
+        if column_input is not None and tensor.dtype == "string":
+            texts = [str(column_input.fill_values.get(column, "")) for column in column_input.columns]
+            found |= {tensor.name: texts} if any(texts) else {}
         if column_input is None or not keras.backend.is_float_dtype(tensor.dtype):
             continue
         values = [column_input.fill_values.get(column, np.nan) for column in column_input.columns]
@@ -109,8 +139,11 @@ def _find_text_layers(model: Any) -> Iterator[Any]:
 class _Deployment:
     """Builds a model around the layers of a run's model, which keep their weights."""
 
-    def __init__(self, model: Any, facts: ExportFormatFacts) -> None:
+    def __init__(
+        self, model: Any, column_inputs: Mapping[str, ColumnInput], facts: ExportFormatFacts
+    ) -> None:
         self._model = model
+        self._column_inputs = column_inputs
         self._facts = facts
         self._names = {tensor.name for tensor in model.inputs}
         self._inputs: list[Any] = []
@@ -119,13 +152,14 @@ class _Deployment:
         self._text_layers: dict[str, Any] = {}
         self._outside_indices: dict[str, WordIndex] = {}
 
-    def build(self, fills: Mapping[str, list[float]], cuts: tuple[Any, ...]) -> DeployedModel:
+    def build(self, fills: Mapping[str, list[Any]], cuts: tuple[Any, ...]) -> DeployedModel:
         """Return the model with these fill values, and with new inputs in place of these layers of texts."""
         values = []
         core_inputs = [tensor for tensor in self._model.inputs if not cuts or tensor.dtype != "string"]
         for tensor in core_inputs:
             value = self._add_input(tensor, tensor.name)
-            values.append(FillMissing(fills[tensor.name])(value) if tensor.name in fills else value)
+            fill = FillMissingText if tensor.dtype == "string" else FillMissing
+            values.append(fill(fills[tensor.name])(value) if tensor.name in fills else value)
         values += [self._replace_text_layer(layer) for layer in cuts]
         core = self._model
         if cuts:
@@ -142,6 +176,7 @@ class _Deployment:
             self._word_indices,
             self._text_layers,
             self._outside_indices,
+            frozenset({*fills, *(index.source for index in self._word_indices.values() if index.missing)}),
         )
 
     def _add_input(self, tensor: Any, name: str) -> Any:
@@ -172,7 +207,12 @@ class _Deployment:
                 *(None if known is None else size for known, size in zip(open_sizes, sizes, strict=True)),
             ]
             return self._add_input(keras.KerasTensor(shape, layer.output.dtype), name)
-        index = WordIndex(source or layer.name, words, words.index(layer.oov_token))
+        index = WordIndex(
+            source or layer.name,
+            words,
+            words.index(layer.oov_token),
+            _find_missing_indices(self._column_inputs.get(source or ""), words, layer.oov_token),
+        )
         if self._facts.supports_word_lookup:
             name = f"{layer.name}_index"
             self._word_indices[name] = index
@@ -203,6 +243,17 @@ def _find_words(layer: Any) -> tuple[str, ...] | None:
     if layer.output_mode not in _INDEX_MODES or layer.encoding.lower().replace("-", "") != "utf8":
         return None
     return tuple(map(str, layer.get_vocabulary()))
+
+
+def _find_missing_indices(
+    column_input: ColumnInput | None, words: tuple[str, ...], unknown: str
+) -> dict[str, int]:
+    """Return the index of the replacement of each text that means a missing value; empty if columns have several ones."""
+    fill_value = None if column_input is None else column_input.text_fill_value
+    if column_input is None or fill_value is None:
+        return {}
+    index = words.index(fill_value if fill_value in words else unknown)
+    return dict.fromkeys(("", *column_input.missing_words), index)
 
 
 def _make_layer_encoder(prefix: Any, dtype: str) -> _Encoder:

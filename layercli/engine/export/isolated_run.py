@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,17 +34,63 @@ kind, target, folder, *modules = sys.argv[1:]
 folder = Path(folder)
 
 
-def import_file(path):
+def import_file(path, location=None):
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     sys.path.append(str(Path(path).parent))  # last: no file next to it replaces an installed module
-    spec.loader.exec_module(module)
+    module.__file__ = location or module.__file__
+    exec(spec.loader.get_code(spec.name), module.__dict__)
     return module
 
 
+class MainStoppedError(Exception):
+    pass
+
+
+def read_sets(script):
+    # The arrays of each set, by their names in the script's main.
+    found = {}
+
+    def stop():
+        found.update(sys._getframe(1).f_locals)
+        raise MainStoppedError
+
+    build_model, script.build_model = script.build_model, stop
+    try:
+        script.main()
+    except MainStoppedError:
+        pass
+    script.build_model = build_model
+    return found
+
+
+def compare_sets(script):
+    # Exit if the script's sets differ from those of the training.
+    found = read_sets(script)
+    with np.load(folder / "sets.npz") as archive:
+        for key in archive.files:
+            name, _, part = key.partition("/")
+            array = found[name][part] if isinstance(found[name], dict) else found[name]
+            array, expected = np.asarray(array), archive[key]
+            title = f"`{name}[{part!r}]`" if isinstance(found[name], dict) else f"`{name}`"
+            if array.shape != expected.shape:
+                sys.exit(f"{title} has shape {array.shape}, expected {expected.shape}")
+            if expected.dtype.kind in "US":
+                texts = [text.decode() if isinstance(text, bytes) else text for text in array.ravel().tolist()]
+                is_equal = np.array(texts, dtype=str).reshape(array.shape) == expected
+            else:
+                scale = np.max(np.abs(expected), initial=0, where=np.isfinite(expected))
+                limit = 1e-5 * float(scale) if expected.dtype.kind == "f" else 0
+                numbers, expected = array.astype(float), expected.astype(float)
+                is_equal = (np.abs(numbers - expected) <= limit) | (np.isnan(numbers) & np.isnan(expected))
+            rows = np.flatnonzero(~is_equal.reshape(len(expected), -1).all(axis=1))
+            if len(rows):
+                sys.exit(f"{title} differs in {len(rows)} of {len(expected)} rows; the first is row {rows[0] + 1}")
+
+
 # Optional packages that Keras imports if they are installed; they take a third of its startup time.
-absent = [name for name in ("sklearn", "scipy", "pandas") if name not in sys.modules]
+absent = [name for name in ("sklearn", "scipy", "pandas", "matplotlib") if name not in sys.modules]
 sys.modules.update(dict.fromkeys(absent))
 import keras
 import tensorflow as tf
@@ -60,7 +106,14 @@ for path in modules:
 if kind == "keras":
     model = keras.models.load_model(target, custom_objects=classes)
 else:
-    script = import_file(target)
+    script = import_file(target, json.loads((folder / "location.json").read_text()))
+    for name in ("WEIGHTS", "LEARNED"):
+        if hasattr(script, name):
+            setattr(script, name, Path(target).parent / getattr(script, name).name)
+    if (folder / "sets.npz").exists():
+        (folder / "stage").write_text("data")
+        compare_sets(script)
+    (folder / "stage").write_text("model")
     model = script.build_model()
     with np.load(folder / "weights.npz") as archive:
         weights = [archive[name] for name in archive.files]
@@ -118,6 +171,11 @@ assert not any(name.partition(".")[0] == "layercli" for name in sys.modules)
 class IsolatedRunError(Exception):
     """The process failed; the message is the last line of its error output."""
 
+    def __init__(self, message: str, stage: str = "model") -> None:
+        super().__init__(message)
+        self.stage = stage
+        """What failed: "data" or "model"."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedState:
@@ -130,6 +188,16 @@ class TrainedState:
     """The path of each weight."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScriptCheck:
+    """What a script must read."""
+
+    location: Path
+    """Where the script will be: its data is relative to it."""
+    sets: Mapping[str, Array] = field(default_factory=dict)
+    """The arrays of each set of examples: "x_train", or "x_train/name" for several inputs."""
+
+
 def run_isolated(
     kind: str,
     output_path: Path,
@@ -137,11 +205,13 @@ def run_isolated(
     modules: Sequence[Path] = (),
     *,
     state: TrainedState | None = None,
+    script: ScriptCheck | None = None,
 ) -> list[list[Array]]:
     """Return the outputs of a Keras file, or of a script's ``build_model()``, for each batch.
 
     ``kind`` is ``keras``, ``script`` or ``layers``; the last returns the output of each layer of a script's model.
-    If a script defines ``WEIGHTS``, its weights are saved to that file and its ``load_trained()`` is called.
+    If a script defines ``WEIGHTS``, its weights are saved to a file of that name next to it and its ``load_trained()`` is
+    called. ``script`` says what a script must read.
 
     Raises:
         IsolatedRunError: the model cannot be loaded or run.
@@ -149,6 +219,10 @@ def run_isolated(
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
         _write_inputs(folder, batches, state or TrainedState([], {}))
+        location = None if script is None else str(script.location.absolute())
+        (folder / "location.json").write_text(json.dumps(location), encoding="utf-8")
+        if script is not None and script.sets:
+            np.savez(folder / "sets.npz", **_to_savable(script.sets))  # type: ignore[arg-type]  # as below
         command = [sys.executable, "-I", "-c", _RUNNER_SCRIPT, kind, str(output_path.absolute()), str(folder)]
         command += [str(module.absolute()) for module in modules]
         finished = subprocess.run(  # noqa: S603 - Python itself with layercli's own files
@@ -162,8 +236,10 @@ def run_isolated(
         )
         if finished.returncode != 0:
             lines = [line for line in finished.stderr.splitlines() if line.strip()]
+            stage = folder / "stage"
             raise IsolatedRunError(
-                lines[-1].strip() if lines else f"the process exited with code {finished.returncode}"
+                lines[-1].strip() if lines else f"the process exited with code {finished.returncode}",
+                stage.read_text(encoding="utf-8") if stage.exists() else "model",
             )
         with np.load(folder / "outputs.npz") as archive:
             arrays: dict[str, Any] = dict(archive)
@@ -181,11 +257,18 @@ def _write_inputs(folder: Path, batches: Sequence[InputBatch], state: TrainedSta
     weights = {f"{place:06}": _to_numpy_dtype(weight) for place, weight in enumerate(state.weights)}
     np.savez(folder / "weights.npz", **weights)  # type: ignore[arg-type]  # as below
     arrays = {
-        f"{number}_{place}": array.astype(str) if array.dtype.kind == "O" else _to_numpy_dtype(array)
+        f"{number}_{place}": array
         for number, batch in enumerate(batches)
         for place, array in enumerate(batch.values())
     }
-    np.savez(folder / "inputs.npz", **arrays)  # type: ignore[arg-type]  # the keys could shadow allow_pickle, but none does
+    np.savez(folder / "inputs.npz", **_to_savable(arrays))  # type: ignore[arg-type]  # the keys could shadow allow_pickle, but none does
+
+
+def _to_savable(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {
+        name: array.astype(str) if array.dtype.kind == "O" else _to_numpy_dtype(array)
+        for name, array in arrays.items()
+    }
 
 
 def _to_numpy_dtype(array: Array) -> Array:

@@ -115,6 +115,7 @@ def _add_word_lookups(proto: Any, word_indices: Mapping[str, WordIndex]) -> None
     inputs = {value.name: value for value in proto.graph.input}
     for name, index in word_indices.items():
         value = inputs[name]
+        indices = {word: position for position, word in enumerate(index.words)} | dict(index.missing)
         sizes = [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
         proto.graph.input.remove(value)
         if index.source not in {value.name for value in proto.graph.input}:
@@ -124,8 +125,8 @@ def _add_word_lookups(proto: Any, word_indices: Mapping[str, WordIndex]) -> None
             [index.source],
             [name],
             domain="ai.onnx.ml",
-            keys_strings=list(index.words),
-            values_int64s=list(range(len(index.words))),
+            keys_strings=list(indices),
+            values_int64s=list(indices.values()),
             default_int64=index.unknown,
         )
         proto.graph.node.insert(0, lookup)

@@ -18,6 +18,23 @@ InputBatch: TypeAlias = dict[str, Array]
 """One batch for every input of the model, by name."""
 
 
+class ColumnBatch(dict[str, Array]):
+    """One batch for every raw column of a table, by name: floats, or texts of columns of texts, dates and boolean words."""
+
+
+@dataclass(frozen=True, slots=True)
+class DateSource:
+    """A number of the dates of a raw column."""
+
+    column: str
+    feature: str
+    """One of ``DATE_FEATURES``."""
+    order: str
+    """One of ``DATE_ORDERS``."""
+    first_day: float = 0.0
+    """For the feature elapsed: the day since 1970 from which it counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnInput:
     """An input of the model that consists of columns of a table: shape (batch, columns)."""
@@ -25,6 +42,61 @@ class ColumnInput:
     columns: tuple[str, ...]
     fill_values: Mapping[str, float | str] = field(default_factory=dict)
     """Column -> replacement of a missing value: NaN for numbers, an empty text for texts."""
+    dates: Mapping[str, DateSource] = field(default_factory=dict)
+    """Column -> the dates of which it is a number."""
+    booleans: frozenset[str] = frozenset()
+    """Columns of boolean words."""
+    missing_words: tuple[str, ...] = ()
+    """Texts that mean a missing value, in addition to the empty text."""
+
+    @property
+    def text_fill_value(self) -> str | None:
+        """The replacement of missing texts; None if columns have different ones."""
+        values = {str(self.fill_values.get(column, "")) for column in self.columns}
+        return values.pop() if len(values) == 1 else None
+
+
+ColumnKind: TypeAlias = Literal["number", "text", "boolean", "date"]
+
+
+@dataclass(frozen=True, slots=True)
+class RawColumn:
+    """A column of a table, as a file takes it by itself."""
+
+    name: str
+    kind: ColumnKind
+    dtype: str
+    """Texts are "string"."""
+
+
+def list_raw_columns(
+    column_inputs: Mapping[str, ColumnInput], dtypes: Mapping[str, str]
+) -> dict[tuple[str, str], RawColumn]:
+    """Return the raw columns of inputs with these dtypes, each once: (input, column of the input) -> raw column."""
+    return {
+        (name, column): _make_raw_column(column_input, column, dtypes[name])
+        for name, column_input in column_inputs.items()
+        for column in column_input.columns
+    }
+
+
+def _make_raw_column(column_input: ColumnInput, column: str, dtype: str) -> RawColumn:
+    if column in column_input.dates:
+        return RawColumn(column_input.dates[column].column, "date", "string")
+    if dtype == "string":
+        return RawColumn(column, "text", "string")
+    if column in column_input.booleans:
+        return RawColumn(column, "boolean", "string")
+    return RawColumn(column, "number", dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputClasses:
+    """The classes of an output of shape (batch, ..., units)."""
+
+    names: tuple[str, ...]
+    threshold: float | None = None
+    """The first unit is above it for the second of two classes; None: the largest unit is the class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +108,8 @@ class WordIndex:
     words: tuple[str, ...]
     unknown: int
     """The index of all other words."""
+    missing: Mapping[str, int] = field(default_factory=dict)
+    """The texts that mean a missing value -> the index of their replacement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +132,8 @@ class ExportOptions:
     """Inputs of indices that the file computes from texts, by name."""
     output_names: tuple[str, ...] = ()
     """The names of the model's outputs; by default those that Keras gives."""
+    output_classes: tuple[OutputClasses | None, ...] = ()
+    """The classes of each output; None if they have no names."""
 
 
 class ExportFormat(Protocol):

@@ -13,17 +13,32 @@ import tensorflow as tf
 from layercli.data.types import Array
 from layercli.engine.adapt import to_keras_inputs
 from layercli.engine.export.options import (
+    ColumnBatch,
     ColumnInput,
     ExportOptions,
     InputBatch,
+    RawColumn,
     input_signature,
+    list_raw_columns,
     make_argument_names,
 )
+from layercli.engine.export.raw_columns import clean_texts, compute_date_feature, read_booleans, read_dates
 from layercli.io.atomic import write_text
 
 TOLERANCE = 1e-5
 COLUMNS: Final = "columns"
 """The signature with an input for each column of a table."""
+_CLASS_SUFFIX: Final = "_class"
+
+
+def name_output(index: int) -> str:
+    """Return the name of an output in the signatures."""
+    return f"output_{index}"
+
+
+def name_class_output(index: int) -> str:
+    """Return the name of the texts that are the classes of an output."""
+    return f"{name_output(index)}{_CLASS_SUFFIX}"
 
 
 def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
@@ -40,31 +55,29 @@ def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
             input_signature(model, options.batch_size), make_argument_names(names), strict=True
         )
     ]
-    archive.add_endpoint("serve", _make_function(model), specs)
+    archive.add_endpoint("serve", _make_function(model, options), specs)
     if options.has_column_signature:
         columns = _list_columns(model, options)
         column_specs = [
-            tf.TensorSpec((options.batch_size,), dtype, name=argument)
-            for argument, dtype in zip(
-                make_argument_names([column for column, _ in columns]),
-                [dtype for _, dtype in columns],
-                strict=True,
+            tf.TensorSpec((options.batch_size,), column.dtype, name=argument)
+            for argument, column in zip(
+                make_argument_names([column.name for column in columns]), columns, strict=True
             )
         ]
         archive.add_endpoint(COLUMNS, _make_column_function(model, options), column_specs)
     archive.write_out(str(output_path), verbose=False)
 
 
-def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:
-    """Return the outputs of TensorFlow for each batch, by columns if the model has them."""
+def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
+    """Return the outputs of TensorFlow for each batch; a ``ColumnBatch`` is passed by columns."""
     loaded = tf.saved_model.load(str(output_path))
-    serve = loaded.signatures[COLUMNS if options.has_column_signature else "serving_default"]
     results = []
     for batch in batches:
-        arrays = split_columns(batch, options.column_inputs) if options.has_column_signature else batch
-        arguments = zip(make_argument_names(list(arrays)), arrays.values(), strict=True)
+        serve = loaded.signatures[COLUMNS if isinstance(batch, ColumnBatch) else "serving_default"]
+        arguments = zip(make_argument_names(list(batch)), batch.values(), strict=True)
         outputs = serve(**{name: tf.constant(to_keras_inputs(array)) for name, array in arguments})
-        results.append([np.asarray(outputs[name].numpy()) for name in sorted(outputs, key=output_sort_key)])
+        names = [name for name in outputs if not name.endswith(_CLASS_SUFFIX)]
+        results.append([np.asarray(outputs[name].numpy()) for name in sorted(names, key=output_sort_key)])
     return results
 
 
@@ -75,55 +88,83 @@ def embed_description(output_path: Path, description: str) -> None:
     write_text(folder / "layercli.json", description)
 
 
-def split_columns(batch: InputBatch, column_inputs: Mapping[str, ColumnInput]) -> InputBatch:
-    """Return an array of shape (batch,) for each column of inputs of shape (batch, columns)."""
-    return {
-        column: batch[name][:, index]
-        for name, column_input in column_inputs.items()
-        for index, column in enumerate(column_input.columns)
-    }
-
-
-def _list_columns(model: Any, options: ExportOptions) -> list[tuple[str, str]]:
+def _list_columns(model: Any, options: ExportOptions) -> list[RawColumn]:
+    """Return the raw columns in the order of the arguments of the signature."""
     dtypes = {tensor.name: tensor.dtype for tensor in model.inputs}
-    return [
-        (column, dtypes[name])
-        for name, column_input in options.column_inputs.items()
-        for column in column_input.columns
-    ]
+    return list(dict.fromkeys(list_raw_columns(options.column_inputs, dtypes).values()))
 
 
-def _make_function(model: Any) -> Any:
+def _make_function(model: Any, options: ExportOptions) -> Any:
     def serve(*tensors: Any) -> Any:
-        return _name_outputs(model(list(tensors) if len(tensors) > 1 else tensors[0], training=False))
+        outputs = model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
+        return _name_outputs(outputs, options)
 
     return serve
 
 
 def _make_column_function(model: Any, options: ExportOptions) -> Any:
     """Return the function of the columns in the order of ``_list_columns``."""
+    dtypes = {tensor.name: tensor.dtype for tensor in model.inputs}
+    raw_columns = list_raw_columns(options.column_inputs, dtypes)
+    columns = list(dict.fromkeys(raw_columns.values()))
 
     def serve_columns(*tensors: Any) -> Any:
-        remaining, inputs = iter(tensors), {}
-        for name, column_input in options.column_inputs.items():
-            columns = [_fill_text(next(remaining), column_input, column) for column in column_input.columns]
-            inputs[name] = tf.stack(columns, axis=1)
+        by_column = dict(zip(columns, tensors, strict=True))
+        read = _ColumnReader(by_column)
+        inputs = {
+            name: tf.stack(
+                [
+                    read(column_input, column, raw_columns[name, column], dtypes[name])
+                    for column in column_input.columns
+                ],
+                axis=1,
+            )
+            for name, column_input in options.column_inputs.items()
+        }
         arrays = [inputs[tensor.name] for tensor in model.inputs]
-        return _name_outputs(model(arrays if len(arrays) > 1 else arrays[0], training=False))
+        return _name_outputs(model(arrays if len(arrays) > 1 else arrays[0], training=False), options)
 
     return serve_columns
 
 
-def _fill_text(tensor: Any, column_input: ColumnInput, column: str) -> Any:
-    """Return a column of texts with the replacement of empty texts; the model replaces missing numbers itself."""
-    value = column_input.fill_values.get(column)
-    if tensor.dtype != tf.string or value is None:
-        return tensor
-    return tf.where(tensor == "", tf.constant(str(value)), tensor)
+class _ColumnReader:
+    """Computes the columns of inputs from raw columns; the dates of a column are read once."""
+
+    def __init__(self, tensors: Mapping[RawColumn, Any]) -> None:
+        self._tensors = tensors
+        self._dates: dict[RawColumn, Any] = {}
+
+    def __call__(self, column_input: ColumnInput, column: str, raw: RawColumn, dtype: str) -> Any:
+        """Return a column of shape (batch,); the model replaces missing values itself."""
+        tensor = self._tensors[raw]
+        if raw.kind == "number":
+            return tensor
+        texts = clean_texts(tensor, column_input.missing_words)
+        if raw.kind == "text":
+            return texts
+        if raw.kind == "boolean":
+            numbers = read_booleans(texts)
+        else:
+            source = column_input.dates[column]
+            if raw not in self._dates:
+                self._dates[raw] = read_dates(texts, source.order)
+            numbers = compute_date_feature(self._dates[raw], source.feature) - source.first_day
+        if not tf.as_dtype(dtype).is_floating:
+            missing = float(column_input.fill_values.get(column, 0))
+            numbers = tf.where(tf.math.is_nan(numbers), tf.constant(missing, tf.float64), numbers)
+        return tf.cast(numbers, dtype)
 
 
-def _name_outputs(outputs: Any) -> dict[str, Any]:
-    return {f"output_{index}": output for index, output in enumerate(tf.nest.flatten(outputs))}
+def _name_outputs(outputs: Any, options: ExportOptions) -> dict[str, Any]:
+    """Return the outputs, and the names of their classes where they have some."""
+    named = {name_output(index): output for index, output in enumerate(tf.nest.flatten(outputs))}
+    for index, classes in enumerate(options.output_classes):
+        if classes is not None:
+            output = named[name_output(index)]
+            is_second = None if classes.threshold is None else output[..., 0] > classes.threshold
+            label = tf.argmax(output, axis=-1) if is_second is None else tf.cast(is_second, tf.int64)
+            named[name_class_output(index)] = tf.gather(tf.constant(classes.names), label)
+    return named
 
 
 def output_sort_key(name: str) -> tuple[int, str]:

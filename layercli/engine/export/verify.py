@@ -20,7 +20,7 @@ from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.deployed_model import DeployedModel, deploy_model
 from layercli.engine.export.find_layer import find_differing_layer, find_refused_layer
 from layercli.engine.export.loops import has_loops
-from layercli.engine.export.options import ExportFormat, ExportOptions
+from layercli.engine.export.options import ColumnBatch, ExportFormat, ExportOptions, InputBatch
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
 from layercli.export_formats import EXPORT_FORMATS
@@ -51,9 +51,8 @@ class Verification:
         """Return the JSON value that ``export --json`` prints."""
         cases = [difference.case for difference in self.differences]
         sizes = {id(case): len(next(iter(case.inputs.values()))) for case in cases}
-        real_sizes = {id(case): sizes[id(case)] for case in cases if case.is_real}
         return {
-            "examples": max(real_sizes.values(), default=0),
+            "examples": max((case.examples for case in cases), default=0),
             "edges": list(dict.fromkeys(case.name for case in cases if not case.is_real)),
             "batch_sizes": sorted(set(sizes.values())),
             "largest_difference": self.largest_difference,
@@ -100,6 +99,10 @@ def write_and_verify(
     )
     with silence_runtimes():
         references = run_references(model, cases)
+        if not any(reference.case.is_typical for reference in references):
+            raise LayercliError(
+                valid.make_problem(("model",), "export-failed", _NOTHING_COMPARED, _READ_DATA_HINT)
+            )
         try:
             deployed = deploy_model(model, options.column_inputs, EXPORT_FORMATS[name])
             file_options = replace(
@@ -107,9 +110,7 @@ def write_and_verify(
             )
             export_format.write_model(deployed.model, output_path, file_options)
             batches = [
-                deployed.encode_inputs(reference.case.raw_inputs or reference.case.inputs)
-                if EXPORT_FORMATS[name].fills_missing_numbers
-                else reference.case.inputs
+                _choose_batch(reference.case, deployed, has_columns=options.has_column_signature)
                 for reference in references
             ]
             outputs = export_format.run_model(output_path, batches, file_options)
@@ -132,6 +133,16 @@ def write_and_verify(
                 name, valid, worst, layer, _INT8_HINT if options.quantize == "int8" else _TOLERANCE_HINT
             )
     return Verification(allowed, tuple(all_differences), deployed)
+
+
+def _choose_batch(case: ComparisonCase, deployed: DeployedModel, *, has_columns: bool) -> InputBatch:
+    """Return the inputs of the file for a case: raw columns if it takes them, and missing values that it replaces."""
+    if has_columns and case.columns is not None:
+        return ColumnBatch(case.columns)
+    raw = case.raw_inputs or {}
+    return deployed.encode_inputs(
+        case.inputs | {name: array for name, array in raw.items() if name in deployed.filled_inputs}
+    )
 
 
 def export_write_error(output_path: Path, error: OSError) -> LayercliError:
@@ -172,6 +183,10 @@ def _export_error(
     return LayercliError(valid.make_problem(_layer_path(layer, valid), "export-failed", message, hint))
 
 
+_NOTHING_COMPARED: Final = (
+    "The export cannot be compared with the original: the data is unreadable, and random inputs are refused."
+)
+_READ_DATA_HINT: Final = "Make the files of the run's data readable, and export again."
 _MISSING_OPERATION: Final = re.compile(r"'tf\.(\w+)' op|No Op registered for (\w+)")
 """Messages of converters and runtimes for an unsupported operation."""
 

@@ -14,7 +14,7 @@ from layercli.data.types import Array
 from layercli.engine.compare import compare_outputs, run_references
 from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.find_layer import find_differing_layer
-from layercli.engine.export.isolated_run import IsolatedRunError, TrainedState, run_isolated
+from layercli.engine.export.isolated_run import IsolatedRunError, ScriptCheck, TrainedState, run_isolated
 from layercli.engine.export.options import ExportOptions, InputBatch
 from layercli.engine.export.verify import (
     Verification,
@@ -29,6 +29,7 @@ from layercli.graph.build import GraphNode
 
 TOLERANCE: Final = 1e-5
 _BUG_HINT: Final = "This is a bug in layercli; please report it with the config."
+_DATA_HINT: Final = "Export the trained model in another format, or save the data as Parquet or .npz."
 
 
 def read_learned_states(model: Any, nodes: Sequence[GraphNode]) -> dict[str, list[Any]]:
@@ -78,11 +79,12 @@ def verify_script(
     *,
     tolerance: float | None,
     vocabularies: dict[str, Any],
+    check: ScriptCheck | None = None,
 ) -> Verification:
-    """Run the script's model with the weights of the original, and compare the outputs.
+    """Compare the examples that the script reads, and the outputs of its model with the weights of the original.
 
     Raises:
-        LayercliError: the script does not run, its weights have different shapes, or its outputs differ.
+        LayercliError: the script does not run, reads other examples, its weights have different shapes, or its outputs differ.
     """
     allowed = default_tolerance(TOLERANCE, valid) if tolerance is None else tolerance
     with silence_runtimes():
@@ -91,13 +93,18 @@ def verify_script(
         state = TrainedState(weights, vocabularies, [weight.path for weight in model.weights])
         try:
             outputs = run_isolated(
-                "script", script, [reference.case.inputs for reference in references], state=state
+                "script",
+                script,
+                [reference.case.inputs for reference in references],
+                state=state,
+                script=check,
             )
         except IsolatedRunError as error:
-            message = f"The script cannot build the model: {summarize_error(error)}"
-            raise LayercliError(
-                valid.make_problem(("model",), "export-failed", message, _BUG_HINT)
-            ) from error
+            is_data = error.stage == "data"
+            message = f"The script cannot {'read the same data' if is_data else 'build the model'}: {summarize_error(error)}"
+            hint = _DATA_HINT if is_data else _BUG_HINT
+            path = ("data",) if is_data else ("model",)
+            raise LayercliError(valid.make_problem(path, "export-failed", message, hint)) from error
         all_differences = compare_outputs(references, outputs, allowed) if references else []
         too_large = [difference for difference in all_differences if difference.is_too_large]
         if too_large:

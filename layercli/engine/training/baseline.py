@@ -21,6 +21,8 @@ from layercli.graph.target_meaning import EMBEDDING_LOSSES, TargetMeaning, resol
 from layercli.layers.shapes import Tensor
 from layercli.schema.component import Component
 
+MAX_CONSTANTS: Final = 10_000
+"""Largest number of values of a prediction that a run keeps."""
 _EPSILON: Final = 1e-7
 """The smallest probability: Keras's epsilon."""
 
@@ -33,6 +35,13 @@ class Baseline:
     """What it predicts: the "majority" class, the "mean" of numbers, or "majority or mean" with several outputs."""
     predictions: tuple[Array, ...]
     """A value for each unit, or for each position and unit, of each output."""
+
+    def constants_to_json(self, titles: Sequence[str]) -> dict[str, Any]:
+        """Return ``constants``: the prediction for one example of each output by its name; nothing if it is large."""
+        if sum(each.size for each in self.predictions) > MAX_CONSTANTS:
+            return {}
+        pairs = zip(titles, self.predictions, strict=True)
+        return {"constants": {title: prediction.tolist() for title, prediction in pairs}}
 
     def evaluate(
         self, model: Any, feed: Feed, metric_order: Sequence[str], *, max_steps_per_call: int

@@ -19,6 +19,7 @@ from layercli.engine.training.snapshot import (
     restore_training,
     take_snapshot,
 )
+from layercli.engine.training.training_limit import TrainingLimit
 
 _SAVE_TIME_RATIO: Final = 20
 """Automatic checkpoints take at most 1/20 of the training time."""
@@ -63,6 +64,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Saves checkpoints, resumes from one, and stops between two steps on request; must be the last callback.
 
     ``should_stop`` reports a stop request. ``extra_state`` returns JSON values that each checkpoint also contains.
+    ``limit`` ends the training between two steps, with a checkpoint.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         start: Position = TRAINING_START,
         snapshot: Snapshot | None = None,
         changes: ResumeChanges | None = None,
+        limit: TrainingLimit | None = None,
     ) -> None:
         super().__init__()
         self._store = store
@@ -90,7 +93,9 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._start = start
         self._snapshot = snapshot
         self._changes = changes
-        self._position = start
+        self._limit = limit or TrainingLimit(None, 0)
+        self.position = start
+        """The progress of the training."""
         self.saved_position = start if snapshot is not None else None
         """The position in the last checkpoint; None: there is none."""
         self._is_due = False
@@ -102,6 +107,8 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
         if self._snapshot is not None:
             restore_training(self.model, self._callbacks, self._snapshot, self._changes)
+        self._limit.start_clock()
+        self.model.stop_training |= self._limit.was_reached
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         if self._snapshot is not None and self._start.step:
@@ -111,8 +118,8 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._snapshot = None  # later epochs start from their own state
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self._position = Position(self._position.epoch, batch + 1)
-        steps_done = self._position.epoch * self._steps_per_epoch + batch + 1
+        self.position = Position(self.position.epoch, batch + 1)
+        steps_done = self.position.epoch * self._steps_per_epoch + batch + 1
         schedule = self._schedule
         self._is_due |= schedule.steps is not None and steps_done % schedule.steps == 0
         self._is_due |= (
@@ -120,19 +127,29 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         )
         if self._should_stop():
             self._save_checkpoint()
-            raise TrainingStoppedError(self._position)
-        if (
-            self._is_due and self._position.step < self._steps_per_epoch
-        ):  # at the end of the epoch, on_epoch_end saves a more complete one
+            raise TrainingStoppedError(self.position)
+        if self.position.step == self._steps_per_epoch:
+            return  # on_epoch_end saves a more complete checkpoint
+        if self._limit.is_over(steps_done) and not self.model.stop_training:
+            self._limit.is_reached = True
+            self._save_checkpoint()
+            self.model.stop_training = True
+        elif self._is_due:
             self._save_checkpoint()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        self._position = Position(epoch + 1, 0)
+        if self._limit.is_reached:
+            return  # the checkpoint is from the middle of this epoch
+        self.position = Position(epoch + 1, 0)
         is_last = epoch + 1 == self.params["epochs"] or self.model.stop_training
-        if is_last or self._is_due or self._should_stop() or self._is_epoch_due(epoch + 1):
+        should_stop = self._should_stop()
+        is_over = self._limit.is_over((epoch + 1) * self._steps_per_epoch)
+        self._limit.is_reached = is_over and not is_last and not should_stop
+        if is_last or self._limit.is_reached or self._is_due or should_stop or self._is_epoch_due(epoch + 1):
             self._save_checkpoint()
-        if self._should_stop() and not is_last:
-            raise TrainingStoppedError(self._position)
+        if should_stop and not is_last:
+            raise TrainingStoppedError(self.position)
+        self.model.stop_training |= self._limit.is_reached
 
     def _is_epoch_due(self, epochs: int) -> bool:
         schedule = self._schedule
@@ -147,9 +164,12 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
             return  # keep the last valid checkpoint; the next loss reports the divergence
         save_start = time.monotonic()
         snapshot = take_snapshot(self.model, self._adapted_layers, self._callbacks)
-        state = {**snapshot.state, **self._extra_state(), "stopped": bool(self.model.stop_training)}
-        self._store.save(*self._position, snapshot.arrays, state)
-        self.saved_position = self._position
+        steps_done = self.position.epoch * self._steps_per_epoch + self.position.step
+        limit_state = self._limit.get_state(steps_done)
+        until = {} if limit_state is None else {"until": limit_state}
+        state = {**snapshot.state, **self._extra_state(), **until, "stopped": bool(self.model.stop_training)}
+        self._store.save(*self.position, snapshot.arrays, state)
+        self.saved_position = self.position
         self._is_due = False
         self._last_save_time = time.monotonic()
         self._save_seconds = self._last_save_time - save_start

@@ -23,6 +23,7 @@ from layercli.data.memory import release_memory
 from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
+from layercli.engine.custom_objects import explain_custom_error
 from layercli.engine.keras_errors import is_raised_in, layer_error, model_error_types, summarize_error
 from layercli.engine.training.baseline import learn_baseline
 from layercli.engine.training.checkpointing import (
@@ -41,11 +42,12 @@ from layercli.engine.training.loop import TRAINING_START, Position, TrainingLoop
 from layercli.engine.training.multi_worker import Workers, is_lost_peer
 from layercli.engine.training.paired_augmentation import make_training_step
 from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapshot, is_finite, restore_layers
+from layercli.engine.training.training_limit import TrainingLimit
 from layercli.engine.unknown_ids import check_computed_ids, explain_id_error
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
 from layercli.graph.best_epoch import find_best_epoch, summarize_epoch
-from layercli.graph.training_notes import EarlyStop
+from layercli.graph.training_notes import EarlyStop, LimitStop
 from layercli.runs.resume_command import format_resume_command
 
 
@@ -80,6 +82,8 @@ class FitResult:
     """The training loss of that prediction, with `train.diagnostics`."""
     early_stop: EarlyStop | None = None
     """Why EarlyStopping stopped the training, if it did."""
+    limit_stop: LimitStop | None = None
+    """Where `train.until` ended the training, if it did."""
 
     @property
     def history(self) -> dict[str, list[float]]:
@@ -103,6 +107,8 @@ class CheckpointSettings:
     snapshot: Snapshot | None = None
     changes: ResumeChanges | None = None
     """Allowed differences between the config and that of the snapshot."""
+    should_renew_limit: bool = False
+    """Whether `train.until` applies again to a training that it ended."""
 
 
 def fit_model(
@@ -136,23 +142,37 @@ def fit_model(
         release_memory()
     else:
         restore_layers(adapted_layers, snapshot)
-    compile_model(model, train)
+    compile_model(model, train, valid)
     callbacks = [
         build_callback(callback, run_dir, valid, index) for index, callback in enumerate(train.callbacks)
     ]
     result = FitResult() if snapshot is None else FitResult(list(snapshot.state["records"]))
     metric_order = list(collect_log_names(train, valid.graph.output_references))
     history_callback = _HistoryCallback(
-        result, observer, callbacks, metric_order=metric_order, examples=len(splits.train)
+        result,
+        observer,
+        callbacks,
+        metric_order=metric_order,
+        examples=len(splits.train),
+        batch_size=train.batch_size,
+    )
+    start = checkpointing.start
+    limit = TrainingLimit(
+        train.until,
+        start.epoch * -(-len(splits.train) // train.batch_size) + start.step,
+        None if snapshot is None else snapshot.state.get("until"),
+        should_renew=checkpointing.should_renew_limit,
     )
     was_stopped = False
     if snapshot is not None:
         history_callback.restore_state(snapshot.state["watch"])
         is_unchanged = checkpointing.changes is None and train.epochs == snapshot.state["epochs"]
-        was_stopped = snapshot.state["stopped"] and is_unchanged
+        was_stopped = (snapshot.state["stopped"] and is_unchanged) or (limit.was_reached and not start.step)
     stream = plan.feed == "stream"
     with _reporting_model_errors(valid, assembled):
         workers = Workers() if runtime.cluster is not None else None
+        if workers is not None:
+            limit.share_time(workers.share_time_limit)
         loop = TrainingLoop(
             model,
             make_feed(splits.train, train.batch_size, stream=stream),
@@ -163,6 +183,7 @@ def fit_model(
             else None,
             jit_compile=plan.jit_compile,
             checkpoint_every=train.checkpoints.steps,
+            last_step=limit.last_step,
             workers=workers,
             train_step=make_training_step(assembled, valid, splits.train),
         )
@@ -181,16 +202,17 @@ def fit_model(
                 "watch": history_callback.get_state(),
                 "epochs": train.epochs,
             },
-            start=checkpointing.start,
+            start=start,
             snapshot=snapshot,
             changes=checkpointing.changes,
+            limit=limit,
         )
-        epochs = checkpointing.start.epoch if was_stopped else train.epochs
+        epochs = start.epoch if was_stopped else train.epochs
         try:
             loop.run(
                 [DivergenceGuard(), *callbacks, history_callback, *diagnostics, checkpoint_callback],
                 epochs=epochs,
-                start=checkpointing.start,
+                start=start,
             )
         except DivergedError as error:
             history_callback.record_divergence(error)
@@ -210,7 +232,10 @@ def fit_model(
     result.examples_per_second = history_callback.examples_per_second
     restored_record = _restored_record(result.records, callbacks)
     result.restored_epoch = restored_record.get("epoch")
-    result.early_stop = _find_early_stop(len(result.records), callbacks)
+    if limit.is_reached:
+        result.limit_stop = LimitStop(*checkpoint_callback.position, loop.steps_per_epoch)
+    else:
+        result.early_stop = _find_early_stop(len(result.records), callbacks)
     result.best_record = restored_record or find_best_epoch(result.records, train)
     release_memory()
     test_feed = make_feed(splits.test, train.batch_size, stream=stream) if len(splits.test) else None
@@ -250,6 +275,7 @@ def _compare_with_baseline(
         for name in parts
     }
     result.baseline = {"set": part, "predicts": baseline.description, "metrics": metrics[part]}
+    result.baseline |= baseline.constants_to_json(valid.graph.output_references)
     result.constant_loss = metrics["training"]["loss"] if train.diagnostics else None
 
 
@@ -336,7 +362,8 @@ def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> It
     Raises:
         LayercliError: the model failed, or another worker is lost.
     """
-    known_errors = (LayercliError, TrainingStoppedError, IncompatibleSnapshotError, DataError, OSError)
+    known_errors = (LayercliError, TrainingStoppedError, IncompatibleSnapshotError, DataError)
+    caught_errors: tuple[type[Exception], ...] = (OSError, *model_error_types(valid))
     hint = "Check that the loss and metrics match the targets and the model's output."
     if valid.custom_layers:
         hint = "Check your custom layers, and that the loss and metrics match the targets and the output."
@@ -344,7 +371,12 @@ def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> It
         yield
     except known_errors:
         raise
-    except model_error_types(valid) as error:
+    except caught_errors as error:
+        custom_error = explain_custom_error(error, valid)
+        if custom_error is not None:
+            raise custom_error from error
+        if isinstance(error, OSError):
+            raise
         if runtime.cluster is not None and is_lost_peer(error):
             message = f"Lost the connection to another worker process: {summarize_error(error)}"
             command = format_resume_command("RUN", needs_trust=valid.needs_trust)
@@ -375,12 +407,16 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         *,
         metric_order: Sequence[str],
         examples: int,
+        batch_size: int,
     ) -> None:
         super().__init__()
         self._result = result
         self._observer = observer
         self._callbacks = callbacks
         self._examples = examples
+        self._batch_size = batch_size
+        self._epoch_examples = examples
+        """Examples that were trained on in the current epoch."""
         self._metric_order = metric_order
         self._epoch = 0
         self._epoch_start = self._last_step_time = self._last_report_time = 0.0
@@ -405,9 +441,8 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
     @property
     def examples_per_second(self) -> float:
         """The average speed over all epochs, training steps only."""
-        return (
-            self._examples * len(self._result.records) / self._train_seconds if self._train_seconds else 0.0
-        )
+        examples = self._examples * (len(self._result.records) - 1) + self._epoch_examples
+        return examples / self._train_seconds if self._train_seconds else 0.0
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's signature
         for callback in self._callbacks:
@@ -421,6 +456,7 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         self._last_step_time = time.perf_counter()
+        self._epoch_examples = min((batch + 1) * self._batch_size, self._examples)
         if self._last_step_time - self._last_report_time >= _REPORT_INTERVAL_SECONDS:
             self._last_report_time = self._last_step_time
             self._observer.finish_step(self._epoch, batch + 1, order_logs(logs or {}, self._metric_order))
@@ -439,7 +475,7 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
             "epoch": epoch + 1,
             **order_logs(logs, self._metric_order),
             "seconds": round(self._earlier_seconds + time.perf_counter() - self._epoch_start, 4),
-            "examples_per_second": round(self._examples / step_seconds, 1) if step_seconds else 0.0,
+            "examples_per_second": round(self._epoch_examples / step_seconds, 1) if step_seconds else 0.0,
         }
         self._earlier_seconds = 0.0
         self._result.records.append(record)

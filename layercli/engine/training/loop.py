@@ -64,8 +64,8 @@ class TrainingLoop:
     """A compiled model and the feeds that it trains on.
 
     A block has at most ``max_steps_per_call`` steps and never crosses a multiple of ``checkpoint_every`` steps, counted
-    from the first epoch. ``seed`` shuffles the examples in each epoch; None: their order is unchanged.
-    ``train_step`` replaces the model's own.
+    from the first epoch, nor the step ``last_step``. ``seed`` shuffles the examples in each epoch; None: their order is
+    unchanged. ``train_step`` replaces the model's own.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class TrainingLoop:
         validation: Feed | None = None,
         jit_compile: bool = False,
         checkpoint_every: int | None = None,
+        last_step: int | None = None,
         workers: Workers | None = None,
         train_step: StepFunction | None = None,
     ) -> None:
@@ -87,6 +88,7 @@ class TrainingLoop:
         self._max_steps_per_call = max_steps_per_call
         self._seed = seed
         self._checkpoint_every = checkpoint_every
+        self._last_step = last_step
         model.optimizer.build(model.trainable_variables)
         self._workers = workers
         if workers is not None:
@@ -125,7 +127,8 @@ class TrainingLoop:
             callback_list.on_epoch_begin(epoch)
             if self._workers is not None:
                 self._workers.begin_epoch(model)
-            spans = self._epoch_spans(epoch, start.step if epoch == start.epoch else 0)
+            is_over = model.stop_training  # a training that is finished without another step
+            spans = [] if is_over else self._epoch_spans(epoch, start.step if epoch == start.epoch else 0)
             shuffle = None if self._seed is None else ShuffleSeed(self._seed, epoch)
             for span, block in zip(spans, self._feed.blocks(spans, shuffle), strict=True):
                 callback_list.on_train_batch_begin(span.first)
@@ -160,16 +163,23 @@ class TrainingLoop:
             self.steps_per_epoch,
             self._max_steps_per_call,
             checkpoint_every=self._checkpoint_every,
+            last_step=self._last_step,
             steps_before=epoch * self.steps_per_epoch,
         )
 
 
 def _split_spans(
-    first: int, last: int, max_steps: int, *, checkpoint_every: int | None = None, steps_before: int = 0
+    first: int,
+    last: int,
+    max_steps: int,
+    *,
+    checkpoint_every: int | None = None,
+    last_step: int | None = None,
+    steps_before: int = 0,
 ) -> list[Span]:
-    """Split steps into spans of at most ``max_steps`` that end at multiples of ``checkpoint_every``.
+    """Split steps into spans of at most ``max_steps`` that end at multiples of ``checkpoint_every`` and at ``last_step``.
 
-    ``steps_before`` are the steps of earlier epochs.
+    ``steps_before`` are the steps of earlier epochs; multiples and ``last_step`` count them.
     """
     spans = []
     while first < last:
@@ -181,6 +191,8 @@ def _split_spans(
                 + checkpoint_every
                 - steps_before,
             )
+        if last_step is not None and first < last_step - steps_before < end:
+            end = last_step - steps_before
         spans.append(Span(first, end))
         first = end
     return spans

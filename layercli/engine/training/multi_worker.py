@@ -15,6 +15,8 @@ from layercli.errors import LayercliError, Problem
 
 _SUMMABLE_DTYPES = frozenset({"float16", "bfloat16", "float32", "float64", "int32", "int64"})
 """Dtypes that can be summed over processes; other integers are sent as int64."""
+_CONDITIONS = 2
+"""Conditions that all processes share: a stop request and a time limit."""
 _strategy: Any = None
 
 
@@ -68,11 +70,11 @@ class Workers:
         self._local_examples: Any = None
         self._averaged_variables: list[Any] = []
         self._reduce_function: Any = None
-        self._should_stop: Callable[[], bool] = bool
-        self._local_stop = tf.Variable(0.0, trainable=False)
-        self._stop_count = tf.Variable(0.0, trainable=False)
-        self.is_stopping = False
-        """Whether a process requested a stop; equal in all processes, and updated between two blocks."""
+        self._conditions: list[Callable[[], bool]] = [bool] * _CONDITIONS
+        self._local_conditions = tf.Variable([0.0] * _CONDITIONS, trainable=False)
+        self._condition_counts = tf.Variable([0.0] * _CONDITIONS, trainable=False)
+        self._are_met = [False] * _CONDITIONS
+        """Whether a process reported each condition; equal in all processes, and updated between two blocks."""
 
     def sum_tensors(self, tensors: Sequence[Any]) -> list[Any]:
         """Return each tensor summed over the processes, with one message per dtype."""
@@ -151,10 +153,13 @@ class Workers:
     def reduce_metrics(self, model: Any) -> Mapping[str, Any]:
         """Return the metrics over all processes; the first process keeps them, the others reset theirs."""
         variables = model.metrics_variables
-        *totals, stops = self.sum_tensors(
-            [*(tf.convert_to_tensor(variable.value) for variable in variables), self._local_stop.read_value()]
+        *totals, counts = self.sum_tensors(
+            [
+                *(tf.convert_to_tensor(variable.value) for variable in variables),
+                self._local_conditions.read_value(),
+            ]
         )
-        self._stop_count.assign(stops)
+        self._condition_counts.assign(counts)
         for variable, total in zip(variables, totals, strict=True):
             variable.assign(total)
         logs: Mapping[str, Any] = model.get_metrics_result()
@@ -170,14 +175,21 @@ class Workers:
 
     def share_stop(self, should_stop: Callable[[], bool]) -> Callable[[], bool]:
         """Return a function that is true in all processes after ``should_stop`` was true in any of them."""
-        self._should_stop = should_stop
-        return lambda: self.is_stopping
+        return self._share_condition(0, should_stop)
+
+    def share_time_limit(self, is_time_up: Callable[[], bool]) -> Callable[[], bool]:
+        """Return a function that is true in all processes after ``is_time_up`` was true in any of them."""
+        return self._share_condition(1, is_time_up)
+
+    def _share_condition(self, index: int, condition: Callable[[], bool]) -> Callable[[], bool]:
+        self._conditions[index] = condition
+        return lambda: self._are_met[index]
 
     def run_block(self, run: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Run a block of steps, and share the stop requests of all processes."""
-        self._local_stop.assign(float(self._should_stop()))
+        """Run a block of steps, and share the stop requests and time limits of all processes."""
+        self._local_conditions.assign([float(condition()) for condition in self._conditions])
         logs = run()
-        self.is_stopping = bool(self._stop_count.numpy() > 0)
+        self._are_met = [bool(count > 0) for count in self._condition_counts.numpy()]
         return logs
 
     def epoch_metrics(self, model: Any) -> Mapping[str, Any]:

@@ -31,7 +31,9 @@ from layercli.formats.csv.encodings import guess_text_encoding, is_other_utf8
 from layercli.formats.csv.records import (
     BadRecordError,
     is_json_lines,
+    is_live,
     iterate_record_batches,
+    join_batches,
     parse_fields,
     parse_json_record,
     to_csv_value,
@@ -85,6 +87,8 @@ def iterate_new_rows(
             cleaned = clean_stream(opened, data)
             _check_encoding(opened, data)
             batches = iterate_record_batches(cleaned, data.separator)
+            if not is_live(stream):
+                batches = join_batches(batches)
             reader: _RecordReader | None = None
             for batch in batches:
                 records: Sequence[bytes] = batch

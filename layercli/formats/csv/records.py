@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Collection, Iterator, Sequence
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import BufferedReader
 from typing import IO, Any, Final, cast
@@ -19,6 +21,7 @@ MAX_BATCH_RECORDS: Final = 4096
 _MAX_RECORD_LINES: Final = 1000
 """Lines of one record; a quotation mark that is never closed would join all others."""
 _MAX_RECORD_BYTES: Final = 1 << 24
+_MAX_BATCH_BYTES: Final = 1 << 26
 
 
 class BadRecordError(ValueError):
@@ -44,6 +47,32 @@ def iterate_record_batches(stream: IO[bytes], separator: str) -> Iterator[list[b
         yield from _divide(records)
     records = _join_lines([partial], waiting, separator) if partial else []
     yield from _divide([*records, *([b"".join(waiting)] if waiting else [])])
+
+
+def is_live(stream: IO[bytes]) -> bool:
+    """Return whether more bytes can arrive in a stream: it is a pipe, a terminal or a socket."""
+    try:
+        return not stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, AttributeError):  # in memory, or decompressed
+        return False
+
+
+def join_batches(batches: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
+    """Yield the same records in batches of the largest size, which do not depend on how bytes were read.
+
+    The last bits of predictions depend on the examples of a batch.
+    """
+    records: list[bytes] = []
+    size = 0
+    for batch in batches:
+        for record in batch:
+            records.append(record)
+            size += len(record)
+            if len(records) == MAX_BATCH_RECORDS or size > _MAX_BATCH_BYTES:
+                yield records
+                records, size = [], 0
+    if records:
+        yield records
 
 
 def _read_available(stream: IO[bytes]) -> bytes:

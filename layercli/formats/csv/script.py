@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
-from layercli.config.data.tables import DEFAULT_WORD, FALSE_WORDS, TRUE_WORDS
 from layercli.formats.csv.config import Csv
 from layercli.script.data_script import INDENT
 from layercli.script.python_source import (
@@ -18,37 +16,22 @@ from layercli.script.python_source import (
     render_statement,
 )
 from layercli.script.table_code import TABLE_KEYS, TableScript
-from layercli.source.nodes import KeyPath
-
-_ARROW_TYPES: Final = {"text": "pa.string()", "number": "pa.float64()"}
-
 
 if TYPE_CHECKING:
     from layercli.formats.csv.diagnostics import Header
-
-
-def _list_spellings(words: Sequence[str]) -> list[str]:
-    return [spelling for word in words for spelling in (word, word.capitalize(), word.upper())]
 
 
 class Script(TableScript[Csv]):
     """The code of one section of type csv."""
 
     expressible_keys: ClassVar[frozenset[str]] = TABLE_KEYS | {
-        *("columns", "separator", "types"),
-        *("encoding", "skip_lines", "decimal"),
+        *("columns", "separator", "encoding", "skip_lines")
     }
 
-    def find_inexpressible_values(self) -> Iterator[KeyPath]:
-        yield from super().find_inexpressible_values()
-        if set(self.facts.conversions.values()) - {"boolean"}:
-            yield ("data",)  # numbers with signs of currencies or percent
-
     def imports(self) -> set[str]:
-        arrow = {"import pyarrow as pa"} if self._column_types else set()
-        return super().imports() | {"from pyarrow import csv"} | arrow
+        return super().imports() | {"from pyarrow import csv"}
 
-    def write_read_table(self) -> list[str]:
+    def write_plain_read(self) -> list[str]:
         options = self._make_options()
         if not self.reads_several_files:
             arguments = (NamedValue(f"{name}=", value) for name, value in options.items())
@@ -59,6 +42,27 @@ class Script(TableScript[Csv]):
         lines = render_statement(Brackets("{", entries, "}"), INDENT, before="options = ") if entries else []
         read = "csv.read_csv(path, **options)" if entries else "csv.read_csv(path)"
         return [*lines, f"{INDENT}table = pa.concat_tables([{read} for path in DATA])"]
+
+    def write_read_table(self) -> list[str]:
+        options = self._make_options() | {
+            "convert_options": CallExpression(
+                "csv.ConvertOptions",
+                (
+                    "include_columns=names",
+                    NamedValue("column_types=", CallExpression("dict.fromkeys", ("names", "pa.string()"))),
+                ),
+            )
+        }
+        arguments = (NamedValue(f"{name}=", value) for name, value in options.items())
+        return [
+            "def read_table(path):",
+            f'{INDENT}"""Read columns as texts without blanks around them; missing ones are null."""',
+            *render_statement(render_literal(self.read_columns), INDENT, before="names = "),
+            *render_statement(
+                CallExpression("csv.read_csv", ("path", *arguments)), INDENT, before="table = "
+            ),
+            *self.write_clean_texts(),
+        ]
 
     def _find_renamed_header(self) -> Header | None:
         """Return the header of the first file if a column has no name, or the name of another one; None otherwise."""
@@ -74,18 +78,24 @@ class Script(TableScript[Csv]):
             header = read_header(expand_paths(located.path, ("data", "path"))[0], located)
         except (DataError, OSError, EOFError, ValueError):
             return None  # the data cannot be read here; the script then reads the usual header
-        return header if header.names != [name.strip() for name in header.raw] else None
+        return header if header.names != header.raw else None
 
-    @property
-    def _column_types(self) -> dict[str, str]:
-        """The declared types, and those of inputs of texts, which pyarrow would read as numbers or booleans if they can be."""
-        inputs = self.data.inputs or {}
-        texts = {column: "text" for name in sorted(self.text_inputs) for column in inputs[name]}
-        return texts | self.data.types
+    def _find_encoding(self) -> str:
+        """Return the encoding; a byte order mark of the first file overrides that of the config."""
+        from layercli.data.paths import expand_paths
+        from layercli.data.types import DataError
+        from layercli.formats.csv.source import find_encoding
+
+        located = self.valid.resolve_data_paths(self.data)
+        assert isinstance(located, Csv)
+        try:
+            return find_encoding(expand_paths(located.path, ("data", "path"))[0], located)
+        except (DataError, OSError, EOFError, ValueError):
+            return located.encoding
 
     def _make_options(self) -> dict[str, Expression]:
         """Return the options of pyarrow that are not its defaults, by name."""
-        data, has_text = self.data, bool(self.text_inputs)
+        data = self.data
         read: list[Expression] = []
         names, skipped_lines = data.columns, data.skip_lines
         renamed = self._find_renamed_header()
@@ -96,31 +106,15 @@ class Script(TableScript[Csv]):
         parse: list[Expression] = []
         if data.separator != ",":
             parse.append(NamedValue("delimiter=", quote_string(data.separator)))
-        if has_text:
+        if not self.is_plain:
             parse.append(NamedValue("newlines_in_values=", "True"))
-        if data.encoding != "utf-8":
-            read.append(NamedValue("encoding=", quote_string(data.encoding)))
+        encoding = self._find_encoding()
+        if encoding != "utf-8":
+            read.append(NamedValue("encoding=", quote_string(encoding)))
         if skipped_lines:
             read.append(NamedValue("skip_rows=", str(skipped_lines)))
-        convert: list[Expression] = []
-        if self._column_types:
-            entries = tuple(
-                NamedValue(f"{quote_string(name)}: ", _ARROW_TYPES[kind])
-                for name, kind in self._column_types.items()
-            )
-            convert.append(NamedValue("column_types=", Brackets("{", entries, "}")))
-        missing = data.missing
-        if has_text or missing.numbers != "refuse" or missing.values != [DEFAULT_WORD]:
-            convert.append(NamedValue("null_values=", render_literal(["", " ", *missing.words])))
-            convert.append(NamedValue("strings_can_be_null=", "True"))
-        if "boolean" in self.facts.conversions.values():
-            convert.append(NamedValue("true_values=", render_literal(_list_spellings(TRUE_WORDS))))
-            convert.append(NamedValue("false_values=", render_literal(_list_spellings(FALSE_WORDS))))
-        if data.decimal != ".":
-            convert.append(NamedValue("decimal_point=", quote_string(data.decimal)))
         options = {
             "read_options": CallExpression("csv.ReadOptions", tuple(read)),
             "parse_options": CallExpression("csv.ParseOptions", tuple(parse)),
-            "convert_options": CallExpression("csv.ConvertOptions", tuple(convert)),
         }
         return {name: call for name, call in options.items() if call.arguments}

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
-from layercli.data.types import PATH_KEY, raise_data_error
+from layercli.data.data_error import PATH_KEY, raise_data_error
 from layercli.formats.csv.config import Csv
 from layercli.source.nodes import sanitize_text
 

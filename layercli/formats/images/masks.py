@@ -81,6 +81,28 @@ class ImageMasks:
     """The values that only one of many masks has -> that mask."""
 
 
+def _list_images_and_masks(images: Path, masks: Path) -> tuple[FolderFiles, FolderFiles]:
+    """Return the files of a folder of images without masks, and those of the folder of masks, which can be the same."""
+    listing, mask_listing = list_files(images, IMAGE_SUFFIXES), list_files(masks, IMAGE_SUFFIXES, _KEY)
+    inner = masks.resolve()
+    if images.resolve() == inner:
+        kept = without_masks(listing.files)
+        are_images = {*kept}
+        mask_files = [file for file in listing.files if file not in are_images]
+        return replace(listing, files=kept), replace(mask_listing, files=mask_files, skipped=[])
+    files, skipped = (
+        [file for file in each if not file.resolve().is_relative_to(inner)]
+        for each in (listing.files, listing.skipped)
+    )
+    return FolderFiles(images, files, skipped), mask_listing
+
+
+def list_masked_files(images: Path, masks: Path) -> list[Path]:
+    """Return the images of a folder that have masks in another, in the order of their examples."""
+    pairs, *_ = _match_masks(*_list_images_and_masks(images, masks))
+    return [image for image, _ in pairs]
+
+
 def read_masks(
     data: Images, images: Path, masks: Path, max_bytes: int, trained: MaskClasses | None = None
 ) -> ImageMasks:
@@ -91,22 +113,7 @@ def read_masks(
     Raises:
         DataError: the folder has no images, no mask can be used, or the masks are of several kinds.
     """
-    listing, mask_listing = list_files(images, IMAGE_SUFFIXES), list_files(masks, IMAGE_SUFFIXES, _KEY)
-    inner = masks.resolve()
-    if images.resolve() == inner:
-        kept = without_masks(listing.files)
-        mask_listing = replace(
-            mask_listing, files=[file for file in listing.files if file not in {*kept}], skipped=[]
-        )
-        listing = replace(listing, files=kept)
-    else:
-        listing = FolderFiles(
-            images,
-            *(
-                [file for file in each if not file.resolve().is_relative_to(inner)]
-                for each in (listing.files, listing.skipped)
-            ),
-        )
+    listing, mask_listing = _list_images_and_masks(images, masks)
     if not listing.files:
         raise_no_files([str(images)], IMAGE_SUFFIXES)
     pairs, errors, warnings = _match_masks(listing, mask_listing)

@@ -23,7 +23,7 @@ from layercli.data.types import PATH_KEY, Array, DataError, make_data_finding, r
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images, MasksConfig
 from layercli.formats.images.decode import decode_image, run_on_all_cores
 from layercli.formats.images.labels import read_labels, read_new_labels
-from layercli.formats.images.masks import ImageMasks, LazyMasks, MaskClasses, read_masks
+from layercli.formats.images.masks import ImageMasks, LazyMasks, MaskClasses, list_masked_files, read_masks
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
@@ -94,6 +94,17 @@ def _list_labelled_files(data: Images, max_bytes: int) -> _Labelled:
         return _Labelled(labels.files, labels.targets, labels.class_names, labels.warnings)
     found = list_class_files(folder, IMAGE_SUFFIXES)
     return _Labelled(found.files, found.labels, found.class_names, found.warnings)
+
+
+def list_files_with_targets(data: Images) -> Sequence[Path]:
+    """Return the images that have a mask or a row in the table of labels, in the order of the examples.
+
+    Raises:
+        DataError: an image has none.
+    """
+    if data.masks is not None:
+        return list_masked_files(Path(data.path), Path(data.masks.path))
+    return read_labels(data, list_files(Path(data.path), IMAGE_SUFFIXES)).files
 
 
 def _label_with_masks(masks: ImageMasks) -> _Labelled:

@@ -35,7 +35,10 @@ class ConvertedFiles(ABC):
         """Return the location of a row; see ``TableFiles``."""
 
     def get_parquet(self, file: Path) -> Path:
-        """Return the Parquet file of a file."""
+        """Return the Parquet file of a file; the file itself if it is one, such as that of a request to a service."""
+        with file.open("rb") as stream:
+            if stream.read(4) == b"PAR1":
+                return file
         return Cache.default().get_file(file, self.kind, [], lambda target: self.convert(file, target))
 
     def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:

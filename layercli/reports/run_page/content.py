@@ -39,6 +39,12 @@ class OutputContent:
     wrong: Sequence[ExampleCard] = ()
     uncertain: Sequence[ExampleCard] = ()
     importance: Importance | None = None
+    position_interval: tuple[float, float] | None = None
+    """Of an output with a class for each position: the confidence interval of the share of right positions."""
+    has_positions: bool = False
+    """Whether it has a class for each position, such as a pixel."""
+    class_keys: Sequence[tuple[str, str]] = ()
+    """The color of each class in the pictures of masks: names and CSS colors."""
 
 
 @dataclass(slots=True)

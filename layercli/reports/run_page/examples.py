@@ -29,6 +29,7 @@ def make_examples(content: RunContent) -> Markup:
         if output.wrong:
             parts.append(make_element("h3", f"Most wrong{of}"))
             parts.append(make_element("p", _explain_wrong(output), class_="muted"))
+            parts.append(_make_class_keys(output))
             parts.append(_make_cards(output.wrong))
         if output.uncertain:
             parts.append(make_element("h3", f"Least certain{of}"))
@@ -56,6 +57,21 @@ def _explain_wrong(output: OutputContent) -> str:
             "All are right. These are the examples to whose true class the model gives the least probability."
         )
     return "The examples to whose true class the model gives the least probability. They can also be wrong in the data."
+
+
+def _make_class_keys(output: OutputContent) -> Markup:
+    """Return the colors of the classes in the pictures of masks."""
+    if not output.class_keys:
+        return Markup()
+    keys = [
+        make_element(
+            "span",
+            make_element("span", class_="key", style=f"background: {color}"),
+            sanitize_text(name, limit=90),
+        )
+        for name, color in output.class_keys
+    ]
+    return make_element("p", "Colors of the classes: ", *keys, class_="keys")
 
 
 def _make_cards(cards: Sequence[ExampleCard]) -> Markup:

@@ -23,6 +23,9 @@ from layercli.source.nodes import sanitize_text
 _MAX_MATRIX_CLASSES: Final = 30
 _MAX_SHOWN_CLASSES: Final = 60
 _MAX_NAME_LENGTH: Final = 40
+_MARGIN: Final = 0.04
+"""The margin of the axes of points, as a share of the range of their values."""
+_LARGEST: Final = 1e90
 
 
 def make_results(content: RunContent) -> Markup:
@@ -73,10 +76,14 @@ def make_output(output: OutputContent) -> Markup:
 def _make_errors(document: Mapping[str, Any]) -> Markup:
     """Return the errors of the model next to those of the mean, and of the last known value of a series."""
     errors, baseline, naive = document["errors"], document.get("baseline", {}), document.get("naive_forecast")
-    mean = {"mae": baseline.get("mae"), "rmse": baseline.get("rmse"), "r2": 0.0}
     titles = {"mae": "MAE (mean absolute error)", "rmse": "RMSE (root mean squared error)", "r2": "R2"}
     rows = [
-        [title, _number(errors.get(key)), _number(mean[key]), *([_number(naive.get(key))] if naive else [])]
+        [
+            title,
+            _number(errors.get(key)),
+            _number(baseline.get(key)),
+            *([_number(naive.get(key))] if naive else []),
+        ]
         for key, title in titles.items()
     ]
     rows += [
@@ -128,7 +135,8 @@ def _make_confusion(document: Mapping[str, Any]) -> Markup:
     """Return the confusion matrix as a table with shaded cells; only its most confused classes if there are many."""
     names, counts = document["classes"], document["confusion"]
     chosen = list(range(len(names)))
-    note = "Rows are the true classes, columns the predicted ones. The darker a cell, the larger its share of the row."
+    note = "Rows are the true classes, columns the predicted ones."
+    shading = make_element("span", " The darker a cell, the larger its share of the row.", class_="drawn")
     if len(names) > _MAX_MATRIX_CLASSES:
         wrong = [
             sum(row) - row[index] + sum(other[index] for other in counts) - row[index]
@@ -163,7 +171,7 @@ def _make_confusion(document: Mapping[str, Any]) -> Markup:
     return join_markup(
         [
             make_element("h3", "Which classes it confuses"),
-            make_element("p", note, class_="muted"),
+            make_element("p", note, shading, class_="muted"),
             make_scroll_area(table, label="Confusion matrix"),
         ]
     )
@@ -212,7 +220,7 @@ def _make_class_table(document: Mapping[str, Any]) -> Markup:
     columns = [
         Column("class"),
         *(Column(titles[key], is_number=True) for key in keys),
-        Column("examples", is_number=True),
+        Column("positions" if has_overlap else "examples", is_number=True),
     ]
     parts = [make_element("h3", "Each class"), make_table(columns, cells, label="Results of each class")]
     if len(shown) < len(rows):
@@ -325,6 +333,7 @@ def _draw_residuals(output: OutputContent) -> Sequence[Markup]:
     residuals = [pair[0] - pair[1] for pair in output.pairs]
     true = [pair[1] for pair in output.pairs]
     note = f"{len(output.pairs):,} points, drawn at random from all predictions."
+    both, largest = _find_range([*true, *predicted]), max(map(abs, residuals), default=0.0)
     return [
         draw_points(
             Chart(
@@ -334,6 +343,8 @@ def _draw_residuals(output: OutputContent) -> Sequence[Markup]:
                 "prediction",
                 [Series("", true, predicted)],
                 note=note,
+                x_range=both,
+                y_range=both,
                 has_diagonal=True,
             )
         ),
@@ -344,11 +355,20 @@ def _draw_residuals(output: OutputContent) -> Sequence[Markup]:
                 "prediction",
                 "prediction minus target",
                 [Series("", predicted, residuals, 1)],
+                x_range=_find_range(predicted),
+                y_range=_find_range([-largest, largest]),
                 note="Prediction minus target. A slope, a curve or a funnel means that the model misses something.",
                 marked_y=0.0,
             )
         ),
     ]
+
+
+def _find_range(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the range of an axis that shows these values with a margin; None if they are too large to draw."""
+    low, high = min(values), max(values)
+    margin = _MARGIN * (high - low) or _MARGIN * abs(high) or 1.0
+    return (low - margin, high + margin) if low > -_LARGEST and high < _LARGEST else None
 
 
 def _make_threshold_table(output: OutputContent) -> Markup:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from layercli.config.training.callbacks import EarlyStopping
 from layercli.layers.shapes import format_shape
 from layercli.page.html import Markup, join_markup, make_element, make_text
 from layercli.reports.formatting import format_count, format_duration, format_number, join_words
@@ -124,43 +125,63 @@ def _describe_results(content: RunContent) -> Iterator[str]:
     if evaluation.split == "train":
         where += ", on which it was trained,"
     for output in evaluation.outputs:
-        of = f" for {sanitize_text(output.title, limit=40)}" if output.title else ""
-        yield from _describe_output(output, f"{where}{of}", evaluation.examples)
+        yield from _describe_output(output, f"{where}{_name_output(output)}", evaluation.examples)
 
 
 def _describe_output(output: OutputContent, where: str, examples: int) -> Iterator[str]:
     document = output.document
+    of = _name_output(output)
     if "errors" in document:
         yield _describe_errors(document, where)
     elif "confusion" in document or "most_confused" in document:
-        yield _describe_accuracy(document, where)
+        yield _describe_accuracy(output, where, examples)
         if pairs := document.get("most_confused"):
             first = pairs[0]
             yield (
-                f"Its most frequent mistake is {_quote(first['predicted'])} for {_quote(first['class'])}: "
+                f"Its most frequent mistake{of} is {_quote(first['predicted'])} for {_quote(first['class'])}: "
                 f"{'once' if first['count'] == 1 else format(first['count'], ',') + ' times'}."
             )
     elif "per_class" in document:
         yield f"{where}, the average F1 of its labels is {format_number(document['macro']['f1'])}."
     if output.calibration_error is not None and examples >= _FEW_EXAMPLES:
         yield (
-            f"Its probabilities differ from what happens by {100 * output.calibration_error:.1f} percentage points "
+            f"Its probabilities{of} differ from what happens by {100 * output.calibration_error:.1f} percentage points "
             "on average (expected calibration error)."
         )
 
 
-def _describe_accuracy(document: Mapping[str, Any], where: str) -> str:
+def _name_output(output: OutputContent) -> str:
+    """Return " for NAME" if the model has several outputs."""
+    return f" for {sanitize_text(output.title, limit=40)}" if output.title else ""
+
+
+def _describe_accuracy(output: OutputContent, where: str, examples: int) -> str:
+    document = output.document
     total = sum(row["support"] for row in document["per_class"])
     accuracy = document["weighted"]["recall"]
-    low, high = wilson_interval(accuracy, total)
+    low, high = (
+        output.position_interval or (0.0, 1.0) if output.has_positions else wilson_interval(accuracy, total)
+    )
     text = f"{where}, it is right in {_percent(accuracy)}"
-    if total:
+    if output.has_positions:
+        text += f" of the {total:,} positions"
+        if output.position_interval is not None:
+            text += (
+                f" (with 95 % confidence {_percent(low)} to {_percent(high)}, by the differences between the "
+                f"{examples:,} examples)"
+            )
+    elif total:
         text += f" of the cases (with 95 % confidence {_percent(low)} to {_percent(high)})"
     baseline = document.get("baseline")
     if not baseline:
         return f"{text}."
     guess = baseline["accuracy"]
     text += f"; always guessing {_quote(baseline['class'])} would be right in {_percent(guess)}"
+    if naive := document.get("naive_forecast"):
+        text += f", and repeating the last known class in {_percent(naive['accuracy'])}"
+        if naive["accuracy"] >= max(guess, accuracy):
+            return f"{text}. It is not better than repeating the last known class."
+        guess = max(guess, naive["accuracy"])
     if accuracy <= guess:
         return f"{text}. It is not better than this guess."
     if low <= guess:
@@ -171,9 +192,10 @@ def _describe_accuracy(document: Mapping[str, Any], where: str) -> str:
 def _describe_errors(document: Mapping[str, Any], where: str) -> str:
     errors, baseline = document["errors"], document.get("baseline", {})
     text = f"{where}, its predictions are off by {format_number(errors['mae'])} on average"
-    guess, title = baseline.get("mae"), "always predicting the mean of these examples would be off by"
+    guess = baseline.get("mae")
     if guess is not None:
-        text += f"; {title} {format_number(guess)}"
+        whose = "the training targets" if baseline.get("targets") == "training" else "these examples"
+        text += f"; always predicting the mean of {whose} would be off by {format_number(guess)}"
     if (last := document.get("naive_forecast")) is not None:
         text += f", and repeating the last known value by {format_number(last['mae'])}"
     if (errors.get("r2") or 0) > 0:
@@ -226,32 +248,49 @@ def _advise_on_training(content: RunContent) -> Iterator[str]:
             f"layercli train --resume {content.title} --set train.epochs={2 * len(known)}"
         )
     if any(note.startswith("Overfitting") for note in content.notes):
-        yield (
-            "The model overfits: more training examples, augmentation, Dropout, weight decay, a smaller model, or "
-            "EarlyStopping with `restore_best_weights: true` usually help."
+        yield _advise_on_overfitting(content)
+
+
+def _advise_on_overfitting(content: RunContent) -> str:
+    train = content.valid.config.train if content.valid is not None else None
+    stops = [each for each in train.callbacks if isinstance(each, EarlyStopping)] if train is not None else []
+    remedies = "more training examples, augmentation, Dropout, weight decay or a smaller model"
+    if any(stop.restore_best_weights for stop in stops):
+        return (
+            f"The model overfits after its best epoch, whose weights it has: {remedies} usually help further."
         )
+    early = (
+        "`restore_best_weights: true` of its EarlyStopping"
+        if stops
+        else "EarlyStopping with `restore_best_weights: true`"
+    )
+    return f"The model overfits: {remedies} usually help, and {early} keeps its best epoch."
 
 
 def _advise_on_output(output: OutputContent) -> Iterator[str]:
-    document = output.document
+    document, of = output.document, _name_output(output)
+    unit = "positions" if output.has_positions else "examples"
     rows = [row for row in document.get("per_class", ()) if row["support"] >= _MIN_SUPPORT]
     if len(rows) > 1:
         weakest = min(rows, key=lambda row: row["f1"])
         if weakest["f1"] < _WEAK_CLASS * document["macro"]["f1"]:
             yield (
-                f"The class {_quote(weakest['class'])} is the weakest, with an F1 of {format_number(weakest['f1'])} over "
-                f"{weakest['support']:,} examples. Look at its most wrong examples."
+                f"The class {_quote(weakest['class'])}{of} is the weakest, with an F1 of {format_number(weakest['f1'])} over "
+                f"{weakest['support']:,} {unit}. Look at its most wrong examples."
             )
     if (output.calibration_error or 0) > _LARGE_CALIBRATION_ERROR and output.calibration:
         count = sum(row.count for row in output.calibration)
         gap = sum((row.predicted - row.observed) * row.count for row in output.calibration) / count
         tendency = "too high" if gap > 0 else "too low"
-        yield f"Its probabilities are {tendency} by {100 * abs(gap):.1f} percentage points on average. See the calibration."
+        yield (
+            f"Its probabilities{of} are {tendency} by {100 * abs(gap):.1f} percentage points on average. "
+            "See the calibration."
+        )
     scores = document.get("scores", {})
     best = scores.get("best_threshold")
     if best is not None and rows and len(rows) == 2 and best["f1"] > rows[1]["f1"] + 0.02:
         yield (
-            f"The threshold {format_number(best['threshold'])} instead of 0.5 would raise the F1 of "
+            f"The threshold {format_number(best['threshold'])}{of} instead of 0.5 would raise the F1 of "
             f"{_quote(rows[1]['class'])} from {format_number(rows[1]['f1'])} to {format_number(best['f1'])}."
         )
     if output.importance is not None:
@@ -263,10 +302,10 @@ def _advise_on_output(output: OutputContent) -> Iterator[str]:
         if useless and len(useless) < len(columns):
             shown = join_words([sanitize_text(name, limit=30) for name in useless[:6]])
             more = f" and {len(useless) - 6} more" if len(useless) > 6 else ""
-            yield f"The model hardly uses {shown}{more}; it may be as good without."
+            yield f"The model hardly uses {shown}{more}{of}; it may be as good without."
     errors = document.get("errors", {})
     if errors and errors["quantiles"].get("99", 0) > 5 * errors["quantiles"].get("50", math.inf):
-        yield "A few errors are much larger than the others. Look at the most wrong examples."
+        yield f"A few errors{of} are much larger than the others. Look at the most wrong examples."
 
 
 def _percent(share: float) -> str:

@@ -245,6 +245,10 @@ def test_overrides_apply_before_substitution(layers):
     assert layers(text, "model.layers[1].repeat=2")[-1][0] == "unit_1.activation"
 
 
+ARITHMETIC = (
+    "Write a name, as in `${width}`, or integers and names with `+`, `-`, `*`, `//`, `%` and parentheses, as in "
+    "`${width * 2}`. A config cannot read environment variables."
+)
 IN_UNIT = "In the block `unit`, used at line"
 
 WRONG = {
@@ -303,15 +307,62 @@ WRONG = {
         stack("{block: unit}", top=UNIT.replace('"${width}"', '"${with}"')),
         [("unknown-variable", 5, "There is no parameter or variable `with`.", "Did you mean `width`?")],
     ),
-    "an expression": (
-        stack('{type: Dense, units: "${n * 2}"}', top="vars: {n: 3}\n"),
+    "an environment variable": (
+        stack('{type: Dense, units: "${env:HOME}"}', top="vars: {n: 3}\n"),
         [
             (
                 "bad-reference",
                 5,
-                "`${n * 2}` is not a variable name. A config cannot contain expressions or "
-                "environment variables.",
-                "Declare a variable for the value, as in `vars: {width: 64}`, and write `${width}`.",
+                "`${env:HOME}` is not a name or an integer expression: expected an operator at character 4, got `:`.",
+                ARITHMETIC,
+            )
+        ],
+    ),
+    "an expression of a fraction": (
+        stack('{type: Dense, units: "${n * 2}"}', top="vars: {n: 0.5}\n"),
+        [
+            (
+                "bad-reference",
+                5,
+                "`n` in `${n * 2}` must be an integer, got 0.5.",
+                "Set `n` to an integer, or write the result in place of the expression.",
+            )
+        ],
+    ),
+    "a division by zero in a string": (
+        stack('{type: Dense, units: 3, name: "a${n // (n - 3)}"}', top="vars: {n: 3}\n"),
+        [
+            (
+                "bad-reference",
+                5,
+                "`${n // (n - 3)}` has no value: it divides by zero at character 3.",
+                "Change the expression, or the values of its names.",
+            )
+        ],
+    ),
+    "an unknown name in an expression": (
+        stack('{type: Dense, units: "${widht * 2}"}', top="vars: {width: 3}\n"),
+        [("unknown-variable", 5, "There is no variable `widht`.", "Did you mean `width`?")],
+    ),
+    "an expression in a cycle": (
+        stack("{type: Dense, units: 3}", top='vars: {a: "${b * 2}", b: "${a + 1}"}\n'),
+        [
+            (
+                "variable-cycle",
+                1,
+                "These variables reference each other in a cycle: a -> b -> a.",
+                "Set one of them to a value without references to the others.",
+            )
+        ],
+    ),
+    "a result that is out of range": (
+        stack('{type: Dense, units: "${n - m * 1}"}', top="vars: {n: 3, m: 3}\n"),
+        [
+            (
+                "out-of-range",
+                5,
+                "`units` must be a positive integer, got 0. The value is `${n - m * 1}` with m = 3, n = 3.",
+                "For example `units: 64`.",
             )
         ],
     ),

@@ -46,7 +46,13 @@ def test_results_equal_those_of_scikit_learn():
 
 def test_baseline_is_the_most_frequent_class():
     document = class_results(np.array([0, 1, 1, 2]), np.array([0, 0, 0, 0]))
-    assert document["baseline"] == {"class": "bee", "accuracy": 0.5}
+    assert document["baseline"] == {"targets": "evaluated", "class": "bee", "accuracy": 0.5}
+
+
+def test_majority_of_training_is_the_guess():
+    result = ClassResult(("ant", "bee"), majority=0)
+    result.add(np.array([0, 1, 1, 1]), np.array([1, 1, 1, 1]))
+    assert result.to_json()["baseline"] == {"targets": "training", "class": "ant", "accuracy": 0.25}
 
 
 def test_most_confused_pairs_come_first():

@@ -54,7 +54,22 @@ def test_each_target_has_its_own_results():
 def test_numbers_without_names_have_no_mean_error():
     document = error_results(np.ones((3, 2)), np.ones((3, 2)))
     assert "per_target" not in document
-    assert list(document["baseline"]) == ["rmse"]
+    assert list(document["baseline"]) == ["targets", "rmse", "r2"]
+
+
+def test_guess_of_the_training_mean_equals_scikit_learn():
+    true, constant = RANDOM.normal([1e4, 2], [30, 0.1], (200, 2)), np.array([10_020.0, 2.05])
+    result = ErrorResult(("height", "age"), constant=constant)
+    for first in range(0, 200, 64):
+        result.add(true[first : first + 64], true[first : first + 64])
+    document = result.to_json()
+    guesses = np.broadcast_to(constant, true.shape)
+    assert document["baseline"]["targets"] == "training"
+    assert document["baseline"]["mae"] == pytest.approx(mean_absolute_error(true, guesses))
+    assert document["baseline"]["rmse"] == pytest.approx(root_mean_squared_error(true, guesses))
+    assert document["baseline"]["r2"] == pytest.approx(r2_score(true, guesses))
+    for index, row in enumerate(document["per_target"]):
+        assert row["baseline"]["mae"] == pytest.approx(mean_absolute_error(true[:, index], guesses[:, index]))
 
 
 def test_nothing_added_is_empty():
@@ -68,7 +83,8 @@ def test_nothing_added_is_empty():
 def test_baseline_predicts_the_mean():
     document = error_results(np.array([1.0, 2.0, 6.0]), np.array([1.0, 2.0, 6.0]), size=2)
     # the mean is 3: distances 2, 1 and 3
-    assert document["baseline"] == pytest.approx({"mae": 2.0, "rmse": np.sqrt(14 / 3)})
+    assert document["baseline"].pop("targets") == "evaluated"
+    assert document["baseline"] == pytest.approx({"mae": 2.0, "rmse": np.sqrt(14 / 3), "r2": 0.0})
     assert document["errors"]["r2"] == 1.0
 
 

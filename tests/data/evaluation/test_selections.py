@@ -63,3 +63,16 @@ def test_random_pairs_stay_pairs():
     assert pairs.pairs.shape == (5, 2)
     assert (pairs.pairs[:, 1] == pairs.pairs[:, 0] * 2).all()
     assert pairs.pairs[:, 0].max() >= 10  # not only of the first batch
+
+
+def test_selected_examples_stay_in_order():
+    top = TopExamples(3)
+    top.add(np.array([1.0, 3, 2]), 10, batch(0, 3), np.arange(3), np.arange(3) * 2)
+    chosen = top.select(np.array([True, False, True]))
+    assert chosen.positions.tolist() == [11, 10]
+    assert chosen.examples.x[:, 0].tolist() == [1, 0]
+    assert (chosen.scores.tolist(), chosen.targets.tolist(), chosen.outputs.tolist()) == (
+        [3, 1],
+        [1, 0],
+        [2, 0],
+    )

@@ -74,6 +74,20 @@ def test_summary_says_whether_the_model_is_better_than_a_guess(make_content):
     assert "clearly better than this guess" in page_of(make_content(evaluation=evaluation(best))).shown_text
 
 
+def test_summary_compares_classes_with_the_last_known_class(make_content):
+    def show(recall, naive):
+        weighted = {**CLASSES["weighted"], "recall": recall}
+        document = {**CLASSES, "weighted": weighted, "naive_forecast": {"accuracy": naive}}
+        return page_of(make_content(evaluation=evaluation(document))).shown_text
+
+    assert (
+        'always guessing "cat" would be right in 66.7 %, and repeating the last known class in 85.0 %. '
+        "It is not better than repeating the last known class."
+    ) in show(0.7, 0.85)
+    assert "The difference can be chance" in show(0.9, 0.85)  # the interval starts below 85 %
+    assert "in 50.0 %. It is clearly better than this guess" in show(0.9, 0.5)
+
+
 def test_summary_names_the_weakest_class_and_the_most_frequent_mistake(make_content):
     text = page_of(make_content(evaluation=evaluation(CLASSES))).shown_text
     assert 'Its most frequent mistake is "dog" for "cat": 20 times.' in text
@@ -264,3 +278,45 @@ def test_runs_are_compared_by_results_and_configs(make_content, tmp_path):
     assert "Their configs are the same." not in page.texts
     labels = [str(attributes["aria-label"]) for attributes in page.find("svg", role="img")]
     assert any(label.count("training: from 1.0000 to 0.4000") == 2 for label in labels)
+
+
+def test_sentences_name_the_output(make_content):
+    outputs = [OutputContent(name, OutputKind("classes"), CLASSES) for name in ("left", "right")]
+    text = page_of(make_content(evaluation=EvaluationContent("test", 120, {"loss": 0.5}, outputs))).shown_text
+    assert 'Its most frequent mistake for left is "dog" for "cat"' in text
+    assert 'The class "dog" for right is the weakest' in text
+
+
+def test_positions_are_not_counted_as_examples(make_content):
+    better = {**CLASSES, "weighted": {**CLASSES["weighted"], "recall": 0.9}}
+    content = make_content(evaluation=evaluation(better, examples=10, has_positions=True))
+    text = page_of(content).shown_text
+    assert "it is right in 90.0 % of the 120 positions; always guessing" in text
+    assert "The difference can be chance" in text
+    shown = evaluation(CLASSES, examples=10, has_positions=True, position_interval=(0.67, 0.7))
+    text = page_of(make_content(evaluation=shown)).shown_text
+    assert "(with 95 % confidence 67.0 % to 70.0 %, by the differences between the 10 examples)" in text
+
+
+def test_colors_of_masks_are_explained(make_content):
+    card = ExampleCard("scan.png", [("wrong positions", "5 %")], [("true", PNG)])
+    keys = [("cat", "#2563eb"), ("<dog>", "#d9480f")]
+    page = page_of(make_content(evaluation=evaluation(CLASSES, wrong=[card], class_keys=keys)))
+    assert "Colors of the classes: cat<dog>" in page.shown_text.replace("  ", " ")
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "advice"),
+    [
+        ("[]", "EarlyStopping with `restore_best_weights: true` keeps its best epoch"),
+        ("[EarlyStopping]", "`restore_best_weights: true` of its EarlyStopping keeps its best epoch"),
+        ("[{type: EarlyStopping, restore_best_weights: true}]", "whose weights it has"),
+    ],
+)
+def test_advice_on_overfitting_knows_the_callbacks(make_content, callbacks, advice):
+    text = "data: {type: sklearn, dataset: iris, split: {validation: 0.2}}\n"
+    text += "model: {input: [4], layers: [{type: Dense, units: 3, activation: softmax}]}"
+    text += f"\ntrain: {{loss: sparse_categorical_crossentropy, callbacks: {callbacks}}}\n"
+    valid = require_valid(check_config("config.yaml", text=text))
+    shown = page_of(make_content(valid=valid, notes=["Overfitting since epoch 2."])).shown_text
+    assert advice.replace("`", "") in shown

@@ -1,0 +1,473 @@
+"""Completion: what can be written at the cursor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from layercli.config.config import Config
+from layercli.config.language.blocks import parse_blocks
+from layercli.config.language.variables import VARS_KEY
+from layercli.config.names import INPUT, PREVIOUS
+from layercli.config.training.log_names import collect_log_names
+from layercli.config.training.registry import SHAPE_DEPENDENT_METRICS
+from layercli.data.data_error import DataError
+from layercli.formats.csv.config import Csv
+from layercli.formats.csv.diagnostics import read_header
+from layercli.io.paths import is_file
+from layercli.json_schema import CATALOGUES
+from layercli.language_server.analysis import Analysis
+from layercli.language_server.completion_context import CompletionContext, find_context
+from layercli.language_server.hover import ENTRY_TEXTS, SECTION_TEXTS, find_entry_path
+from layercli.language_server.places import Place, find_place, resolve_class
+from layercli.language_server.transport import Json
+from layercli.layers.feature_space import FeatureSpace
+from layercli.layers.object_registry import ACTIVATIONS
+from layercli.layers.registry import LAYERS
+from layercli.layers.shapes import Tensor
+from layercli.reports.catalogue import layer_summary, parse_layer_example
+from layercli.schema.component import snake_case
+from layercli.schema.flow_style import format_value
+from layercli.schema.strict_model import describe_type, to_plain
+from layercli.source.nodes import KeyPath, YamlNode
+
+_MAX_FILES: Final = 500
+_MAX_ITEMS: Final = 2000
+_KINDS: Final = {
+    "key": 10,
+    "type": 7,
+    "value": 12,
+    "name": 6,
+    "file": 17,
+    "block": 9,
+    "column": 5,
+    "variable": 21,
+}
+"""Kind of an item -> the number of its symbol in the protocol."""
+_SNIPPET: Final = 2
+_LISTED_ROLES: Final = ("path", "column", "monitor", "inputs", "layer name", "block name")
+"""Roles whose values are listed, so that examples do not help."""
+_HEADER_KEYS: Final = ("separator", "encoding", "skip_lines", "comment")
+"""Keys of a table on which its column names depend."""
+_EXAMPLE_ARGUMENTS: Final = ("units", "filters", "kernel_size", "rate", "pool_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One proposal."""
+
+    label: str
+    kind: str
+    insert: str | None = None
+    """The text or snippet to insert; None for the label."""
+    detail: str = ""
+    documentation: str = ""
+    rank: int = 5
+    """Its place among the proposals, from 0."""
+
+
+def complete(analysis: Analysis, shapes: Analysis | None, offset: int, *, has_snippets: bool) -> Json:
+    """Return the proposals at an offset.
+
+    Args:
+        analysis: The current text.
+        shapes: The last version whose shapes are known.
+        offset: The cursor.
+        has_snippets: Whether the editor moves the cursor to the placeholders of a snippet.
+    """
+    text = analysis.index.text
+    context = find_context(analysis.document.path, text, offset)
+    if context is None:
+        return {"isIncomplete": False, "items": []}
+    proposals = _Proposals(analysis, shapes, context)
+    place = analysis.index.range_of(context.start, context.end)
+    items = [
+        _item_json(item, place, has_snippets=has_snippets)
+        for item in islice(proposals.list_items(), _MAX_ITEMS)
+    ]
+    return {"isIncomplete": False, "items": items}
+
+
+def _item_json(item: Item, place: Json, *, has_snippets: bool) -> Json:
+    text = item.insert if item.insert is not None else _escape(item.label)
+    shown: Json = {
+        "label": item.label,
+        "kind": _KINDS[item.kind],
+        "sortText": f"{item.rank}{item.label.lower()}",
+        "filterText": f"${{{item.label}}}" if item.kind == "variable" else item.label,
+        "textEdit": {"range": place, "newText": text if has_snippets else _remove_placeholders(text)},
+    }
+    if has_snippets:
+        shown["insertTextFormat"] = _SNIPPET
+    if item.detail:
+        shown["detail"] = item.detail
+    if item.documentation:
+        shown["documentation"] = {"kind": "markdown", "value": item.documentation}
+    return shown
+
+
+def _escape(text: str) -> str:
+    """Return a text as a snippet that inserts it."""
+    return text.replace("\\", "\\\\").replace("$", "\\$").replace("}", "\\}")
+
+
+def _remove_placeholders(snippet: str) -> str:
+    """Return the text that a snippet inserts if nothing is filled in."""
+    text, position = "", 0
+    while position < len(snippet):
+        char = snippet[position]
+        if char == "\\":
+            text += snippet[position + 1 : position + 2]
+            position += 2
+        elif snippet.startswith("${", position):
+            end = snippet.index("}", position)
+            text += snippet[position:end].partition(":")[2]
+            position = end + 1
+        elif char == "$" and snippet[position + 1 : position + 2].isdigit():
+            position += 2
+        else:
+            text += char
+            position += 1
+    return text
+
+
+class _Proposals:
+    """The proposals at one cursor."""
+
+    def __init__(self, analysis: Analysis, shapes: Analysis | None, context: CompletionContext) -> None:
+        self._analysis = analysis
+        self._shapes = shapes
+        self._context = context
+        self._tree = context.tree
+        written = analysis.result.written or (shapes.result.written if shapes is not None else None)
+        self._written = written if written is not None else context.tree
+        """The config with the files that it extends."""
+
+    def list_items(self) -> Iterator[Item]:
+        """Yield everything that can be written at the cursor."""
+        context = self._context
+        if context.is_reference:
+            yield from self._list_references()
+            return
+        place = find_place(self._tree, context.path)
+        if context.is_key:
+            yield from self._list_keys(place, context.path)
+            return
+        yield from self._list_values(place, context.path)
+        is_below_key = context.path and not isinstance(context.path[-1], int)
+        starts_mapping = (
+            is_below_key and "\n" in self._analysis.index.text[self._key_offset(context.path) : context.start]
+        )
+        if starts_mapping or context.is_list_item or not context.path:
+            yield from self._list_keys(place, context.path)
+
+    def _key_offset(self, path: KeyPath) -> int:
+        return self._analysis.index.mark_offset(self._tree.find_mark(path, key=True))
+
+    def _list_references(self) -> Iterator[Item]:
+        """Yield variables, and the parameters of the block around the cursor."""
+        path = self._context.path
+        names: dict[str, str] = {}
+        if path[:1] == ("blocks",) and len(path) > 2 and path[2] == "layers":
+            block = parse_blocks(self._tree, []).get(str(path[1]))
+            for name, default in block.params.items() if block is not None else ():
+                names[name] = (
+                    "required parameter"
+                    if default is None
+                    else f"parameter, default {_show(default.to_plain())}"
+                )
+        for source in (self._tree, self._written):
+            variables = source.find((VARS_KEY,))
+            for step, node in variables.children if variables is not None else ():
+                names.setdefault(str(step), f"variable, {_show(node.to_plain())}")
+        for name, detail in names.items():
+            yield Item(name, "variable", _escape(f"${{{name}}}"), detail)
+
+    def _list_keys(self, place: Place, path: KeyPath) -> Iterator[Item]:
+        """Yield the keys that a mapping at a path can still have."""
+        node = self._tree.find(path)
+        given = set(node.value) if node is not None and isinstance(node.value, dict) else set()
+        for item in self._list_all_keys(place, path, node):
+            if item.label not in given:
+                yield item
+
+    def _list_all_keys(self, place: Place, path: KeyPath, node: YamlNode | None) -> Iterator[Item]:
+        if place.role == "entry":
+            yield from self._list_entry_keys(node)
+        elif place.role == "block":
+            yield Item("params", "key", "params: {$1}", "defaults of the parameters")
+            yield Item("layers", "key", "layers:\n  - $1", "the layers of the block")
+        elif place.role == "arguments":
+            yield from self._list_parameters(path)
+        elif place.value is not None or (path[:1] == ("train",) and place.kind is not None):
+            yield from (Item(name, "name", f"{_escape(name)}: $1", "output") for name in self._list_outputs())
+        if place.kind is not None and not place.is_type:
+            yield Item("type", "key", "type: $1", f"the {place.kind}'s type", rank=0)
+        cls = resolve_class(place, node)
+        if cls is None:
+            return
+        for name, field in cls.model_fields.items():
+            yield _make_key(name, Place(field=field, cls=None))
+        if cls is Config:
+            for name, text in SECTION_TEXTS.items():
+                yield Item(name, "key", f"{name}: $1", documentation=text)
+
+    def _list_entry_keys(self, node: YamlNode | None) -> Iterator[Item]:
+        given = node.value if node is not None and isinstance(node.value, dict) else {}
+        allowed = (
+            ("block", "with", "repeat", "name", "inputs")
+            if "block" in given
+            else ("reuse", "name", "inputs")
+            if "reuse" in given and "type" not in given
+            else ("name", "inputs", "repeat")
+            if "type" in given
+            else ("type", "block", "reuse", "name", "inputs", "repeat")
+        )
+        for name in allowed:
+            rank = 0 if name in ("type", "block", "with") else 4
+            insert = f"{name}: {{$1}}" if name == "with" else f"{name}: $1"
+            yield Item(name, "key", insert, documentation=ENTRY_TEXTS[name], rank=rank)
+
+    def _list_parameters(self, path: KeyPath) -> Iterator[Item]:
+        entry = self._tree.find(path[:-1])
+        named = entry.find(("block",)) if entry is not None else None
+        block = parse_blocks(self._written, []).get(str(named.value)) if named is not None else None
+        for name, default in block.params.items() if block is not None else ():
+            shown = "" if default is None else _show(default.to_plain())
+            detail = "required" if default is None else f"default {shown}"
+            yield Item(
+                name, "key", f"{name}: ${{1:{_escape(shown)}}}", detail, rank=0 if default is None else 5
+            )
+
+    def _list_values(self, place: Place, path: KeyPath) -> Iterator[Item]:
+        if place.role == "entry" or (place.kind == "layer" and place.is_type):
+            yield from self._list_layers(path, is_entry=place.role == "entry")
+        elif place.role in ("inputs", "reuse", "layer name"):
+            yield from self._list_layer_names(place, path)
+        elif place.role == "block name":
+            yield from (Item(name, "block") for name in parse_blocks(self._written, []))
+        elif place.role == "monitor":
+            yield from (Item(name, "name") for name in self._list_log_names())
+        elif place.role == "column":
+            yield from (Item(name, "column", _escape(_show(name)), "column") for name in self._list_columns())
+        elif place.role == "path":
+            yield from self._list_files()
+        elif place.kind is not None:
+            yield from _list_types(place)
+        yield from (Item(_show(option), "value", rank=1) for option in place.options)
+        if (
+            place.field is not None
+            and place.kind is None
+            and place.cls is None
+            and place.role not in _LISTED_ROLES
+        ):
+            yield from _list_examples(place)
+
+    def _list_layers(self, path: KeyPath, *, is_entry: bool) -> Iterator[Item]:
+        """Yield the types of layers, those that take the rank of the input first, and blocks."""
+        x = self._find_input(path)
+        needs_brackets = is_entry
+        for name in LAYERS.names:
+            cls = LAYERS.load(name)
+            low, high = cls.rank_range
+            fits = x is None or (low <= x.rank and (high is None or x.rank <= high))
+            yield Item(
+                name,
+                "type",
+                _make_layer_snippet(name) if needs_brackets else _escape(name),
+                cls.family,
+                layer_summary(cls),
+                rank=2 if fits else 8,
+            )
+        if is_entry:
+            yield Item(
+                FeatureSpace.type_name(),
+                "type",
+                "{type: FeatureSpace, features: {$1}}",
+                documentation=layer_summary(FeatureSpace),
+                rank=8,
+            )
+            for name, block in parse_blocks(self._written, []).items():
+                required = [one for one, default in block.params.items() if default is None]
+                given = ", ".join(f"{one}: ${{{number}}}" for number, one in enumerate(required, 1))
+                insert = f"{{block: {name}, with: {{{given}}}}}" if given else f"{{block: {name}}}"
+                yield Item(name, "block", insert, "block", rank=1)
+
+    def _find_input(self, path: KeyPath) -> Tensor | None:
+        """Return the input of an entry: the output of the entry above, as far as it is known."""
+        entry_path = find_entry_path(path)
+        if self._shapes is None or entry_path is None or self._shapes.result.shapes is None:
+            return None
+        index = entry_path[-1]
+        assert isinstance(index, int)
+        if index == 0:
+            inputs = list(self._shapes.result.shapes.graph.inputs.values())
+            return inputs[0] if len(inputs) == 1 and entry_path[0] == "model" else None
+        above = self._tree.find((*entry_path[:-1], index - 1))
+        rows = (
+            self._shapes.rows_by_place.get((above.mark.line, above.mark.column), [])
+            if above is not None
+            else []
+        )
+        return rows[-1].outputs[0] if rows and len(rows[-1].outputs) == 1 else None
+
+    def _list_layer_names(self, place: Place, path: KeyPath) -> Iterator[Item]:
+        """Yield the names of the layers above, the nearest first, and the words for inputs."""
+        entry_path = find_entry_path(path)
+        names: list[str] = []
+        inputs = self._tree.find(("model", "inputs"))
+        if place.role == "inputs":
+            names += [INPUT, PREVIOUS]
+            names += [str(step) for step, _ in inputs.children] if inputs is not None else []
+        entries = self._tree.find(entry_path[:-1] if entry_path is not None else ("model", "layers"))
+        children = entries.children if entries is not None else []
+        last = entry_path[-1] if entry_path is not None else len(children)
+        explicit = [
+            str(named.value)
+            for step, entry in children
+            if int(step) < int(last)
+            and (named := entry.find(("name",))) is not None
+            and isinstance(named.value, str)
+        ]
+        if entry_path is None or entry_path[0] == "model":
+            explicit += self._list_known_names(int(last) if entry_path is not None else None)
+        yield from (Item(name, "name", rank=1) for name in names)
+        yield from (Item(name, "name", detail="layer", rank=2) for name in dict.fromkeys(reversed(explicit)))
+
+    def _list_known_names(self, last: int | None) -> list[str]:
+        """Return the names of all layers of the last valid version, those of the first entries if ``last`` is given."""
+        shapes = self._shapes
+        if shapes is None or shapes.result.shapes is None:
+            return []
+        above = self._tree.find(("model", "layers", last)) if last is not None else None
+        limit = (above.mark.line, above.mark.column) if above is not None else (1 << 30, 0)
+        return [
+            row.node.name
+            for row, marks in shapes.iterate_rows()
+            if not shapes.contains(marks[0]) or (marks[0].line, marks[0].column) < limit
+        ]
+
+    def _list_outputs(self) -> Sequence[str]:
+        shapes = self._shapes.result.shapes if self._shapes is not None else None
+        return shapes.graph.output_references if shapes is not None else ()
+
+    def _list_log_names(self) -> list[str]:
+        config = self._shapes.result.config if self._shapes is not None else None
+        if config is None or config.train is None:
+            return ["loss", "val_loss"]
+        names = list(collect_log_names(config.train, self._list_outputs()))
+        return [*(f"val_{name}" for name in names), *names]
+
+    def _list_columns(self) -> list[str]:
+        """Return the column names of the config's table, from its header."""
+        section = self._tree.find(("data",)) or self._written.find(("data",))
+        plain = section.to_plain() if section is not None else None
+        if not isinstance(plain, dict):
+            return []
+        named = plain.get("columns")
+        if isinstance(named, list):
+            return [str(name) for name in named]
+        path = plain.get("path")
+        if str(plain.get("type")).lower() != "csv" or not isinstance(path, str) or _is_remote(path):
+            return []
+        file = self._analysis.document.path.parent / path
+        given = {key: plain[key] for key in _HEADER_KEYS if key in plain}
+        try:
+            data = Csv.model_validate({"path": str(file), "target": "target", **given})
+            return read_header(file, data).names[:_MAX_ITEMS] if is_file(file) else []
+        except (ValueError, EOFError, OSError, DataError):
+            return []
+
+    def _list_files(self) -> Iterator[Item]:
+        """Yield the files and folders in the folder of the config, or in the one that is typed."""
+        typed = self._analysis.index.text[self._context.start : self._context.end]
+        folder, slash, _ = typed.rpartition("/")
+        steps = Path(folder).parts
+        if Path(folder + slash).is_absolute() or ".." in steps or _is_remote(typed):
+            return
+        try:
+            with os.scandir(self._analysis.document.path.parent / folder) as found:
+                entries = sorted(islice(found, _MAX_FILES), key=lambda entry: entry.name)
+        except (OSError, ValueError):
+            return
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.path != str(self._analysis.document.path):
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                yield Item(f"{name}/" if entry.is_dir() else name, "file")
+
+
+def _is_remote(path: str) -> bool:
+    return "://" in path or path.startswith(("//", "\\\\"))
+
+
+def _list_types(place: Place) -> Iterator[Item]:
+    """Yield the names of a kind of component."""
+    if place.kind == "activation":
+        yield from (Item(name, "value", rank=2) for name in ACTIVATIONS)
+        return
+    catalogue = CATALOGUES[str(place.kind)]
+    if place.kind == "metric" and not place.is_type:
+        yield Item(SHAPE_DEPENDENT_METRICS[0], "type", documentation="Chosen by the target.", rank=1)
+    has_short_names = place.kind in ("loss", "metric", "initializer", "regularizer", "constraint")
+    for name in catalogue.names:
+        cls = catalogue.load(name)
+        label = cls.type_name()
+        if place.kind == "metric" and name == "Accuracy" and not place.is_type:
+            continue  # `accuracy` is the one that the target chooses
+        if has_short_names and not place.is_type and name not in catalogue.not_by_name:
+            label = snake_case(label)
+        insert = None
+        required = [one for one, field in cls.model_fields.items() if field.is_required()]
+        if required and not place.is_type:
+            given = ", ".join(f"{one}: ${{{number}}}" for number, one in enumerate(required, 1))
+            insert = f"{{type: {cls.type_name()}, {given}}}"
+        yield Item(label, "type", insert, documentation=layer_summary(cls), rank=2)
+
+
+def _make_layer_snippet(name: str) -> str:
+    """Return an entry with the arguments that the example of a layer gives."""
+    example = parse_layer_example(name)
+    required = [one for one, field in LAYERS.load(name).model_fields.items() if field.is_required()]
+    given = {
+        key: value
+        for key, value in example.items()
+        if key in required or (key in _EXAMPLE_ARGUMENTS and not isinstance(value, (dict, list)))
+    }
+    if not given:
+        return _escape(name)
+    shown = ", ".join(
+        f"{key}: ${{{number}:{_escape(_show(value))}}}"
+        for number, (key, value) in enumerate(given.items(), 1)
+    )
+    return f"{{type: {name}, {shown}}}"
+
+
+def _make_key(name: str, place: Place) -> Item:
+    field = place.field
+    assert field is not None
+    default = None if field.is_required() else to_plain(field.get_default(call_default_factory=True))
+    shown = "required" if field.is_required() else f"default {_show(default)}"
+    is_scalar = isinstance(default, (bool, int, float, str))
+    insert = f"{name}: ${{1:{_escape(_show(default))}}}" if is_scalar else f"{name}: $1"
+    detail = f"{describe_type(field)}; {shown}"
+    return Item(name, "key", insert, detail, field.description or "", rank=1 if field.is_required() else 5)
+
+
+def _list_examples(place: Place) -> Iterator[Item]:
+    """Yield the default and the examples of a field."""
+    assert place.field is not None
+    values: Iterable[Any] = place.field.examples or ()
+    if not place.field.is_required():
+        values = [*values, place.field.get_default(call_default_factory=True)]
+    shown = [_show(to_plain(value)) for value in values if not isinstance(to_plain(value), dict)]
+    for text in dict.fromkeys(shown):
+        if text not in [_show(option) for option in place.options]:
+            yield Item(text, "value", _escape(text), rank=3)
+
+
+def _show(value: Any) -> str:
+    return format_value(value)

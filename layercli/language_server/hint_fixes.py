@@ -1,0 +1,143 @@
+"""Changes that the hints of problems ask for: insert a layer, set an argument, use another loss."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from layercli.config.model import LAYERS_PATH
+from layercli.errors import Problem
+from layercli.language_server.analysis import Analysis, parse_text
+from layercli.language_server.hover import find_entry_path
+from layercli.language_server.places import find_path
+from layercli.language_server.positions import TextIndex
+from layercli.language_server.text_edits import insert_entry, remove_key, set_key
+from layercli.source.nodes import KeyPath
+
+_PUT: Final = re.compile(r"\b[Pp]ut (?P<entry>\{type: [^}]*\}|[A-Z]\w+)(?: or [^.,]*?)? before ")
+_SET: Final = re.compile(
+    r"\b(?:[Ss]et|[Aa]dd|[Uu]se|[Ww]rite|with|and|or) `(?P<key>[a-z_]+): (?P<value>[^`]+)`"
+    r"(?=(?P<after>[^`]*(?:`[^`]+`)?))"
+)
+_REMOVE: Final = re.compile(r"\b[Rr]emove `(?P<key>[a-z_]+)`(?=(?P<after>[^`]*(?:`[^`]+`)?))")
+_DECLARE: Final = re.compile(r"`model\.input: (?P<value>\[[^`]*\])`")
+_NAMED_LAYER: Final = re.compile(r"\bon `(?P<name>[^`]+)`")
+_TRAIN_KEYS: Final = frozenset({"loss", "metrics", "optimizer", "batch_size", "class_weight"})
+
+
+def suggest_texts(analysis: Analysis, problem: Problem) -> Iterator[tuple[str, str]]:
+    """Yield the title of each change that a hint asks for, and the text after it. They are not verified."""
+    hint, tree = str(problem.hint or ""), analysis.tree
+    path = _find_problem_path(analysis, problem)
+    if tree is None or path is None:
+        return
+    entry_path = find_entry_path(path)
+    put = _PUT.search(hint)
+    if put is not None:
+        target = entry_path or _find_last_entry(analysis)
+        new = insert_entry(analysis.index, tree, target, put["entry"]) if target is not None else None
+        if new is not None:
+            yield f"Insert {put['entry']} before this layer", new
+    declared = _DECLARE.search(hint)
+    if declared is not None:
+        new = set_key(analysis.index, tree, ("model",), "input", declared["value"])
+        if new is not None:
+            yield f"Declare `input: {declared['value']}`", new
+    yield from _suggest_settings(analysis, hint, path, entry_path)
+    for found in _REMOVE.finditer(hint):
+        for mapping in _list_targets(analysis, found["key"], found["after"], path, entry_path):
+            removed = remove_key(analysis.index, tree, mapping, found["key"])
+            if removed is not None:
+                yield f"Remove `{found['key']}`", removed
+                break
+
+
+def _suggest_settings(
+    analysis: Analysis, hint: str, path: KeyPath, entry_path: KeyPath | None
+) -> Iterator[tuple[str, str]]:
+    """Yield the changes of keys that a hint lists: each alone, and all together."""
+    tree = analysis.tree
+    assert tree is not None
+    combined: str | None = analysis.index.text
+    titles: list[str] = []
+    settings = list(_SET.finditer(hint))
+    for found in settings:
+        key, value = found["key"], found["value"]
+        for target in _list_targets(analysis, key, found["after"], path, entry_path):
+            new = set_key(analysis.index, tree, target, key, value)
+            if new is None:
+                continue
+            yield f"Set `{key}: {value}`", new
+            break
+        titles.append(f"`{key}: {value}`")
+    if len(settings) > 1 and combined is not None:
+        for found in settings:
+            combined = _set_again(analysis, combined, found, path, entry_path)
+            if combined is None:
+                return
+        yield f"Set {' and '.join(titles)}", combined
+
+
+def _set_again(
+    analysis: Analysis, text: str, found: re.Match[str], path: KeyPath, entry_path: KeyPath | None
+) -> str | None:
+    """Return a text that was changed before with one more key set."""
+    tree = parse_text(analysis.document.path, text)
+    if tree is None:
+        return None
+    targets = _list_targets(analysis, found["key"], found["after"], path, entry_path)
+    texts = (set_key(TextIndex(text), tree, target, found["key"], found["value"]) for target in targets)
+    return next((new for new in texts if new is not None), None)
+
+
+def _list_targets(
+    analysis: Analysis, key: str, after: str, path: KeyPath, entry_path: KeyPath | None
+) -> Iterator[KeyPath]:
+    """Yield the mappings that a hint about a key can mean, the most likely first."""
+    named = _NAMED_LAYER.search(after)
+    if named is not None:
+        found = _find_layer(analysis, named["name"])
+        if found is not None:
+            yield found
+            return
+    if "last layer" in after or key in ("units", "activation", "filters"):
+        last = _find_last_entry(analysis)
+        if last is not None and entry_path is None:
+            yield last
+    if key in _TRAIN_KEYS:
+        yield ("train",)
+    elif "under `data" in after:
+        yield ("data",)
+    if entry_path is not None:
+        yield entry_path
+    yield path
+    yield path[:-1]
+
+
+def _find_problem_path(analysis: Analysis, problem: Problem) -> KeyPath | None:
+    """Return the path of a problem in the text; None if it is in another file."""
+    if (
+        problem.file != analysis.name
+        or problem.line is None
+        or problem.column is None
+        or analysis.tree is None
+    ):
+        return None
+    offset = analysis.index.offset_of(problem.line, problem.column)
+    return find_path(analysis.index, analysis.tree, offset)[0]
+
+
+def _find_last_entry(analysis: Analysis) -> KeyPath | None:
+    layers = analysis.tree.find(LAYERS_PATH) if analysis.tree is not None else None
+    return (*LAYERS_PATH, len(layers.children) - 1) if layers is not None and layers.children else None
+
+
+def _find_layer(analysis: Analysis, name: str) -> KeyPath | None:
+    """Return the path of the entry that declares a layer."""
+    for row, marks in analysis.iterate_rows():
+        if row.node.name == name and analysis.contains(marks[-1]) and analysis.tree is not None:
+            return find_entry_path(
+                find_path(analysis.index, analysis.tree, analysis.index.mark_offset(marks[-1]))[0]
+            )
+    return None

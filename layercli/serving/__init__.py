@@ -1,0 +1,1 @@
+"""The HTTP server of ``layercli serve``: requests, answers, batches and the server process."""

@@ -1,0 +1,153 @@
+"""Completion proposes what is valid at the cursor, also in text that is half typed."""
+
+import pytest
+
+from layercli.check import check_config
+from tests.language_server.editor import Editor, apply_edits
+
+TEXT = """\
+vars: {width: 32}
+blocks:
+  pair:
+    params: [units, {rate: 0.1}]
+    layers:
+      - {type: Dense, units: "${units}"}
+      - {type: Dropout, rate: "${rate}"}
+data: {type: csv, path: table.csv, target: price}
+model:
+  input: [2]
+  layers:
+    - {type: Dense, units: 16, name: first}
+    - {block: pair, with: {units: 8}}
+    - {type: Dense, units: 1}
+train:
+  epochs: 3
+  loss: mse
+  metrics: [mae]
+"""
+SNIPPETS = {"textDocument": {"completion": {"completionItem": {"snippetSupport": True}}}}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "table.csv").write_text('size,"floor, level",price\n1,2,3\n')
+    (tmp_path / "other.yaml").write_text("name: x\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "more.csv").write_text("a,b\n")
+    return tmp_path
+
+
+@pytest.fixture
+def complete(folder):
+    """Complete at the `|` in a text; return the items in their order."""
+    editor, path = Editor(capabilities=SNIPPETS), folder / "config.yaml"
+    editor.open(path, TEXT)
+
+    def complete(text):
+        before, _, after = text.partition("|")
+        editor.change(path, TEXT)
+        editor.change(path, before + after)
+        position = before.count("\n"), len(before.rpartition("\n")[2])
+        return sorted(editor.ask("completion", path, position)["items"], key=lambda item: item["sortText"])
+
+    return complete
+
+
+def replace(old, new):
+    assert TEXT.count(old) == 1
+    return TEXT.replace(old, new)
+
+
+def labels(items):
+    return [item["label"] for item in items]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("|", ["model", "blocks", "data", "extends", "name", "seed", "train", "vars"]),
+        (replace("  epochs: 3\n", "  |\n"), ["batch_size", "callbacks", "checkpoints"]),
+        (replace("  epochs: 3\n", "  epochs: 3\n  ba|\n"), ["batch_size", "callbacks"]),
+        (replace("  metrics: [mae]\n", "  ba|\n"), ["batch_size", "callbacks"]),
+        (replace("units: 1}", "units: 1, |}"), ["inputs", "name", "repeat", "activation"]),
+        (replace("units: 1}", "units: 1, act|"), ["inputs", "name", "repeat", "activation"]),
+        (replace("units: 1}", "activation: |}"), ["celu", "elu"]),
+        (replace("units: 1}", "activation: re"), []),
+        (replace("units: 1}", "use_bias: |"), ["false", "true"]),
+        (replace("units: 1}", "kernel_initializer: |}"), ["Constant", "glorot_normal"]),
+        (replace("    - {type: Dense, units: 1}", "    - {|"), ["block", "type", "inputs", "name", "repeat", "reuse"]),
+        (replace("{block: pair, ", "{block: |, "), ["pair"]),
+        (replace("with: {units: 8}", "with: {|}"), ["units", "rate"]),
+        (replace('"${units}"', '"${|}"'), ["rate", "units", "width"]),
+        (replace("units: 1}", 'units: "${|'), ["width"]),
+        (replace("units: 1}", "units: 1, inputs: [|]}"), ["input", "previous", "first", "pair.dense", "pair.dropout"]),
+        (replace("epochs: 3", "distribution: |"), ["auto", "mirrored", "multi_worker", "none"]),
+        (replace("loss: mse", "loss: |"), ["binary_crossentropy"]),
+        (replace("metrics: [mae]", "metrics: [|]"), ["accuracy", "auc"]),
+        (replace("metrics: [mae]", "optimizer: {type: |}"), ["Adadelta", "Adafactor"]),
+        (
+            replace("metrics: [mae]", "metrics: [mae]\n  callbacks: [{type: EarlyStopping, monitor: |}]"),
+            ["loss", "mae", "val_loss", "val_mae"],
+        ),
+        (replace("target: price", "target: |"), ["floor, level", "price", "size"]),
+        (replace("path: table.csv", "path: |"), ["other.yaml", "sub/", "table.csv"]),
+        (replace("path: table.csv", "path: sub/|"), ["sub/more.csv"]),
+        (replace("path: table.csv", "path: ../|"), []),
+        (replace("path: table.csv", "path: /|"), []),
+        (replace("vars:", "extends: |\nvars:"), ["other.yaml", "sub/", "table.csv"]),
+        (replace("type: csv", "type: |"), ["csv", "images", "npy", "npz", "parquet", "python", "sklearn", "text"]),
+        (replace("    params: [units, {rate: 0.1}]\n", "    |\n"), ["params"]),
+        (TEXT + "  # |", []),
+        (TEXT + "a: b: c: |", []),
+    ],
+)  # fmt: skip
+def test_place_has_these_proposals_first(complete, text, expected):
+    if "|" not in text:
+        text += "|"
+    found = labels(complete(text))
+    assert found[: len(expected)] == expected
+    assert bool(found) == bool(expected)
+
+
+def test_layers_that_fit_the_input_come_first(complete):
+    found = labels(complete(replace("    - {type: Dense, units: 1}", "    - |")))
+    assert found[:3] == ["block", "type", "pair"]
+    assert found.index("Dense") < found.index("Conv2D")
+    assert found.index("LayerNormalization") < found.index("LSTM")
+
+
+def test_snippets_place_the_cursor(complete):
+    items = {item["label"]: item for item in complete(replace("    - {type: Dense, units: 1}", "    - |"))}
+    assert items["Dense"]["textEdit"]["newText"] == "{type: Dense, units: ${1:64}}"
+    assert items["Dense"]["insertTextFormat"] == 2
+    assert items["pair"]["textEdit"]["newText"] == "{block: pair, with: {units: ${1}}}"
+    assert items["ReLU"]["textEdit"]["newText"] == "ReLU"
+
+
+def test_key_has_its_type_default_and_meaning(complete):
+    (item,) = [one for one in complete(replace("  epochs: 3\n", "  |\n")) if one["label"] == "batch_size"]
+    assert item["detail"] == "a positive integer; default 32"
+    assert item["documentation"]["value"] == "Examples per training step."
+    assert item["textEdit"]["newText"] == "batch_size: ${1:32}"
+
+
+def test_inserted_layers_are_valid_in_editors_without_snippets(folder):
+    editor, path = Editor(), folder / "config.yaml"
+    text = "model:\n  input: [8, 8, 3]\n  layers:\n    - \n"
+    editor.open(path, text)
+    for item in editor.ask("completion", path, (3, 6))["items"]:
+        if item["label"] in ("Conv2D", "Flatten", "Dropout", "MaxPooling2D", "Rescaling"):
+            new = apply_edits(text, [item["textEdit"]])
+            assert check_config(str(path), text=new).problems == []
+
+
+def test_reference_replaces_its_opening(folder):
+    editor, path = Editor(), folder / "config.yaml"
+    text = TEXT.replace("units: 1}", 'units: "${wi}"}')
+    editor.open(path, text)
+    line = text[: text.index("${wi}")].count("\n")
+    column = text.splitlines()[line].index("${wi}") + 4
+    (item,) = editor.ask("completion", path, (line, column))["items"]
+    assert (
+        apply_edits(text, [item["textEdit"]]).splitlines()[line] == '    - {type: Dense, units: "${width}"}'
+    )

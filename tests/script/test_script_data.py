@@ -1,0 +1,221 @@
+"""The script reads and splits data as layercli does: the arrays of its ``main`` are those of a training."""
+
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+from layercli.check import check_config, require_valid
+from layercli.formats.registry import make_data_script
+from layercli.script.write_script import find_inexpressible
+from layercli.workflows.export_data import list_set_arrays
+from layercli.workflows.script_facts import collect_script_facts
+from tests.script.running import assert_formatted, defined, script_of
+
+ROWS = 40
+NUMBERS = [f"{row * 7 % 23}" for row in range(ROWS)]
+KINDS = ["ab"[row * 5 % 3 % 2] for row in range(ROWS)]
+SPLIT = {"validation": 0.2, "test": 0.25}
+
+
+def lines(*columns, separator=",", header=None):
+    rows = [separator.join(values) for values in zip(*columns, strict=True)]
+    return "\n".join(([header] if header else []) + rows) + "\n"
+
+
+def every(step, values, other):
+    return [other if row % step == 0 else value for row, value in enumerate(values)]
+
+
+DATES = [f"{1 + row * 3 % 28:02}.{1 + row % 12:02}.20{10 + row % 9}" for row in range(ROWS)]
+PATIENTS = [f"p{row * row % 11}" for row in range(ROWS)]
+SETS = [("Train", "dev ", "test", "train")[row % 4] for row in range(ROWS)]
+TIMES = [f"2020-0{1 + row * 5 % 9}-11 0{row % 10}:30" for row in range(ROWS)]
+
+CASES = {
+    "blanks after commas": (
+        lines(NUMBERS, [f" {kind} " for kind in KINDS], [f"  {kind}" for kind in KINDS], header="n, t, y"),
+        {"inputs": {"n": "n", "t": "t"}},
+    ),
+    "labels with blanks": (lines(NUMBERS, every(3, KINDS, " a"), header="n,y"), {}),
+    "decimal commas": (
+        lines([f"{number},5" for number in NUMBERS], KINDS, separator=";", header="n;y"),
+        {"separator": ";", "decimal": ","},
+    ),
+    "thousands": (
+        lines(
+            [f"1.{int(number):03}.{int(number):03},25" for number in NUMBERS],
+            KINDS,
+            separator=";",
+            header="n;y",
+        ),
+        {"separator": ";", "decimal": ",", "thousands": "."},
+    ),
+    "missing words": (
+        lines(every(4, every(5, NUMBERS, "?"), "-"), every(3, KINDS, "n/a"), KINDS, header="n,t,y"),
+        {
+            "inputs": {"n": "n", "t": "t"},
+            "missing": {"values": ["default", "-"], "numbers": "median", "texts": "no"},
+        },
+    ),
+    "replacements of columns": (
+        lines(*(every(step, NUMBERS, "") for step in (3, 4, 5, 6)), KINDS, header="a,b,c,d,y"),
+        {"missing": {"numbers": "mean", "columns": {"b": 3.5, "c": "zero", "d": "median"}}},
+    ),
+    "dropped rows": (
+        lines(every(3, NUMBERS, ""), NUMBERS, KINDS, header="n,m,y"),
+        {"missing": {"numbers": "drop"}},
+    ),
+    "one column that drops rows": (
+        lines(every(3, NUMBERS, ""), every(7, NUMBERS, "NA"), KINDS, header="n,m,y"),
+        {"missing": {"numbers": "mean", "columns": {"m": "drop"}}},
+    ),
+    "boolean words": (
+        lines(every(2, ["Yes"] * ROWS, "no"), every(3, ["T"] * ROWS, "f"), KINDS, header="n,m,y"),
+        {},
+    ),
+    "currencies and percent": (
+        lines(
+            [f"${number}" for number in NUMBERS], [f"{number} %" for number in NUMBERS], KINDS, header="n,m,y"
+        ),
+        {},
+    ),
+    "dates": (
+        lines(every(6, DATES, ""), KINDS, header="when,y"),
+        {"dates": {"when": ["year", "month", "day", "weekday", "elapsed"]}, "missing": {"numbers": "median"}},
+    ),
+    "times": (
+        lines(TIMES, NUMBERS, KINDS, header="when,n,y"),
+        {"inputs": {"x": ["n", "when"]}, "dates": {"when": ["hour", "minute", "elapsed"]}},
+    ),
+    "seconds since 1970": (
+        lines([f"{1_600_000_000 + 86_400 * row}" for row in range(ROWS)], KINDS, header="when,y"),
+        {"dates": {"when": ["year", "weekday"]}},
+    ),
+    "groups": (lines(PATIENTS, NUMBERS, KINDS, header="who,n,y"), {"split": SPLIT | {"group": "who"}}),
+    "groups in order": (
+        lines(PATIENTS, NUMBERS, KINDS, header="who,n,y"),
+        {"split": SPLIT | {"group": "who"}, "shuffle": False},
+    ),
+    "order of numbers": (
+        lines(NUMBERS, NUMBERS, KINDS, header="rank,n,y"),
+        {"split": SPLIT | {"order": "rank"}},
+    ),
+    "order of dates": (
+        lines(TIMES, NUMBERS, KINDS, header="when,n,y"),
+        {"split": {"test": 9, "order": "when"}},
+    ),
+    "split column": (lines(SETS, NUMBERS, KINDS, header="set,n,y"), {"split": {"column": "set"}}),
+    "latin-1 with a title": (
+        "Größe\n" + lines(NUMBERS, [kind.replace("a", "ä") for kind in KINDS], header="n,ö"),
+        {"target": "ö", "encoding": "latin-1", "skip_lines": 1},
+    ),
+    "UTF-16": (lines(NUMBERS, KINDS, header="n,y"), {"encoding": "utf-16"}),
+    "weights and several targets": (
+        lines(NUMBERS, NUMBERS, NUMBERS, every(2, NUMBERS, "1"), header="n,y,z,w"),
+        {"target": ["y", "z"], "weights": "w"},
+    ),
+    "labels that are numbers": (
+        lines(NUMBERS, every(3, ["10"] * ROWS, "9"), header="n,y"),
+        {"target_type": "labels", "split": SPLIT | {"stratify": True}},
+    ),
+    "no header": (lines(NUMBERS, KINDS), {"columns": ["n", "y"]}),
+    "quoted line breaks": (
+        lines(NUMBERS, every(4, KINDS, '"a\nb, c"'), KINDS, header="n,t,y"),
+        {"inputs": {"n": "n", "t": "t"}},
+    ),
+}
+
+
+WIDTHS = {
+    "replacements of columns": 4,
+    "dropped rows": 2,
+    "one column that drops rows": 2,
+    "boolean words": 2,
+    "currencies and percent": 2,
+    "dates": 5,
+    "times": 4,
+    "seconds since 1970": 2,
+}
+"""The columns of the only input, if there are several."""
+
+
+def write_case(folder, name, *, parquet=False):
+    """Write the data and the config of a case, and return the config."""
+    text, changes = CASES[name]
+    encoding = changes.get("encoding", "utf-8")
+    data = {"type": "csv", "path": "d.csv", "target": "y", "split": SPLIT} | changes
+    width = WIDTHS.get(name, 1)
+    (folder / "d.csv").write_bytes(text.encode(encoding))
+    if parquet:
+        from pyarrow import csv
+        from pyarrow import parquet as parquet_files
+
+        parquet_files.write_table(csv.read_csv(folder / "d.csv"), folder / "d.parquet")
+        data |= {"type": "parquet", "path": "d.parquet"}
+    has_texts = "t" in data.get("inputs", {})
+    model = {"input": [width], "layers": [{"type": "Dense", "units": 2, "name": "out"}]}
+    if has_texts:
+        model = {
+            "inputs": {"n": [1], "t": {"shape": [1], "dtype": "string"}},
+            "layers": [
+                {"type": "StringLookup", "inputs": "t", "output_mode": "one_hot"},
+                {"type": "Concatenate", "inputs": ["previous", "n"]},
+                {"type": "Dense", "units": 2},
+            ],
+        }
+    elif "inputs" in data:
+        model = {"inputs": {"x": [width]}, "layers": model["layers"]}
+    loss = {"type": "SparseCategoricalCrossentropy", "from_logits": True}
+    train = {"loss": "mse" if isinstance(data["target"], list) else loss}
+    config = folder / "c.yaml"
+    config.write_text(yaml.safe_dump({"data": data, "model": model, "train": train}, allow_unicode=True))
+    return config
+
+
+def read_main(names):
+    """Return the variables of ``main`` before the model is built."""
+    found = {}
+
+    def stop():
+        found.update(sys._getframe(1).f_locals)
+        raise InterruptedError
+
+    names["build_model"] = stop
+    with pytest.raises(InterruptedError):
+        names["main"]()
+    return found
+
+
+def assert_same_sets(config):
+    valid = require_valid(check_config(str(config)))
+    facts, splits, warnings, valid = collect_script_facts(valid)
+    assert splits is not None, warnings
+    assert find_inexpressible(valid, facts, make_data_script(valid, facts)) == []
+    text = script_of(valid, facts, config.parent)
+    assert_formatted(text)
+    found = read_main(defined(text, config.parent / "script.py"))
+    expected = list_set_arrays(splits)
+    assert {name.split("_")[1].partition("/")[0] for name in expected} >= {"train", "test"}
+    for name, array in expected.items():
+        variable, _, part = name.partition("/")
+        ours = np.asarray(found[variable][part] if part else found[variable])
+        if array.dtype.kind == "O":
+            texts = [text.decode() if isinstance(text, bytes) else text for text in ours.ravel().tolist()]
+            assert texts == array.ravel().tolist()
+        else:
+            np.testing.assert_allclose(ours, array, rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_script_reads_and_splits_the_same_rows(name, tmp_path):
+    assert_same_sets(write_case(tmp_path, name))
+
+
+PARQUET = ["missing words", "dates", "boolean words", "replacements of columns", "times", "split column"]
+
+
+@pytest.mark.parametrize("name", PARQUET)
+def test_script_reads_parquet_as_layercli(name, tmp_path):
+    assert_same_sets(write_case(tmp_path, name, parquet=True))
