@@ -52,7 +52,8 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[DATA]",
-            help="A table (CSV, Parquet), or several files of one; arrays (.npz, .npy); or a folder of images or texts.",
+            help="A table (CSV, Parquet, JSON lines, Feather), or several files of one; arrays (.npz, .npy); or a folder of "
+            "images or texts.",
         ),
     ] = None,
     output: Annotated[
