@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -47,6 +49,20 @@ def stop_if_cancelled() -> None:
     """
     if _is_cancelled is not None and _is_cancelled():
         raise CheckCancelledError
+
+
+def import_outside_folder(package: str) -> None:
+    """Import a package from another folder: Matplotlib reads the settings of the current one, which is not trusted."""
+    try:
+        folder = Path.cwd()
+    except OSError:  # it was removed, so it contains no file
+        import_module(package)
+        return
+    os.chdir(sys.prefix)
+    try:
+        import_module(package)
+    finally:
+        os.chdir(folder)
 
 
 @contextmanager

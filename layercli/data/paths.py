@@ -23,6 +23,10 @@ _MAX_VISITS = 200_000
 """Entries of folders that the search for files of a pattern may look at."""
 
 
+_MAX_SHOWN_LENGTH = 500
+_MAX_SHOWN_PATTERNS = 5
+
+
 def require_file(name: str, key_path: KeyPath) -> Path:
     """Return the path of a file without opening it.
 
@@ -35,9 +39,13 @@ def require_file(name: str, key_path: KeyPath) -> Path:
         return path
     raise DataError(
         Finding(
-            code="unreadable-data", message=f"{sanitize_text(name)} {reason}.", path=key_path, hint=PATH_HINT
+            code="unreadable-data", message=f"{_show_path(name)} {reason}.", path=key_path, hint=PATH_HINT
         )
     )
+
+
+def _show_path(name: str) -> str:
+    return sanitize_text(name, limit=_MAX_SHOWN_LENGTH)
 
 
 def expand_paths(names: Sequence[str], key_path: KeyPath) -> list[Path]:
@@ -50,8 +58,13 @@ def expand_paths(names: Sequence[str], key_path: KeyPath) -> list[Path]:
     for name in names:
         matches = _match_pattern(name, key_path) if glob.has_magic(name) else [name]
         if not matches:
-            message = f"No file matches {sanitize_text(name)}."
-            raise DataError(Finding(code="unreadable-data", message=message, path=key_path, hint=PATH_HINT))
+            message = f"No file matches {_show_path(name)}."
+            hint = (
+                "Write one `*` for each level of folders; `**` matches only one."
+                if "**" in name
+                else PATH_HINT
+            )
+            raise DataError(Finding(code="unreadable-data", message=message, path=key_path, hint=hint))
         unique_paths |= {require_file(match, key_path): None for match in matches}
     return list(unique_paths)
 
@@ -72,7 +85,7 @@ def list_held_out_paths(patterns: Sequence[str], key_path: KeyPath, data: DataCo
             is_folder = Path(pattern).is_dir()
             paths += map(str, expand_paths([f"{glob.escape(pattern)}/*" if is_folder else pattern], key_path))
     if not paths:
-        message = f"No folder matches {', '.join(map(sanitize_text, patterns))}."
+        message = f"No folder matches {', '.join(map(_show_path, patterns[:_MAX_SHOWN_PATTERNS]))}."
         raise DataError(Finding(code="unreadable-data", message=message, path=key_path, hint=PATH_HINT))
     return paths
 

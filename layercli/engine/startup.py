@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from layercli import runtime
 from layercli.runtime import capture_native_stderr
 
-_UNUSED_PACKAGES = ("sklearn", "scipy", "pandas")
-"""Optional packages that Keras imports if they are installed; they take a third of its startup time."""
+_UNUSED_PACKAGES = ("sklearn", "scipy", "pandas", "matplotlib")
+"""Optional packages that Keras imports if they are installed; they take a third of its startup time.
+
+Matplotlib also reads a file ``matplotlibrc`` of the current folder, which is not trusted and could be a pipe.
+"""
 
 
 def start_keras() -> None:

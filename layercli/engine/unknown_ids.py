@@ -81,10 +81,11 @@ def check_trained_ids(model: Any, valid: ValidConfig, subset: Subset) -> None:
     findings: list[Finding] = []
     for node in nodes:
         found, source = extremes[node.name], f"(from `{node.input_references[0]}`)"
-        if found.low and found.high:
-            low, high = Extreme(found.low[0], source), Extreme(found.high[0], source)
-            fraction = Extreme(found.fraction[0], source) if found.fraction else None
-            findings += check_lookup(node, ValueRange(low, high, fraction, is_computed=True), is_trained=True)
+        if found.low is None or found.high is None:
+            continue
+        ends = Extreme(found.low[0], source), Extreme(found.high[0], source)
+        fraction = Extreme(found.fraction[0], source) if found.fraction is not None else None
+        findings += check_lookup(node, ValueRange(*ends, fraction, is_computed=True), is_trained=True)
     if findings:
         raise valid.error_from_findings(findings)
 

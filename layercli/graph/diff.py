@@ -176,6 +176,8 @@ def _find_obstacle(old_row: NodeShapes | None, row: NodeShapes) -> str | None:
 def compare_values(before: Any, after: Any, path: KeyPath = ()) -> Iterator[Difference]:
     """Yield the differences of two config values; objects of different types differ as a whole."""
     if _is_same_type(before, after):
+        if before == after:
+            return
         before, after = before.arguments(), after.arguments()
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in dict.fromkeys([*before, *after]):

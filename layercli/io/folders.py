@@ -26,7 +26,8 @@ def is_hidden(name: str) -> bool:
 def walk_files(folder: Path) -> Iterator[Path]:
     """Yield the files in a folder and in all folders below it that are not hidden, in the order of their paths.
 
-    Links to folders are followed only directly in ``folder``, since links can repeat a folder at every level.
+    Links to folders are followed only directly in ``folder``, since links can repeat a folder at every level, and only
+    if they do not lead to a folder around it, which may be the whole disk.
 
     Raises:
         OSError: a folder cannot be read.
@@ -63,9 +64,15 @@ def list_visible_files(folder: Path) -> list[Path]:
 
 def _is_folder(entry: os.DirEntry[str], *, follow_symlinks: bool) -> bool:
     try:
-        return entry.is_dir(follow_symlinks=follow_symlinks)
-    except OSError:  # a link to itself
+        if not entry.is_dir(follow_symlinks=follow_symlinks):
+            return False
+        return not entry.is_symlink() or not _contains(Path(entry.path).resolve(), Path(entry.path).parent)
+    except (OSError, RuntimeError):  # a link to itself
         return False
+
+
+def _contains(folder: Path, inner: Path) -> bool:
+    return inner.resolve().is_relative_to(folder)
 
 
 def _list_entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -20,6 +20,8 @@ _COPY_IN_MEMORY: Final = 64 << 20
 _CHUNK_BYTES: Final = 1 << 20
 _MAX_JSON_VALUES: Final = 1_000_000
 """Most values of a JSON text: each takes up to 250 bytes of memory."""
+_MAX_INT_LENGTH: Final = 300
+"""Characters of an integer in JSON; all shorter ones are finite as floats."""
 _OPEN_FLAGS: Final = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -145,6 +147,39 @@ def scan_entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
                     pending.append(f"{name}/")
 
 
+def find_irregular_files(folder: Path) -> list[str]:
+    """Return the links and special files directly in a folder, each with what it is.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        modes = {entry.name: entry.stat(follow_symlinks=False).st_mode for entry in entries}
+    return [
+        f"{name} is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}"
+        for name, mode in sorted(modes.items())
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    ]
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """Open a file for appending, and create it if it does not exist; it must not be a link or a special file.
+
+    Raises:
+        OSError: it cannot be opened, or is not regular.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (_OPEN_FLAGS & ~os.O_RDONLY)
+    handle = os.open(path, flags, 0o666)
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise IrregularFileError(path, mode)
+        return os.fdopen(handle, "ab")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
 def has_valid_characters(name: str) -> bool:
     """Return whether a name is Unicode text: Python makes half characters of the other bytes in a file name."""
     return name == name.encode("utf-8", "replace").decode("utf-8")
@@ -196,14 +231,20 @@ def require_few_values(content: bytes) -> None:
         raise ValueError("it has too many values")
 
 
+def _parse_int(text: str) -> int:
+    if len(text) > _MAX_INT_LENGTH:
+        raise ValueError(f"it has a number of {len(text):,} digits")
+    return int(text)
+
+
 def parse_json(content: bytes) -> Any:
     """Parse JSON of a bounded number of values.
 
     Raises:
-        ValueError: the content is not JSON in UTF-8, is nested too deeply, or has too many values.
+        ValueError: the content is not JSON in UTF-8, is nested too deeply, or has too many values or too long a number.
     """
     require_few_values(content)
     try:
-        return json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8"), parse_int=_parse_int)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

@@ -11,7 +11,7 @@ from pydantic import Field
 from layercli.layers.base import InferredLayer, Layer
 from layercli.layers.dtypes import ANY_DTYPE
 from layercli.layers.shapes import Tensor
-from layercli.schema.component import Component
+from layercli.schema.component import CONTAINERS, Component
 from layercli.schema.field_types import DOTTED_NAME, IDENTIFIER
 from layercli.schema.strict_model import to_plain
 from layercli.source.nodes import KeyPath, normalize_type_name
@@ -79,7 +79,8 @@ def find_custom_layers(value: object, path: KeyPath = ()) -> Iterator[tuple[Cust
         value = value.arguments()
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        yield from find_custom_layers(item, (*path, key))
+        if isinstance(item, CONTAINERS):  # most arguments are scalars
+            yield from find_custom_layers(item, (*path, key))
 
 
 def has_custom_layers(layer: Layer) -> bool:

@@ -21,6 +21,7 @@ from xml.etree import ElementTree
 from layercli.errors import LayercliError, Problem
 from layercli.page.html import Column, Markup, join_markup, make_details, make_element, make_table
 from layercli.page.style import SERIES_COLORS
+from layercli.runtime import import_outside_folder
 from layercli.source.nodes import sanitize_text
 
 _INK, _MUTED, _LINE = "#010101", "#020202", "#030303"
@@ -213,6 +214,7 @@ def draw_sparkline(lines: Sequence[tuple[str, Sequence[float]]], description: st
 @contextmanager
 def _drawing(size: tuple[float, float] = _SIZE) -> Iterator[tuple[Any, Any]]:
     """Yield an empty figure, with Matplotlib's settings independent of the user's, and without its messages."""
+    import_outside_folder("matplotlib")
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Any, Final, NoReturn, Self
 
 from layercli.errors import ExitCode, LayercliError, Problem
+from layercli.io.regular import open_log
 from layercli.processes.stop_signals import StopRequest, handle_stop_signals
 from layercli.processes.supervisor import Supervisor, close_pipes
 from layercli.source.nodes import sanitize_text
@@ -40,7 +41,7 @@ class WorkerPool:
         """Ids of all processes that were started, also of those that have ended."""
 
     def __enter__(self) -> Self:
-        self._log = self._log_path.open("ab")
+        self._log = open_log(self._log_path)
         for _ in range(self._jobs):
             self._start_worker()
         return self

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from layercli.errors import make_file_error
 from layercli.io.atomic import describe_os_error, write_json
-from layercli.io.regular import parse_json, read_inside
-from layercli.runs.directory import RUNS_ROOT
+from layercli.io.regular import is_file_inside, parse_json, read_inside
+from layercli.runs.directory import RUNS_ROOT, require_own_entries
 from layercli.source.nodes import sanitize_text
 
 STATE_FILE: Final = "crossval.json"
@@ -66,7 +66,7 @@ class CrossvalDirectory:
 
     def is_finished(self, fold: Fold) -> bool:
         """Return whether a fold has its predictions."""
-        return self.predictions_path(fold).is_file()
+        return is_file_inside(self.path, self.predictions_path(fold).name)
 
 
 def open_crossval_directory(
@@ -88,6 +88,7 @@ def open_crossval_directory(
     state = {"version": 1, "folds": folds, "repeats": repeats, "config": digest}
     try:
         path.mkdir(parents=True, exist_ok=True)
+        require_own_entries(path, may_be_link=run_dir is not None)
         if not any(path.iterdir()):
             write_json(path / STATE_FILE, state)
     except OSError as error:

@@ -11,7 +11,9 @@ from typing import Any
 from layercli.check import ValidConfig
 from layercli.errors import make_file_error
 from layercli.io.atomic import describe_os_error, write_bytes, write_text
+from layercli.io.regular import find_irregular_files
 from layercli.source.dump import to_yaml
+from layercli.source.nodes import sanitize_text
 
 RUNS_ROOT = Path("runs")
 CONFIG, MANIFEST, HISTORY = "config.yaml", "manifest.json", "history.jsonl"
@@ -42,6 +44,25 @@ def create_run(name: str, run_dir: str | None) -> Path:
         hint = "Choose a new directory; layercli never overwrites a run."
         raise make_file_error(path, "run-directory", "The run directory is not empty.", hint)
     return path
+
+
+def require_own_entries(folder: Path, *, may_be_link: bool) -> None:
+    """Check that a directory of several runs has no links or special files; the runs are checked when they are opened.
+
+    Args:
+        folder: The directory.
+        may_be_link: Whether the user named the directory, so that it may be a link itself.
+
+    Raises:
+        LayercliError: it has one, or is one.
+        OSError: it cannot be read.
+    """
+    found = [] if may_be_link or not folder.is_symlink() else [f"{folder.name} is a symbolic link"]
+    found += find_irregular_files(folder)
+    if found:
+        shown = ", ".join(sanitize_text(entry, limit=100) for entry in found[:3])
+        message = f"A directory of runs must contain only regular files and folders, no links: {shown}."
+        raise make_file_error(folder, "run-directory", message, "Replace each of them by a file or folder.")
 
 
 def _create_numbered_run(root: Path) -> Path:

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from importlib import import_module
 from inspect import get_annotations
 from types import NoneType
-from typing import Any, ClassVar, Generic, Self, TypeVar, get_origin, get_type_hints
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar, get_origin, get_type_hints
 
 from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -140,6 +140,10 @@ class Component:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
         return f"{type(self).__name__}({shown})"
+
+
+CONTAINERS: Final = (Component, dict, list)
+"""Arguments that can contain components."""
 
 
 def _collect_annotations(cls: type) -> dict[str, Any]:

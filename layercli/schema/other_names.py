@@ -264,7 +264,16 @@ def _explain_data_key(name: str, known_keys: Collection[str], mapping: Mapping[s
     return _DATA_KEYS.get(name)
 
 
+def _explain_momentum(mapping: Mapping[str, object], title: str) -> str:
+    if title in ("Adam", "AdamW", "Adamax", "Nadam", "Lamb", "Lion"):
+        return (
+            f"Write `beta_1: {_choose_number(mapping, 'momentum', 0.9)}`, which is the momentum of {title}."
+        )
+    return "Remove it, or use the optimizer SGD or RMSprop, which have a momentum."
+
+
 _EXPLAIN_WITH_VALUES: Final[Mapping[str, Callable[[Mapping[str, object], str], str]]] = {
+    "momentum": _explain_momentum,
     "decay": _explain_decay,
     "betas": _explain_betas,
     "nb_row": _explain_kernel_sides,

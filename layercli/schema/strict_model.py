@@ -5,7 +5,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar, Literal, Self, Union
+from typing import Any, ClassVar, Final, Literal, Self, Union
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -110,7 +110,7 @@ class StrictModel(BaseModel):
 
     def arguments(self) -> dict[str, Any]:
         """Return every field with its value; nested models stay models."""
-        return {name: getattr(self, name) for name in type(self).model_fields}
+        return dict(self.__dict__)
 
     def to_plain(self) -> dict[str, Any]:
         """Return mappings, lists and scalars that validate to an equal object, with all defaults."""
@@ -139,8 +139,13 @@ class StrictModel(BaseModel):
         return model
 
 
+_SCALARS: Final = frozenset({bool, int, float, str, type(None)})
+
+
 def to_plain(value: Any) -> Any:
     """Return nested mappings, lists and scalars without models."""
+    if type(value) in _SCALARS:
+        return value  # nearly all values; `hasattr` is slow
     if hasattr(value, "to_plain"):
         return value.to_plain()
     if isinstance(value, (list, tuple)):

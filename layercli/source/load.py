@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -16,7 +17,15 @@ import yaml
 from layercli import runtime
 from layercli.errors import LayercliError, Problem, ProblemList
 from layercli.source import scalars
-from layercli.source.nodes import Mark, SourceText, YamlNode, measure_text, problem_at, sanitize_text
+from layercli.source.nodes import (
+    TEXT_PER_NODE,
+    Mark,
+    SourceText,
+    YamlNode,
+    measure_text,
+    problem_at,
+    sanitize_text,
+)
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 100
@@ -26,6 +35,8 @@ STDIN = "-"
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """The line breaks of libyaml, so that line numbers agree with it."""
 
+_make_mark: Final[Callable[[tuple[SourceText, int, int]], Mark]] = partial(tuple.__new__, Mark)
+"""Like ``Mark._make``, several times as fast."""
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "seq", "map")}
 YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -283,11 +294,7 @@ class _NodeBuilder:
         """Add the node of an event to the tree."""
         kind = type(event)  # a config has up to a million events, for which isinstance is too slow
         if kind is yaml.ScalarEvent:
-            node = self._build_scalar(event)
-            node.end = event.end_mark.line + 1, event.end_mark.column + 1
-            if event.anchor:
-                self._anchors[event.anchor] = node
-            self._add_node(node)
+            self._add_scalar(event)
         elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
             self._open_collection(event)
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
@@ -306,7 +313,7 @@ class _NodeBuilder:
 
     def _mark_of(self, event: Any) -> Mark:
         start = event.start_mark
-        return Mark(self.source, start.line + 1, start.column + 1)
+        return _make_mark((self.source, start.line + 1, start.column + 1))
 
     def _raise_problem(self, mark: Mark, code: str, message: str, hint: str | None) -> NoReturn:
         raise LayercliError([*self.problems, problem_at(mark, code, message, hint=hint)])
@@ -375,27 +382,40 @@ class _NodeBuilder:
             self._refuse_key(mark)
         return node
 
-    def _build_scalar(self, event: Any) -> YamlNode:
-        mark = self._mark_of(event)
-        tag, text = event.tag, event.value
-        if tag and tag != "!" and _CORE_TAGS.get(tag) != "str":
+    def _add_scalar(self, event: Any) -> None:
+        mark, text = self._mark_of(event), event.value
+        is_key = self._is_in_mapping and self._pending_key is None
+        value: Any = text
+        if event.tag and event.tag != "!" and _CORE_TAGS.get(event.tag) != "str":
             self._refuse_tag(event)
-            return YamlNode(event.value if self._is_key_expected else None, mark)
-        if event.style or not event.implicit[0] or self._is_key_expected:  # quoted, tagged as text, or a key
+            value = text if is_key else None
+        elif event.style or not event.implicit[0]:  # quoted, or tagged as text
             if event.style and text == "<<":
                 self._quoted_merge_keys.add((mark.line, mark.column))
-            return YamlNode(text, mark, size=measure_text(text))
+        elif not is_key:
+            value = self._resolve_scalar(text, mark)
+        if is_key and not event.anchor:
+            self._pending_key = (self._check_key(text, mark), mark)
+            return
+        node = YamlNode(value, mark, {}, measure_text(text))
+        node.end = event.end_mark.line + 1, event.end_mark.column + 1
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        self._add_node(node)
+
+    def _resolve_scalar(self, text: str, mark: Mark) -> bool | int | float | str | None:
+        """Return the value of an unquoted scalar; None for a number that is refused."""
         try:
-            return YamlNode(scalars.resolve_scalar(text), mark, size=measure_text(text))
+            return scalars.resolve_scalar(text)
         except scalars.AmbiguousNumberError:
-            sign = "-" if event.value.startswith("-") else ""
-            number = sign + (event.value.lstrip("+-").lstrip("0") or "0")
+            sign = "-" if text.startswith("-") else ""
+            number = sign + (text.lstrip("+-").lstrip("0") or "0")
             self.problems.append(
                 problem_at(
                     mark,
                     "ambiguous-number",
-                    f"{sanitize_text(event.value, limit=40)} is ambiguous: some YAML readers treat a leading zero as octal.",
-                    hint=f'Write {sanitize_text(number, limit=40)} for the number, or "{sanitize_text(event.value, limit=40)}" '
+                    f"{sanitize_text(text, limit=40)} is ambiguous: some YAML readers treat a leading zero as octal.",
+                    hint=f'Write {sanitize_text(number, limit=40)} for the number, or "{sanitize_text(text, limit=40)}" '
                     "in quotes for a string.",
                 )
             )
@@ -404,11 +424,11 @@ class _NodeBuilder:
                 problem_at(
                     mark,
                     "number-too-long",
-                    f"The number has {len(event.value):,} characters, which is too long.",
+                    f"The number has {len(text):,} characters, which is too long.",
                     hint=f"Write at most {scalars.MAX_NUMBER_LENGTH} characters, or put quotes around it if it is a string.",
                 )
             )
-        return YamlNode(None, mark)
+        return None
 
     def _refuse_tag(self, event: Any) -> None:
         tag = event.tag.replace("tag:yaml.org,2002:", "!!")
@@ -432,19 +452,19 @@ class _NodeBuilder:
             self._grow_parent(parent, node)
         elif isinstance(items, dict):
             if self._pending_key is None:
-                self._pending_key = (self._key_text(node), node.mark)
+                text = (
+                    node.value if isinstance(node.value, str) else str(node.value)
+                )  # an alias may refer to a number
+                self._pending_key = (self._check_key(text, node.mark), node.mark)
             else:
                 self._put_item(parent, items, *self._pending_key, node)
                 self._pending_key = None
 
-    def _key_text(self, node: YamlNode) -> str:
-        text = (
-            node.value if isinstance(node.value, str) else str(node.value)
-        )  # an alias may refer to a number
+    def _check_key(self, text: str, mark: Mark) -> str:
         if not text:
             self.problems.append(
                 problem_at(
-                    node.mark,
+                    mark,
                     "empty-key",
                     "The key before this colon is empty.",
                     hint="Write a key, or delete the colon.",
@@ -471,7 +491,7 @@ class _NodeBuilder:
         else:
             mapping[key] = node
             parent.keys[key] = mark
-            parent.size += measure_text(key) - 1
+            parent.size += len(key) // TEXT_PER_NODE
             self._grow_parent(parent, node)
 
     def _merge_mappings(self, parent: YamlNode, mapping: dict[str, YamlNode], node: YamlNode) -> None:

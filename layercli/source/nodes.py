@@ -20,13 +20,13 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 _MAX_VIA_LENGTH = 1000
-_TEXT_PER_NODE = 100
+TEXT_PER_NODE = 100
 """Characters of a string that count as one more value."""
 
 
 def measure_text(text: str) -> int:
     """Return the number of values that a string counts for, so that aliases of long strings are bounded too."""
-    return 1 + len(text) // _TEXT_PER_NODE
+    return 1 + len(text) // TEXT_PER_NODE
 
 
 def shorten_via(text: str) -> str:

@@ -15,6 +15,7 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _INFINITY = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
 _NAN = re.compile(r"\.(?:nan|NaN|NAN)")
 
+_MAX_USUAL_LENGTH = 18
 MAX_NUMBER_LENGTH = 300
 """In characters; all shorter integers are finite as floats."""
 
@@ -45,6 +46,8 @@ def resolve_scalar(text: str) -> bool | int | float | str | None:
         return _BOOLEANS[text]
     if text[0] not in "+-.0123456789":
         return text
+    if len(text) <= _MAX_USUAL_LENGTH and text.isascii() and text.isdigit() and text[0] != "0":
+        return int(text)  # faster than the patterns, which accept it too
     if _INTEGER.fullmatch(text):
         _check_length(text)
         return int(text)

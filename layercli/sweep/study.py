@@ -57,6 +57,7 @@ def make_sweep_directory(plan: SweepPlan, storage: str | None) -> Path:
     directory = runs.RUNS_ROOT / plan.name
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        runs.require_own_entries(directory, may_be_link=False)
         is_ours = storage is not None or (directory / JOURNAL_FILE).exists()
         if not is_ours and any(entry.name.isdecimal() for entry in directory.iterdir()):
             message = f"{directory} contains runs of other trainings."
@@ -112,6 +113,8 @@ def open_study(plan: SweepPlan, directory: Path, storage: str | None, *, heartbe
 
 def _make_storage_error(storage: str | None, directory: Path, error: Exception) -> LayercliError:
     reason = sanitize_text(str(getattr(error, "orig", None) or error).strip().split("\n")[0], limit=200)
+    if isinstance(error, OSError):
+        reason = f"{describe_os_error(error)}."
     description = "The database of `--storage`" if storage else f"The journal {directory / JOURNAL_FILE}"
     message = f"{description} cannot be used: {reason}"
     return LayercliError(

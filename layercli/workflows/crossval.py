@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
-from layercli.errors import LayercliError
-from layercli.io.atomic import stage_file
+from layercli.errors import LayercliError, make_file_error
+from layercli.io.atomic import describe_os_error, stage_file
 from layercli.processes.worker_pool import LOG_FILE, StopSignal, WorkerPool
 from layercli.reports.crossval import CrossvalProgress, FoldRow
 from layercli.runs.crossval_directory import (
@@ -27,6 +27,7 @@ from layercli.runs.crossval_directory import (
 )
 from layercli.runs.listing import read_run
 from layercli.runs.manifest import require_manifest
+from layercli.source.nodes import sanitize_text
 from layercli.source.scalars import is_number
 from layercli.workflows.ensemble_config import require_averageable
 from layercli.workflows.preflight import require_sections
@@ -126,7 +127,17 @@ def run_crossval(crossval: OpenCrossval, progress: CrossvalProgress) -> dict[str
     except LayercliError:
         _discard_if_unused(directory)  # so that the same directory works after the fix
         raise
-    return _summarize(crossval, folds)
+    try:
+        return _summarize(crossval, folds)
+    except (OSError, ValueError, LookupError, ArithmeticError, csv.Error) as error:
+        raise _make_damage_error(directory, error) from None
+
+
+def _make_damage_error(directory: CrossvalDirectory, error: Exception) -> LayercliError:
+    reason = describe_os_error(error) if isinstance(error, OSError) else sanitize_text(str(error), limit=100)
+    message = f"The results of the folds cannot be combined: {reason}."
+    hint = "Files of the directory were changed. Remove it, and run the command again."
+    return make_file_error(directory.path, "run-directory", message, hint)
 
 
 def _discard_if_unused(directory: CrossvalDirectory) -> None:
@@ -258,13 +269,18 @@ def _merge_predictions(directory: CrossvalDirectory, folds: Sequence[Fold], outp
 
 def _read_header(path: Path) -> list[str]:
     with path.open(encoding="utf-8", newline="") as file:
-        return next(csv.reader(file))
+        header = next(csv.reader(file), [])
+    if not header:
+        raise ValueError(f"{path.name} is empty")
+    return header
 
 
 def _iterate_rows(path: Path, fold: Fold, directory: CrossvalDirectory) -> Iterator[list[str]]:
     added = [str(fold.number), *([str(fold.repeat)] if directory.repeats > 1 else [])]
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.reader(file)
-        next(reader)
+        width = len(next(reader, []))
         for row in reader:
+            if len(row) != width:
+                raise ValueError(f"{path.name} has a row of another length")
             yield [row[0], *added, *row[1:]]

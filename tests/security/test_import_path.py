@@ -86,6 +86,21 @@ def test_planted_modules_do_not_run_with_m(folder, arguments):
     assert_safe(folder, [sys.executable, "-m", "layercli", *arguments])
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["build", "config.yaml"], marks=pytest.mark.tensorflow),
+        pytest.param(["-c", "from layercli.runtime import import_outside_folder as x; x('matplotlib')"]),
+    ],
+)
+def test_settings_of_matplotlib_in_the_folder_are_not_read(folder, arguments):
+    for name in PLANTED:
+        (folder / f"{name}.py").unlink()
+    os.mkfifo(folder / "matplotlibrc")  # reading it would wait for ever
+    module = [] if arguments[0] == "-c" else ["-m", "layercli"]
+    assert_safe(folder, [sys.executable, "-P", *module, *arguments])
+
+
 def test_child_processes_of_libraries_ignore_the_folder(folder):
     code = "import sys; from layercli.cli import main; sys.argv[1:] = ['--version']; main()"
     child = "subprocess.run([sys.executable, '-c', 'import json'])"

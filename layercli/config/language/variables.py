@@ -113,6 +113,8 @@ def substitute_variables(
         return node
     new_children = [
         substitute_variables(child, values, child.written_path or (*path, step), problems)
+        if isinstance(child.value, (dict, list)) or (isinstance(child.value, str) and "${" in child.value)
+        else child
         for step, child in children
     ]
     if all(old is child for (_, old), child in zip(children, new_children, strict=True)):

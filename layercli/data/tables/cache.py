@@ -22,6 +22,7 @@ from layercli.data.types import raise_data_error
 from layercli.io.atomic import describe_os_error, stage_file, write_bytes
 from layercli.io.lock import make_lock
 from layercli.io.paths import hash_file, locate_cache
+from layercli.io.regular import read_inside
 from layercli.source.nodes import sanitize_text
 
 _FORMAT_VERSION = 2
@@ -107,12 +108,11 @@ def _is_intact(path: Path) -> bool:
         if not stat.S_ISREG(status.st_mode):
             return False
         if state not in _verified:
-            with _locate_hash(path).open("rb") as file:
-                expected = file.read(_HASH_LENGTH + 1)
+            expected = read_inside(path.parent, _locate_hash(path).name, _HASH_LENGTH)
             if expected != hash_file(path).encode():
                 return False
             _verified.add(state)
-    except OSError:
+    except (OSError, ValueError):
         return False
     return True
 

@@ -90,7 +90,7 @@ def compare_sets(script):
 
 
 # Optional packages that Keras imports if they are installed; they take a third of its startup time.
-absent = [name for name in ("sklearn", "scipy", "pandas") if name not in sys.modules]
+absent = [name for name in ("sklearn", "scipy", "pandas", "matplotlib") if name not in sys.modules]
 sys.modules.update(dict.fromkeys(absent))
 import keras
 import tensorflow as tf

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from layercli.graph.checks.channels import CHANNEL_COUNTS, has_channels_first_input, suggest_channels_last
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.base import Layer, is_float_dtype
+from layercli.layers.bases.spatial import SpatialLayer
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, UnknownSizeError, product_of
 
 LayerLines: TypeAlias = Mapping[str, int | None]
@@ -189,8 +190,12 @@ def _has_channels(shape: Shape) -> bool:
 
 
 def _channels_first_hint(row: NodeShapes, shapes: ModelShapes, *, input_is_editable: bool) -> str | None:
-    """Return a hint if a window is too large because the channels of the input are its first axis."""
+    """Return a hint if a window is too large because the channels of the input are on another axis than expected."""
     is_window = row.error is not None and row.error.argument in ("pool_size", "kernel_size")
+    layer, x = row.node.layer, row.inputs[0] if row.inputs else None
+    if is_window and isinstance(layer, SpatialLayer) and layer.is_channels_first and x is not None:
+        is_last = x.shape[1] not in CHANNEL_COUNTS and _has_channels(x.shape)
+        return "Remove `data_format: channels_first`: the channels are the last axis." if is_last else None
     if not is_window or not has_channels_first_input(shapes):
         return None
     shape = next(iter(shapes.graph.inputs.values())).shape

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from layercli.graph.adaptable import ADAPTABLE_LAYERS, inner_layers
 from layercli.graph.build import Graph
 from layercli.graph.finding import Finding
-from layercli.schema.component import Component
+from layercli.schema.component import CONTAINERS, Component
 from layercli.source.nodes import KeyPath
 
 
@@ -45,4 +45,5 @@ def _find_learners(value: object, path: KeyPath) -> Iterator[tuple[Component, Ke
         value = value.arguments()
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        yield from _find_learners(item, (*path, key))
+        if isinstance(item, CONTAINERS):
+            yield from _find_learners(item, (*path, key))

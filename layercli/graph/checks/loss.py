@@ -50,6 +50,13 @@ _NEGATIVE_ACTIVATIONS = frozenset(
     | {"log_softmax", "log_sigmoid", "p_re_lu"}
 )
 """Activations with negative outputs."""
+_POSITIVE_ACTIVATIONS = frozenset(
+    {"sigmoid", "softmax", "hard_sigmoid", "sparse_sigmoid", "sparsemax", "relu", "relu6", "softplus"}
+    | {"exponential", "squareplus"}
+)
+"""Activations without negative outputs."""
+_TWO_SIGN_LOSSES = frozenset({"Hinge", "SquaredHinge"})
+"""Losses of two classes that are told apart by the sign of the output."""
 _ACTIVATION_RANGES = {"sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1)}
 _PASS_THROUGH_LAYERS = frozenset(
     {"Dropout", "Flatten", "Reshape", "Permute", "Identity", "AlphaDropout", "GaussianDropout"}
@@ -116,6 +123,12 @@ class LossCheck:
             yield self._wrong_loss_finding(
                 f"{self._title} requires one unit for each class, but the model's output has 1 unit.",
                 "For two classes, use binary_crossentropy. For more classes, use one unit for each class.",
+            )
+        if self._units == 1 and self.loss_name == "CosineSimilarity" and getattr(self.loss, "axis", -1) == -1:
+            yield self._wrong_loss_finding(
+                f"{self._title} compares the directions of vectors, but the model's output has 1 unit, so the layer "
+                "cannot learn more than a sign.",
+                "For one number, use mean_squared_error.",
             )
 
     def _check_target(self, target: TargetFacts) -> Iterator[Finding]:
@@ -466,16 +479,7 @@ class LossCheck:
         from_logits = getattr(self.loss, "from_logits", False)
         activation = _final_activation(self.last_layer)
         has_logits = self.loss_name not in _LOSSES_WITHOUT_LOGITS
-        if self.loss_name == "Poisson" and activation in _NEGATIVE_ACTIVATIONS:
-            has = "no activation" if activation == "linear" else f"the activation {activation}"
-            yield Finding(
-                code="activation-mismatch",
-                message=f"{self._title} takes the logarithm of the output, which must be positive, but the last layer has "
-                f"{has}. The loss becomes NaN at the first negative output.",
-                path=self.last_layer.node.path,
-                hint="Use `activation: exponential` or `activation: softplus` on the last layer.",
-                severity="warning",
-            )
+        yield from self._check_activation_range(activation)
         if expected is None or activation is None:
             return
         if from_logits and activation in ("softmax", "sigmoid"):
@@ -515,6 +519,29 @@ class LossCheck:
                 hint=f"Use `activation: {expected}`.",
                 severity="warning",
             )
+
+    def _check_activation_range(self, activation: str | None) -> Iterator[Finding]:
+        """Yield a warning if the last activation has values with which a loss other than for classes cannot work."""
+        has = "no activation" if activation == "linear" else f"the activation {activation}"
+        if self.loss_name == "Poisson" and activation in _NEGATIVE_ACTIVATIONS:
+            message = (
+                f"{self._title} takes the logarithm of the output, which must be positive, but the last layer has "
+                f"{has}. The loss becomes NaN at the first negative output."
+            )
+            hint = "Use `activation: exponential` or `activation: softplus` on the last layer."
+        elif self.loss_name in _TWO_SIGN_LOSSES and activation in _POSITIVE_ACTIVATIONS:
+            message = (
+                f"{self._title} requires negative outputs for one of the classes, but the last layer has {has}, "
+                "which is never negative."
+            )
+            hint = "Remove the activation, or use `activation: tanh`."
+        elif self.loss_name == "KLDivergence" and activation in _NEGATIVE_ACTIVATIONS | {"relu"}:
+            message = f"{self._title} compares probabilities, but the last layer has {has}."
+            hint = "Use `activation: softmax` on the last layer."
+        else:
+            return
+        path = self.last_layer.node.path
+        yield Finding(code="activation-mismatch", message=message, path=path, hint=hint, severity="warning")
 
     def _wrong_activation_finding(self, expected: str) -> Finding:
         loss = self._title

@@ -96,3 +96,49 @@ def test_several_target_columns_are_not_one_class(activation):
         problem.hint
         == "Use `loss: mean_squared_error` for numbers, or `loss: binary_crossentropy` for labels."
     )
+
+
+def found_without_data(layer, loss, shape="[4]"):
+    text = f"model: {{input: {shape}, layers: [{layer}]}}\ntrain: {{loss: {loss}}}"
+    found = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path())))
+    return [(problem.code, problem.severity, problem.hint) for problem in found.problems]
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation", "is_found"),
+    [
+        ("hinge", "sigmoid", True),  # Keras: the loss of a target of -1 is at least 1
+        ("squared_hinge", "relu", True),
+        ("hinge", "tanh", False),
+        ("hinge", "linear", False),
+        ("kl_divergence", "linear", True),
+        ("kl_divergence", "softmax", False),
+        ("categorical_hinge", "softmax", False),
+    ],
+)
+def test_loss_warns_of_an_activation_with_other_values(loss, activation, is_found):
+    layer = f"{{type: Dense, units: 3, activation: {activation}}}"
+    found = found_without_data(layer, loss)
+    assert [problem[:2] for problem in found] == [("activation-mismatch", "warning")] * is_found
+    for _, _, hint in found:
+        fixed = "tanh" if "tanh" in hint else "softmax"
+        assert found_without_data(f"{{type: Dense, units: 3, activation: {fixed}}}", loss) == []
+
+
+def test_direction_of_a_single_unit_is_refused():
+    code, severity, hint = found_without_data("{type: Dense, units: 1}", "cosine_similarity")[0]
+    assert (code, severity, hint) == ("wrong-loss", "error", "For one number, use mean_squared_error.")
+    assert found_without_data("{type: Dense, units: 2}", "cosine_similarity") == []
+    over_time = "{type: CosineSimilarity, axis: 1}"
+    assert found_without_data("{type: Dense, units: 1}", over_time, "[6, 4]") == []
+
+
+def test_channels_first_layer_on_an_image_with_the_channels_last():
+    layer = "{type: Conv2D, filters: 4, kernel_size: 3, data_format: channels_first}"
+    ((code, _, hint),) = found_without_data(layer, "mse", "[28, 28, 1]")
+    assert (code, hint) == (
+        "shape-mismatch",
+        "Remove `data_format: channels_first`: the channels are the last axis.",
+    )
+    ((_, _, hint),) = found_without_data(layer, "mse", "[3, 2, 2]")
+    assert hint == "Use a smaller `kernel_size`, `padding: same`, or fewer shrinking layers before it."
