@@ -75,6 +75,10 @@ class PlainEncoding(keras.layers.Layer):  # type: ignore[misc]
         self.depth = depth
         self.output_mode = output_mode
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {**super().get_config(), "depth": self.depth, "output_mode": self.output_mode}
+
     def call(self, inputs: Any, count_weights: Any = None) -> Any:
         """Return vectors of shape (..., depth); one-hot vectors of several indices have shape (..., indices, depth)."""
         return encode_indices(inputs, self.depth, self.output_mode, self.compute_dtype, count_weights)
@@ -91,6 +95,16 @@ class PlainCrossing(keras.layers.Layer):  # type: ignore[misc]
         self.table = table
         self.num_bins = num_bins
         self.output_mode = output_mode
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {
+            **super().get_config(),
+            "counts": self.counts,
+            "table": self.table,
+            "num_bins": self.num_bins,
+            "output_mode": self.output_mode,
+        }
 
     def call(self, inputs: Any) -> Any:
         """Return int64 bins of shape (batch, 1), or vectors of shape (batch, bins)."""
@@ -110,6 +124,10 @@ class PlainDiscretization(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(autocast=False, **kwargs)
         self.boundaries = boundaries
         self.output_mode = output_mode
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments."""
+        return {**super().get_config(), "boundaries": self.boundaries, "output_mode": self.output_mode}
 
     def call(self, inputs: Any) -> Any:
         """Return int64 bins of the shape of the inputs, or vectors as PlainEncoding."""
