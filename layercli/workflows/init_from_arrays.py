@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from layercli.config.model import MAX_RANK
 from layercli.formats.array_preview import ArraysPreview, NamedHeader, preview_arrays
 from layercli.io.folders import SET_NAMES
 from layercli.reports.config_template import (
@@ -46,6 +47,10 @@ def make_array_template(
         raise make_init_error(
             path, message, "Add examples with other targets, or name a different array with --target."
         )
+    if len(arrays.features.shape) - 1 > MAX_RANK:
+        axes = len(arrays.features.shape) - 1
+        message = f"An example of `{_show(arrays.features)}` must have at most {MAX_RANK} axes, got {axes}."
+        raise make_init_error(path, message, "Reshape the array before you save it.")
     if arrays.missing_count:
         values = "value that is" if arrays.missing_count == 1 else "values that are"
         message = f"`{_show(arrays.features)}` has {arrays.missing_count:,} {values} NaN or infinite."

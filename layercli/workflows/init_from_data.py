@@ -9,7 +9,9 @@ from pathlib import Path
 from layercli.formats.array_preview import ARRAY_SUFFIXES
 from layercli.formats.preview import PreviewError, TablePreview, preview_table
 from layercli.formats.table_types import TABLE_SUFFIXES, find_table_type
+from layercli.io.atomic import describe_os_error
 from layercli.io.folders import SET_NAMES, list_folders, list_visible_files
+from layercli.io.paths import describe_missing_file
 from layercli.reports.config_template import ConfigTemplate, ModelSize, describe_target
 from layercli.reports.table_template import TableColumns, template_from_table
 from layercli.source.nodes import sanitize_text
@@ -37,10 +39,9 @@ def make_template(
         LayercliError: The data cannot be read, or has no target or no input.
     """
     for path in paths:
-        if not path.exists():
-            raise make_init_error(
-                path, "The file does not exist.", "Name a table, a file of arrays or a folder."
-            )
+        reason = None if path.is_dir() else describe_missing_file(path)
+        if reason is not None:
+            raise make_init_error(path, f"The file {reason}.", "Name a table, a file of arrays or a folder.")
     path = paths[0]
     try:
         if path.is_dir() and len(paths) == 1 and not any(path.glob("*.npy")):
@@ -58,9 +59,11 @@ def make_template(
         if len(paths) == 1:
             labelled = make_label_table_template(path, table, config_folder, name, targets, size)
     except (PreviewError, OSError) as error:
-        raise make_init_error(
-            path, sanitize_text(str(error)), error.hint if isinstance(error, PreviewError) else None
-        ) from None
+        reason = str(error)
+        if isinstance(error, OSError):
+            reason = f"{error.filename or path} cannot be read: {describe_os_error(error)}."
+        hint = error.hint if isinstance(error, PreviewError) else None
+        raise make_init_error(path, sanitize_text(reason), hint) from None
     if labelled is not None:
         return labelled
     columns = assign_columns(path, table, *(targets or (None,)))
@@ -161,8 +164,8 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
         if column.is_boolean and column.note is not None
     ]
     if columns.infinity_words:
-        listed = " and ".join(f'"{sanitize_text(word, limit=40)}"' for word in columns.infinity_words)
-        notes.append(f"Infinite numbers, {listed}, are read as missing.")
+        infinite = " and ".join(f'"{sanitize_text(word, limit=40)}"' for word in columns.infinity_words)
+        notes.append(f"Infinite numbers, {infinite}, are read as missing.")
     missing = sum(column.missing_count for column in columns.targets)
     if missing and columns.more_targets:
         notes.append("Rows without one of the targets are left out.")

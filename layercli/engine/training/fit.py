@@ -14,8 +14,8 @@ import keras
 
 from layercli import runtime
 from layercli.check import ValidConfig
+from layercli.config.training.custom_objects import NON_METRIC_KEYS
 from layercli.config.training.log_names import collect_log_names
-from layercli.config.training.metrics import NON_METRIC_KEYS
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import Splits
