@@ -18,7 +18,7 @@ from layercli.config.layer_entries import ErrorLimit
 from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
-from layercli.config.training.custom_objects import CustomObject, find_custom_objects
+from layercli.config.training.custom_objects import CUSTOM_NOUNS, CustomObject, find_custom_objects
 from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
 from layercli.graph.adaptable import with_output_sizes
 from layercli.graph.build import CustomPart, Graph, build_graph
@@ -418,8 +418,8 @@ def _problem_from_validation(document: YamlNode, error: Any) -> Problem:
     context = error["ctx"]
     path = tuple(error["loc"])
     hint = context["hint"]
-    is_layer = error["type"] == "bad-custom-type" or context.get("noun") == "layer"
-    if path[:2] == ("model", "layers") and is_layer:
+    is_custom = error["type"] == "bad-custom-type" or context.get("noun") in CUSTOM_NOUNS
+    if (path[:2] == ("model", "layers") or path[:1] == ("train",)) and is_custom:
         hint = _suggest_custom_type(document, path) or hint
     return problem_in(document, path, error["type"], context["message"], hint=hint, at_key=context["at_key"])
 

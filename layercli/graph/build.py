@@ -176,10 +176,11 @@ def _freeze_layer(layer: Layer) -> Layer:
 
 
 def _check_freeze_patterns(config: Config, names: Sequence[str]) -> Iterator[Finding]:
-    known_names = set(names)
+    checked = set(names)
     for index, pattern in enumerate(config.model.freeze):
-        if pattern in known_names:
+        if pattern in checked:
             continue
+        checked.add(pattern)  # each unknown one is reported once
         if not has_wildcard(pattern) or not any(fnmatchcase(name, pattern) for name in names):
             yield Finding(
                 code="unknown-name",

@@ -11,6 +11,8 @@ from layercli.schema.field_types import PositiveInt
 
 MAX_FEATURES: Final = 2000
 """Most features; each of them is an input of the model and some layers."""
+MAX_CROSSES: Final = 5000
+"""Most pairs of features; each of them is a layer."""
 
 
 @dataclass(frozen=True, slots=True)

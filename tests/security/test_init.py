@@ -1,7 +1,9 @@
 """Names and values in data cannot become references, numbers or syntax in the config that ``init`` writes."""
 
 import csv
+import os
 
+import numpy as np
 import pytest
 import yaml
 
@@ -52,3 +54,17 @@ def test_config_of_a_table_with_hostile_names_is_valid(tmp_path):
     lookups = [entry.layer for entry in checked.config.model.layers if "StringLookup" in str(entry.layer)]
     assert len(lookups) == len(names)
     assert all({"${a}", "$${c}", "😀"} <= set(lookup.vocabulary) for lookup in lookups)
+
+
+def test_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
+    os.mkfifo(tmp_path / "d.csv")
+    result = invoke("init", tmp_path / "d.csv", "--output", tmp_path / "c.yaml")
+    assert result.exit_code == 1
+    assert "The file is not a regular file." in result.output
+
+
+def test_arrays_with_more_axes_than_a_config_can_declare_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((9, *[1] * 9)), y=np.zeros(9))
+    result = invoke("init", tmp_path / "a.npz", "--output", tmp_path / "c.yaml")
+    assert result.exit_code == 1
+    assert "must have at most 8 axes, got 9" in result.output

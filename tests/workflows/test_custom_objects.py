@@ -262,6 +262,19 @@ def test_wrong_reference_is_explained(config, message, hint, tmp_path):
     assert hint in problem["hint"]
 
 
+def test_name_of_a_metric_is_checked_and_a_class_in_a_file_is_suggested(tmp_path):
+    for name, code in (("loss", "bad-name"), ("a/b", "bad-name"), ("5", "bad-name")):
+        entry = f"[{{type: own.py:Sureness, name: {name}}}]"
+        result = invoke("validate", write(tmp_path), "--json", "--set", f"train.metrics={entry}")
+        assert code in [found for found, _ in problems(result)]
+    result = invoke(
+        "validate", write(tmp_path, config=CONFIG.replace("own.py:Tracker,", "Tracker,")), "--json"
+    )
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert (problem["code"], problem["line"]) == ("unknown-type", 14)
+    assert problem["hint"] == "Write `type: own.py:Tracker`, and load it with `--trust`."
+
+
 def test_state_that_cannot_be_saved_is_named(tmp_path):
     config = write(tmp_path, OWN.replace('"n": (1, None, "x")', '"n": {1, 2}'))
     result = invoke("train", config, "--smoke", "--trust", "--json")

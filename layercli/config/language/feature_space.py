@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from layercli.config.model import LAYERS_PATH
 from layercli.config.names import MAX_LAYER_NAME_LENGTH, RESERVED_NAMES
 from layercli.errors import LayercliError, ProblemList
-from layercli.layers.feature_space import FEATURE_KINDS, MAX_FEATURES, FeatureKind, FeatureSpace
+from layercli.layers.feature_space import FEATURE_KINDS, MAX_CROSSES, MAX_FEATURES, FeatureKind, FeatureSpace
 from layercli.schema.component import snake_case
 from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import (
@@ -27,7 +27,7 @@ from layercli.source.nodes import (
 
 _TYPE_NAME: Final = "featurespace"
 _CROSS_KEYS: Final = ("feature_names", "crossing_dim", "output_mode")
-_TABLE_TYPES: Final = ("csv", "parquet")
+_TABLE_TYPES: Final = ("csv", "parquet", "jsonl", "feather")
 _NAME_LENGTH: Final = MAX_LAYER_NAME_LENGTH - 50
 """Most characters of an input's name, which the names of its layers extend."""
 
@@ -220,10 +220,13 @@ class _Expansion:
         """Yield the features, the size and the position of each valid cross."""
         node = self._entry.find(("crosses",))
         declared = self._entry.find(("features",))
-        known = list(declared.value) if declared is not None and isinstance(declared.value, dict) else []
-        for index, child in enumerate(
-            node.value if node is not None and isinstance(node.value, list) else []
-        ):
+        known = declared.value if declared is not None and isinstance(declared.value, dict) else {}
+        crosses = node.value if node is not None and isinstance(node.value, list) else []
+        if len(crosses) > MAX_CROSSES:
+            message = f"`crosses` must list at most {MAX_CROSSES:,} pairs of features, got {len(crosses):,}."
+            self._report(("crosses",), "out-of-range", message, "Remove crosses.")
+            return
+        for index, child in enumerate(crosses):
             steps: KeyPath = ("crosses", index)
             names_node, dim = child, space.crossing_dim
             if isinstance(child.value, dict):
@@ -260,12 +263,12 @@ class _Expansion:
         self._report(steps, "wrong-type", message, "For example `crossing_dim: 32`.")
         return default
 
-    def _check_crossed(self, steps: KeyPath, names: list[str], known: list[str]) -> bool:
+    def _check_crossed(self, steps: KeyPath, names: list[str], known: Collection[str]) -> bool:
         """Report features of a cross that do not exist or are numbers. Return whether both are valid."""
         valid = True
         for index, name in enumerate(names):
             if name not in known:
-                hint = did_you_mean(name, known, otherwise=f"The features are {list_names(known)}.")
+                hint = did_you_mean(name, known, otherwise=f"The features are {list_names(list(known))}.")
                 message = f'`crosses` must name features, but there is no feature "{sanitize_text(name, limit=60)}".'
                 self._report((*steps, index), "unknown-name", message, hint)
             elif name in self.features and not self.features[name].kind.is_category:

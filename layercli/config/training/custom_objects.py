@@ -19,7 +19,12 @@ _EXAMPLES: Final = {
     "callback": "callbacks.py:Tracker",
 }
 """The kinds of objects -> an example of a `type`."""
-_RESERVED_NAMES: Final = ("loss", "learning_rate", "epoch", "seconds", "examples_per_second")
+CUSTOM_NOUNS: Final = ("layer", *_EXAMPLES)
+"""The kinds of objects that can be custom code."""
+NON_METRIC_KEYS: Final = ("epoch", "seconds", "examples_per_second")
+"""Keys in a line of the history that are not metrics."""
+RESERVED_METRIC_NAMES: Final = frozenset({"loss", "learning_rate", *NON_METRIC_KEYS})
+"""Column names of the history that a metric must not have."""
 _MAX_CLASSES: Final = 1000
 T = TypeVar("T")
 
@@ -59,7 +64,7 @@ class CustomObject(Component):
         if isinstance(name, str):
             return name
         default = snake_case(self.class_name)
-        return f"{default}_metric" if default in _RESERVED_NAMES else default
+        return f"{default}_metric" if default in RESERVED_METRIC_NAMES else default
 
     @property
     def from_logits(self) -> bool:
@@ -111,11 +116,16 @@ def is_custom_reference(value: object) -> bool:
 
 
 def accept_custom(
-    noun: str, parse: Callable[[Any], T], parse_schedule: Callable[[Any], Component] | None = None
+    noun: str,
+    parse: Callable[[Any], T],
+    *,
+    parse_schedule: Callable[[Any], Component] | None = None,
+    parse_name: Callable[[Any], Any] | None = None,
 ) -> Callable[[Any], T | CustomObject]:
     """Return a function that parses custom objects of a kind, and all others with ``parse``.
 
-    ``parse_schedule`` parses the learning rate of an optimizer, if that is a mapping.
+    ``parse_schedule`` parses the learning rate of an optimizer, if that is a mapping, and ``parse_name`` checks the name of a
+    loss or metric.
     """
 
     def parse_any(value: Any) -> T | CustomObject:
@@ -128,6 +138,8 @@ def accept_custom(
             arguments["learning_rate"] = parse_at_key(
                 "learning_rate", parse_schedule, arguments["learning_rate"]
             )
+        if parse_name is not None and "name" in arguments:
+            parse_at_key("name", parse_name, arguments["name"])
         return cls.create(arguments)
 
     return parse_any

@@ -58,8 +58,13 @@ class Cache:
         def write(target: Path) -> None:
             target.write_text(json.dumps(make()), encoding="utf-8")
 
-        path = self.get_entry(f"facts-{hash_json(key)}.json", write)
-        document: dict[str, Any] = json.loads(path.read_bytes())
+        name = f"facts-{hash_json(key)}.json"
+        document = _read_json(self.get_entry(name, write))
+        if document is None:  # its hash is right, but this is not what layercli writes
+            with suppress(OSError):
+                (self.folder / name).unlink()
+            document = _read_json(self.get_entry(name, write))
+        assert document is not None
         return document
 
     def get_entry(self, name: str, make: Callable[[Path], None]) -> Path:
@@ -94,6 +99,17 @@ class Cache:
 
 _verified: set[tuple[str, int, int, int]] = set()
 """Entries that this process has compared with their hashes: path, size, modification time and number of the file."""
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """Return a JSON document; None if it is not a mapping."""
+    try:
+        document = json.loads(
+            path.read_bytes()
+        )  # facts of large tables have more values than `parse_json` accepts
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _locate_hash(path: Path) -> Path:

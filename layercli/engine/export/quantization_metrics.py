@@ -44,10 +44,10 @@ def compare_metrics(
     batches = list(subset.batches(options.batch_size or _BATCH_SIZE))
     inputs = [_fill_batch(examples_to_inputs(batch, valid.graph), options.batch_size) for batch in batches]
     return {
-        "before": _evaluate_outputs(
+        "before": evaluate_outputs(
             model, batches, [run_keras_model(model, batch_inputs) for batch_inputs in inputs], train, valid
         ),
-        "after": _evaluate_outputs(
+        "after": evaluate_outputs(
             model, batches, export_format.run_model(output_path, inputs, options), train, valid
         ),
     }
@@ -60,7 +60,7 @@ def _fill_batch(inputs: InputBatch, batch_size: int | None) -> InputBatch:
     return {name: np.resize(array, (batch_size, *array.shape[1:])) for name, array in inputs.items()}
 
 
-def _evaluate_outputs(
+def evaluate_outputs(
     model: Any, batches: list[Examples], outputs: list[list[Array]], train: TrainSection, valid: ValidConfig
 ) -> dict[str, float]:
     """Return loss and metrics of existing outputs, by evaluating a model that passes its inputs through."""

@@ -448,9 +448,10 @@ class LossCheck:
         total = sum(counts.get(value, 1) for value in wrong)
         what = "rows" if self.target is not None and self.target.shape in ((), (1,)) else "values"
         affected = f" ({total:,} {what} affected)" if total > 1 else ""
+        place = values.first_files.get(first) or f"row {first_rows[first] + 1}"
         return Finding(
             code="bad-label",
-            message=f"Labels must be {rule}; got {first:g} in row {first_rows[first] + 1}{affected}.",
+            message=f"Labels must be {rule}; got {first:g} in {place}{affected}.",
             path=self._target_path,
             hint=hint,
         )

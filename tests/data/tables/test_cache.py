@@ -1,5 +1,6 @@
 """Cache of converted data files: complete entries, written once, removed when unused."""
 
+import hashlib
 import os
 import threading
 
@@ -42,6 +43,31 @@ def test_failed_entry_leaves_no_files(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         Cache(tmp_path / "file").get_entry("e.txt", make)
+
+
+def test_pipe_or_link_in_place_of_a_hash_is_replaced(tmp_path):
+    cache = Cache(tmp_path)
+    path = cache.get_entry("e.txt", lambda target: target.write_text("whole"))
+    path.write_text("another")
+    digest = tmp_path / "e.txt.sha256"
+    digest.unlink()
+    os.mkfifo(digest)
+    assert cache.get_entry("e.txt", lambda target: target.write_text("whole")).read_text() == "whole"
+    path.write_text("another one")
+    digest.unlink()
+    digest.symlink_to("/dev/zero")
+    assert cache.get_entry("e.txt", lambda target: target.write_text("whole")).read_text() == "whole"
+    assert not digest.is_symlink()
+
+
+@pytest.mark.parametrize("planted", ["[]", "1", "[" * 100_000, "no JSON", '"text"'])
+def test_document_that_is_not_a_mapping_is_computed_again(tmp_path, planted):
+    cache = Cache(tmp_path)
+    assert cache.get_json("key", lambda: {"rows": 3}) == {"rows": 3}
+    (path,) = tmp_path.glob("*.json")
+    path.write_text(planted)
+    (tmp_path / f"{path.name}.sha256").write_text(hashlib.sha256(planted.encode()).hexdigest())
+    assert cache.get_json("key", lambda: {"rows": 4}) == {"rows": 4}
 
 
 def test_unused_entries_are_removed_when_an_entry_is_written(tmp_path):
