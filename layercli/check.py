@@ -18,6 +18,7 @@ from layercli.config.layer_entries import ErrorLimit
 from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
+from layercli.config.training.custom_objects import CUSTOM_NOUNS, CustomObject, find_custom_objects
 from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
 from layercli.graph.adaptable import with_output_sizes
 from layercli.graph.build import CustomPart, Graph, build_graph
@@ -181,13 +182,18 @@ class ValidConfig:
     def needs_trust(self) -> bool:
         """Whether the config names custom code, so that commands need ``--trust``."""
         data = self.config.data
-        return bool(self.custom_layers) or (data is not None and data.user_function is not None)
+        has_data_code = data is not None and data.user_function is not None
+        return bool(self.custom_layers) or bool(self.custom_objects) or has_data_code
 
     @property
     def code_files(self) -> dict[str, Path]:
         """The files of custom code: path in the run directory -> current path."""
         run_path, file = self._find_data_code()
-        return self.layer_code_files | ({} if run_path is None or file is None else {run_path: file})
+        return (
+            self.training_code_files
+            | self.layer_code_files
+            | ({} if run_path is None or file is None else {run_path: file})
+        )
 
     @property
     def layer_code_files(self) -> dict[str, Path]:
@@ -198,6 +204,26 @@ class ValidConfig:
             if part.layer.kind == "file"
         }
 
+    @property
+    def custom_objects(self) -> list[tuple[CustomObject, KeyPath]]:
+        """The losses, metrics, optimizers, schedules and callbacks from custom code, with their paths."""
+        train = self.config.train
+        return [] if train is None else [*find_custom_objects(train.arguments(), ("train",))]
+
+    @property
+    def training_code_files(self) -> dict[str, Path]:
+        """The files of these objects: path in the config -> current path."""
+        files = {custom.module: self.custom_object_file(custom) for custom, _ in self.custom_objects}
+        return {name: file for name, file in files.items() if file is not None}
+
+    def custom_object_file(self, custom: CustomObject) -> Path | None:
+        """Return the file of a custom object, relative to the config file that names it; None for a module."""
+        if custom.kind != "file":
+            return None
+        paths = [path for each, path in self.custom_objects if each == custom]
+        path = next((each for each in paths), ("train",))
+        return self.check_result.directory_of((*path, "type")) / custom.module
+
     def _find_data_code(self) -> tuple[str | None, Path | None]:
         """Return the path of the data code in the run directory and its current path."""
         data = self.config.data
@@ -205,7 +231,7 @@ class ValidConfig:
         if data is None or code_path is None:
             return None, None
         file: Path = self.resolve_data_paths(data).file  # type: ignore[attr-defined]  # a section with `code_path` has it
-        layer_file = self.layer_code_files.get(code_path)
+        layer_file = (self.training_code_files | self.layer_code_files).get(code_path)
         return code_path if layer_file in (None, file) else f"data_{file.name}", file
 
     def custom_layer_file(self, part: CustomPart) -> Path:
@@ -392,8 +418,8 @@ def _problem_from_validation(document: YamlNode, error: Any) -> Problem:
     context = error["ctx"]
     path = tuple(error["loc"])
     hint = context["hint"]
-    is_layer = error["type"] == "bad-custom-type" or context.get("noun") == "layer"
-    if path[:2] == ("model", "layers") and is_layer:
+    is_custom = error["type"] == "bad-custom-type" or context.get("noun") in CUSTOM_NOUNS
+    if (path[:2] == ("model", "layers") or path[:1] == ("train",)) and is_custom:
         hint = _suggest_custom_type(document, path) or hint
     return problem_in(document, path, error["type"], context["message"], hint=hint, at_key=context["at_key"])
 

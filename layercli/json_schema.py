@@ -41,6 +41,8 @@ CATALOGUES: Final[dict[str, Catalogue[Any]]] = {
 """Kind of component, as references of the schema name it -> its catalogue."""
 _SHORT_NAME_KINDS: Final = ("loss", "metric")
 """Kinds with short names in Keras, which depend on the target."""
+_CUSTOM_KINDS: Final = ("loss", "metric", "optimizer", "schedule", "callback")
+"""Kinds whose types can also name custom code, as those of layers."""
 _FREE_NAME_KINDS: Final = ("initializer", "regularizer", "constraint")
 """Kinds whose bare names are passed to Keras unchanged."""
 _LIMIT_KEYWORDS: Final = {
@@ -219,6 +221,8 @@ def _catalogue_definitions(kind: str, catalogue: Catalogue[Any]) -> JsonSchema:
     ]
     if kind == "layer":
         choices.append({"pattern": r":|^keras\.layers\."})
+    elif kind in _CUSTOM_KINDS:
+        choices.append({"pattern": ":"})
     names: JsonSchema = {"anyOf": choices, "type": "string"}
     conditions = [
         {

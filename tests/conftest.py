@@ -43,6 +43,7 @@ TENSORFLOW_FILES = (
     "runs/test_directory.py",
     "runs/test_open_run.py",
     "script/test_metric_code.py",
+    "script/test_script_data.py",
     "script/test_write_script.py",
     "security/test_advisories.py",
     "security/test_fuzz_runs.py",

@@ -122,3 +122,23 @@ def test_check_imports_only_used_layer_families(tmp_path):
     code += "others = {'convolutional', 'recurrent', 'attention', 'pooling', 'lookup', 'augmentation'}\n"
     code += "assert not {f'layercli.layers.families.{name}' for name in others} & set(sys.modules)"
     assert "pydantic" in modules_after(code)
+
+
+def test_language_server_loads_no_framework():
+    code = f"""
+import io
+from pathlib import Path
+from tests.language_server.editor import Editor, place_of
+
+for name in {CONFIGS}:
+    path = Path(name)
+    editor = Editor()
+    editor.open(path)
+    text = path.read_text()
+    editor.hints(path)
+    for method in ("hover", "completion", "definition", "codeLens"):
+        editor.ask(method, path, place_of(text, "type"))
+    if "target:" in text:
+        editor.ask("completion", path, place_of(text, "target: ", offset=8))
+"""
+    assert not modules_after(code) & HEAVY

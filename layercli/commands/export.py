@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,8 +11,9 @@ import typer
 from layercli.commands.options import JsonOption, TrustOption, require_parent_directory
 from layercli.export_formats import EXPORT_FORMATS, ExportFormatName
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
-from layercli.reports.export import print_export_report
+from layercli.reports.export import print_export_report, print_format_benchmark
 from layercli.workflows.export import ExportRequest, export_run
+from layercli.workflows.export_benchmark import benchmark_formats
 from layercli.workflows.export_script import export_script
 
 
@@ -21,9 +23,9 @@ def command(
         typer.Argument(metavar="RUN", help="The directory of a finished run. For python also a config."),
     ],
     format_: Annotated[
-        ExportFormatName,
-        typer.Option("--format", "-f", help="The export format."),
-    ],
+        ExportFormatName | None,
+        typer.Option("--format", "-f", help="The export format. Required without --benchmark."),
+    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -58,10 +60,26 @@ def command(
             "--weights", help="Python only: write the run's weights next to the script, which loads them."
         ),
     ] = False,
+    benchmark: Annotated[
+        bool,
+        typer.Option(
+            "--benchmark",
+            help="Compare size, latency and metrics of all formats, or of --format. No file is written.",
+        ),
+    ] = False,
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:
     """Export a run's model, load the exported model, and compare its outputs with the original."""
+    if benchmark:
+        options = {"--output": output, "--batch-size": batch_size, "--opset": opset, "--quantize": quantize}
+        others = options | {"--tolerance": tolerance, "--weights": weights or None}
+        _run_benchmark(run, format_, others, as_json=json, trust=trust)
+        return
+    if format_ is None:
+        raise typer.BadParameter(
+            "it is required; one of " + ", ".join(EXPORT_FORMATS) + ".", param_hint="--format"
+        )
     request = ExportRequest(
         run, format_, _parse_output_path(output, format_), batch_size, opset, quantize, tolerance
     )
@@ -76,6 +94,32 @@ def command(
         print_json(result)
     else:
         print_export_report(make_console(), make_console(error=True), result)
+
+
+def _run_benchmark(
+    run: str,
+    format_name: ExportFormatName | None,
+    others: Mapping[str, object],
+    *,
+    as_json: bool,
+    trust: bool,
+) -> None:
+    """Print the comparison of formats.
+
+    Raises:
+        BadParameter: There are other options, or the format is a script.
+    """
+    given = next((option for option, value in others.items() if value is not None), None)
+    if given is not None:
+        raise typer.BadParameter("it has no effect with --benchmark.", param_hint=given)
+    if format_name == "python":
+        raise typer.BadParameter("a script has no runtime to measure.", param_hint="--format")
+    with redirect_stdout_for_json(as_json):
+        result = benchmark_formats(run, None if format_name is None else [format_name], trust=trust)
+    if as_json:
+        print_json(result)
+    else:
+        print_format_benchmark(make_console(), make_console(error=True), result)
 
 
 def _parse_output_path(output: str | None, format_name: str) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from shlex import quote
@@ -16,6 +16,7 @@ import typer
 from layercli.commands.optional_values import LISTED
 from layercli.commands.options import ForceOption, JsonOption, require_parent_directory
 from layercli.io.atomic import report_write_errors, write_text
+from layercli.reports.code_templates import CODE_KINDS, render_code_template
 from layercli.reports.config_template import (
     AXIS_NAMES,
     DEFAULT_SHAPES,
@@ -51,7 +52,8 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[DATA]",
-            help="A table (CSV, Parquet), or several files of one; arrays (.npz, .npy); or a folder of images or texts.",
+            help="A table (CSV, Parquet, JSON lines, Feather), or several files of one; arrays (.npz, .npy); or a folder of "
+            "images or texts.",
         ),
     ] = None,
     output: Annotated[
@@ -95,6 +97,22 @@ def command(
             help="The target: a column of the table, or an array; once for each target.",
         ),
     ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            "--layer", metavar="FILE", help="Write a Python file with a custom layer, not a config."
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option("--loss", metavar="FILE", help="Write a Python file with a custom loss.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", metavar="FILE", help="Write a Python file with a custom metric.")
+    ] = None,
+    callback: Annotated[
+        str | None,
+        typer.Option("--callback", metavar="FILE", help="Write a Python file with a custom callback."),
+    ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -103,6 +121,14 @@ def command(
     A folder has a folder for each class, also in folders such as train and test; or images with a table of labels; or the
     folders images and masks. --example writes one of the examples of layercli.
     """
+    code_files = dict(zip(CODE_KINDS, (layer, loss, metric, callback), strict=True))
+    if any(file is not None for file in code_files.values()):
+        if data or kind is not None or example is not None:
+            raise typer.BadParameter(
+                "data, --kind and --example cannot be used with a file of code: write the config first."
+            )
+        _write_code_files({kind: file for kind, file in code_files.items() if file is not None}, force, json)
+        return
     if example is not None and (data or kind or shape or classes is not None or target):
         raise typer.BadParameter("cannot be used with data or other choices.", param_hint="--example")
     if example == LISTED:
@@ -111,11 +137,7 @@ def command(
     if output is None:
         output = "config.yaml" if example is None else f"{find_example(example).name}.yaml"
     path = Path(output)
-    if path.exists() and not force:
-        raise typer.BadParameter(
-            f"{output} already exists; name a different file with --output, or pass --force to overwrite it."
-        )
-    require_parent_directory(output)
+    _require_free_path(output, "--output", force=force)
     if example is not None:
         _write_example(example, path, force=force, json=json)
         return
@@ -144,6 +166,49 @@ def _print_next_commands(note: str | None, output: str, options: str = "") -> No
         for name in ("validate", "inspect-shapes", "train")
     )
     out.print(f"Wrote {output}. Next:{next_commands}", soft_wrap=True)
+
+
+def _require_free_path(path: str, option: str, *, force: bool) -> None:
+    if Path(path).exists() and not force:
+        raise typer.BadParameter(
+            f"{path} already exists; name a different file with {option}, or pass --force to overwrite it."
+        )
+    require_parent_directory(path)
+
+
+def _write_code_files(files: Mapping[str, str], force: bool, json: bool) -> None:
+    """Write a Python file with a class of each kind, and print the lines of a config that use them."""
+    templates = {file: render_code_template(kind, file) for kind, file in files.items()}
+    if len(templates) < len(files):
+        raise typer.BadParameter("each kind of code requires a different file.")
+    for kind, file in files.items():
+        if templates[file] is None:
+            example = f"my_{kind}.py"
+            raise typer.BadParameter(
+                f"--{kind} must be a Python file with letters, digits and `_` in its name, such as {example}, got {file!r}."
+            )
+        _require_free_path(file, f"--{kind}", force=force)
+    rendered = {file: template for file, template in templates.items() if template is not None}
+    for file, template in rendered.items():
+        with report_write_errors("The code", file):
+            write_text(Path(file), template.text)
+    if json:
+        print_json(
+            {
+                "ok": True,
+                "output": next(iter(rendered)),
+                "files": [*rendered][1:],
+                "note": "\n".join(template.usage for template in rendered.values()),
+                "problems": [],
+            }
+        )
+        return
+    lines = "".join(f"\n  {template.usage}" for template in rendered.values())
+    make_console().print(
+        f"Wrote {', '.join(rendered)}. In a config next to it, which needs `--trust`:{lines}",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def _list_examples(*, json: bool) -> None:

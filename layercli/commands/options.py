@@ -51,7 +51,7 @@ TrustOption = Annotated[
     bool,
     typer.Option(
         "--trust",
-        help="Load the custom layers and the data function that the config names. This runs their code.",
+        help="Load the custom layers, losses and other custom code that the config names. This runs it.",
     ),
 ]
 

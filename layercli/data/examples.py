@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -75,6 +76,11 @@ class Subset(ABC):
     def text_bytes(self) -> int:
         """Memory that the texts of one example may take."""
         return ASSUMED_TEXT_BYTES
+
+    @property
+    def target_files(self) -> Sequence[Path]:
+        """The file of each target; empty if targets are not files."""
+        return ()
 
     def count_example_bytes(self) -> int:
         """Return the memory that one example may take."""
@@ -168,6 +174,8 @@ class Examples(IndexedSubset, Dataset):
     """Of windows of a series, the targets of the last row that is known before those of ``y``: of shape (samples, ...)."""
     warnings: tuple[Finding, ...] = field(default=(), kw_only=True)
     """What its reader left out or changed."""
+    target_files: Sequence[Path] = field(default=(), kw_only=True)
+    """The file of each target; empty if targets are not files."""
 
     @property
     def findings(self) -> Sequence[Finding]:
@@ -196,13 +204,22 @@ class Examples(IndexedSubset, Dataset):
     def take(self, rows: Array | slice) -> Examples:
         """Return only these rows."""
         selected = self.map_inputs(lambda _, array: _take_rows(array, rows), self.take_targets(rows))
-        if self.weights is None and self.last_targets is None:
+        if self.weights is None and self.last_targets is None and not self.target_files:
             return selected
         return replace(
             selected,
+            target_files=(),
             weights=None if self.weights is None else _take_rows(self.weights, rows),
             last_targets=None if self.last_targets is None else _take_target_rows(self.last_targets, rows),
         )
+
+    def batches(self, size: int, *, shuffle: ShuffleSeed | None = None, start: int = 0) -> Iterator[Examples]:
+        """Yield batches; see ``Subset``. Without ``shuffle`` they share the memory of these examples."""
+        if shuffle is not None:
+            yield from IndexedSubset.batches(self, size, shuffle=shuffle, start=start)
+            return
+        for first in range(start * size, len(self), size):
+            yield self.take(slice(first, first + size))
 
     def select_rows(self, rows: Array) -> Examples:
         """Return these rows as a subset."""

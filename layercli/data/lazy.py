@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -78,6 +79,12 @@ class LazyDataset(IndexedSubset, Dataset):
         """Memory that the texts of one example may take."""
         known = sum(getattr(array, "row_bytes", 0) for array in (*self.x.values(), *self.y.values()))
         return max(known, ASSUMED_TEXT_BYTES)
+
+    @property
+    def target_files(self) -> Sequence[Path]:
+        """The file of each target; empty if targets are not files."""
+        files: Sequence[Path] = getattr(self.y.get(None), "files", ())
+        return [files[row] for row in self.row_indices.tolist()] if files else ()
 
     def take(self, rows: Array) -> Examples:
         """Return the examples at these indices, in memory."""

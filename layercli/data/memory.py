@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Condition
 from typing import Final, NoReturn
 
@@ -40,6 +42,15 @@ def limit_item_bytes(memory: int | None) -> int:
 def limit_loaded_bytes(memory: int) -> int:
     """Return the bytes that arrays which cannot be read batch by batch may take."""
     return max(_MIN_BYTES, memory // 2)
+
+
+def release_memory() -> None:
+    """Return memory that was freed to the system; Arrow and the C library keep it, in pieces that rarely fit again."""
+    arrow = sys.modules.get("pyarrow")
+    if arrow is not None:
+        arrow.default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError, TypeError):  # only glibc has this function
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def describe_excess(needed: int, available: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -52,6 +53,11 @@ class WrappedDataset(Dataset):
     def statistics_source(self) -> Subset:
         """The subset to compute statistics from."""
         return self.dataset.statistics_source
+
+    @property
+    def target_files(self) -> Sequence[Path]:
+        """The file of each target; see ``Subset``."""
+        return self.dataset.target_files
 
     def batches(self, size: int, *, shuffle: ShuffleSeed | None = None, start: int = 0) -> Iterator[Examples]:
         """Yield batches; see ``Subset``."""

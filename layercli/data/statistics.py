@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ from layercli.data.target_values import TargetValueCounter
 from layercli.data.types import Array, DataError, iterate_named
 from layercli.graph.finding import Finding
 from layercli.graph.target_meaning import TargetMeaning
+from layercli.source.nodes import sanitize_text
 
 MAX_DISTINCT: Final = 10_000
 """Maximum number of distinct values that are counted for a column."""
@@ -207,8 +209,21 @@ def compute_statistics(subset: Subset, *, has_ids: bool = False) -> Statistics:
         for name, array in batch.targets:
             targets[name].add(array)
             counters[name].add(array)
-    target_values = {name: counter.to_values() for name, counter in counters.items()}
+    target_values = {
+        name: _locate_values(counter.to_values(), subset.target_files) for name, counter in counters.items()
+    }
     return Statistics(inputs, targets, target_values, ids)
+
+
+def _locate_values(values: TargetValues | None, files: Sequence[Path]) -> TargetValues | None:
+    """Return the values of a target with the first file of each; ``files`` are the targets of all examples."""
+    if values is None or not files:
+        return values
+    first_rows = values.first_rows or {}
+    return replace(
+        values,
+        first_files={value: sanitize_text(str(files[row])) for value, row in first_rows.items()},
+    )
 
 
 def _iterate_readable_batches(subset: Subset) -> Iterator[Examples]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from layercli import runtime
 from layercli.check import ValidConfig
+from layercli.config.training.custom_objects import CustomObject
 from layercli.errors import Problem
 from layercli.schema.component import Component
 from layercli.source.nodes import KeyPath
@@ -19,7 +20,7 @@ def _iterate_losses(valid: ValidConfig) -> Iterator[tuple[KeyPath, Component]]:
     loss = valid.config.train.loss
     losses = loss.items() if isinstance(loss, dict) else [(None, loss)]
     for output, each in losses:
-        if isinstance(each, Component):
+        if isinstance(each, Component) and not isinstance(each, CustomObject):
             yield ("train", "loss") if output is None else ("train", "loss", output), each
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from layercli.check import ValidConfig
 from layercli.data.user_code import import_user_module
-from layercli.engine.custom_layer_mistakes import LayerCode, suggest_import
-from layercli.engine.keras_errors import find_code_line, layer_error, summarize_error
+from layercli.engine.custom_layer_mistakes import LayerCode
+from layercli.engine.keras_errors import layer_error, suggest_import_fix, summarize_error
 from layercli.engine.keras_objects import keras_object
 from layercli.errors import LayercliError
 from layercli.graph.build import CustomPart, GraphNode
-from layercli.layers.custom_layers import CustomLayer, find_class_beside
+from layercli.layers.custom_layers import CustomLayer
 from layercli.schema.suggestions import did_you_mean
 
 
@@ -94,7 +92,7 @@ def load_layer_class(part: CustomPart, valid: ValidConfig) -> Any:
             part,
             valid,
             f"Cannot import {layer.module}: {summarize_error(error)}",
-            _suggest_import_fix(error, file, layer, directory),
+            suggest_import_fix(error, file, layer, directory),
         ) from error
     layer_class = getattr(module, layer.class_name, None)
     if layer_class is None:
@@ -111,28 +109,6 @@ def load_layer_class(part: CustomPart, valid: ValidConfig) -> Any:
             "Derive it from keras.layers.Layer.",
         )
     return layer_class
-
-
-_NAME_PATTERN = re.compile(r"name '(?P<name>\w+)' is not defined")
-_OLD_MODULE_PATTERN = re.compile(
-    r"No module named '(?:tensorflow\.(?:python\.)?)?keras\.\w+|cannot import name '\w+' from '(?:tensorflow\.)?keras"
-)
-
-
-def _suggest_import_fix(error: BaseException, file: Path | None, layer: CustomLayer, directory: Path) -> str:
-    """Return a hint for an exception during the import of custom code."""
-    if file is None and (reference := find_class_beside(directory, layer.class_name)) is not None:
-        return f"Write `type: {reference}`."
-    line, module = find_code_line(error, file), layer.module
-    if line is None:
-        return "Fix the error in that code."
-    name = _NAME_PATTERN.search(str(error))
-    statement = suggest_import(name["name"]) if name is not None else None
-    if statement is not None:
-        return f"Add `{statement}` at the top of {module}."
-    if _OLD_MODULE_PATTERN.search(str(error)):
-        return f"Keras 3 does not have it. Import `keras` in line {line} of {module}, and use `keras.layers` or `keras.ops`."
-    return f"Fix line {line} of {module}."
 
 
 def _custom_layer_error(

@@ -6,16 +6,18 @@ import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import tensorflow as tf
 from pydantic_core import PydanticCustomError
 
 from layercli.check import ValidConfig
 from layercli.engine.custom_layer_exceptions import explain_error
-from layercli.engine.custom_layer_mistakes import LayerCode, Mistake, find_mistakes
+from layercli.engine.custom_layer_mistakes import LayerCode, Mistake, find_mistakes, suggest_import
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
 from layercli.layers.arguments import parse_activation
+from layercli.layers.custom_layers import find_class_beside
 from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.source.nodes import sanitize_text
 
@@ -46,8 +48,12 @@ def summarize_error(error: BaseException) -> str:
 
 
 def model_error_types(valid: ValidConfig) -> tuple[type[Exception], ...]:
-    """Return the exception types that mean the config or data is wrong; any exception, if there are custom layers."""
-    return (Exception,) if valid.custom_layers else (ValueError, TypeError, tf.errors.OpError)
+    """Return the exception types that mean the config or data is wrong; any exception, if there is custom code."""
+    return (
+        (Exception,)
+        if valid.custom_layers or valid.custom_objects
+        else (ValueError, TypeError, tf.errors.OpError)
+    )
 
 
 def layer_error(
@@ -157,3 +163,37 @@ def find_code_line(error: BaseException, file: Path | None) -> int | None:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if Path(frame.filename) == file]
     return lines[-1] if lines else None
+
+
+class NamedCode(Protocol):
+    """A component whose class a config names by file or module."""
+
+    @property
+    def module(self) -> str:
+        """The file or module."""
+
+    @property
+    def class_name(self) -> str:
+        """The name of the class."""
+
+
+_NAME_PATTERN = re.compile(r"name '(?P<name>\w+)' is not defined")
+_OLD_MODULE_PATTERN = re.compile(
+    r"No module named '(?:tensorflow\.(?:python\.)?)?keras\.\w+|cannot import name '\w+' from '(?:tensorflow\.)?keras"
+)
+
+
+def suggest_import_fix(error: BaseException, file: Path | None, named: NamedCode, directory: Path) -> str:
+    """Return a hint for an exception during the import of custom code."""
+    if file is None and (reference := find_class_beside(directory, named.class_name)) is not None:
+        return f"Write `type: {reference}`."
+    line, module = find_code_line(error, file), named.module
+    if line is None:
+        return "Fix the error in that code."
+    name = _NAME_PATTERN.search(str(error))
+    statement = suggest_import(name["name"]) if name is not None else None
+    if statement is not None:
+        return f"Add `{statement}` at the top of {module}."
+    if _OLD_MODULE_PATTERN.search(str(error)):
+        return f"Keras 3 does not have it. Import `keras` in line {line} of {module}, and use `keras.layers` or `keras.ops`."
+    return f"Fix line {line} of {module}."

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import keras
 
+from layercli.config.training.custom_objects import CustomObject
 from layercli.layers.custom_layers import CustomLayer
 from layercli.schema.component import Component
 
@@ -23,8 +24,8 @@ _NAMESPACES = (
 )
 
 
-CreateCustomLayer: TypeAlias = Callable[[CustomLayer, dict[str, Any]], Any]
-"""Returns the Keras layer of a custom layer with its arguments."""
+CreateCustomLayer: TypeAlias = Callable[[Any, dict[str, Any]], Any]
+"""Returns the Keras object of a custom layer or custom object with its arguments."""
 
 
 def keras_object(
@@ -40,7 +41,7 @@ def keras_object(
     }
     if name is not None:
         arguments["name"] = name
-    if isinstance(component, CustomLayer):
+    if isinstance(component, (CustomLayer, CustomObject)):
         assert create_custom_layer is not None
         return create_custom_layer(component, arguments)
     return _find_keras_class(type(component), namespace)(**arguments)

@@ -16,9 +16,9 @@ from layercli.runs.directory import MODEL
 from layercli.runs.open_run import max_weight_bytes, open_model_file
 
 
-def compile_with_optimizer(model: Any, train: TrainSection) -> None:
+def compile_with_optimizer(model: Any, train: TrainSection, valid: ValidConfig) -> None:
     """Compile the model, and create the state of its optimizer, so that it can be loaded or saved."""
-    compile_model(model, train)
+    compile_model(model, train, valid)
     model.optimizer.build(model.trainable_variables)
 
 
@@ -33,7 +33,7 @@ def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = No
     """
     model = assemble_model(valid).model
     if train is not None:
-        compile_with_optimizer(model, train)
+        compile_with_optimizer(model, train, valid)
     with open_model_file(run, valid) as file:
         try:
             load_bin_boundaries(model, file)

@@ -92,6 +92,8 @@ class ArraysPreview:
     unused: tuple[NamedHeader, ...] = ()
     missing_count: int = 0
     """The number of features that are NaN or infinite."""
+    has_equal_targets: bool = False
+    """Whether all examples have the same target, which no model can learn from."""
 
     @property
     def kind(self) -> ArrayKind:
@@ -251,7 +253,16 @@ def _make_preview(
         distinct = np.unique(array.astype(str) if is_text else array)
         if len(distinct) <= _MAX_VALUES and (is_text or bool((distinct == np.round(distinct)).all())):
             values = tuple(map(format_label, distinct))
-    return ArraysPreview(path, features, target, form, values, is_text, missing_count=_count_missing(inputs))
+    return ArraysPreview(
+        path,
+        features,
+        target,
+        form,
+        values,
+        is_text,
+        missing_count=_count_missing(inputs),
+        has_equal_targets=bool(array.size and (array == array[:1]).all()),
+    )
 
 
 def _find_target_form(

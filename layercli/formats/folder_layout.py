@@ -8,13 +8,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
+from layercli.formats.images.mask_names import without_masks
+from layercli.formats.table_types import TABLE_SUFFIXES
 from layercli.io.folders import SET_NAMES, list_folders, list_visible_files, walk_files
 
 _IMAGE_FOLDERS: Final = ("images", "image", "imgs", "img", "jpegimages")
 _MASK_FOLDERS: Final = ("masks", "mask", "labels", "annotations", "segmentation", "segmentationclass")
 _OTHER_MASK_FOLDERS: Final = ("segmentationobject",)
 """Folders of Pascal VOC that are not read."""
-_TABLE_SUFFIXES: Final = (".csv", ".tsv", ".parquet")
+_MASKED_SHARE: Final = 2.5
+"""Images are next to their masks if one file in so many is a mask."""
 _MAX_SEARCHED: Final = 1000
 """Files of a folder that are looked at to find an example."""
 
@@ -44,10 +47,12 @@ def find_folder_layout(folder: Path, suffixes: Sequence[str]) -> FolderLayout:
     Raises:
         OSError: a folder cannot be read.
     """
+    if _has_masks_among_images(folder, suffixes):
+        return FolderLayout("masks", folder, masks=folder)
     names = [name for name in list_folders(folder) if _has_examples(folder / name, suffixes)]
     files = list_visible_files(folder)
     has_files = any(path.suffix.lower() in suffixes for path in files)
-    tables = tuple(path for path in files if path.suffix.lower() in _TABLE_SUFFIXES)
+    tables = tuple(path for path in files if path.suffix.lower() in TABLE_SUFFIXES)
     sets = {SET_NAMES[name.lower()]: folder / name for name in names if name.lower() in SET_NAMES}
     if "train" in sets and len(sets) == len(names) and not has_files:
         return _find_set_layout(folder, sets, tables, suffixes)
@@ -118,6 +123,13 @@ def _find_mask_layout(images: Path, masks: Path) -> FolderLayout:
         masks=masks / training,
         unused=tuple(images / name for part, name in sets.items() if part not in have_masks),
     )
+
+
+def _has_masks_among_images(folder: Path, suffixes: Sequence[str]) -> bool:
+    """Return whether most images of a folder and of the folders in it are next to their mask, such as ``x_mask.png``."""
+    walked = islice(walk_files(folder), _MAX_SEARCHED)
+    files = [file for file in walked if file.suffix.lower() in suffixes]
+    return len(files) < _MASKED_SHARE * (len(files) - len(without_masks(files)))
 
 
 def _has_examples(folder: Path, suffixes: Sequence[str]) -> bool:

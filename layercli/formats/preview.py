@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 ColumnPreview = ColumnFacts
 """A column of a table."""
-PARQUET_SUFFIXES = (".parquet", ".pq")
 _MAX_IMAGES = 20_000
 """Images whose headers are read."""
 _NONE_WORD: Final = "None"
 _USUAL_WORDS: Final = {"NA", "NaN", "null"}
 _NONE_SHARE: Final = 50
 """The word None is a value of a column if more than one row in so many has it."""
+_MAX_LISTED_NAMES: Final = 8
 _MAX_LOCATED_ROW: Final = 200_000
 """Later rows have no line number: to count lines takes long."""
 
@@ -41,6 +41,8 @@ class TablePreview:
     """The keys of the section that are not the defaults, without path, target, inputs and splits."""
     notes: tuple[str, ...] = ()
     """What a person should know about how the file is read, as sentences."""
+    nested: tuple[str, ...] = ()
+    """Columns of lists or objects, which are not among the columns."""
 
     @property
     def columns(self) -> list[ColumnFacts]:
@@ -111,7 +113,7 @@ class PreviewError(ValueError):
 
 
 def preview_table(path: Path, *more: Path) -> TablePreview:
-    """Return a preview of all rows of a CSV file, plain or compressed, or of a Parquet file.
+    """Return a preview of all rows of a table.
 
     ``more`` are further files of the same table, with the same columns.
 
@@ -123,9 +125,10 @@ def preview_table(path: Path, *more: Path) -> TablePreview:
     from layercli.formats.csv.source import READ_ERRORS
 
     try:
-        if path.suffix.lower() in PARQUET_SUFFIXES:
-            return _preview_parquet(path, *more)
-        return _preview_csv(path, *more)
+        type_name = _find_type(path)
+        if type_name == "csv":
+            return _preview_csv(path, *more)
+        return _preview_typed(type_name, path, *more)
     except PreviewError:
         raise
     except DataError as error:
@@ -138,23 +141,62 @@ def preview_table(path: Path, *more: Path) -> TablePreview:
         ) from None
 
 
-def _preview_parquet(path: Path, *more: Path) -> TablePreview:
+def _find_type(path: Path) -> str:
+    """Return the data type of a table, by its content if its name does not say it.
+
+    Raises:
+        DataError: its content is of a format that is not read.
+    """
+    from layercli.formats.csv.source import are_first_json_lines, open_bytes
+    from layercli.formats.table_types import find_table_type
+
+    type_name = find_table_type(path).type_name()
+    with path.open("rb") as raw:
+        start = raw.read(4096)
+    if start.startswith(b"ARROW1"):
+        return "feather"
+    if type_name == "csv" and not start.startswith(b"PAR1"):
+        with open_bytes(path, are_json_lines=True) as stream:
+            return "jsonl" if are_first_json_lines(stream.read(4096)) else "csv"
+    return type_name
+
+
+def _preview_typed(type_name: str, path: Path, *more: Path) -> TablePreview:
+    """Return the preview of a file whose columns have types."""
+    from layercli.config.data.section import DATA_TYPES
     from layercli.data.tables.number_texts import NumberFormat
     from layercli.data.tables.survey import survey_table
-    from layercli.formats.parquet.config import Parquet
+    from layercli.formats.feather.reader import FeatherFiles
+    from layercli.formats.jsonl.reader import JsonlFiles
+    from layercli.formats.parquet.converted import ConvertedFiles
     from layercli.formats.parquet.reader import ParquetFiles
 
-    data = Parquet.model_validate({"path": str(path), "target": "-", "missing": {"values": []}})
-    files = ParquetFiles(data)
+    data: Any = DATA_TYPES.parse(
+        {"type": type_name, "path": str(path), "target": "-", "missing": {"values": []}}
+    )
+    types: dict[str, type[ParquetFiles | ConvertedFiles]] = {
+        "parquet": ParquetFiles,
+        "jsonl": JsonlFiles,
+        "feather": FeatherFiles,
+    }
+    files = types[type_name](data)
 
     def survey(words: Sequence[str]) -> TableSurvey:
         return survey_table(_iterate_files(files.iterate_tables, path, *more), NumberFormat.of(data), words)
 
     found, words = _survey_with_words(survey)
     _require_rows(path, found)
-    return TablePreview(
-        found, "parquet", _make_column_keys(found, words), tuple(_describe_columns(found, words, None))
-    )
+    nested = tuple(files.list_nested_columns(path))
+    found = _mark_ambiguous_words(found)
+    notes = [*_describe_columns(found, words, None), *_describe_nested(nested)]
+    return TablePreview(found, type_name, _make_column_keys(found, words), tuple(notes), nested)
+
+
+def _describe_nested(names: Sequence[str]) -> Iterator[str]:
+    if names:
+        listed = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in names[:_MAX_LISTED_NAMES])
+        more = f" and {len(names) - _MAX_LISTED_NAMES:,} more" if len(names) > _MAX_LISTED_NAMES else ""
+        yield f"Not used: {listed}{more}, which {'has' if len(names) == 1 else 'have'} lists or objects."
 
 
 def _preview_csv(path: Path, *more: Path) -> TablePreview:
@@ -186,6 +228,9 @@ def _preview_csv(path: Path, *more: Path) -> TablePreview:
             return f"row {row + 1:,}"
         return f"line {find_line(path, data, row)}" if row < _MAX_LOCATED_ROW else f"row {row + 1:,}"
 
+    _require_one_header(path, found, locate)
+
+    found = _mark_ambiguous_words(found)
     notes = (*_describe_form(keys, path), *_describe_columns(found, words, locate))
     return TablePreview(found, "csv", keys | _make_column_keys(found, words), notes)
 
@@ -212,6 +257,29 @@ def _survey_with_words(
     return survey(words), words
 
 
+def _mark_ambiguous_words(survey: TableSurvey) -> TableSurvey:
+    """Return the survey with a defect of columns that have words among numbers which are values of other columns.
+
+    Words that mean a missing value mean it in all columns.
+    """
+    owners = {
+        value: column.name
+        for column in survey.columns
+        if column.kind == "category" and not column.is_boolean
+        for value in column.values
+    }
+    columns = []
+    for column in survey.columns:
+        word = next((stray for stray in column.strays if stray in owners), None)
+        if word is not None:
+            shown, owner = sanitize_text(word, limit=40), sanitize_text(owners[word], limit=60)
+            kind = "dates" if column.kind == "date" else "numbers"
+            defect = f'it has "{shown}" among {kind}, which is a value of `{owner}`'
+            column = replace(column, kind="unique", values=column.values[:1], strays={}, defect=defect)
+        columns.append(column)
+    return replace(survey, columns=columns)
+
+
 def _iterate_files(iterate: Callable[[Path], Iterator[Any]], first: Path, *more: Path) -> Iterator[Any]:
     """Yield the rows of several files, with the columns in the order of the first file.
 
@@ -231,6 +299,24 @@ def _iterate_files(iterate: Callable[[Path], Iterator[Any]], first: Path, *more:
                     "Name files with the same columns.",
                 )
             yield table.select(names)
+
+
+def _require_one_header(path: Path, survey: TableSurvey, locate: Callable[[int], str]) -> None:
+    """Check that no row repeats the header, as in files that were joined.
+
+    Raises:
+        PreviewError: one does.
+    """
+    from layercli.formats.csv.source import shell_name
+
+    repeated = [column for column in survey.columns if column.name in (*column.strays, *column.values)]
+    rows = [column.strays[column.name] for column in repeated if column.name in column.strays]
+    if len(repeated) == len(survey.columns) > 1 and rows:
+        name = shell_name(path)
+        raise PreviewError(
+            f"{path} repeats its header in {locate(min(rows))}, as if several files were joined.",
+            f"Remove it: `awk 'NR == 1 {{h = $0}} NR == 1 || $0 != h' {name} > table.csv`.",
+        )
 
 
 def _require_rows(path: Path, survey: TableSurvey) -> None:

@@ -20,7 +20,7 @@ from layercli.config.data.arrays import ArraysConfig
 from layercli.config.data.section import DATA_TYPES, DataConfig
 from layercli.config.data.tables import TableConfig
 from layercli.formats.csv.config import Csv
-from layercli.formats.parquet.config import Parquet
+from layercli.formats.jsonl.config import Jsonl
 
 if TYPE_CHECKING:
     from layercli.check import ValidConfig
@@ -164,14 +164,17 @@ def iterate_new_rows(
     """
     from layercli.formats.csv import reader as csv_reader
     from layercli.formats.csv.new_rows import open_new_file
-    from layercli.formats.parquet import reader as parquet_reader
 
-    if isinstance(data, Parquet):
+    optional: frozenset[str] = frozenset()
+
+    if not isinstance(data, Csv):
+        reader: Any = import_reader(data)
         files = [str(source) for source in sources if isinstance(source, Path)]
-        if len(files) == len(sources):
-            yield from parquet_reader.iterate_new_rows(data, files, plan, keep)
+        if len(files) == len(sources) and all(map(_is_binary_table, files)):
+            yield from reader.iterate_new_rows(data, files, plan, keep)
             return
         common = {name: getattr(data, name) for name in TableConfig.model_fields}
+        optional = _list_json_names(sources) if isinstance(data, Jsonl) else frozenset()
         data = Csv.model_validate({"path": "-", "target": "-"}).with_arguments(**common)
     assert isinstance(data, Csv)
     with ExitStack() as stack:
@@ -179,7 +182,19 @@ def iterate_new_rows(
             stack.enter_context(open_new_file(source)) if isinstance(source, Path) else source
             for source in sources
         ]
-        yield from csv_reader.iterate_new_rows(data, streams, plan, keep)
+        yield from csv_reader.iterate_new_rows(data, streams, plan, keep, optional)
+
+
+def _is_binary_table(file: str) -> bool:
+    with Path(file).open("rb") as stream:
+        return stream.read(6).startswith((b"PAR1", b"ARROW1"))
+
+
+def _list_json_names(sources: Sequence[Path | IO[bytes]]) -> frozenset[str]:
+    """Return the names in files of JSON lines, each of which a line may lack, as in training."""
+    from layercli.formats.jsonl.convert import list_names
+
+    return frozenset(name for source in sources if isinstance(source, Path) for name in list_names(source))
 
 
 def select_input_section(data: DataConfig, path: str, input_names: Sequence[str] | None) -> DataConfig:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from layercli.config.training.callbacks import get_monitor
+from layercli.config.training.custom_objects import NON_METRIC_KEYS
 from layercli.config.training.log_names import collect_log_names
-from layercli.config.training.metrics import NON_METRIC_KEYS
 from layercli.config.training.section import TrainSection
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from layercli.config.config import Config
 from layercli.config.data.section import DataFacts
+from layercli.config.training.custom_objects import CustomObject
 from layercli.config.training.metric_inputs import (
     LogitsActivation,
     MetricInputs,
@@ -220,12 +221,13 @@ def _describe_output(
     meaning: TargetMeaning, loss: str | Component, output: Tensor, activation: str | None
 ) -> MetricInputs | None:
     loss_name, units = resolve_loss_name(loss, output), output.shape[-1]
-    is_class_loss = loss_name in SPARSE_LOSSES | ONE_HOT_LOSSES
+    is_custom_of_classes = isinstance(loss, CustomObject) and meaning.kind in ("labels", "one-hot")
+    is_class_loss = loss_name in SPARSE_LOSSES | ONE_HOT_LOSSES or is_custom_of_classes
     has_other_axis = is_class_loss and getattr(loss, "axis", -1) not in (-1, output.rank - 1)
     if loss_name in EMBEDDING_LOSSES or has_other_axis:
         return None
     form: TargetForm = meaning.kind
-    if form == "labels" and loss_name not in SPARSE_LOSSES:
+    if form == "labels" and loss_name not in SPARSE_LOSSES and not isinstance(loss, CustomObject):
         form = "numbers"  # the model predicts the class number as a quantity
     if form == "numbers" and activation == "softmax" and units != 1:
         form = "probabilities"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from layercli.config.config import Config
+from layercli.config.training.custom_objects import CustomObject
 from layercli.graph.target_meaning import (
     BINARY_LOSSES,
     EMBEDDING_LOSSES,
@@ -104,7 +105,8 @@ def _infer_of_several_units(
         return OutputKind("labels", None, False, 0.0) if is_label else OutputKind("numbers")
     if target_kind == "multi-label":
         return OutputKind("labels", logits, has_probabilities)
-    if name in SPARSE_LOSSES | ONE_HOT_LOSSES or target_kind == "one-hot":
+    is_custom_of_classes = isinstance(loss, CustomObject) and target_kind == "labels"
+    if name in SPARSE_LOSSES | ONE_HOT_LOSSES or target_kind == "one-hot" or is_custom_of_classes:
         return OutputKind("classes", logits, has_probabilities)
     return OutputKind("numbers", logits if name in BINARY_LOSSES else None)
 

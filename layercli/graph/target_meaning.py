@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from layercli.config.config import Config
 from layercli.config.data.section import DataFacts, TargetFacts, TargetValues
+from layercli.config.training.custom_objects import CustomObject
 from layercli.graph.shapes import ModelShapes
 from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.component import Component
@@ -108,6 +109,8 @@ def interpret_target(
     name, sizes = resolve_loss_name(loss, output, target.shape), output.shape[1:]
     if name in EMBEDDING_LOSSES:
         return TargetMeaning("labels", position_axes=int(name == "CTC"))
+    if isinstance(loss, CustomObject):
+        return _interpret_for_custom_loss(target, sizes)
     if name in _CLASS_AXIS_LOSSES and not has_last_class_axis(loss, output.rank):
         return TargetMeaning("numbers")
     relation = relate_shapes(sizes, target.shape)
@@ -121,6 +124,17 @@ def interpret_target(
             return TargetMeaning("one-hot", units, position_axes, is_converted=True)
         return None
     return _interpret_each_unit(target, name, units, position_axes)
+
+
+def _interpret_for_custom_loss(target: TargetFacts, sizes: Shape) -> TargetMeaning:
+    """Return the meaning that a target most likely has for an output and a loss whose code is not loaded."""
+    relation, units = relate_shapes(sizes, target.shape), sizes[-1]
+    if relation == "equal":
+        return _interpret_each_unit(target, "", units, len(sizes) - 1) or TargetMeaning("numbers")
+    is_class = target.kind == "labels" or has_class_numbers(target)
+    if relation == "one-for-all-units" and is_class and (units is None or units >= (target.classes or 0)):
+        return TargetMeaning("labels", units, len(sizes) - 1)
+    return TargetMeaning("numbers")
 
 
 def _interpret_each_unit(

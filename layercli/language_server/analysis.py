@@ -30,7 +30,7 @@ class Analysis:
     index: TextIndex
     result: CheckResult
     tree: YamlNode | None
-    """The values of this file alone, as written; None if it is not valid YAML."""
+    """The values of only this file, as written; None if it is not valid YAML."""
     read_paths: frozenset[Path]
     """The files that the check has read, or looked for."""
 

@@ -56,7 +56,7 @@ def suggest_texts(analysis: Analysis, problem: Problem) -> Iterator[tuple[str, s
 def _suggest_settings(
     analysis: Analysis, hint: str, path: KeyPath, entry_path: KeyPath | None
 ) -> Iterator[tuple[str, str]]:
-    """Yield the changes of keys that a hint lists: each alone, and all together."""
+    """Yield the changes of keys that a hint lists: each by itself, and all together."""
     tree = analysis.tree
     assert tree is not None
     combined: str | None = analysis.index.text

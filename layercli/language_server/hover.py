@@ -171,7 +171,7 @@ def _shorten(value: Any) -> str:
 
 
 def describe_class(cls: Any) -> Iterator[str]:
-    """Yield what the catalogue tells about a type: its summary, its shapes and its arguments."""
+    """Yield what the catalogue shows of a type: its summary, its shapes and its arguments."""
     if issubclass(cls, (Layer, FeatureSpace)):
         page = layer_json(cls)
         yield f"**{page['type']}** ({page['family']})"

@@ -57,19 +57,6 @@ class TextIndex:
         end = starts[line] if line < len(starts) else len(self.text)
         return starts[line - 1] + len(self.text[starts[line - 1] : end].rstrip())
 
-    def line_text(self, line: int) -> str:
-        """Return a line of YAML, from 1, without its break."""
-        starts = self._yaml_line_starts
-        if not 1 <= line <= len(starts):
-            return ""
-        end = starts[line] if line < len(starts) else len(self.text)
-        return self.text[starts[line - 1] : end].rstrip("\r\n\x85\u2028\u2029")
-
-    @property
-    def line_count(self) -> int:
-        """The number of lines of YAML."""
-        return len(self._yaml_line_starts)
-
     def position_at(self, offset: int) -> Json:
         """Return the position of the protocol at an offset."""
         line = bisect_right(self._line_starts, offset) - 1

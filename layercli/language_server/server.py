@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -138,11 +139,13 @@ class LanguageServer:
         try:
             if self.inbox.is_cancelled(identity):
                 raise RequestError(REQUEST_CANCELLED, "The request was cancelled.")
-            answer: Json = {"result": self._answer(str(method), params)}
+            answer: Json = {"result": self._answer(str(method), params, identity)}
         except RequestError as error:
             answer = {"error": {"code": error.code, "message": str(error)}}
         except runtime.CheckCancelledError:
-            answer = {"error": {"code": CONTENT_MODIFIED, "message": "The text has changed."}}
+            is_cancelled = self.inbox.is_cancelled(identity)
+            code = REQUEST_CANCELLED if is_cancelled else CONTENT_MODIFIED
+            answer = {"error": {"code": code, "message": "The answer is not needed any more."}}
         except BrokenPipeError:
             raise
         except Exception as error:
@@ -162,6 +165,8 @@ class LanguageServer:
             "workspace/didChangeConfiguration": self._configure,
             "workspace/didChangeWatchedFiles": self._check_changed_files,
         }
+        if method in _CHANGE_METHODS:
+            self.inbox.count_handled(_find_uri(params))
         handler = handlers.get(method)
         if handler is None or not self._is_initialized or self._is_shut_down:
             return
@@ -179,7 +184,7 @@ class LanguageServer:
             "window/logMessage", {"type": 1, "message": f"Internal error in layercli {__version__}:\n{text}"}
         )
 
-    def _answer(self, method: str, params: Json) -> Any:
+    def _answer(self, method: str, params: Json, identity: Any) -> Any:
         if method == "initialize":
             return self._initialize(params)
         if not self._is_initialized:
@@ -196,7 +201,11 @@ class LanguageServer:
         if feature is None:
             raise RequestError(METHOD_NOT_FOUND, f"There is no method {method[:100]}.")
         analysis = self._find_analysis(params)
-        return None if analysis is None else feature(self, analysis, params)
+        if analysis is None:
+            return None
+        uri = analysis.document.uri
+        with runtime.cancel_if(lambda: self.inbox.has_newer(uri) or self.inbox.is_cancelled(identity)):
+            return feature(self, analysis, params)
 
     def _find_analysis(self, params: Json) -> Analysis | None:
         """Return the analysis of the current text that a request names.
@@ -204,12 +213,10 @@ class LanguageServer:
         Raises:
             RequestError: a newer text is on its way, so that the answer would be outdated.
         """
-        named = params.get("textDocument")
-        uri = named.get("uri") if isinstance(named, dict) else None
-        document = self.documents.by_uri.get(uri) if isinstance(uri, str) else None
+        document = self.documents.by_uri.get(_find_uri(params))
         if document is None or not self.documents.is_config(document):
             return None
-        if self.inbox.has_newer(document.uri, document.version):
+        if self.inbox.has_newer(document.uri):
             raise RequestError(CONTENT_MODIFIED, "The text has changed.")
         return self.analyze(document)
 
@@ -280,7 +287,6 @@ class LanguageServer:
             return
         for known in (self._analyses, self._hints, self._due, self._durations):
             known.pop(document.uri, None)
-        self.inbox.forget_document(document.uri)
         self._publish(document.uri, {document.uri: []}, None)
         self._published.pop(document.uri, None)
         self._schedule_dependents(document.path.resolve())
@@ -336,7 +342,7 @@ class LanguageServer:
                 del self._due[uri]
                 if document is not None and uri in self._published:
                     self._publish(uri, {uri: []}, document.version)
-            elif not self.inbox.has_newer(uri, document.version):
+            elif not self.inbox.has_newer(uri):
                 self._check(document)
 
     def _check(self, document: Document) -> None:
@@ -360,7 +366,7 @@ class LanguageServer:
         if known is not None:
             return known
         began = time.monotonic()
-        with runtime.cancel_if(lambda: self.inbox.has_newer(document.uri, document.version)):
+        with runtime.cancel_if(lambda: self.inbox.has_newer(document.uri)):
             analysis = analyze(document, self.documents)
         self._durations[document.uri] = time.monotonic() - began
         self._analyses[document.uri] = analysis
@@ -422,6 +428,16 @@ _INVALID: Final[Json] = {
 }
 
 
+_CHANGE_METHODS: Final = ("textDocument/didOpen", "textDocument/didChange")
+
+
+def _find_uri(params: Json) -> str:
+    """Return the URI of the text of a message; an empty one for a malformed message."""
+    item = params.get("textDocument")
+    uri = item.get("uri") if isinstance(item, dict) else None
+    return uri if isinstance(uri, str) else ""
+
+
 class _Inbox:
     """The messages that have arrived, in their order, and what they make unnecessary."""
 
@@ -430,8 +446,8 @@ class _Inbox:
         self._has_ended = False
         self._messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._versions: dict[str, int] = {}
-        """The newest version of each text that has arrived."""
+        self._changes: Counter[str] = Counter()
+        """The number of messages with a newer version of each text that were not handled yet."""
         self._pending_ids: set[Any] = set()
         self._cancelled_ids: set[Any] = set()
 
@@ -458,14 +474,16 @@ class _Inbox:
             self._pending_ids.discard(self._hashable(identity))
             self._cancelled_ids.discard(self._hashable(identity))
 
-    def forget_document(self, uri: str) -> None:
-        """Forget the version of a text that was closed, unless it was opened again."""
+    def count_handled(self, uri: str) -> None:
+        """Count a message with a newer version of a text as handled, also if it was ignored."""
         with self._lock:
-            self._versions.pop(uri, None)
+            self._changes[uri] -= 1
+            if self._changes[uri] <= 0:
+                del self._changes[uri]
 
-    def has_newer(self, uri: str, version: int | None) -> bool:
-        """Return whether a newer version of a text than this one has arrived."""
-        return version is not None and self._versions.get(uri, version) > version
+    def has_newer(self, uri: str) -> bool:
+        """Return whether a newer version of a text has arrived."""
+        return self._changes[uri] > 0
 
     def read_all(self) -> None:
         """Read messages until the stream ends."""
@@ -490,15 +508,8 @@ class _Inbox:
                 self._pending_ids.add(self._hashable(message["id"]))
             elif method == "$/cancelRequest" and self._hashable(params.get("id")) in self._pending_ids:
                 self._cancelled_ids.add(self._hashable(params.get("id")))
-            elif method in ("textDocument/didOpen", "textDocument/didChange"):
-                item = params.get("textDocument")
-                item = item if isinstance(item, dict) else {}
-                uri, version = item.get("uri"), item.get("version")
-                if isinstance(uri, str) and isinstance(version, int):
-                    is_new = method == "textDocument/didOpen"
-                    self._versions[uri] = (
-                        version if is_new else max(version, self._versions.get(uri, version))
-                    )
+            elif method in _CHANGE_METHODS:
+                self._changes[_find_uri(params)] += 1
 
     @staticmethod
     def _hashable(identity: Any) -> Any:

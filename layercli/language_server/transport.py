@@ -13,6 +13,7 @@ Json: TypeAlias = dict[str, Any]
 
 MAX_MESSAGE_BYTES: Final = 64 << 20
 _MAX_HEADER_BYTES: Final = 4096
+_LENGTH_HEADER: Final = b"Content-Length"
 
 PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
@@ -64,7 +65,7 @@ def _read_length(stream: BinaryIO) -> int:
         if not line.strip():
             break
         name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length":
+        if name.strip().title() == _LENGTH_HEADER:
             if not value.strip().isdigit():
                 raise BrokenStreamError("The header Content-Length must be a number of bytes.")
             length = int(value)

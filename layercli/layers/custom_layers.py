@@ -12,12 +12,13 @@ from layercli.layers.base import InferredLayer, Layer
 from layercli.layers.dtypes import ANY_DTYPE
 from layercli.layers.shapes import Tensor
 from layercli.schema.component import CONTAINERS, Component
-from layercli.schema.field_types import IDENTIFIER
+from layercli.schema.field_types import DOTTED_NAME, IDENTIFIER
 from layercli.schema.strict_model import to_plain
 from layercli.source.nodes import KeyPath, normalize_type_name
 
 KERAS_PREFIX = "keras.layers."
 FILE_TYPE_PATTERN = re.compile(rf"(?P<module>(?:[\w.-]+/)*{IDENTIFIER}\.py):(?P<cls>{IDENTIFIER})", re.ASCII)
+_MODULE_TYPE_PATTERN = re.compile(rf"(?P<module>{DOTTED_NAME}):(?P<cls>{IDENTIFIER})", re.ASCII)
 _CLASS_PATTERN = re.compile(rf"^class[ \t]+(?P<cls>{IDENTIFIER})[ \t]*\(", re.MULTILINE | re.ASCII)
 _MAX_SEARCHED_FILES = 100
 _MAX_FILE_BYTES = 1 << 18
@@ -90,6 +91,15 @@ def has_custom_layers(layer: Layer) -> bool:
 def make_unknown_layer() -> CustomLayer:
     """Return a layer of unknown shape, as a placeholder for a malformed layer."""
     return CustomLayer.model_validate({"kind": "keras", "module": "", "class_name": "Unknown"})
+
+
+def split_reference(type_name: str) -> tuple[str, str, str] | None:
+    """Return ``file`` or ``module``, its name and that of a class, for a ``type`` that names custom code."""
+    for kind, pattern in (("file", FILE_TYPE_PATTERN), ("module", _MODULE_TYPE_PATTERN)):
+        match = pattern.fullmatch(type_name)
+        if match and ".." not in match["module"]:
+            return kind, match["module"], match["cls"]
+    return None
 
 
 def is_custom_type(type_name: object) -> bool:

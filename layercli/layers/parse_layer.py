@@ -8,16 +8,15 @@ from pydantic import Field, PlainValidator, StringConstraints, ValidationError
 from pydantic_core import InitErrorDetails
 
 from layercli.layers.base import Layer
-from layercli.layers.custom_layers import FILE_TYPE_PATTERN, KERAS_PREFIX, CustomLayer, is_custom_type
+from layercli.layers.custom_layers import KERAS_PREFIX, CustomLayer, is_custom_type, split_reference
 from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import parse_at_key
-from layercli.schema.field_types import DOTTED_NAME, IDENTIFIER, reference_schema
+from layercli.schema.field_types import reference_schema
 from layercli.schema.strict_model import ExpectedText, copy_value_error, value_error
 from layercli.source.nodes import quote_value
 
 _KERAS_CLASS_PATTERN: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
-_MODULE_TYPE_PATTERN: Final = re.compile(rf"(?P<module>{DOTTED_NAME}):(?P<cls>{IDENTIFIER})", re.ASCII)
 _INNER_NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _INNER_NAME_TEXT: Final = "a name of letters, digits, `_`, `-` and `.`"
 _MAX_INNER_NAME_LENGTH: Final = 200
@@ -62,10 +61,8 @@ def parse_custom_layer(type_name: str, arguments: dict[str, Any]) -> Layer:
             f"`type` must name a class of keras.layers, got {quote_value(type_name)}.",
             hint,
         )
-    for kind, pattern in (("file", FILE_TYPE_PATTERN), ("module", _MODULE_TYPE_PATTERN)):
-        match = pattern.fullmatch(type_name)
-        if match and ".." not in match["module"]:
-            return _make_custom_layer(kind, match["module"], match["cls"], arguments)
+    if (reference := split_reference(type_name)) is not None:
+        return _make_custom_layer(*reference, arguments)
     raise value_error(
         "bad-custom-type",
         f"`type` must name a file relative to the config, or a module, and a class, got {quote_value(type_name)}.",

@@ -171,15 +171,18 @@ def format_split(
     *,
     is_stratified: bool,
     group: str | None = None,
+    order: str | None = None,
     files: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Return the line of the split of so many examples.
 
-    ``group`` is the column of groups; ``files`` are those of the sets that have separate files.
+    ``group`` is the column of groups, ``order`` that of the time; ``files`` are those of the sets that have separate files.
     """
     stratify = ", stratify: true" if is_stratified else ""
     if group is not None:
         stratify += f", group: {group}"
+    if order is not None:
+        stratify = f", order: {order}"
     if files:
         parts = []
         for part in ("validation", "test"):

@@ -11,6 +11,31 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+def print_format_benchmark(out: Console, screen: Console, result: Mapping[str, Any]) -> None:
+    """Print a row for each format: its size, the latency of batches, and the metrics; warnings go to ``screen``."""
+    from rich.table import Table
+
+    for problem in result["problems"]:
+        screen.print(f"warning: {problem['message']} [{problem['code']}]", soft_wrap=True)
+    rows = result["formats"]
+    sizes = list(rows[0]["milliseconds"]) if rows else []
+    names = sorted({name for row in rows for name in row["metrics"] if name != "loss"}) or ["loss"]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("format")
+    for title in ("size", *(f"{p} of {size}" for size in sizes for p in ("p50", "p95")), *names):
+        table.add_column(title, justify="right")
+    for row in rows:
+        times = [row["milliseconds"][size][p] for size in sizes for p in ("p50", "p95")]
+        metrics = [f"{row['metrics'][name]:.4f}" if name in row["metrics"] else "" for name in names]
+        table.add_row(
+            row["format"], format_bytes(row["bytes"]), *(f"{each:.2f} ms" for each in times), *metrics
+        )
+    out.print(table)
+    out.print(
+        f"Times are for batches of {' and '.join(sizes)} on this machine; metrics are of {result['examples']:,} examples."
+    )
+
+
 def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]) -> None:
     """Print the written files, the comparison and the largest difference; warnings go to ``screen``."""
     for problem in result["problems"]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from layercli.config.training.metrics import NON_METRIC_KEYS
+from layercli.config.training.custom_objects import NON_METRIC_KEYS
 from layercli.reports.chart import Chart, ChartPoint, draw_chart
 from layercli.reports.formatting import format_duration, format_metrics, format_number
 from layercli.source.nodes import sanitize_text

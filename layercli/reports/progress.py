@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from layercli.config.training.metrics import NON_METRIC_KEYS
+from layercli.config.training.custom_objects import NON_METRIC_KEYS
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
 from layercli.graph.best_epoch import find_best_epoch

@@ -99,6 +99,11 @@ class TableColumns:
         return self.group is not None and self.group in self.left_out
 
     @property
+    def is_ordered(self) -> bool:
+        """Whether the sets follow each other in time: random rows of a series are almost equal to their neighbours."""
+        return self.series is not None and not self.is_forecast and not self.held_out
+
+    @property
     def number_names(self) -> list[str]:
         """The names of all numbers, including those of dates."""
         dates = [f"{name}.{feature}" for name, use in self.dates.items() for feature in use.features]
@@ -113,7 +118,7 @@ def template_from_table(
         return _make_forecast_template(name, paths, table, columns, size)
     used = [*columns.numbers, *columns.categories, *columns.texts]
     names = _make_input_names([*columns.categories, *columns.texts])
-    has_inputs = bool(names or columns.left_out or columns.dates)
+    has_inputs = bool(names or columns.left_out or columns.dates or table.nested)
     data = [*_describe_table(table, columns), *_list_data_keys(paths, table, columns)]
     if has_inputs:
         data.append("  inputs:                      # input of the model: its columns")
@@ -132,8 +137,9 @@ def template_from_table(
         *_explain_split(columns),
         format_split(
             table.row_count,
-            is_stratified=is_stratified and not columns.is_grouped,
+            is_stratified=is_stratified and not columns.is_grouped and not columns.is_ordered,
             group=quote_yaml_text(str(columns.group)) if columns.is_grouped else None,
+            order=quote_yaml_text(str(columns.series)) if columns.is_ordered else None,
             files=columns.held_out,
         ),
     ]
@@ -282,10 +288,9 @@ def _explain_missing(policies: Sequence[str]) -> str:
 
 def _explain_split(columns: TableColumns) -> list[str]:
     """Return a comment on a better split that only a person can choose."""
-    if columns.series is not None:
-        name = quote_yaml_text(columns.series)
+    if columns.is_ordered:
         return [
-            f"  # The rows are a series in time. To test on the latest rows: {{validation: 0.1, test: 0.1, order: {name}}}"
+            "  # The rows are a series in time: the latest rows are the test set, those before them validation."
         ]
     if columns.group is not None and not columns.is_grouped:
         name = quote_yaml_text(columns.group)

@@ -78,7 +78,7 @@ class ScriptFacts:
     table_plan: TablePlan | None = None
     """How rows of a table become examples; None for other data, or if it cannot be read."""
     date_formats: Mapping[str, str] = field(default_factory=dict)
-    """Column of dates -> the format of ``strptime``; seconds, milliseconds, or timestamp."""
+    """Column of dates -> the format of ``strptime``; seconds, milliseconds, excel, or timestamp."""
     split_key: str | None = None
     """The key of ``split`` that names a column: group, order or column."""
     order_columns: frozenset[str] = frozenset()

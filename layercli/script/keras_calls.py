@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspect import get_annotations
 from typing import Any, Final
 
+from layercli.config.training.custom_objects import CustomObject
 from layercli.config.training.metrics import Metric
 from layercli.layers.base import Layer
 from layercli.layers.custom_layers import CustomLayer
@@ -89,7 +90,9 @@ def constructor_call(component: Component, *, skip: tuple[str, ...] = ()) -> Cal
 
 def script_class_name(component: Component) -> str:
     """Return the class name in a script."""
-    return component.class_name if isinstance(component, CustomLayer) else component.type_name()
+    if isinstance(component, (CustomLayer, CustomObject)):
+        return component.class_name
+    return component.type_name()
 
 
 def keras_namespace(component: Component) -> str:
@@ -98,13 +101,15 @@ def keras_namespace(component: Component) -> str:
         return "layers." if component.kind == "keras" else ""
     if isinstance(component, Layer):
         return "layers."
+    if isinstance(component, CustomObject):
+        return ""
     return f"{_NAMESPACES[type(component).__module__.rpartition('.')[2]]}."
 
 
 def argument_expressions(component: Component) -> dict[str, Expression]:
     """Return the arguments that differ from Keras's defaults: required ones, then the class's, then those of its bases."""
-    if isinstance(component, CustomLayer):
-        return {name: value_expression(value) for name, value in component.arguments().items()}
+    if isinstance(component, (CustomLayer, CustomObject)):
+        return {name: value_expression(value) for name, value in component.keras_arguments().items()}
     depths = {
         name: depth
         for depth, base in reversed([*enumerate(type(component).__mro__)])
@@ -124,7 +129,7 @@ def argument_expressions(component: Component) -> dict[str, Expression]:
 
 
 def _is_required(component: Component, name: str) -> bool:
-    return not isinstance(component, CustomLayer) and is_required_argument(component, name)
+    return not isinstance(component, (CustomLayer, CustomObject)) and is_required_argument(component, name)
 
 
 def value_expression(value: Any) -> Expression:
@@ -156,6 +161,8 @@ def name_or_call(component: Component | str) -> Expression:
         return quote_string(component)
     if isinstance(component, Metric) and component.converts_inputs:
         return _convert_inputs_call(component)
+    if isinstance(component, CustomObject):
+        return _custom_call(component)
     call = constructor_call(component)
     kind = component.type_name()
     name = kind.lower() if keras_namespace(component) == "keras.optimizers." else snake_case(kind)
@@ -165,6 +172,21 @@ def name_or_call(component: Component | str) -> Expression:
     if component.type_name() in SNAKE_CASE_CLASSES and not significant_arguments:
         return quote_string(name)
     return _name_call(component, CallExpression(call.head, tuple(significant_arguments)))
+
+
+def _custom_call(custom: CustomObject) -> Expression:
+    """Return the call that creates a custom object, or what Keras accepts for a function."""
+    if not custom.is_function:
+        return constructor_call(custom)
+    arguments = tuple(
+        NamedValue(f"{name}=", value)
+        for name, value in argument_expressions(custom).items()
+        if name != "name"
+    )
+    if custom.noun == "metric":
+        name = NamedValue("name=", quote_string(custom.log_name))
+        return CallExpression("keras.metrics.MeanMetricWrapper", (custom.class_name, name, *arguments))
+    return CallExpression("partial", (custom.class_name, *arguments)) if arguments else custom.class_name
 
 
 def _name_call(component: Component, call: CallExpression) -> CallExpression:

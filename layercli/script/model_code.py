@@ -443,12 +443,15 @@ def _loop_repeats(statements: list[tuple[str, Expression]]) -> list[str]:
     return lines
 
 
-def custom_layer_imports(valid: ValidConfig) -> list[str]:
-    """Return the lines that import custom layers."""
+def custom_code_imports(valid: ValidConfig) -> list[str]:
+    """Return the lines that import custom layers, and losses and other objects of the training."""
+    layers = [part.layer for part in valid.custom_layers]
+    references = {(each.kind, each.module, each.class_name) for each in layers}
+    references |= {(custom.kind, custom.module, custom.class_name) for custom, _ in valid.custom_objects}
     import_lines = set()
-    for layer in (part.layer for part in valid.custom_layers):
-        module = layer.module.removesuffix(".py").replace("/", ".") if layer.kind == "file" else layer.module
-        import_lines.add(f"from {write_module_name(module)} import {layer.class_name}")
+    for kind, module, class_name in references:
+        name = module.removesuffix(".py").replace("/", ".") if kind == "file" else module
+        import_lines.add(f"from {write_module_name(name)} import {class_name}")
     return sorted(import_lines)
 
 

@@ -242,6 +242,13 @@ class TableScript(DataScript[T]):
     def _write_dates(self, column: str, form: str) -> list[str]:
         """Return the lines that assign the dates of a column to ``dates``."""
         source = f"table[{quote_string(column)}]"
+        if form == "excel":
+            days = f"pc.subtract({source}.cast(pa.float64()), 25_569)"
+            return [
+                f"{INDENT}days = {days}",
+                f"{INDENT}micros = pc.round(pc.multiply(days, 86_400_000_000), ndigits=-3)",
+                f'{INDENT}dates = micros.cast(pa.int64(), safe=False).cast(pa.timestamp("us"))',
+            ]
         if form in ("seconds", "milliseconds"):
             factor = 1_000_000 if form == "seconds" else 1000
             return [

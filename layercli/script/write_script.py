@@ -19,7 +19,7 @@ from layercli.script.data_script import INDENT, DataScript
 from layercli.script.facts import ScriptFacts
 from layercli.script.keras_calls import constructor_call, name_or_call, value_expression
 from layercli.script.metric_code import write_convert_inputs
-from layercli.script.model_code import custom_layer_imports, model_lines, register_nested_classes
+from layercli.script.model_code import custom_code_imports, model_lines, register_nested_classes
 from layercli.script.python_source import (
     LINE_WIDTH,
     Brackets,
@@ -143,7 +143,7 @@ def _write_imports(
     *,
     has_data_files: bool,
 ) -> list[str]:
-    standard, others, custom = set(), {"import keras"}, set(custom_layer_imports(valid))
+    standard, others, custom = set(), {"import keras"}, set(custom_code_imports(valid))
     if data_script is not None:
         others |= data_script.imports()
         custom |= data_script.user_imports()
@@ -151,6 +151,8 @@ def _write_imports(
         standard.add("from pathlib import Path")
     if files.vocabularies_name:
         standard.add("import json")
+    if "partial(" in body:
+        standard.add("from functools import partial")
     if "layers." in body:
         others.add("from keras import layers")
     if "tf." in body:

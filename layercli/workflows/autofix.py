@@ -15,6 +15,7 @@ from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.schema.other_names import find_renamed_key
 from layercli.schema.suggestions import Suggestion
 from layercli.source.load import YamlLoader, split_lines
+from layercli.workflows.config_files import is_sweep
 
 _REPLACEMENT_PATTERN = re.compile(
     r"(?:Write(?: it as a number, without quotes or separators:)?|Remove the quotes(?: and separators)?:) "
@@ -156,7 +157,10 @@ def _apply_safe_edits(file: str, text: str) -> str:
 
 def _find_errors(file: str, text: str) -> list[Problem]:
     body = text.removeprefix("\ufeff")
-    return [problem for problem in check_config(file, text=body).problems if problem.severity == "error"]
+    result = check_config(file, text=body)
+    if result.written is not None and is_sweep(result.written):
+        return []  # they are those of a config
+    return [problem for problem in result.problems if problem.severity == "error"]
 
 
 def _is_improvement(before: list[Problem], after: list[Problem], edits: list[_Edit]) -> bool:

@@ -69,13 +69,13 @@ def find_problems(file: str, overrides: Sequence[str] = ()) -> list[Problem]:
 def check_file(file: str, overrides: Sequence[str] = ()) -> CheckResult:
     """Check a config or a sweep file. A model that exceeds the memory of this machine is only a warning."""
     result = check_config(file, overrides)
-    if result.written is not None and _is_sweep(result.written) and file != STDIN:
+    if result.written is not None and is_sweep(result.written) and file != STDIN:
         return CheckResult(result.file, _find_sweep_problems(file, overrides), written=result.written)
     too_large = check_memory(require_valid(result), copies=1, severity="warning") if result.ok else None
     return replace(result, problems=[*result.problems, too_large]) if too_large else result
 
 
-def _is_sweep(document: YamlNode) -> bool:
+def is_sweep(document: YamlNode) -> bool:
     """Return whether a file declares a sweep of another config."""
     keys = document.value if isinstance(document.value, dict) else {}
     return ("base" in keys or "space" in keys) and not {"model", EXTENDS} & keys.keys()

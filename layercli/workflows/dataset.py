@@ -279,6 +279,7 @@ def complete_training_data(
     Raises:
         LayercliError: As for ``load_splits``.
     """
+    from layercli.data.memory import release_memory
     from layercli.data.targets_and_weights import apply_class_weights, encode_one_hot
     from layercli.data.types import DataError
 
@@ -293,4 +294,6 @@ def complete_training_data(
             raise valid.error_from_findings(error.findings) from None
     completed = replace(valid, config=complete_metrics(valid.config, valid.shapes, report.facts))
     warnings = [problem for problem in report.problems if problem not in declared.check_result.problems]
-    return completed, encode_one_hot(splits), warnings
+    encoded = encode_one_hot(splits)
+    release_memory()  # TensorFlow, which is loaded next, allocates its own
+    return completed, encoded, warnings

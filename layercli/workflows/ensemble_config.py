@@ -12,7 +12,7 @@ from layercli.graph.build import GraphNode, format_reference
 from layercli.source.nodes import KeyPath
 
 _OUTPUTS_PATH: Final[KeyPath] = ("model", "outputs")
-_TRAINING_KEYS: Final = ("callbacks", "diagnostics", "checkpoints")
+_TRAINING_KEYS: Final = ("callbacks", "diagnostics", "checkpoints", "until")
 """Keys of `train` that act only during a training."""
 
 

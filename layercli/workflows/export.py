@@ -34,9 +34,10 @@ from layercli.workflows.preflight import require_export_packages, require_trust
 from layercli.workflows.raw_rows import build_raw_cases
 
 if TYPE_CHECKING:
+    from layercli.data.examples import Splits
     from layercli.data.reader_state import ReaderState
     from layercli.engine.comparison_inputs import ComparisonCase
-    from layercli.engine.export.options import ColumnInput
+    from layercli.engine.export.options import ColumnInput, ExportOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +66,18 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     code = valid.layer_code_files if EXPORT_FORMATS[format_name].is_keras_model else {}
     require_free_code_paths(code, target.parent)
     require_export_packages(format_name)
-    from layercli.engine.comparison_inputs import build_cases
-    from layercli.engine.export.options import ExportOptions
-    from layercli.engine.export.quantization_metrics import calibration_batches, compare_metrics
+    from layercli.engine.export.quantization_metrics import compare_metrics
     from layercli.engine.export.verify import load_format, silence_runtimes, write_and_verify
     from layercli.engine.load_model import load_model
 
     module = load_format(format_name)
-    state = load_run_reader_state(run, valid)
-    column_inputs = list_column_inputs(valid, state)
-    splits, warnings = load_run_splits(valid, trust=trust)
+    source = load_export_source(run, valid, trust=trust)
+    state, column_inputs, splits, warnings = (
+        source.state,
+        source.column_inputs,
+        source.splits,
+        source.warnings,
+    )
     if request.quantize == "int8" and splits is None:
         raise LayercliError(
             [
@@ -85,24 +88,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         )
     # A .keras file also gets the optimizer's state, so that others can train it further.
     model = load_model(run, valid, train=valid.config.train if format_name == "keras" else None)
-    options = ExportOptions(
-        request.batch_size,
-        request.opset,
-        request.quantize,
-        calibration_batches(splits.train, valid.graph, request.batch_size)
-        if request.quantize == "int8" and splits
-        else (),
-        tuple(valid.layer_code_files.values()),
-        column_inputs,
-        EXPORT_FORMATS[format_name].takes_columns and has_column_signature(valid, column_inputs),
-        output_classes=list_output_classes(valid, state, model.outputs),
-    )
-    test_inputs = build_cases(
-        valid, None if splits is None else take_held_out_examples(splits), request.batch_size
-    )
-    test_inputs = _add_missing_values(valid, state, column_inputs, test_inputs, request.batch_size)
-    if request.quantize == "int8":  # values outside the calibrated ranges may differ
-        test_inputs = [case for case in test_inputs if case.is_real]
+    options = source.make_options(request, model)
+    test_inputs = source.build_cases(request)
     metrics = None
     with stage_output(target, format_name) as staging:
         verification = write_and_verify(
@@ -126,7 +113,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
             held_out_split = choose_held_out_split(splits)
             with silence_runtimes():
                 metrics = compare_metrics(
-                    model, module, staging, held_out_split, valid.config.train, valid.graph, options
+                    model, module, staging, held_out_split, valid.config.train, valid, options
                 )
     copied = copy_code_files(code, target.parent)
     if description is not None:
@@ -149,6 +136,54 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         "also": [str(path) for path in copied],
         "problems": [problem.as_json() for problem in warnings],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSource:
+    """What an export of a run needs in addition to its model."""
+
+    valid: ValidConfig
+    state: ReaderState | None
+    column_inputs: Mapping[str, ColumnInput]
+    splits: Splits | None
+    """None if the data cannot be read."""
+    warnings: list[Problem]
+
+    def make_options(self, request: ExportRequest, model: Any) -> ExportOptions:
+        """Return the options for writing the model."""
+        from layercli.engine.export.options import ExportOptions
+        from layercli.engine.export.quantization_metrics import calibration_batches
+
+        valid, splits = self.valid, self.splits
+        return ExportOptions(
+            request.batch_size,
+            request.opset,
+            request.quantize,
+            calibration_batches(splits.train, valid.graph, request.batch_size)
+            if request.quantize == "int8" and splits
+            else (),
+            tuple(valid.layer_code_files.values()),
+            self.column_inputs,
+            EXPORT_FORMATS[request.format].takes_columns and has_column_signature(valid, self.column_inputs),
+            output_classes=list_output_classes(valid, self.state, model.outputs),
+        )
+
+    def build_cases(self, request: ExportRequest) -> list[ComparisonCase]:
+        """Return the inputs of the comparison."""
+        from layercli.engine.comparison_inputs import build_cases
+
+        examples = None if self.splits is None else take_held_out_examples(self.splits)
+        cases = build_cases(self.valid, examples, request.batch_size)
+        cases = _add_missing_values(self.valid, self.state, self.column_inputs, cases, request.batch_size)
+        # Values outside the calibrated ranges of int8 may differ.
+        return [case for case in cases if case.is_real] if request.quantize == "int8" else cases
+
+
+def load_export_source(run: Path, valid: ValidConfig, *, trust: bool) -> ExportSource:
+    """Return what the export of a run needs; a warning if its data cannot be read."""
+    state = load_run_reader_state(run, valid)
+    splits, warnings = load_run_splits(valid, trust=trust)
+    return ExportSource(valid, state, list_column_inputs(valid, state), splits, warnings)
 
 
 def _add_missing_values(

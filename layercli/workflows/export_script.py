@@ -40,7 +40,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     if problems := find_inexpressible(valid, facts, data_script):
         raise LayercliError(problems)
     target = request.output or Path(f"{_make_identifier(valid.check_result.name)}.py")
-    code = valid.layer_code_files | find_data_code(valid)
+    code = valid.training_code_files | valid.layer_code_files | find_data_code(valid)
     require_free_code_paths(code, target.parent)
     from layercli.engine.comparison_inputs import build_cases
     from layercli.engine.export.isolated_run import ScriptCheck

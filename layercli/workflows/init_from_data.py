@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from layercli.formats.array_preview import ARRAY_SUFFIXES
-from layercli.formats.preview import PARQUET_SUFFIXES, PreviewError, TablePreview, preview_table
+from layercli.formats.preview import PreviewError, TablePreview, preview_table
+from layercli.formats.table_types import TABLE_SUFFIXES, find_table_type
 from layercli.io.atomic import describe_os_error
 from layercli.io.folders import SET_NAMES, list_folders, list_visible_files
 from layercli.io.paths import describe_missing_file
@@ -21,7 +21,6 @@ from layercli.workflows.init_paths import make_init_error, make_relative
 from layercli.workflows.table_columns import assign_columns
 
 _MAX_NAMED_COLUMNS = 8
-TABLE_SUFFIXES: Final = (".csv", ".tsv", *PARQUET_SUFFIXES)
 
 
 def make_template(
@@ -128,8 +127,12 @@ def _require_one_type(paths: Sequence[Path]) -> None:
         raise PreviewError(
             f"{others[0]} is not a table.", "Name one folder, or several tables with the same columns."
         )
-    if len({path.suffix.lower() in PARQUET_SUFFIXES for path in paths}) > 1:
-        raise PreviewError("CSV and Parquet files cannot be one table.", "Convert them to one type.")
+    types = {find_table_type(path).type_name() for path in paths}
+    if len(types) > 1:
+        raise PreviewError(
+            f"Files of different types, {' and '.join(sorted(types))}, cannot be one table.",
+            "Convert them to one type.",
+        )
 
 
 def _make_array_template(
@@ -160,6 +163,9 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
         for column in columns.targets
         if column.is_boolean and column.note is not None
     ]
+    if columns.infinity_words:
+        shown_words = " and ".join(f'"{sanitize_text(word, limit=40)}"' for word in columns.infinity_words)
+        notes.append(f"Infinite numbers, {shown_words}, are read as missing.")
     missing = sum(column.missing_count for column in columns.targets)
     if missing and columns.more_targets:
         notes.append("Rows without one of the targets are left out.")
@@ -189,8 +195,8 @@ def _describe_split(columns: TableColumns) -> list[str]:
         return [
             f"The rows are a series in the order of `{name}`{key}: the model forecasts the next row from the rows before it."
             if columns.is_forecast
-            else f"The rows are a series in the order of `{name}`{key}, but the sets are random rows; see `split` in the "
-            "config. For a forecast from the rows before, use `windows`."
+            else f"The rows are a series in the order of `{name}`{key}: the latest rows are the test set. For a forecast from "
+            "the rows before, use `windows`."
         ]
     if columns.is_grouped:
         return [f"Several rows have the same `{name}`: they are in the same set, and it is not an input."]

@@ -19,6 +19,7 @@ from layercli.formats.images.labels import FileIndex, normalize_file_name, read_
 from layercli.formats.images.masks import ImageMasks, read_masks
 from layercli.formats.preview import ImagesPreview, TablePreview, preview_images, preview_table
 from layercli.formats.text.config import TEXT_SUFFIXES
+from layercli.formats.text.reader import find_encoding
 from layercli.io.folders import walk_files
 from layercli.reports.config_template import (
     ConfigTemplate,
@@ -167,12 +168,20 @@ class _FolderTemplate:
             template = self._make_image_template(preview, [f"  # {summary}: {classes}."], [], split)
             template = replace(template, class_count=len(found.class_names), class_names=found.class_names)
         else:
+            encoding, other = find_encoding(found.files)
             data = [
                 f"  # {summary}: {classes}.",
                 "  type: text",
                 f"  path: {self._quote(self.layout.examples)}",
+                *[f"  encoding: {encoding}"] * (encoding is not None),
                 split,
             ]
+            if encoding is not None:
+                notes.append(f"Found encoding {encoding}.")
+            elif other is not None:
+                notes.append(
+                    f"{sanitize_text(str(other))} is not UTF-8, but other files are: save all as UTF-8."
+                )
             template = ConfigTemplate(
                 self.name,
                 "text",
@@ -240,6 +249,10 @@ class _FolderTemplate:
         )
         ignored = "" if classes.ignored is None else f"; pixels of {classes.ignored} do not count"
         notes = [f"Found {summary}: {names}{ignored}.", *(finding.message for finding in found.warnings)]
+        notes += [
+            f"Only {sanitize_text(str(mask))} has the value {classes.show(value)}: correct it if it is not a class."
+            for value, mask in [*found.rare_values.items()][:_MAX_LISTED_CLASSES]
+        ]
         return template, [*notes, *self._describe_sets(self.layout.sets)]
 
     def from_table(self, table: Path, targets: Sequence[str]) -> tuple[ConfigTemplate, list[str]] | None:
@@ -363,6 +376,10 @@ class _MaskTarget:
     are_mapped: bool
     """Whether the first value is class 0, the second is class 1, and so on."""
     ignored: int | None = None
+
+    def show(self, value: int) -> str:
+        """Return a value of a pixel: a number, or a color such as #ff0000."""
+        return f"#{value:06x}" if self.names[0].startswith("#") else str(value)
 
     @classmethod
     def from_masks(cls, masks: ImageMasks) -> _MaskTarget:

@@ -442,7 +442,8 @@ def iterate_files(finished_run: FinishedRun, data: DataConfig, paths: Sequence[s
     from layercli.data.types import DataError
 
     state = finished_run.load_reader_state()
-    files, _ = list_new_files(paths, data.example_suffixes or (), (), has_targets=False)
+    listed, _ = list_new_files(paths, data.example_suffixes or (), (), has_targets=False)
+    files = data.select_examples(listed)
     empty: Examples | None = None
     for start in range(0, len(files), _FILES_AT_ONCE):
         names = list(map(str, files[start : start + _FILES_AT_ONCE]))

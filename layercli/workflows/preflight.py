@@ -8,6 +8,7 @@ from pathlib import Path
 
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig
+from layercli.config.training.custom_objects import CustomObject
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
 from layercli.export_formats import EXPORT_FORMATS
@@ -19,7 +20,9 @@ _CGROUP_LIMIT_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/m
 
 
 def require_trust(valid: ValidConfig, *, trust: bool, data: DataConfig | None = None) -> None:
-    """Check that custom code exists and that ``--trust`` permits it: layers, and the function of ``data`` if given.
+    """Check that custom code exists and that ``--trust`` permits it.
+
+    The code is that of layers, of losses and other objects of the training, and of the function of ``data`` if given.
 
     Raises:
         LayercliError: Contains one problem for each layer or function.
@@ -37,8 +40,22 @@ def require_trust(valid: ValidConfig, *, trust: bool, data: DataConfig | None = 
         elif not trust:
             code = str(file or f"the module {layer.module}")
             problems.append(_make_trust_problem(valid, path, layer.type_reference(), code))
+    for custom, custom_path in valid.custom_objects:
+        file = valid.custom_object_file(custom)
+        problems += _check_object_trust(valid, custom, custom_path, file, trust=trust)
     if problems:
         raise LayercliError(problems)
+
+
+def _check_object_trust(
+    valid: ValidConfig, custom: CustomObject, path: KeyPath, file: Path | None, *, trust: bool
+) -> list[Problem]:
+    if file is not None and not file.is_file():
+        message = f"The file {sanitize_text(str(file))} does not exist."
+        return [valid.make_problem(path, "custom-object", message, "The path is relative to the config.")]
+    if trust:
+        return []
+    return [_make_trust_problem(valid, path, custom.type_name(), str(file or f"the module {custom.module}"))]
 
 
 def require_export_packages(format_name: str) -> None:

@@ -32,6 +32,7 @@ _DRAWN_DATES: Final = {
     "time": "{3:02}:30",
     "seconds": "{4}",
     "milliseconds": "{4}000",
+    "excel": "4{1:02}{2:02}.5",
 }
 """Form of dates -> a text of year, month, day, hour and seconds since 1970."""
 _TIMES: Final = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", "T%H:%M:%SZ", "T%H:%M")
@@ -98,7 +99,7 @@ def find_date_formats(valid: ValidConfig, plan: TablePlan) -> dict[str, str]:
     values = table.read_values(columns) if columns else {}
     for column in columns:
         kind = plan.conversions.get(column)
-        if kind in ("seconds", "milliseconds") and column in data.dates:
+        if kind in ("seconds", "milliseconds", "excel") and column in data.dates:
             found[column] = kind
         elif form := _find_date_format(values[column], kind, data.missing.words):
             found[column] = form

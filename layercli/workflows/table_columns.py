@@ -142,28 +142,33 @@ def _inspect_dates(
         dates = table.survey.sample.column(column.name)
         facts = inspect_dates(dates, column.date_order)
         uses[column.name] = DateUse(facts.features, column.date_order)
-        if series is None and facts.is_series:
+        is_complete = not column.missing_count and not column.stray_count
+        if series is None and facts.is_series and is_complete:
             series = column.name
-        elif series is None:
+        elif series is None and is_complete:
             for choice in [*combinations(keys, 1), *combinations(keys[:_MAX_PAIRED_KEYS], 2)]:
                 values = [table.survey.sample.column(key) for key in choice]
                 count = count_series(dates, column.date_order, values)
                 if count:
                     series, series_keys, series_count = column.name, choice, count
                     break
+        if series == column.name:
+            uses[column.name] = DateUse(facts.early_features, column.date_order)
     return uses, series, series_keys, series_count
 
 
 def _find_count(table: TablePreview, target: ColumnPreview) -> str | None:
-    """Return the column of years, or of other steps of time, if the only other column is the target."""
+    """Return the column of years, or of other steps of time, that numbers the rows."""
     from layercli.data.tables.date_features import is_regular_count
     from layercli.data.tables.number_texts import convert_numbers
 
-    others = [column for column in table.columns if column is not target]
-    if len(others) != 1 or others[0].id_reason is None or not _TIME_NAME.fullmatch(others[0].name):
-        return None
-    numbers = convert_numbers(table.survey.sample.column(others[0].name), table.survey.number_format)
-    return others[0].name if is_regular_count(numbers) else None
+    for column in table.columns:
+        if column is target or column.id_reason is None or not _TIME_NAME.fullmatch(column.name):
+            continue
+        numbers = convert_numbers(table.survey.sample.column(column.name), table.survey.number_format)
+        if is_regular_count(numbers):
+            return column.name
+    return None
 
 
 def _find_group(
@@ -194,7 +199,7 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
             hint = did_you_mean(target, list(by_name), otherwise=otherwise)
             message = f'The table has no column "{sanitize_text(target, limit=60)}".'
             raise _make_error(path, message, hint)
-        problem = _find_target_problem(by_name[target])
+        problem = _find_target_problem(by_name[target], is_named=True)
         if problem is not None:
             message = f"`{sanitize_text(target, limit=60)}` cannot be the target: {problem}."
             raise _make_error(path, message, "Name a different column with --target.")
@@ -236,15 +241,15 @@ def _is_class_number(column: ColumnPreview, pixel: ColumnPreview) -> bool:
     )
 
 
-def _find_target_problem(column: ColumnPreview) -> str | None:
-    """Return why the column cannot be the target."""
+def _find_target_problem(column: ColumnPreview, *, is_named: bool = False) -> str | None:
+    """Return why the column cannot be the target; a person may name numbers that seem to be ids, such as amounts."""
     if not column.values:
         return "it is empty"
     if _is_constant(column):
         return "every row has the same value"
     if column.defect is not None:
         return column.defect
-    if column.id_reason is not None:
+    if column.id_reason is not None and not (is_named and column.id_reason.startswith("an id")):
         return f"its values are {column.id_reason}" if column.id_reason.startswith("a") else column.id_reason
     return _UNSUITABLE_KINDS.get(column.kind)
 

@@ -137,6 +137,7 @@ class TrainingRun:
             progress.print_warning(warning)
         progress.start_training(self.inputs.split_sizes, section)
         progress.print_detail(self.execution_plan.summary)
+        self._describe_batch_callbacks(progress)
         with (
             _recording_failure(self.run_dir, self.manifest),
             report_disk_errors(self.run_dir, self.inputs.valid),
@@ -168,6 +169,16 @@ class TrainingRun:
     @property
     def _earlier_seconds(self) -> float:
         return 0.0 if self.checkpoint is None else self.checkpoint.state["elapsed"]
+
+    def _describe_batch_callbacks(self, progress: SilentProgress) -> None:
+        """Say what custom callbacks cost that work on each batch."""
+        from layercli.engine.training.execution_plan import describe_batch_callbacks
+
+        _, section = require_sections(self.inputs.valid)
+        steps = -(-self.inputs.split_sizes[0] // section.batch_size)
+        cost = describe_batch_callbacks(self.inputs.valid, section, self.execution_plan, steps)
+        if cost is not None:
+            progress.print_message(cost)
 
     def _fit(self, progress: SilentProgress, stop_request: StopRequest) -> FitResult:
         from layercli.engine.training.checkpointing import TrainingStoppedError

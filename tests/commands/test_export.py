@@ -136,10 +136,24 @@ def test_modified_model_is_not_exported(digits_run, here):
         ["-f", "onnx", "-o", "model.tflite"],
         ["-f", "onnx", "-o", "none/model.onnx"],
         ["-f", "torch"],
+        [],
+        ["--benchmark", "-f", "python"],
+        ["--benchmark", "-o", "model.onnx"],
     ],
 )
 def test_unsupported_options_are_usage_errors(options, digits_run, here):
     assert invoke("export", digits_run.path, *options).exit_code == 2
+    assert list(here.iterdir()) == []
+
+
+def test_benchmark_compares_formats_and_writes_nothing(digits_run, here):
+    done = exported(digits_run.path, "--benchmark", "-f", "onnx")
+    [row] = done["formats"]
+    assert (row["format"], list(row["milliseconds"])) == ("onnx", ["1", "32"])
+    assert 0 < row["milliseconds"]["1"]["p50"] <= row["milliseconds"]["1"]["p95"]
+    evaluated = json.loads(invoke("evaluate", digits_run.path, "--json").stdout)
+    assert row["metrics"]["accuracy"] == pytest.approx(evaluated["metrics"]["accuracy"])
+    assert row["bytes"] > 10_000
     assert list(here.iterdir()) == []
 
 

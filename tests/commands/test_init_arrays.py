@@ -96,6 +96,13 @@ def test_note_on_another_set_works_literally():
     ("arrays", "arguments", "message"),
     [
         ({"x": X[:, 0], "y": LABELS}, [], "`x` has one number for each example, but it must have an axis"),
+        (
+            {"x": X, "y": LABELS * 0},
+            [],
+            "All examples have the same target in `y`, 0, so a model has nothing",
+        ),
+        ({"x": X, "y": np.ones((12, 3))}, [], "All examples have the same target in `y`, so a model has"),
+        ({"x": X, "y": np.full(12, "cat")}, [], "All examples have the same target in `y`, cat, so a model"),
         ({"x": np.full((12, 2), np.nan), "y": LABELS}, [], "`x` has 24 values that are NaN or infinite."),
         (
             {"x": X, "y": LABELS, "z": LABELS},

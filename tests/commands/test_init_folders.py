@@ -100,6 +100,33 @@ def test_masks_of_sets():
     assert "The validation set is d/val.\nThe test set is d/test." in note
 
 
+def test_masks_next_to_their_images_and_a_rare_value_are_named():
+    for number in range(10):
+        image(f"d/{number}.png", (8, 8))
+        mask = np.arange(64, dtype=np.uint8).reshape(8, 8) % 2
+        mask[0, 0] = 77 if number == 7 else 0
+        Image.fromarray(mask).save(f"d/{number}_mask.png")
+    config, note = init("d")
+    assert (config["data"]["path"], config["data"]["masks"]) == ("d", {"path": "d"})
+    assert "Only d/7_mask.png has the value 77: correct it if it is not a class." in note
+
+
+def test_encoding_of_texts_is_found():
+    for label in "ab":
+        for number in range(3):
+            path = Path(f"d/{label}/{number}.txt")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(f"Größe {number}".encode("cp1252"))
+    config, note = init("d")
+    assert config["data"]["encoding"] == "cp1252"
+    assert "Found encoding cp1252." in note
+    Path("config.yaml").unlink()
+    text("d/a/1.txt", "Größe")
+    config, note = init("d")
+    assert "encoding" not in config["data"]
+    assert "d/a/0.txt is not UTF-8, but other files are: save all as UTF-8." in note
+
+
 def test_wrong_masks_are_reported_before_a_config_is_written():
     make_masks([0, 1], count=3)
     Path("d/masks/0.png").unlink()

@@ -55,6 +55,17 @@ def test_named_file_is_always_checked():
     assert invoke("validate", "a/other.yaml").exit_code == 1
 
 
+def test_sweep_file_is_checked_with_its_base(tmp_path):
+    sweep = (CONFIGS / "sweeps" / "digits.yaml").read_text().replace("../", f"{CONFIGS}/")
+    path = tmp_path / "sweep.yaml"
+    path.write_text(sweep)
+    assert json.loads(invoke("validate", path, "--json").stdout) == {"ok": True, "problems": []}
+    path.write_text(sweep.replace("val_accuracy", "val_acuracy"))
+    (problem,) = json.loads(invoke("validate", path, "--json").stdout)["problems"]
+    assert (problem["code"], problem["line"]) == ("unknown-monitor", 7)
+    assert compute_fixes(str(path))[0] == compute_fixes(str(path))[1]
+
+
 @pytest.mark.usefixtures("folder")
 def test_folder_without_configs_is_an_error():
     document = json.loads(invoke("validate", "empty", "good.yaml", "--json").stdout)

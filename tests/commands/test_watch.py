@@ -8,7 +8,9 @@ import sys
 from contextlib import suppress
 
 import pytest
+from typer.testing import CliRunner
 
+from layercli.cli import make_app
 from layercli.reports.console import make_console
 from layercli.reports.watch import describe_result, draw_result, watch_json
 from layercli.workflows.watch import iterate_checks
@@ -111,7 +113,6 @@ def test_process_prints_changes_to_a_pipe_and_ends_with_ctrl_c(path):
 
 
 def test_standard_input_cannot_be_watched():
-    command = [sys.executable, "-m", "layercli", "watch", "-"]
-    found = subprocess.run(command, input="", capture_output=True, text=True, check=False)
-    assert found.returncode == 2
-    assert "standard input cannot be watched" in found.stderr
+    found = CliRunner().invoke(make_app(["watch", "lsp"]), ["watch", "-"])
+    assert found.exit_code == 2
+    assert "standard input cannot be watched" in found.output

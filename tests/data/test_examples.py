@@ -130,3 +130,12 @@ def test_batches_have_at_most_65536_rows_and_16_mebibytes(x, sizes):
 def test_table_plan_of_splits_is_given_by_name():
     with pytest.raises(TypeError, match="positional"):
         Splits(COUNTED, COUNTED, COUNTED, None)
+
+
+def test_batches_in_order_share_memory_and_shuffled_ones_do_not():
+    examples = Examples(np.arange(10.0).reshape(5, 2), np.arange(5))
+    ordered, shuffled = list(examples.batches(2)), list(examples.batches(2, shuffle=ShuffleSeed(1, 0)))
+    assert [batch.y.tolist() for batch in ordered] == [[0, 1], [2, 3], [4]]
+    assert [batch.y.tolist() for batch in examples.batches(2, start=1)] == [[2, 3], [4]]
+    assert np.shares_memory(ordered[1].x, examples.x)
+    assert not np.shares_memory(shuffled[1].x, examples.x)

@@ -141,7 +141,8 @@ def test_messages_for_unusable_arrays(place):
         assert message == (
             "Cannot read the array huge.npy: the array huge.npy declares more values than it contains."
         )
-    assert "Cannot read the array" in refusal(type="npy", features="bad.npy", target="t.npy")[1]
+    message = refusal(type="npy", features="bad.npy", target="t.npy")[1]
+    assert message == "Cannot read the array bad.npy: it is not an npy file."
     assert refusal(type="npy", features="none.npy", target="t.npy") == (
         ("data", "features"),
         "none.npy does not exist.",

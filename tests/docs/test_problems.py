@@ -20,6 +20,7 @@ NO_CODES = {
     *("one-hot", "multi-label", "one-for-all-units"),
     *("aria-label", "color-scheme"),
     *("utf-16", "utf-16-le", "utf-16-be", "latin-1"),
+    *("is-args", "content-length", "no-referrer"),
 }
 """Words with a hyphen in the source that are not problem codes."""
 ONE_WORD = {"empty", "interrupted", "overfitting", "saturated"}

@@ -43,7 +43,7 @@ def test_training_in_float16_scales_the_loss(iris, tmp_path):
     valid = api.load(run.path / "config.yaml")
     assert valid.config.model.dtype == "mixed_float16"
     model = assemble_model(valid).model
-    compile_model(model, valid.config.train)
+    compile_model(model, valid.config.train, valid)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     model = keras.models.load_model(run.path / "model.keras", compile=False)
     assert model.get_layer("dense").dtype_policy.name == "mixed_float16"

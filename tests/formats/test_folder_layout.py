@@ -36,6 +36,10 @@ def find(folder, suffixes=IMAGE_SUFFIXES):
         (["images/1.png", "masks/1.png"], "masks", "d/images"),
         (["images/1.png", "labels/1.png"], "masks", "d/images"),
         (["1.png", "masks/1.png"], "masks", "d"),
+        (["1.png", "1_mask.png", "2 (1).jpg", "2 (1)_Mask.png"], "masks", "d"),
+        (["a/1.png", "a/1_mask.png", "b/2.png", "b/2_mask.png"], "masks", "d"),
+        (["1.png", "1_mask.png", "2.png", "3.png"], "unlabelled", "d"),
+        (["a_mask.png", "b_mask.png"], "unlabelled", "d"),
         (
             ["JPEGImages/1.png", "SegmentationClass/1.png", "SegmentationObject/1.png"],
             "masks",

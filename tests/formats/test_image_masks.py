@@ -126,6 +126,43 @@ def test_masks_are_found_by_path_or_name():
     assert [mask.max() for mask in read().y] == [2]
 
 
+@pytest.mark.parametrize(
+    ("image_name", "mask_name"),
+    [
+        ("a (1)", "a (1)_mask"),
+        ("a", "mask_a"),
+        ("b_1", "b_1_segmentation"),
+        ("a_sat", "a_mask"),
+        ("c_leftImg8bit", "c_gtFine_labelIds"),
+        ("0001", "0001_L"),
+    ],
+)
+def test_masks_may_have_a_word_more_than_their_image(image_name, mask_name):
+    write(CLASSES, f"{image_name}.png", suffix=".jpg")
+    Path(f"masks/{image_name}.png").rename(f"masks/{mask_name}.png")
+    assert read().y.max() == 2
+
+
+def test_masks_next_to_their_images_are_not_images():
+    write(CLASSES, "a.png")
+    Path("masks/a.png").rename("images/a_mask.png")
+    examples = load_dataset(section(masks={"path": "images"}))
+    assert (examples.x.shape, examples.y.tolist()) == ((1, 3, 4, 1), [CLASSES.tolist()])
+    files = [Path("images/a.png"), Path("images/a_mask.png"), Path("images/b_mask.png")]
+    assert section(masks={"path": "images"}).select_examples(files) == [files[0], files[2]]
+
+
+@pytest.mark.parametrize("memory", [None, 100])
+def test_first_mask_with_a_value_is_known(memory):
+    for name in "abc":
+        write(CLASSES, f"{name}.png")
+    write(CLASSES + 5, "b.png")
+    values = compute_statistics(load_dataset(section(), memory=memory)).target_values[None]
+    assert values.first_files == {
+        value: f"masks/{'b' if value > 2 else 'a'}.png" for value in [0, 1, 2, 5, 6, 7]
+    }
+
+
 def test_masks_in_the_folder_of_images_are_not_images():
     write(CLASSES, "a.png", folder="images/masks")
     assert load_dataset(section(masks={"path": "images/masks"})).x.shape == (1, 3, 4, 1)

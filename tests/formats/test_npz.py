@@ -76,6 +76,9 @@ def test_file_that_is_not_an_archive(place, content):
     path, message = refusal(type="npz", path="d.npz", target="y", features="x")
     assert path == ("data", "path")
     assert message.startswith("Cannot read arrays from d.npz: ")
+    (place / "d.npz").rename(place / "d.csv")
+    message = refusal(type="npz", path="d.csv", target="y", features="x")[1]
+    assert message == "The arrays must be in an npz file, got d.csv."
 
 
 def test_damaged_array(place):

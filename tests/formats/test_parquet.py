@@ -31,6 +31,14 @@ def test_values_are_read_as_in_csv(place):
     assert (examples.y.tolist(), examples.class_names) == ([0, 1, 0], ("p", "q"))
 
 
+def test_durations_are_seconds(place):
+    import datetime
+
+    times = [datetime.timedelta(minutes=1, microseconds=500_000), None]
+    examples = load_dataset(DATA_TYPES.parse(parquet(place, a=times, y=[0.5, 1.5])))
+    np.testing.assert_array_equal(examples.x[:, 0], [60.5, np.nan])
+
+
 def test_invalid_file_column_type_and_memory(place):
     import datetime
 

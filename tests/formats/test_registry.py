@@ -12,7 +12,7 @@ from layercli.config.data.tables import TableConfig
 from layercli.formats.registry import Reader, TableReader
 from layercli.script.data_script import DataScript
 
-TYPES = ["sklearn", "npz", "npy", "csv", "parquet", "images", "text", "python"]
+TYPES = ["sklearn", "npz", "npy", "csv", "parquet", "jsonl", "feather", "images", "text", "python"]
 WITHOUT_FILES = ("sklearn", "python")
 
 

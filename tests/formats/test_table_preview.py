@@ -1,12 +1,14 @@
 """Previews of tables as pandas, R, spreadsheets and databases write them."""
 
 import gzip
+import json
 import re
+import subprocess
 import zipfile
 
 import pyarrow as pa
 import pytest
-from pyarrow import feather, parquet
+from pyarrow import feather, orc, parquet
 
 from layercli.formats.preview import PreviewError, preview_table
 
@@ -110,6 +112,8 @@ def test_value_that_is_not_a_number_is_found_after_the_first_megabyte(tmp_path):
         ("y,x", lambda n: n * 7 % 40, "an id, different in every row"),
         ("y,x", lambda n: n * 7 % 41 * 9 + n % 2, None),
         ("y,x", lambda n: n // 2, None),
+        ("y,mobile_number", lambda n: 1_700_000_000 + n // 2 * 7919, "a telephone number"),
+        ("y,phone", lambda n: n // 2, None),
     ],
 )
 def test_reason_to_take_integers_for_an_id(tmp_path, names, value, reason):
@@ -169,7 +173,8 @@ def test_parquet(tmp_path):
     [
         (b"\x00\x01\x02\x03" * 100, "is a binary file", "Save the table as CSV or Parquet."),
         (b"<!DOCTYPE html><html>", "is a web page (HTML)", "pandas.read_html('t.csv')[0]"),
-        (b'{"a": 1, "y": 2}\n', "is a file of JSON lines", "json.read_json('t.csv')"),
+        (b"FEA1....", "is a Feather file of version 1", "feather.read_table('t.csv')"),
+        (b"  a    y\n  1    2\n 10   20\n", "are aligned with several blanks", "tr -s ' ' > table.csv"),
         (b'[{"a": 1}]', "is a JSON document", "pandas.read_json('t.csv')"),
         (b'{\n"a": [1, 2]\n}', "is a JSON document", "pandas.read_json('t.csv')"),
         (b"\x80\x04\x95\x00", "is a pickle", "Save the table as CSV or Parquet."),
@@ -207,20 +212,54 @@ def test_archives_that_are_not_one_table(tmp_path):
 
 
 def test_name_with_quotes_is_not_in_a_command(tmp_path):
-    (tmp_path / "a'b.csv").write_text('{"a": 1}\n')
+    (tmp_path / "a'b.csv").write_text('[{"a": 1}]\n')
     with pytest.raises(PreviewError) as caught:
         preview_table(tmp_path / "a'b.csv")
-    assert "json.read_json('FILE')" in caught.value.hint
+    assert "pandas.read_json('FILE')" in caught.value.hint
 
 
-def test_feather_is_refused_with_a_conversion_that_works(tmp_path, monkeypatch):
+def test_orc_is_refused_with_a_conversion_that_works(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    feather.write_feather(pa.table({"a": [1, 2], "y": [1, 2]}), "t.feather")
+    orc.write_table(pa.table({"a": [1, 2], "y": [1, 2]}), "t.orc")
     with pytest.raises(PreviewError) as caught:
-        preview_table((tmp_path / "t.feather").relative_to(tmp_path))
+        preview_table((tmp_path / "t.orc").relative_to(tmp_path))
     code = caught.value.hint.partition('-c "')[2].removesuffix('"')
     exec(code)
     assert preview_table(tmp_path / "t.parquet").row_count == 2
+
+
+def test_header_of_joined_files_is_refused_with_a_command_that_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text(TABLE * 2)
+    with pytest.raises(PreviewError) as caught:
+        preview_table((tmp_path / "t.csv").relative_to(tmp_path))
+    assert str(caught.value) == "t.csv repeats its header in line 42, as if several files were joined."
+    subprocess.run(caught.value.hint.split("`")[1], shell=True, check=True)
+    assert preview_table(tmp_path / "table.csv").row_count == 80
+
+
+def test_word_among_numbers_that_is_a_value_of_another_column_is_a_defect(tmp_path):
+    rows = "".join(f"{n if n else 'yes'},{'yes' if n % 2 else 'maybe'}\n" for n in range(40))
+    table = preview(tmp_path, f"a,y\n{rows}")
+    assert table.columns[0].defect == 'it has "yes" among numbers, which is a value of `y`'
+    assert table.keys == {}
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("name", ["t.jsonl", "t.csv", "t.ndjson.gz", "t.feather", "t.ARROW"])
+def test_json_lines_and_feather_are_known_by_name_or_content(tmp_path, name):
+    rows = [{"a": n % 5, "in": {"b": f"0{n % 3}"}, "l": [n]} for n in range(30)]
+    lines = "".join(map("{}\n".format, map(json.dumps, rows))).encode()
+    if name.endswith(("feather", "ARROW")):
+        flat = [{"a": row["a"], "in.b": row["in"]["b"], "l": row["l"]} for row in rows]
+        feather.write_feather(pa.Table.from_pylist(flat), tmp_path / name)
+        type_name = "feather"
+    else:
+        (tmp_path / name).write_bytes(gzip.compress(lines, mtime=0) if name.endswith("gz") else lines)
+        type_name = "jsonl"
+    table = preview_table(tmp_path / name)
+    assert (table.type_name, kinds(table)) == (type_name, {"a": "integer", "in.b": "category"})
+    assert "Not used: `l`, which has lists or objects." in table.notes
 
 
 def describe(folder, values, name="v"):
@@ -258,9 +297,12 @@ def test_values_that_cannot_be_compared_are_a_defect(tmp_path, values, defect):
         ("zip", ["01006", *["10001"] * 59], True),
         ("month", ["01", "02", "12"], False),
         ("n", ["0", "10"], False),
+        ("contact", ["+4930123456", "+33123456789"], True),
+        ("change", ["+5", "-3"], False),
+        ("change", ["+1500000", "-2500000", "-3500000"], False),
     ],
 )
-def test_integers_with_leading_zeros_are_texts(tmp_path, name, values, is_code):
+def test_integers_with_leading_zeros_or_plus_signs_are_texts(tmp_path, name, values, is_code):
     column, _ = describe(tmp_path, values, name)
     assert (column.is_code, column.kind) == (is_code, "category" if is_code else "integer")
 
@@ -320,6 +362,23 @@ def test_integers_such_as_20210304_are_dates(tmp_path):
     column, _ = describe(tmp_path, ["20210304", "20201231", "19990101"])
     assert (column.kind, column.date_order) == ("date", "ymd")
     assert describe(tmp_path, ["20210304", "20201232"])[0].kind == "integer"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "order"),
+    [
+        ("order_date", ["44197", "44198.5"], "excel"),
+        ("created", ["44197", "20000"], "excel"),
+        ("amount", ["44197", "44198"], None),
+        ("updates", ["44197", "44198"], None),
+        ("date", ["19000", "20000"], None),  # days since 1970
+        ("date", ["44197", "70000"], None),
+    ],
+)
+def test_numbers_of_excel_are_dates_if_their_name_says_so(tmp_path, name, values, order):
+    column, notes = describe(tmp_path, values, name)
+    assert (column.kind, column.date_order) == (("date", "excel") if order else (column.kind, None))
+    assert order is None or name != "order_date" or "44197 is 2021-01-01" in notes[0]
 
 
 def test_row_of_a_total_is_named(tmp_path):

@@ -103,3 +103,40 @@ def test_hover_and_hints_have_the_types_of_the_protocol(client):
     hints = client.run(client.client.text_document_inlay_hint_async(params))
     assert hints[-1].label == "→ (None, 10)"
     assert len(hints) == 12
+
+
+def test_all_requests_have_the_types_of_the_protocol(client):
+    server, run = client.client, client.run
+    everything = types.Range(types.Position(0, 0), types.Position(99, 0))
+
+    def place(kind, word, **options):
+        return kind(text_document=IDENTIFIER, position=find(word), **options)
+
+    completed = run(
+        server.text_document_completion_async(place(types.CompletionParams, "GlobalAverage", context=None))
+    )
+    assert "Dense" in [item.label for item in completed.items]
+    found = run(server.text_document_definition_async(place(types.DefinitionParams, "convolution, name")))
+    assert found[0].range.start == types.Position(11, 2)
+    context = types.ReferenceContext(include_declaration=True)
+    references = place(types.ReferenceParams, "convolution, name", context=context)
+    assert len(run(server.text_document_references_async(references))) == 4
+    highlights = run(
+        server.text_document_document_highlight_async(place(types.DocumentHighlightParams, "filters]"))
+    )
+    assert len(highlights) == 5
+    assert run(server.text_document_prepare_rename_async(place(types.PrepareRenameParams, "convolution:")))
+    renamed = run(
+        server.text_document_rename_async(place(types.RenameParams, "convolution:", new_name="conv"))
+    )
+    assert len(renamed.changes[URI]) == 4
+    symbols = run(server.text_document_document_symbol_async(types.DocumentSymbolParams(IDENTIFIER)))
+    assert [symbol.name for symbol in symbols] == ["name", "seed", "data", "blocks", "model", "train"]
+    assert run(server.text_document_folding_range_async(types.FoldingRangeParams(IDENTIFIER)))
+    assert run(server.text_document_document_link_async(types.DocumentLinkParams(IDENTIFIER))) == ()
+    tokens = run(server.text_document_semantic_tokens_full_async(types.SemanticTokensParams(IDENTIFIER)))
+    assert len(tokens.data) % 5 == 0
+    lenses = run(server.text_document_code_lens_async(types.CodeLensParams(IDENTIFIER)))
+    assert lenses[0].command.title == "14,586 parameters · 1.79 M FLOPs · 26 layers"
+    actions = types.CodeActionParams(IDENTIFIER, everything, types.CodeActionContext([]))
+    assert run(server.text_document_code_action_async(actions)) is not None

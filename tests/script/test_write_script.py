@@ -647,7 +647,7 @@ def test_optimizer_with_schedule_accumulation_and_averages(name, tmp_path):
     valid = model_of(tmp_path, {"input": [3], "layers": [{"type": "Dense", "units": 2}]}, train=train)
     assert problems_of(valid, collect_script_facts(valid)[0]) == []
     made, theirs = eval(render_inline(name_or_call(valid.config.train.optimizer))), api.build(valid)
-    compile_model(theirs, valid.config.train)
+    compile_model(theirs, valid.config.train, valid)
     assert made.get_config() == theirs.optimizer.get_config() | {"name": made.name}
 
 
@@ -689,7 +689,7 @@ def test_training_matches_the_config(tmp_path):
     names["build_model"] = lambda: kept.setdefault("model", Watched(build()))
     names["main"]()
     ours, theirs = kept["model"]._model, build()
-    compile_model(theirs, valid.config.train)
+    compile_model(theirs, valid.config.train, valid)
     made, wanted = (model.optimizer.get_config() | {"name": "same"} for model in (ours, theirs))
     assert made == wanted
     assert keras.losses.get(ours.loss)([[1.0]], [[3.0]]) == theirs.loss([[1.0]], [[3.0]])

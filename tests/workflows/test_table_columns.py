@@ -183,3 +183,14 @@ def test_column_with_a_defect_is_neither_target_nor_input(tmp_path):
     assert columns.target.name == "m"
     assert "`price`: its numbers have different currency signs" in columns.target_reason
     assert list(columns.left_out) == ["price"]
+
+
+def test_amounts_that_seem_to_be_ids_can_be_a_named_target(tmp_path):
+    rows = [f"{n % 5},{100 + n * 7 % 30}" for n in range(30)]
+    assert assign(tmp_path, "a,sales", rows, "sales").target.name == "sales"
+
+
+def test_rows_of_years_are_split_in_their_order(tmp_path):
+    rows = [f"{1960 + n},{n * 7 % 11},{n % 9}.5" for n in range(60)]
+    columns = assign(tmp_path, "year,births,rate", rows, "rate")
+    assert (columns.series, columns.is_ordered, columns.is_forecast) == ("year", True, False)

@@ -32,6 +32,8 @@ class TargetValues:
     """Each distinct value, in ascending order -> the first example that has it, from 0; None if there are too many."""
     counts: Mapping[float, int] = field(default_factory=dict)
     """Each value of ``first_rows`` -> its number of examples, or of positions in them."""
+    first_files: Mapping[float, str] = field(default_factory=dict)
+    """Each value of ``first_rows`` -> the file of the first example that has it, if each target is a file."""
 
     @classmethod
     def of_classes(cls, classes: int) -> Self:
@@ -389,6 +391,10 @@ class DataConfig(Component):
         """File suffixes of the examples for class folders; None for other data."""
         return None
 
+    def select_examples(self, files: list[Path]) -> list[Path]:
+        """Return the files of a new folder that are examples."""
+        return files
+
     @property
     def preparation(self) -> tuple[str, ...]:
         """Return a sentence for each step from a file of an example to the input of the model."""
@@ -438,6 +444,8 @@ DATA_TYPES: Final = Catalogue[DataConfig](
         "Sklearn": "sklearn.config",
         "Csv": "csv.config",
         "Parquet": "parquet.config",
+        "Jsonl": "jsonl.config",
+        "Feather": "feather.config",
         "Npz": "npz.config",
         "Npy": "npy.config",
         "Images": "images.config",

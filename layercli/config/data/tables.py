@@ -125,8 +125,9 @@ FALSE_WORDS: Final = ("false", "no", "n", "f", "off")
 """The words that are 0, each the opposite of the word of 1 at its place."""
 DATE_FEATURES: Final = ("year", "month", "day", "weekday", "hour", "minute", "elapsed")
 """The numbers that a date can become."""
-DATE_ORDERS: Final = ("ymd", "dmy", "mdy", "seconds", "milliseconds", "time")
-"""The forms of dates: the order of year, month and day; seconds or milliseconds since 1970; only a time of day."""
+DATE_ORDERS: Final = ("ymd", "dmy", "mdy", "seconds", "milliseconds", "excel", "time")
+"""The forms of dates: the order of year, month and day; seconds or milliseconds since 1970; the numbers of Excel, which are
+days since 1899-12-30; only a time of day."""
 
 _DATES_SCHEMA: Final = {
     "type": "object",

@@ -27,7 +27,7 @@ from layercli.source.nodes import (
 
 _TYPE_NAME: Final = "featurespace"
 _CROSS_KEYS: Final = ("feature_names", "crossing_dim", "output_mode")
-_TABLE_TYPES: Final = ("csv", "parquet")
+_TABLE_TYPES: Final = ("csv", "parquet", "jsonl", "feather")
 _NAME_LENGTH: Final = MAX_LAYER_NAME_LENGTH - 50
 """Most characters of an input's name, which the names of its layers extend."""
 

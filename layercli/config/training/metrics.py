@@ -14,29 +14,20 @@ from layercli.config.training.metric_inputs import (
     TargetForm,
 )
 from layercli.config.training.registry import SHAPE_DEPENDENT_METRICS
-from layercli.config.training.types import ClassAxis, ComputeDType, FromLogits, LabelSmoothing, parse_log_name
+from layercli.config.training.types import (
+    ClassAxis,
+    ComputeDType,
+    FromLogits,
+    LabelSmoothing,
+    parse_metric_name,
+)
 from layercli.schema.component import Component, snake_case
 from layercli.schema.field_types import AnyInt, NonNegativeInt, PositiveInt
-from layercli.schema.strict_model import ExpectedText, value_error
-from layercli.source.nodes import quote_value
-
-NON_METRIC_KEYS: Final = ("epoch", "seconds", "examples_per_second")
-"""Keys in a line of the history that are not metrics."""
-_RESERVED_METRIC_NAMES = frozenset({"loss", "learning_rate", *NON_METRIC_KEYS})
-"""Column names of the history that a metric must not have."""
-
-
-def _parse_metric_name(value: Any) -> str | None:
-    name = parse_log_name(value)
-    if name is not None and (name in _RESERVED_METRIC_NAMES or name.startswith("val_")):
-        message = f"`name` must not be {quote_value(name)}: the history uses this name for another column."
-        raise value_error("bad-name", message, f"For example `name: my_{name}`.")
-    return name
-
+from layercli.schema.strict_model import ExpectedText
 
 MetricName = Annotated[
     str | None,
-    PlainValidator(_parse_metric_name),
+    PlainValidator(parse_metric_name),
     ExpectedText("a name of letters, digits, `_`, `-` and dots"),
     Field(description="Log name; null: derived from its type."),
 ]
@@ -676,7 +667,7 @@ class R2Score(_ValueComparison):
 
 
 def metric_log_name(metric: str | Component) -> str:
-    """Return the name under which Keras logs a metric of ``parse_metric``, without ``val_``."""
+    """Return the name under which Keras logs a metric, without ``val_``."""
     return metric if isinstance(metric, str) else str(metric.arguments()["name"])
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.config.training.registry import SCHEDULES
+from layercli.config.training.registry import parse_schedule
 from layercli.schema.component import Component
 from layercli.schema.field_types import MAX_INT32, NonNegative, NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
@@ -25,9 +25,9 @@ def _is_quoted_number(value: Any) -> bool:
 
 def _parse_learning_rate(value: Any) -> float | Component:
     if isinstance(value, (dict, Component)):
-        return SCHEDULES.parse(value)
+        return parse_schedule(value)
     if isinstance(value, str) and not re.match(r"[\s\d.+-]", value):
-        return SCHEDULES.parse(value)
+        return parse_schedule(value)
     message = f"`learning_rate` must be {_LEARNING_RATE_EXPECTED}, got {quote_value(value)}."
     example = "For example `learning_rate: 0.001`."
     if not is_number(value):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from layercli.config.training.custom_objects import accept_custom
 from layercli.schema.component import Catalogue, Component
 from layercli.schema.strict_model import value_error
 from layercli.schema.suggestions import suggest_closest
@@ -179,6 +180,10 @@ def _shape_dependent_loss_error(name: str) -> Exception:
         "targets, or BinaryCrossentropy for an output of 1 unit."
     )
     return value_error("refused-type", message, hint)
+
+
+parse_schedule: Final = accept_custom("learning-rate schedule", SCHEDULES.parse)
+"""Returns the schedule that a value declares; raises an error if it does not declare one."""
 
 
 def parse_metric(value: object) -> str | Component:

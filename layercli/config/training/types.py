@@ -8,27 +8,72 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import InitErrorDetails
 
-from layercli.config.training.registry import CALLBACKS, OPTIMIZERS, parse_loss, parse_metric
+from layercli.config.training.custom_objects import RESERVED_METRIC_NAMES, accept_custom
+from layercli.config.training.registry import CALLBACKS, OPTIMIZERS, parse_loss, parse_metric, parse_schedule
 from layercli.schema.component import Component
 from layercli.schema.field_types import NameOrComponent, reference_schema
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value, sanitize_text
 from layercli.source.scalars import is_number
 
+_LOG_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_MAX_NAME_LENGTH = 100
+
+
+def parse_log_name(value: Any) -> str | None:
+    """Return the name of a loss or metric if it is valid in every file and log.
+
+    Raises:
+        PydanticCustomError: the name is invalid.
+    """
+    if value is None or (
+        isinstance(value, str) and len(value) <= _MAX_NAME_LENGTH and _LOG_NAME_PATTERN.fullmatch(value)
+    ):
+        return value
+    raise value_error(
+        "bad-name",
+        "`name` must consist of letters, digits, `_`, `-` and dots and start with a letter or digit, "
+        f"got {quote_value(value)}.",
+        "For example `name: score`.",
+    )
+
+
+def parse_metric_name(value: Any) -> str | None:
+    """Return the name of a metric if the history does not use it for another column.
+
+    Raises:
+        PydanticCustomError: the name is invalid.
+    """
+    name = parse_log_name(value)
+    if name is not None and (name in RESERVED_METRIC_NAMES or name.startswith("val_")):
+        message = f"`name` must not be {quote_value(name)}: the history uses this name for another column."
+        raise value_error("bad-name", message, f"For example `name: my_{name}`.")
+    return name
+
+
 OptimizerField: TypeAlias = Annotated[
     NameOrComponent,
-    PlainValidator(OPTIMIZERS.parse),
+    PlainValidator(accept_custom("optimizer", OPTIMIZERS.parse, parse_schedule=parse_schedule)),
     reference_schema("optimizer"),
     ExpectedText("an optimizer"),
 ]
 LossField: TypeAlias = Annotated[
-    NameOrComponent, PlainValidator(parse_loss), reference_schema("loss"), ExpectedText("a loss")
+    NameOrComponent,
+    PlainValidator(accept_custom("loss", parse_loss, parse_name=parse_log_name)),
+    reference_schema("loss"),
+    ExpectedText("a loss"),
 ]
 MetricField: TypeAlias = Annotated[
-    NameOrComponent, PlainValidator(parse_metric), reference_schema("metric"), ExpectedText("a metric")
+    NameOrComponent,
+    PlainValidator(accept_custom("metric", parse_metric, parse_name=parse_metric_name)),
+    reference_schema("metric"),
+    ExpectedText("a metric"),
 ]
 CallbackField: TypeAlias = Annotated[
-    Component, PlainValidator(CALLBACKS.parse), reference_schema("callback"), ExpectedText("a callback")
+    Component,
+    PlainValidator(accept_custom("callback", CALLBACKS.parse)),
+    reference_schema("callback"),
+    ExpectedText("a callback"),
 ]
 
 
@@ -144,28 +189,6 @@ ClassWeightField: TypeAlias = Annotated[
     ),
     ExpectedText("balanced or a mapping of classes to weights"),
 ]
-
-_LOG_NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_MAX_NAME_LENGTH = 100
-
-
-def parse_log_name(value: Any) -> str | None:
-    """Return the name of a loss or metric if it is valid in every file and log.
-
-    Raises:
-        PydanticCustomError: the name is invalid.
-    """
-    if value is None or (
-        isinstance(value, str) and len(value) <= _MAX_NAME_LENGTH and _LOG_NAME_PATTERN.fullmatch(value)
-    ):
-        return value
-    raise value_error(
-        "bad-name",
-        "`name` must consist of letters, digits, `_`, `-` and dots and start with a letter or digit, "
-        f"got {quote_value(value)}.",
-        "For example `name: score`.",
-    )
-
 
 LossName: TypeAlias = Annotated[
     str | None,

@@ -80,6 +80,8 @@ def concatenate_tables(tables: Sequence[Any]) -> Any:
 def normalize_table(table: Any, data: TableConfig) -> Any:
     """Return the table with trimmed names and texts, declared column types, and nulls for missing-value texts.
 
+    Durations become seconds.
+
     Raises:
         DataError: a column cannot be converted to its declared type.
     """
@@ -93,6 +95,9 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
         declared = data.types.get(name)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
+        if pa.types.is_duration(column.type):
+            micros = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
+            column = compute.divide(micros.cast(pa.float64()), 1e6)
         if declared == "text" and not is_text_type(column.type):
             column = column.cast(pa.string())
         if is_text_type(column.type):

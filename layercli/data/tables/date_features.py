@@ -15,6 +15,7 @@ _TIME_CANDIDATES: Final = ("hour", "minute")
 _MIN_SERIES_ROWS: Final = 50
 _MIN_ROWS_PER_SERIES: Final = 20
 _REGULAR_SHARE: Final = 0.95
+_EARLY_SHARE: Final = 0.7
 _SHORTEST_STEP, _LONGEST_STEP = 0.5, 3.5
 """Steps, as a part of the usual one, that are regular: months have 28 to 31 days, and Monday follows on Friday."""
 
@@ -25,6 +26,8 @@ class DateFacts:
 
     features: tuple[str, ...]
     """The numbers of ``DATE_FEATURES`` that are not the same in all of the rows."""
+    early_features: tuple[str, ...]
+    """Those that are not the same in all of the early rows, which are the training set of a split by time."""
     is_series: bool
     """Whether each row is later than the row above it, or each is earlier, almost always by about the same time."""
 
@@ -34,7 +37,10 @@ def inspect_dates(column: Any, order: str | None) -> DateFacts:
     stamps = _read_stamps(column, order)
     names = _TIME_CANDIDATES if order == "time" else _CANDIDATES
     features = tuple(name for name in names if _varies(extract_feature(stamps, name)))
-    return DateFacts(features, order != "time" and _is_series(_to_seconds(stamps), _MIN_SERIES_ROWS))
+    early = stamps.take(np.argsort(_to_seconds(stamps))[: int(_EARLY_SHARE * len(stamps))])
+    early_features = tuple(name for name in features if _varies(extract_feature(early, name)))
+    is_series = order != "time" and _is_series(_to_seconds(stamps), _MIN_SERIES_ROWS)
+    return DateFacts(features, early_features, is_series)
 
 
 def count_series(column: Any, order: str | None, keys: Sequence[Any]) -> int:

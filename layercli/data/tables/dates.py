@@ -22,6 +22,8 @@ DATE_PATTERNS: Final = {
         r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})t?(?P<H>\d{2})(?P<M>\d{2})(?P<S>\d{2})?z?",
         rf"(?P<y>\d{{4}})[-/. ]{_MONTH}[-/. ](?P<d>\d{{1,2}})(?:(?:t|\s+){_TIME})?",
         r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})t(?P<H>\d{2})(?:z|[+-]\d{2}(?::?\d{2})?)?",
+        r"(?P<y>\d{4})[-/. ]?q(?P<q>[1-4])",
+        r"q(?P<q>[1-4])[-/. ](?P<y>\d{4})",
         rf"(?P<y>\d{{4}})年(?P<m>\d{{1,2}})月(?:(?P<d>\d{{1,2}})日)?(?:\s*{_TIME})?",
     ),
     "dmy": (
@@ -42,6 +44,12 @@ PIVOT_YEAR: Final = 69
 _DAY_HOURS: Final = 24
 _DAY_MICROSECONDS: Final = 86_400_000_000
 MAX_BAD_VALUES: Final = 30
+FIRST_EXCEL_DAY: Final = 25_569
+"""1970-01-01 as a date of Excel."""
+UNIT_MICROSECONDS: Final = {"seconds": 1e6, "milliseconds": 1e3, "excel": 86_400e6}
+"""Forms of dates as numbers -> the microseconds of 1."""
+NUMBER_DIGITS: Final = {"seconds": "{6,16}", "milliseconds": "{6,16}", "excel": "{1,7}"}
+"""Forms of dates as numbers -> how many digits they have, as a part of a regular expression."""
 MAX_SECONDS: Final = 1e11
 """Larger numbers, about the year 5138, are milliseconds."""
 
@@ -58,16 +66,21 @@ def parse_dates(texts: Any, order: str) -> Array:
         texts = texts.combine_chunks()
     texts = texts.cast(pa.string())
     dates = np.full(len(texts), np.datetime64("NaT"), dtype="datetime64[us]")
-    if order in ("seconds", "milliseconds"):
-        is_number = pc.match_substring_regex(texts, r"^-?\d{6,16}(?:\.\d*)?$")
+    if order in UNIT_MICROSECONDS:
+        digits = NUMBER_DIGITS[order]
+        is_number = pc.match_substring_regex(texts, rf"^-?\d{digits}(?:\.\d*)?$")
         numbers = (
             pc.if_else(is_number, texts, pa.scalar(None, pa.string()))
             .cast(pa.float64())
             .to_numpy(zero_copy_only=False)
         )
-        scale = 1e6 if order == "seconds" else 1e3
+        scale = UNIT_MICROSECONDS[order]
+        if order == "excel":
+            numbers = numbers - FIRST_EXCEL_DAY
         valid = np.isfinite(numbers) & (np.abs(numbers) * scale / 1e6 < MAX_SECONDS)
-        dates[valid] = (numbers[valid] * scale).astype(np.int64).astype("datetime64[us]")
+        # Times of Excel are fractions of a day, which have no exact microseconds.
+        micros = np.round(numbers[valid] * scale / 1e3) * 1e3 if order == "excel" else numbers[valid] * scale
+        dates[valid] = micros.astype(np.int64).astype("datetime64[us]")
         return dates
     lower = pc.utf8_lower(texts)
     for pattern in DATE_PATTERNS[order]:
@@ -93,6 +106,8 @@ def _build_dates(found: Any, *, is_time: bool) -> Array:
         return np.asarray(texts.cast(pa.int64()).to_numpy(zero_copy_only=False))
 
     month, day = number("m", 1), number("d", 1)
+    if "q" in names:
+        month = number("q", 1) * 3 - 2
     if "N" in names:
         month = (
             np.asarray(

@@ -84,7 +84,8 @@ class TableExamples(Examples):
         for array in (*arrays, *targets, *([] if self.weights is None else [self.weights])):
             move_rows(array, order)
         sets = (self.take(slice(start, end)) for start, end in pairwise(ends.tolist()))
-        return Splits(*sets, rows=tuple(rows))
+        # Half of the memory; a table in memory has fewer rows than int32 can count.
+        return Splits(*sets, rows=tuple(each.astype(np.int32) for each in rows))
 
     def prepare(self, plan: TablePlan | None) -> Examples:
         """Return the rows with what ``plan`` learned from the training rows; see ``Dataset``."""

@@ -15,6 +15,7 @@ _CURRENCIES: Final = "$€£¥\uffe5₹₩₽\\\\"
 """As a part of a regular expression. The byte of the backslash is the sign of the yen in Japanese encodings."""
 _MINUS_SIGNS: Final = "\u2212\u2013\u2012"
 _MAX_STRAYS: Final = 8
+_CALL_DIGITS: Final = 7
 
 
 class NumberFormat(NamedTuple):
@@ -154,6 +155,8 @@ class TextContent:
     """Whether no number has a fraction."""
     leading_zeros: int = 0
     """Number of integers that begin with a zero that is not their only digit, such as 01234."""
+    call_numbers: int = 0
+    """Number of integers with a plus sign and at least seven digits, such as telephone numbers."""
 
     def add(self, texts: Any, rows: Array) -> Any:
         """Add Arrow texts, and the row numbers of shape (rows,); return them as numbers if all are plain numbers."""
@@ -167,7 +170,14 @@ class TextContent:
             return None
         self.values += known
         numbers = cast_plain_numbers(texts, self.number_format, is_integral=self.is_integral)
-        if numbers is not None:
+        # Arrow reads +4930123456 only as a number with a fraction.
+        has_plus_signs = (
+            self.is_integral
+            and numbers is not None
+            and pa.types.is_floating(numbers.type)
+            and pc.any(pc.starts_with(texts, "+")).as_py()
+        )
+        if numbers is not None and not has_plus_signs:
             self._add_plain(texts, numbers, known, rows)
             return numbers
         plain = strip_signs(texts, self.number_format)
@@ -235,6 +245,8 @@ class TextContent:
         if self.is_integral:
             self.is_integral = bool(pc.all(pc.match_substring_regex(numbers, r"^[+-]?\d+$")).as_py())
         self.leading_zeros += pc.sum(pc.match_substring_regex(numbers, r"^0\d+$")).as_py() or 0
+        is_call_number = pc.match_substring_regex(numbers, rf"^\+\d{{{_CALL_DIGITS},}}$")
+        self.call_numbers += pc.sum(is_call_number).as_py() or 0
 
     @property
     def are_numbers(self) -> bool:

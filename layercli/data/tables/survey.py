@@ -34,11 +34,22 @@ _MIN_UNIQUE_ROWS: Final = 20
 _ID_NAME: Final = re.compile(
     r"(?:.*[_ .-])?(?:id|uuid|guid|index|idx|key|row|rownum|nr|no)|.*Id|.*ID|Unnamed: 0", re.ASCII
 )
+_PHONE_NAME: Final = re.compile(
+    r"(?:.*[_ .-])?(?:tele)?(?:phone|mobile|fax|msisdn)(?:[_ .-]?(?:number|no|nr|num))?s?", re.IGNORECASE
+)
+_MIN_PHONE_NUMBER: Final = 100_000
 _TIME_NAME: Final = re.compile(r"time|date|epoch|stamp|when|(?:^|_)(?:ts|at)$", re.IGNORECASE)
+_EXCEL_NAME: Final = re.compile(
+    r"(?<!up)(?<!candi)date(?:time)?s?(?![a-z])|(?<![a-z])(?:when|created|ordered|modified|birthday|dob)(?![a-z])",
+    re.IGNORECASE,
+)
+"""Names of dates, whose numbers can be those of Excel."""
 _CALENDAR_NAME: Final = re.compile(
     r"(?:.*[_ .-])?(?:year|quarter|month|week|day|hour|minute|second|mon|hr|min|sec)s?", re.IGNORECASE
 )
 """Names of columns whose numbers are not codes, although they may have leading zeros."""
+_FIRST_EXCEL_DAY, _MIN_LAST_EXCEL_DAY, _LAST_EXCEL_DAY = 10_000, 30_000, 60_000
+"""1927, 1982 and 2064; days since 1970 are smaller."""
 _FIRST_SECOND: Final = 315_532_800
 """1980; smaller numbers are not taken for times."""
 _LAST_SECOND: Final = 4_102_444_800
@@ -56,6 +67,8 @@ _GAP_SHARE: Final = 20
 """A column with gaps such as - has one number in so many values."""
 _CODE_SHARE: Final = 100
 """A column of codes has a leading zero in one number in so many."""
+_CALL_SHARE: Final = 2
+"""A column of telephone numbers has a plus sign in one value in so many."""
 _MAX_BAD_DATES_SHARE: Final = 5
 """A column of dates has another value in at most one row in so many."""
 _FIRST_COMPACT, _LAST_COMPACT = 19_000_101, 21_001_231
@@ -257,11 +270,11 @@ class _ColumnSurvey:
         )
 
     def _are_codes(self) -> bool:
-        """Return whether the column has integers such as 01234, whose zeros mean something."""
-        return (
-            self.texts.leading_zeros * _CODE_SHARE > self.texts.numbers
-            and _CALENDAR_NAME.fullmatch(self.name) is None
-        )
+        """Return whether the column has integers such as 01234 or +4930123456, whose zeros and signs mean something."""
+        texts = self.texts
+        has_zeros = texts.leading_zeros * _CODE_SHARE > texts.numbers
+        are_calls = 0 < texts.numbers <= _CALL_SHARE * texts.call_numbers
+        return (has_zeros and _CALENDAR_NAME.fullmatch(self.name) is None) or are_calls
 
     def _describe_signs(self) -> str | None:
         """Return what is wrong with numbers that have different signs."""
@@ -279,7 +292,8 @@ class _ColumnSurvey:
     def _describe_mixture(self) -> str | None:
         texts = self.texts
         if self._are_codes():
-            return "has numbers with leading zeros, which are read as text"
+            signs = "leading zeros" if texts.leading_zeros else "a plus sign, such as telephone numbers"
+            return f"has numbers with {signs}, which are read as text"
         listed = ", ".join(f'"{sanitize_text(stray, limit=40)}"' for stray in [*texts.strays][:3])
         return (
             f"is read as text: only {texts.numbers:,} of its {texts.values:,} values are numbers; the others are "
@@ -332,7 +346,12 @@ class _ColumnSurvey:
         texts = self.texts
         order = self._find_epoch_order()
         if order is not None:
-            return ColumnFacts(self.name, "date", self._list_texts()[:1], self.missing, date_order=order)
+            note = None
+            if order == "excel":
+                day = np.datetime64("1899-12-30") + np.timedelta64(int(self.lowest), "D")
+                note = f"has the numbers of Excel's dates: {_format_number(self.lowest)} is {day}"
+            values = self._list_texts()[:1]
+            return ColumnFacts(self.name, "date", values, self.missing, date_order=order, note=note)
         count = texts.stray_count
         values = tuple(map(_format_number, (self.lowest, self.highest)))
         if self.counts is not None:
@@ -344,14 +363,19 @@ class _ColumnSurvey:
             values,
             self.missing + count,
             None if self.distinct is None else len(self.distinct),
-            id_reason=self._find_id_reason(position) if is_unique and texts.is_integral else None,
+            id_reason=self._find_id_reason(position, is_unique=is_unique) if texts.is_integral else None,
             strays=dict(texts.strays),
             stray_count=count,
         )
 
     def _find_epoch_order(self) -> str | None:
-        """Return the form of integers that are times, as their size and name say; None for other numbers."""
-        if not (self.texts.is_integral and self.texts.are_numbers):
+        """Return the form of numbers that are times, as their size and name say; None for other numbers."""
+        if not self.texts.are_numbers or self.texts.symbols != {""} or self.texts.percents:
+            return None
+        is_excel = self.lowest >= _FIRST_EXCEL_DAY and _MIN_LAST_EXCEL_DAY < self.highest < _LAST_EXCEL_DAY
+        if is_excel and _EXCEL_NAME.search(self.name):
+            return "excel"
+        if not self.texts.is_integral:
             return None
         if (
             self.compact_dates is not None
@@ -365,8 +389,12 @@ class _ColumnSurvey:
                 return order
         return None
 
-    def _find_id_reason(self, position: int) -> str | None:
-        """Return why different integers in every row are an id."""
+    def _find_id_reason(self, position: int, *, is_unique: bool) -> str | None:
+        """Return why integers are an id: they are telephone numbers, or different in every row."""
+        if _PHONE_NAME.fullmatch(self.name) and self.lowest >= _MIN_PHONE_NUMBER:
+            return "a telephone number"
+        if not is_unique:
+            return None
         count, spread = self.texts.values, self.highest - self.lowest + 1
         if self.missing:
             return None

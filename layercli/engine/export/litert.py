@@ -12,7 +12,13 @@ import tensorflow as tf
 
 from layercli.data.types import Array
 from layercli.engine.export.loops import has_loops
-from layercli.engine.export.options import ExportOptions, InputBatch, input_signature, make_argument_names
+from layercli.engine.export.options import (
+    ExportOptions,
+    InputBatch,
+    Runner,
+    input_signature,
+    make_argument_names,
+)
 from layercli.engine.export.saved_model import output_sort_key
 
 TOLERANCE = 1e-4
@@ -49,15 +55,22 @@ def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
 
 def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
     """Return the outputs of the LiteRT interpreter for each batch."""
+    run = load_runner(output_path)
+    return [run(batch) for batch in batches]
+
+
+def load_runner(output_path: Path) -> Runner:
+    """Return the function of a loaded file."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter: Any = Interpreter(model_path=str(output_path))
     signature_runner = interpreter.get_signature_runner()
-    results = []
-    for batch in batches:
+
+    def run(batch: InputBatch) -> list[Array]:
         outputs = signature_runner(**_name_arguments(batch))
-        results.append([np.array(outputs[name]) for name in sorted(outputs, key=output_sort_key)])
-    return results
+        return [np.array(outputs[name]) for name in sorted(outputs, key=output_sort_key)]
+
+    return run
 
 
 def unroll_model(model: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.data.types import Array
-from layercli.engine.export.options import ExportOptions, InputBatch, WordIndex, input_signature
+from layercli.engine.export.options import ExportOptions, InputBatch, Runner, WordIndex, input_signature
 
 TOLERANCE = 1e-4
 _LOOKUP_OPSET = 2
@@ -45,6 +45,12 @@ def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
 
 def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
     """Return the outputs of onnxruntime for each batch, on the CPU."""
+    run = load_runner(output_path)
+    return [run(batch) for batch in batches]
+
+
+def load_runner(output_path: Path) -> Runner:
+    """Return the function of a loaded file."""
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
@@ -52,7 +58,7 @@ def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptio
     session: Any = onnxruntime.InferenceSession(
         str(output_path), settings, providers=["CPUExecutionProvider"]
     )
-    return [[np.asarray(output) for output in session.run(None, batch)] for batch in batches]
+    return lambda batch: [np.asarray(output) for output in session.run(None, batch)]
 
 
 def embed_description(output_path: Path, description: str) -> None:

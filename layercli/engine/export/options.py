@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
@@ -150,6 +150,10 @@ class ExportFormat(Protocol):
         self, output_path: Path, batches: list[InputBatch], options: ExportOptions
     ) -> list[list[Array]]:
         """Return the outputs of the exported model for each batch."""
+
+
+Runner: TypeAlias = Callable[[InputBatch], list[Array]]
+"""Computes the outputs of a loaded model for a batch."""
 
 
 def input_signature(model: Any, batch_size: int | None) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from layercli.check import ValidConfig
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import Examples, Subset
 from layercli.data.types import Array
@@ -36,18 +37,18 @@ def compare_metrics(
     output_path: Path,
     subset: Subset,
     train: TrainSection,
-    graph: Graph,
+    valid: ValidConfig,
     options: ExportOptions,
 ) -> dict[str, dict[str, float]]:
     """Return loss and metrics over a subset: ``before`` of the original, ``after`` of the exported model."""
     batches = list(subset.batches(options.batch_size or _BATCH_SIZE))
-    inputs = [_fill_batch(examples_to_inputs(batch, graph), options.batch_size) for batch in batches]
+    inputs = [_fill_batch(examples_to_inputs(batch, valid.graph), options.batch_size) for batch in batches]
     return {
-        "before": _evaluate_outputs(
-            model, batches, [run_keras_model(model, batch_inputs) for batch_inputs in inputs], train
+        "before": evaluate_outputs(
+            model, batches, [run_keras_model(model, batch_inputs) for batch_inputs in inputs], train, valid
         ),
-        "after": _evaluate_outputs(
-            model, batches, export_format.run_model(output_path, inputs, options), train
+        "after": evaluate_outputs(
+            model, batches, export_format.run_model(output_path, inputs, options), train, valid
         ),
     }
 
@@ -59,8 +60,8 @@ def _fill_batch(inputs: InputBatch, batch_size: int | None) -> InputBatch:
     return {name: np.resize(array, (batch_size, *array.shape[1:])) for name, array in inputs.items()}
 
 
-def _evaluate_outputs(
-    model: Any, batches: list[Examples], outputs: list[list[Array]], train: TrainSection
+def evaluate_outputs(
+    model: Any, batches: list[Examples], outputs: list[list[Array]], train: TrainSection, valid: ValidConfig
 ) -> dict[str, float]:
     """Return loss and metrics of existing outputs, by evaluating a model that passes its inputs through."""
     passthrough_inputs = [
@@ -71,7 +72,7 @@ def _evaluate_outputs(
         passthrough_inputs if len(passthrough_inputs) > 1 else passthrough_inputs[0],
         passthrough_inputs if len(passthrough_inputs) > 1 else passthrough_inputs[0],
     )
-    compile_model(passthrough_model, train)
+    compile_model(passthrough_model, train, valid)
 
     def concatenate(*arrays: Array) -> Array:
         return np.concatenate(arrays)

@@ -10,7 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from layercli.config.data.tables import FALSE_WORDS, TRUE_WORDS
-from layercli.data.tables.dates import DATE_PATTERNS, MAX_SECONDS, MONTH_NAMES, PIVOT_YEAR
+from layercli.data.tables.dates import (
+    DATE_PATTERNS,
+    FIRST_EXCEL_DAY,
+    MAX_SECONDS,
+    MONTH_NAMES,
+    NUMBER_DIGITS,
+    PIVOT_YEAR,
+    UNIT_MICROSECONDS,
+)
 
 _GROUP_NAME: Final = re.compile(r"\(\?P<(\w)>")
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -19,7 +27,7 @@ _DAY_SECONDS: Final = 86_400
 _SHORT_YEAR_DIGITS: Final = 2
 _HALF_DAY: Final = 12
 _DAY_HOURS: Final = 24
-_DATE_DEFAULTS: Final = {"y": 1970, "m": 1, "d": 1, "H": 0, "M": 0, "S": 0}
+_DATE_DEFAULTS: Final = {"y": 1970, "q": 1, "m": 1, "d": 1, "H": 0, "M": 0, "S": 0}
 
 
 def clean_texts(texts: Any, missing_words: Sequence[str]) -> Any:
@@ -41,8 +49,8 @@ def read_booleans(texts: Any) -> Any:
 
 def read_dates(texts: Any, order: str) -> Any:
     """Return texts of one of ``DATE_ORDERS`` as seconds since 1970: float64 of shape (batch,), NaN for other texts."""
-    if order in ("seconds", "milliseconds"):
-        return _read_time_stamps(texts, 1.0 if order == "seconds" else 1e-3)
+    if order in UNIT_MICROSECONDS:
+        return _read_time_stamps(texts, order)
     lower = tf.strings.lower(texts, encoding="utf-8")
     stamps = tf.fill(tf.shape(lower), tf.constant(np.nan, tf.float64))
     for pattern in DATE_PATTERNS[order]:
@@ -79,9 +87,14 @@ def _full_like(tensor: Any, value: float) -> Any:
     return tf.zeros_like(tensor) + value
 
 
-def _read_time_stamps(texts: Any, scale: float) -> Any:
-    is_number = tf.strings.regex_full_match(texts, r"-?\d{6,16}(?:\.\d*)?")
-    seconds = tf.strings.to_number(tf.where(is_number, texts, "0"), tf.float64) * scale
+def _read_time_stamps(texts: Any, order: str) -> Any:
+    digits = NUMBER_DIGITS[order]
+    is_number = tf.strings.regex_full_match(texts, rf"-?\d{digits}(?:\.\d*)?")
+    numbers = tf.strings.to_number(tf.where(is_number, texts, "0"), tf.float64)
+    if order == "excel":
+        seconds = tf.round((numbers - FIRST_EXCEL_DAY) * _DAY_SECONDS * 1e3) / 1e3
+    else:
+        seconds = numbers * (UNIT_MICROSECONDS[order] / 1e6)
     is_valid = is_number & (tf.abs(seconds) < MAX_SECONDS)
     return tf.where(is_valid, seconds, _full_like(seconds, np.nan))
 
@@ -102,6 +115,8 @@ def _read_pattern(lower: Any, is_match: Any, pattern: str, order: str) -> Any:
         return tf.strings.to_number(tf.where(group == "", default, group), tf.int64)
 
     year, month, day = read("y"), read("m"), read("d")
+    if "q" in names:
+        month = read("q") * 3 - 2
     if "y" in names:
         is_short = tf.strings.length(extract("y")) <= _SHORT_YEAR_DIGITS
         century = tf.where(year >= PIVOT_YEAR, tf.ones_like(year) * 1900, tf.ones_like(year) * 2000)

@@ -18,6 +18,7 @@ from layercli.engine.export.options import (
     ExportOptions,
     InputBatch,
     RawColumn,
+    Runner,
     input_signature,
     list_raw_columns,
     make_argument_names,
@@ -70,15 +71,22 @@ def write_model(model: Any, output_path: Path, options: ExportOptions) -> None:
 
 def run_model(output_path: Path, batches: list[InputBatch], options: ExportOptions) -> list[list[Array]]:  # noqa: ARG001
     """Return the outputs of TensorFlow for each batch; a ``ColumnBatch`` is passed by columns."""
+    run = load_runner(output_path)
+    return [run(batch) for batch in batches]
+
+
+def load_runner(output_path: Path) -> Runner:
+    """Return the function of a loaded folder."""
     loaded = tf.saved_model.load(str(output_path))
-    results = []
-    for batch in batches:
+
+    def run(batch: InputBatch) -> list[Array]:
         serve = loaded.signatures[COLUMNS if isinstance(batch, ColumnBatch) else "serving_default"]
         arguments = zip(make_argument_names(list(batch)), batch.values(), strict=True)
         outputs = serve(**{name: tf.constant(to_keras_inputs(array)) for name, array in arguments})
         names = [name for name in outputs if not name.endswith(_CLASS_SUFFIX)]
-        results.append([np.asarray(outputs[name].numpy()) for name in sorted(names, key=output_sort_key)])
-    return results
+        return [np.asarray(outputs[name].numpy()) for name in sorted(names, key=output_sort_key)]
+
+    return run
 
 
 def embed_description(output_path: Path, description: str) -> None:

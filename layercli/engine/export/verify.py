@@ -50,11 +50,11 @@ class Verification:
     def as_json(self) -> dict[str, Any]:
         """Return the JSON value that ``export --json`` prints."""
         cases = [difference.case for difference in self.differences]
-        sizes = {id(case): len(next(iter(case.inputs.values()))) for case in cases}
+        sizes = {len(next(iter(case.inputs.values()))) for case in cases if case.columns is None}
         return {
             "examples": max((case.examples for case in cases), default=0),
             "edges": list(dict.fromkeys(case.name for case in cases if not case.is_real)),
-            "batch_sizes": sorted(set(sizes.values())),
+            "batch_sizes": sorted(sizes),
             "largest_difference": self.largest_difference,
         }
 

@@ -11,8 +11,10 @@ import keras
 
 from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow, get_monitor
+from layercli.config.training.custom_objects import CustomObject
 from layercli.config.training.metrics import Metric
 from layercli.config.training.section import TrainSection
+from layercli.engine.custom_objects import create_custom_object
 from layercli.engine.keras_objects import keras_object
 from layercli.engine.training.metric_conversion import build_metric
 from layercli.engine.training.position_weights import fit_positions
@@ -21,17 +23,22 @@ from layercli.graph.best_epoch import monitor_direction
 from layercli.schema.component import Component
 
 
-def compile_model(model: Any, train: TrainSection) -> None:
-    """Compile the model with the declared optimizer, loss and metrics."""
-    optimizer = train.optimizer
+def compile_model(model: Any, train: TrainSection, valid: ValidConfig) -> None:
+    """Compile the model with the declared optimizer, loss and metrics.
+
+    Raises:
+        LayercliError: custom code cannot be loaded.
+    """
+
+    def create(components: Any, namespace: Any) -> Any:
+        return _to_keras_objects(components, namespace, valid)
+
     model.compile(
-        optimizer=keras_object(optimizer, namespace=keras.optimizers)
-        if isinstance(optimizer, Component)
-        else optimizer,
-        loss=_to_keras_objects(train.loss, keras.losses),
+        optimizer=create(train.optimizer, keras.optimizers),
+        loss=create(train.loss, keras.losses),
         loss_weights=train.loss_weights,
-        metrics=_to_keras_objects(train.metrics, keras.metrics),
-        weighted_metrics=_to_keras_objects(train.weighted_metrics, keras.metrics) or None,
+        metrics=create(train.metrics, keras.metrics),
+        weighted_metrics=create(train.weighted_metrics, keras.metrics) or None,
     )
     _weight_losses_by_examples(model._compile_loss)
     names = getattr(model, "output_names", [""])  # a Sequential has one output without a name
@@ -69,15 +76,19 @@ def _weight_losses_by_examples(losses: Any) -> None:
     losses.build, losses.call = build_losses, call_losses
 
 
-def _to_keras_objects(components: Any, namespace: Any) -> Any:
+def _to_keras_objects(components: Any, namespace: Any, valid: ValidConfig) -> Any:
     """Create the Keras objects of components in nested lists and mappings."""
     if isinstance(components, dict):
-        return {name: _to_keras_objects(item, namespace) for name, item in components.items()}
+        return {name: _to_keras_objects(item, namespace, valid) for name, item in components.items()}
     if isinstance(components, list):
-        return [_to_keras_objects(item, namespace) for item in components]
+        return [_to_keras_objects(item, namespace, valid) for item in components]
     if isinstance(components, Metric):
         return build_metric(components)
-    return keras_object(components, namespace=namespace) if isinstance(components, Component) else components
+    if not isinstance(components, Component):
+        return components
+    return keras_object(
+        components, namespace=namespace, create_custom_layer=partial(create_custom_object, valid=valid)
+    )
 
 
 _CALLBACK_PACKAGES = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
@@ -90,6 +101,8 @@ def build_callback(callback: Component, run_dir: Path, valid: ValidConfig, index
     Raises:
         LayercliError: the callback requires a package that is not installed.
     """
+    if isinstance(callback, CustomObject):
+        return create_custom_object(callback, callback.keras_arguments(), valid)
     type_name = callback.type_name()
     package = _CALLBACK_PACKAGES.get(type_name)
     if package is not None and find_spec(package) is None:

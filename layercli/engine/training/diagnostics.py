@@ -23,7 +23,7 @@ from layercli.graph.shapes import NodeShapes
 _MIN_EXAMPLES: Final = 32
 _MAX_EXAMPLES: Final = 256
 """More examples show rarely active units, and take longer."""
-_EXAMPLES_SHARE: Final = 20
+_EXAMPLES_SHARE: Final = 40
 """One in so many training examples is in the batch, if this is between the limits: the time stays small."""
 _SATURATED_VALUES: Final = 0.95
 """A unit is saturated if at least this share of its values is near a limit of the activation."""

@@ -15,6 +15,7 @@ from layercli.config.training.callbacks import TensorBoard
 from layercli.config.training.registry import LOSSES, METRICS
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import ASSUMED_TEXT_BYTES, Examples, Subset
+from layercli.engine.custom_objects import list_batch_callbacks
 from layercli.layers.base import Layer
 from layercli.layers.custom_layers import CustomLayer
 from layercli.schema.component import Component, snake_case
@@ -69,6 +70,8 @@ _MAX_DEVICE_BYTES: Final = 2 * 1024**3
 """The most bytes of examples that are copied to the device; more are sent block by block."""
 _MAX_BLOCK_BYTES: Final = 8 * 1024**2
 """The most bytes in a block of streamed examples."""
+_SECONDS_PER_EXTRA_CALL: Final = 1e-3
+"""The time that a call takes in Python, with its callbacks."""
 _SECONDS_PER_CALL: Final = 0.1
 """The target duration of a call: the interval between progress reports and the response time to Ctrl-C."""
 
@@ -158,6 +161,9 @@ def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
     steps_per_call = settings.steps_per_execution
     if steps_per_call is None and any(_has_per_step_logging(callback) for callback in train.callbacks):
         steps_per_call, reason = 1, f"TensorBoard records single steps; {reason}"
+    elif steps_per_call is None and (batch_callbacks := list_batch_callbacks(valid, train)):
+        (name, hook), *_ = batch_callbacks
+        steps_per_call, reason = 1, f"`{hook}` of {name} works on each batch; {reason}"
     elif steps_per_call is None:
         steps_per_call = round(
             _SECONDS_PER_CALL / (xla_step_seconds if jit_compile else start_seconds + compute_seconds)
@@ -165,6 +171,21 @@ def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
         if feed == "stream":
             steps_per_call = min(steps_per_call, steps_per_block(subset, batch_size))
     return ExecutionPlan(feed, max(1, min(steps_per_call, steps)), jit_compile, device, reason)
+
+
+def describe_batch_callbacks(
+    valid: ValidConfig, train: TrainSection, plan: ExecutionPlan, steps: int
+) -> str | None:
+    """Return what custom callbacks that work on each batch cost in an epoch of ``steps`` steps; None without one."""
+    if plan.steps_per_execution > 1 or train.execution.steps_per_execution is not None or steps < 2:
+        return None
+    for name, hook in list_batch_callbacks(valid, train)[:1]:
+        seconds = steps * _SECONDS_PER_EXTRA_CALL
+        return (
+            f"`{hook}` of {name} works on each batch, so each step is a separate call: about {seconds:.1g} s more in each "
+            "epoch. With `train.execution: {steps_per_execution: 50}` it works after every 50 steps."
+        )
+    return None
 
 
 def fits_in_memory(subset: Subset) -> bool:
@@ -193,9 +214,12 @@ def _choose_xla(valid: ValidConfig, train: TrainSection, saved_seconds: float) -
         if has_dropout or name not in _XLA_LAYERS:
             return False, f"XLA does not speed up {name}{' with dropout' if has_dropout else ''}"
     untested = [
-        name
-        for name in _loss_and_metric_names([train.loss, train.metrics, train.weighted_metrics])
-        if name not in _XLA_LOSSES_AND_METRICS
+        *(custom.type_name() for custom, _ in valid.custom_objects if custom.noun != "callback"),
+        *(
+            name
+            for name in _loss_and_metric_names([train.loss, train.metrics, train.weighted_metrics])
+            if name not in _XLA_LOSSES_AND_METRICS
+        ),
     ]
     if untested:
         return False, f"XLA is not tested with {untested[0]}"

@@ -14,14 +14,16 @@ import keras
 
 from layercli import runtime
 from layercli.check import ValidConfig
+from layercli.config.training.custom_objects import NON_METRIC_KEYS
 from layercli.config.training.log_names import collect_log_names
-from layercli.config.training.metrics import NON_METRIC_KEYS
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import Splits
+from layercli.data.memory import release_memory
 from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
+from layercli.engine.custom_objects import explain_custom_error
 from layercli.engine.keras_errors import is_raised_in, layer_error, model_error_types, summarize_error
 from layercli.engine.training.baseline import learn_baseline
 from layercli.engine.training.checkpointing import (
@@ -34,7 +36,7 @@ from layercli.engine.training.checkpointing import (
 from layercli.engine.training.compile import build_callback, compile_model
 from layercli.engine.training.diagnostics import DiagnosticsCallback, LayerProbe
 from layercli.engine.training.execution_plan import ExecutionPlan
-from layercli.engine.training.feed import make_feed
+from layercli.engine.training.feed import Feed, make_feed
 from layercli.engine.training.log_values import order_logs, to_python
 from layercli.engine.training.loop import TRAINING_START, Position, TrainingLoop
 from layercli.engine.training.multi_worker import Workers, is_lost_peer
@@ -137,9 +139,10 @@ def fit_model(
         with _reporting_model_errors(valid, assembled):
             adapt_layers(assembled, valid, splits.train)
             check_computed_ids(assembled, valid, splits)
+        release_memory()
     else:
         restore_layers(adapted_layers, snapshot)
-    compile_model(model, train)
+    compile_model(model, train, valid)
     callbacks = [
         build_callback(callback, run_dir, valid, index) for index, callback in enumerate(train.callbacks)
     ]
@@ -234,11 +237,12 @@ def fit_model(
     else:
         result.early_stop = _find_early_stop(len(result.records), callbacks)
     result.best_record = restored_record or find_best_epoch(result.records, train)
-    if len(splits.test):
-        test_feed = make_feed(splits.test, train.batch_size, stream=stream)
+    release_memory()
+    test_feed = make_feed(splits.test, train.batch_size, stream=stream) if len(splits.test) else None
+    if test_feed is not None:
         result.test_metrics = order_logs(loop.evaluate(test_feed), metric_order)
     if workers is None:
-        _compare_with_baseline(result, model, valid, splits, metric_order, plan)
+        _compare_with_baseline(result, model, valid, splits, metric_order, plan, test_feed)
     return result
 
 
@@ -249,6 +253,7 @@ def _compare_with_baseline(
     splits: Splits,
     metric_order: Sequence[str],
     plan: ExecutionPlan,
+    test_feed: Feed | None,
 ) -> None:
     """Add the metrics of a constant prediction for the last set that has examples."""
     train = valid.config.train
@@ -261,7 +266,9 @@ def _compare_with_baseline(
     metrics = {
         name: baseline.evaluate(
             model,
-            make_feed(named[name], train.batch_size, stream=plan.feed == "stream"),
+            test_feed
+            if name == "test" and test_feed is not None
+            else make_feed(named[name], train.batch_size, stream=plan.feed == "stream"),
             metric_order,
             max_steps_per_call=plan.steps_per_execution,
         )
@@ -355,7 +362,8 @@ def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> It
     Raises:
         LayercliError: the model failed, or another worker is lost.
     """
-    known_errors = (LayercliError, TrainingStoppedError, IncompatibleSnapshotError, DataError, OSError)
+    known_errors = (LayercliError, TrainingStoppedError, IncompatibleSnapshotError, DataError)
+    caught_errors: tuple[type[Exception], ...] = (OSError, *model_error_types(valid))
     hint = "Check that the loss and metrics match the targets and the model's output."
     if valid.custom_layers:
         hint = "Check your custom layers, and that the loss and metrics match the targets and the output."
@@ -363,7 +371,12 @@ def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> It
         yield
     except known_errors:
         raise
-    except model_error_types(valid) as error:
+    except caught_errors as error:
+        custom_error = explain_custom_error(error, valid)
+        if custom_error is not None:
+            raise custom_error from error
+        if isinstance(error, OSError):
+            raise
         if runtime.cluster is not None and is_lost_peer(error):
             message = f"Lost the connection to another worker process: {summarize_error(error)}"
             command = format_resume_command("RUN", needs_trust=valid.needs_trust)

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.data.types import Array
+from layercli.engine.training.callback_state import has_state, read_state, write_state
 from layercli.io.atomic import write_bytes
 
 CALLBACK_STATE_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
@@ -65,6 +66,9 @@ def take_snapshot(model: Any, adapted_layers: Sequence[Any], callbacks: Sequence
                 values[key] = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
         if isinstance(callback, keras.callbacks.CSVLogger):
             values["bytes"] = _file_size(callback.filename)
+        if has_state(callback):
+            values["state"], state_arrays = read_state(callback)
+            arrays |= {f"callbacks/{index}/state/{place}": array for place, array in enumerate(state_arrays)}
         callback_states.append(values)
     version, words, spare = random.getstate()
     arrays["random/python"] = np.array(words, dtype=np.uint64)
@@ -178,6 +182,12 @@ def restore_training(
                     for place, dtype in enumerate(value["arrays"])
                 ]
             setattr(callback, key, value)
+        if has_state(callback) and "state" in values:
+            prefix = f"callbacks/{index}/state/"
+            state_arrays = {
+                int(name[len(prefix) :]): arrays[name] for name in arrays if name.startswith(prefix)
+            }
+            write_state(callback, values["state"], state_arrays)
     version, spare = snapshot.state["python"]
     random.setstate((version, tuple(int(word) for word in arrays["random/python"]), spare))
     position, has_spare, spare = snapshot.state["numpy"]

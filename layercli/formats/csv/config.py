@@ -8,6 +8,30 @@ from pydantic import Field
 from layercli.config.data.tables import TableConfig
 from layercli.schema.strict_model import ArgumentError
 
+EncodingField = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="The encoding of the files, such as latin-1, cp1252 or utf-16; a byte order mark overrides it.",
+        examples=["latin-1"],
+    ),
+]
+
+
+def check_encoding(encoding: str) -> None:
+    """Check that an encoding exists.
+
+    Raises:
+        ArgumentError: it does not.
+    """
+    try:
+        is_text = codecs.lookup(encoding)._is_text_encoding
+    except (LookupError, ValueError):
+        is_text = False
+    if not is_text:
+        message = f'Unknown encoding "{encoding}".'
+        raise ArgumentError("encoding", message, "Use utf-8, latin-1, cp1252 or utf-16.")
+
 
 class Csv(TableConfig):
     """A table of text with one example on each line.
@@ -22,14 +46,7 @@ class Csv(TableConfig):
     separator: Annotated[
         str, Field(min_length=1, max_length=1, description="The character between values.")
     ] = ","
-    encoding: Annotated[
-        str,
-        Field(
-            min_length=1,
-            description="The encoding of the file, such as latin-1, cp1252 or utf-16; a byte order mark overrides it.",
-            examples=["latin-1"],
-        ),
-    ] = "utf-8"
+    encoding: EncodingField = "utf-8"
     skip_lines: Annotated[
         int,
         Field(ge=0, le=1_000_000, description="Number of lines above the header, or above the first row."),
@@ -52,10 +69,4 @@ class Csv(TableConfig):
                 first, second = [index + 1 for index, other in enumerate(names) if other == name][:2]
                 message = f"`columns` names `{name}` twice: columns {first} and {second}."
                 raise ArgumentError("columns", message, "Give each column a different name.")
-        try:
-            is_text = codecs.lookup(self.encoding)._is_text_encoding
-        except (LookupError, ValueError):
-            is_text = False
-        if not is_text:
-            message = f'Unknown encoding "{self.encoding}".'
-            raise ArgumentError("encoding", message, "Use utf-8, latin-1, cp1252 or utf-16.")
+        check_encoding(self.encoding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,8 +69,11 @@ def iterate_new_rows(
     plan: TablePlan,
     keep: Sequence[str],
     make_files: Callable[[Any], TableFiles],
+    optional: Collection[str] = (),
 ) -> Iterator[NewExamples]:
     """Yield the rows of streams, some at a time, without targets.
+
+    ``optional`` are names that an object of JSON may lack: their values are missing.
 
     Raises:
         DataError: a stream is empty, or columns are missing.
@@ -91,7 +94,9 @@ def iterate_new_rows(
                 records: Sequence[bytes] = batch
                 if reader is None:
                     _check_separator(batch, opened, data)
-                    reader, records = _open_records(data, batch, plan, keep, make_files, Path(folder))
+                    reader, records = _open_records(
+                        data, batch, plan, keep, make_files, Path(folder), optional
+                    )
                 if records:
                     yield reader.read(records, rows_before)
                     rows_before += len(records)
@@ -174,13 +179,14 @@ def _open_records(
     keep: Sequence[str],
     make_files: Callable[[Any], TableFiles],
     folder: Path,
+    optional: Collection[str],
 ) -> tuple[_RecordReader, Sequence[bytes]]:
     """Return the reader of a stream that begins with these records, and the records after its header."""
     if is_json_lines(batch[0]):
         names = list(dict.fromkeys([*plan.columns, *keep]))
         json_data = data.with_arguments(columns=names, **_JSON_ARGUMENTS)
         reader = _RecordReader(
-            json_data, names, plan, keep, make_files(json_data), folder, NumberFormat.of(data)
+            json_data, names, plan, keep, make_files(json_data), folder, NumberFormat.of(data), optional
         )
         return reader, batch
     records = batch
@@ -236,6 +242,8 @@ class _RecordReader:
     folder: Path
     json_format: NumberFormat | None = None
     """For JSON: how numbers are written in the training data, as texts of JSON may be."""
+    optional: Collection[str] = ()
+    """For JSON: the names that an object may lack."""
 
     def read(self, records: Sequence[bytes], rows_before: int) -> NewExamples:
         """Return the examples of records; those that cannot be read have an error."""
@@ -285,7 +293,7 @@ class _RecordReader:
         errors: list[str | None] = []
         for record in records:
             try:
-                values = parse_json_record(record, self.names)
+                values = parse_json_record(record, self.names, self.optional)
                 texts = [
                     unify_number(value, self.json_format)
                     if is_number and isinstance(value, str)

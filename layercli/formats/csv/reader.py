@@ -7,7 +7,7 @@ import json
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -85,10 +85,14 @@ def locate_row(data: Csv, row: int) -> str:
 
 
 def iterate_new_rows(
-    data: Csv, streams: Sequence[IO[bytes]], plan: TablePlan, keep: Sequence[str]
+    data: Csv,
+    streams: Sequence[IO[bytes]],
+    plan: TablePlan,
+    keep: Sequence[str],
+    optional: Collection[str] = (),
 ) -> Iterator[NewExamples]:
     """Yield the rows of streams of CSV or JSON Lines as they arrive; see ``new_rows``."""
-    return new_rows.iterate_new_rows(data, streams, plan, keep, CsvFiles)
+    return new_rows.iterate_new_rows(data, streams, plan, keep, CsvFiles, optional)
 
 
 @dataclass(frozen=True, slots=True)

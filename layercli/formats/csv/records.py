@@ -7,10 +7,12 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from io import BufferedReader
 from typing import IO, Any, Final, cast
 
+from layercli.formats.json_values import flatten_document
 from layercli.source.nodes import sanitize_text
 
 _READ_BYTES: Final = 1 << 20
@@ -124,8 +126,8 @@ def is_json_lines(record: bytes) -> bool:
     return record.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
 
 
-def parse_json_record(record: bytes, names: Sequence[str]) -> list[Any]:
-    """Return the values of a JSON object in the order of ``names``.
+def parse_json_record(record: bytes, names: Sequence[str], optional: Collection[str] = ()) -> list[Any]:
+    """Return the values of a JSON object in the order of ``names``; None for those of ``optional`` that it lacks.
 
     Raises:
         BadRecordError: it is not an object, or lacks a name.
@@ -136,13 +138,16 @@ def parse_json_record(record: bytes, names: Sequence[str]) -> list[Any]:
         raise BadRecordError(f"not JSON: {sanitize_text(str(error), limit=100)}") from None
     if not isinstance(document, dict):
         raise BadRecordError("not a JSON object")
-    absent = [name for name in names if name not in document]
+    if not all(name in document for name in names):
+        with suppress(ValueError):
+            document = flatten_document(document)
+    absent = [name for name in names if name not in document and name not in optional]
     if absent:
         listed = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in absent[:3])
         raise BadRecordError(
             f"it has no {listed}" + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
         )
-    return [document[name] for name in names]
+    return [document.get(name) for name in names]
 
 
 def to_csv_value(name: str, value: Any) -> str:

@@ -53,6 +53,8 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
     declared = _SEPARATOR_LINE.fullmatch(lines[0].strip()) if lines else None
     lines = ["", *lines[1:]] if declared else lines
     separator = declared[1] if declared else guess_separator(lines)
+    if separator in (" ", ","):
+        _refuse_aligned_columns(file, lines, separator)
     if separator != ",":
         keys["separator"] = separator
     rows = _split(lines, separator)
@@ -92,6 +94,27 @@ def _add_header_keys(
     elif rows and not _is_header(rows[0], rows[1:]):
         keys["columns"] = [f"column_{number}" for number in range(1, len(rows[0]) + 1)]
     return make_section(file, keys), keys
+
+
+def _refuse_aligned_columns(file: Path, lines: Sequence[str], separator: str) -> None:
+    """Refuse columns that are aligned with several blanks.
+
+    Raises:
+        DataError: they are.
+    """
+    rows = [line.split() for line in lines if line.strip()]
+    counts = Counter(map(len, rows))
+    width, count = counts.most_common(1)[0] if counts else (1, 0)
+    has_numbers = all(any(map(_NUMBER.fullmatch, row)) for row in rows[1:])
+    is_divided = separator == "," and any("," in line for line in lines)
+    is_aligned = any("  " in line.rstrip() for line in lines) and len(rows) > 1 and has_numbers
+    if is_aligned and not is_divided and width > 1 and count > _MIN_BLANK_RATE * len(rows):
+        name = shell_name(file)
+        raise_data_error(
+            f"The columns of {sanitize_text(str(file))} are aligned with several blanks.",
+            PATH_KEY,
+            f"Write one blank between values: `sed 's/^ *//; s/ *$//' {name} | tr -s ' ' > table.csv`.",
+        )
 
 
 def _refuse_single_quotes(file: Path, rows: Sequence[tuple[int, list[str]]]) -> None:

@@ -62,9 +62,8 @@ _CONVERSIONS: Final = {
     "an OpenDocument spreadsheet": _write_pandas_command(
         "pandas odfpy", "read_excel('{name}', engine='odf')"
     ),
-    "a file of JSON lines": _write_arrow_command("json", "read_json('{name}')"),
     "a JSON document": _write_pandas_command("pandas", "read_json('{name}')"),
-    "a Feather file": _write_arrow_command("feather", "read_table('{name}')"),
+    "a Feather file of version 1": _write_arrow_command("feather", "read_table('{name}')"),
     "an ORC file": _write_arrow_command("orc", "read_table('{name}')"),
     "a web page (HTML)": _write_pandas_command("pandas lxml", "read_html('{name}')[0]"),
     "a Stata file": _write_pandas_command("pandas", "read_stata('{name}')"),
@@ -73,11 +72,13 @@ _CONVERSIONS: Final = {
     "an HDF5 file": _write_pandas_command("pandas tables", "read_hdf('{name}')"),
 }
 """Formats of tables that are not read, and the command that converts a file."""
+_TYPES: Final = {"a Parquet file": "parquet", "a Feather file": "feather", "a file of JSON lines": "jsonl"}
+"""Formats of tables of other data types."""
 _PLAIN_NAME: Final = re.compile(r"[\w./ -]+")
 _SIGNATURES: Final = (
     (b"PAR1", "a Parquet file"),
     (b"ARROW1", "a Feather file"),
-    (b"FEA1", "a Feather file"),
+    (b"FEA1", "a Feather file of version 1"),
     (b"ORC", "an ORC file"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
     (b"$FL2", "an SPSS file"),
@@ -99,15 +100,15 @@ _BINARY_SUFFIXES: Final = {".dta": "a Stata file", ".sas7bdat": "a SAS file"}
 
 
 @contextmanager
-def open_bytes(file: Path) -> Iterator[IO[bytes]]:
-    """Open a file, plain or compressed.
+def open_bytes(file: Path, *, are_json_lines: bool = False) -> Iterator[IO[bytes]]:
+    """Open a file, plain or compressed; it is a table, or with ``are_json_lines`` one of JSON lines.
 
     Raises:
         DataError: it is not text, or an archive of several files.
     """
     with file.open("rb") as raw:
         start = raw.read(4096)
-        _refuse_other_formats(file, start)
+        refuse_other_formats(file, start, are_json_lines=are_json_lines)
     if start.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(file) as archive, archive.open(_find_only_member(file, archive)) as member:
             yield _limit_stream(member, file)
@@ -190,7 +191,12 @@ def _find_only_member(file: Path, archive: zipfile.ZipFile) -> str:
     return names[0]
 
 
-def _refuse_other_formats(file: Path, start: bytes) -> None:
+def refuse_other_formats(file: Path, start: bytes, *, are_json_lines: bool = False) -> None:
+    """Check that a file that begins with these bytes is compressed, or text that can be a table.
+
+    Raises:
+        DataError: it is a file of another format; with the command that converts it.
+    """
     for signature, title in _SIGNATURES:
         if start.startswith(signature):
             _refuse_format(file, title)
@@ -199,9 +205,21 @@ def _refuse_other_formats(file: Path, start: bytes) -> None:
     text = start.removeprefix(codecs.BOM_UTF8).lstrip()
     if text[:200].lower().startswith((b"<!doctype html", b"<html", b"<?xml")):
         _refuse_format(file, "a web page (HTML)" if b"html" in text[:500].lower() else "an XML document")
+    if are_json_lines:
+        return
+    if are_first_json_lines(text):
+        _refuse_format(file, "a file of JSON lines")
     if re.match(rb'\{\s*"[^"\n]*"\s*:', text) or re.match(rb'\[\s*\{\s*"', text):
-        is_lines = text.startswith(b"{") and text.partition(b"\n")[0].rstrip().endswith(b"}")
-        _refuse_format(file, "a file of JSON lines" if is_lines else "a JSON document")
+        _refuse_format(file, "a JSON document")
+
+
+def are_first_json_lines(start: bytes) -> bool:
+    """Return whether a file that begins with these bytes has a JSON object on its first line."""
+    text = start.removeprefix(codecs.BOM_UTF8).lstrip()
+    line, is_complete, _ = text.partition(b"\n")
+    return re.match(rb'\{\s*"[^"\n]*"\s*:', text) is not None and (
+        line.rstrip().endswith(b"}") or not is_complete
+    )
 
 
 def _is_binary(start: bytes) -> bool:
@@ -218,8 +236,8 @@ def _is_binary(start: bytes) -> bool:
 def _refuse_format(file: Path, title: str) -> None:
     shown = sanitize_text(str(file))
     message = f"{shown} is {title}, not a table of text."
-    if title == "a Parquet file":
-        raise_data_error(message, ("data", "type"), "Set `type: parquet`.")
+    if title in _TYPES:
+        raise_data_error(message, ("data", "type"), f"Set `type: {_TYPES[title]}`.")
     command = _CONVERSIONS.get(title)
     hint = "Save the table as CSV or Parquet."
     if command is not None:
@@ -272,7 +290,7 @@ def clean_stream(stream: IO[bytes], data: Csv) -> IO[bytes]:
     start = buffered.peek(4)
     if start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"):
         return buffered
-    _refuse_other_formats(Path("-"), start)
+    refuse_other_formats(Path("-"), start)
     encoding = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), data.encoding)
     if codecs.lookup(encoding).name == "utf-8" and not data.skip_lines and data.comment is None:
         return buffered

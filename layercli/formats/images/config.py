@@ -7,8 +7,8 @@ from pydantic import Field
 
 from layercli.config.data.section import DataConfig, TargetTypeField
 from layercli.config.data.tables import TableConfig, TextOrList
-from layercli.formats.csv.config import Csv
-from layercli.formats.parquet.config import Parquet
+from layercli.formats.images.mask_names import without_masks
+from layercli.formats.table_types import find_table_type
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError, StrictModel
 
@@ -20,7 +20,6 @@ PILLOW_MODES: Final = {1: "L", 3: "RGB", 4: "RGBA"}
 """Number of channels -> the mode of Pillow to which images are converted."""
 FILE_INPUT: Final = "file"
 """The input of the table of labels, when it is read as a table."""
-_PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 
 
 class LabelsConfig(StrictModel):
@@ -32,7 +31,7 @@ class LabelsConfig(StrictModel):
         str,
         Field(
             min_length=1,
-            description="The table (CSV or Parquet), relative to the config.",
+            description="The table (CSV, Parquet, JSON lines or Feather), relative to the config.",
             examples=["labels.csv"],
         ),
     ]
@@ -75,7 +74,7 @@ class MasksConfig(StrictModel):
         Field(
             min_length=1,
             description="The folder of the masks, relative to the config. "
-            "A mask has the name of its image, with any suffix.",
+            "A mask has the name of its image, also with a word such as _mask, and any suffix.",
             examples=["masks"],
         ),
     ]
@@ -139,6 +138,10 @@ class Images(DataConfig):
     def example_suffixes(self) -> tuple[str, ...]:
         return IMAGE_SUFFIXES
 
+    def select_examples(self, files: list[Path]) -> list[Path]:
+        are_masks_among_images = self.masks is not None and self.masks.path == self.path
+        return without_masks(files) if are_masks_among_images else files
+
     @property
     def preparation(self) -> tuple[str, ...]:
         mode = {1: " to gray", 3: " to RGB", 4: " to RGBA"}.get(self.channels or 0, "")
@@ -191,7 +194,7 @@ class Images(DataConfig):
         """Return the section of the table of labels, with the files as its only input and the target columns by name."""
         labels = self.labels
         assert labels is not None
-        table_type = Parquet if labels.path.lower().endswith(_PARQUET_SUFFIXES) else Csv
+        table_type = find_table_type(labels.path)
         arguments: dict[str, Any] = {
             "path": labels.path,
             "inputs": {FILE_INPUT: labels.file},

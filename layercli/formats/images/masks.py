@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from layercli.formats.images.decode import (
     run_on_all_cores,
     turn_upright,
 )
+from layercli.formats.images.mask_names import strip_image_word, strip_mask_word, without_masks
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -27,6 +29,7 @@ _KEY: Final[KeyPath] = ("data", "masks", "path")
 _NUMBER_MODES: Final = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
 _MAX_COLORS: Final = 256
 _MAX_LISTED = 3
+_MANY_MASKS: Final = 10
 _BINARY_MASK: Final = [0, 255]
 """The values of a mask that only says where something is."""
 
@@ -74,23 +77,29 @@ class ImageMasks:
     warnings: tuple[Finding, ...] = ()
     errors: tuple[Finding, ...] = ()
     """A finding for each image without a mask, and for each mask that is wrong; ``files`` and ``masks`` are the others."""
+    rare_values: Mapping[int, Path] = field(default_factory=dict)
+    """The values that only one of many masks has -> that mask."""
 
 
-def _list_images(images: Path, masks: Path) -> FolderFiles:
-    """Return the files of a folder of images, without the masks if their folder is in it."""
-    listing, inner = list_files(images, IMAGE_SUFFIXES), masks.resolve()
-    return FolderFiles(
-        images,
-        *(
-            [file for file in each if not file.resolve().is_relative_to(inner)]
-            for each in (listing.files, listing.skipped)
-        ),
+def _list_images_and_masks(images: Path, masks: Path) -> tuple[FolderFiles, FolderFiles]:
+    """Return the files of a folder of images without masks, and those of the folder of masks, which can be the same."""
+    listing, mask_listing = list_files(images, IMAGE_SUFFIXES), list_files(masks, IMAGE_SUFFIXES, _KEY)
+    inner = masks.resolve()
+    if images.resolve() == inner:
+        kept = without_masks(listing.files)
+        are_images = {*kept}
+        mask_files = [file for file in listing.files if file not in are_images]
+        return replace(listing, files=kept), replace(mask_listing, files=mask_files, skipped=[])
+    files, skipped = (
+        [file for file in each if not file.resolve().is_relative_to(inner)]
+        for each in (listing.files, listing.skipped)
     )
+    return FolderFiles(images, files, skipped), mask_listing
 
 
 def list_masked_files(images: Path, masks: Path) -> list[Path]:
     """Return the images of a folder that have masks in another, in the order of their examples."""
-    pairs, *_ = _match_masks(_list_images(images, masks), list_files(masks, IMAGE_SUFFIXES, _KEY))
+    pairs, *_ = _match_masks(*_list_images_and_masks(images, masks))
     return [image for image, _ in pairs]
 
 
@@ -104,11 +113,12 @@ def read_masks(
     Raises:
         DataError: the folder has no images, no mask can be used, or the masks are of several kinds.
     """
-    listing, mask_listing = _list_images(images, masks), list_files(masks, IMAGE_SUFFIXES, _KEY)
+    listing, mask_listing = _list_images_and_masks(images, masks)
     if not listing.files:
         raise_no_files([str(images)], IMAGE_SUFFIXES)
     pairs, errors, warnings = _match_masks(listing, mask_listing)
-    pairs, values, are_colors, wrong = _scan_masks(pairs, max_bytes)
+    pairs, values_of_masks, are_colors, wrong = _scan_masks(pairs, max_bytes)
+    values = sorted({value for each in values_of_masks for value in each})
     errors += wrong
     if not pairs:
         raise DataError(*errors)
@@ -129,24 +139,61 @@ def read_masks(
         *warnings,
     ]
     images_with_masks, masks_of_images = zip(*pairs, strict=True)
-    return ImageMasks([*images_with_masks], [*masks_of_images], classes, tuple(warnings), tuple(errors))
+    return ImageMasks(
+        [*images_with_masks],
+        [*masks_of_images],
+        classes,
+        tuple(warnings),
+        tuple(errors),
+        _find_rare_values(masks_of_images, values_of_masks),
+    )
+
+
+def _find_rare_values(masks: Sequence[Path], values_of_masks: Sequence[Sequence[int]]) -> dict[int, Path]:
+    """Return the values that only one of many masks has, with that mask."""
+    counts = Counter(value for values in values_of_masks for value in values)
+    is_clear = len(masks) >= _MANY_MASKS and len(counts) > 2
+    return {
+        value: mask
+        for mask, values in zip(masks, values_of_masks, strict=True)
+        for value in values
+        if is_clear and counts[value] == 1
+    }
+
+
+class _MaskIndex:
+    """The masks of a folder by their paths in it and by their names, also without a word such as ``mask``."""
+
+    def __init__(self, masks: FolderFiles) -> None:
+        self._tables: tuple[dict[str, list[Path]], ...] = ({}, {}, {}, {})
+        for file in masks.files:
+            path = file.relative_to(masks.folder).with_suffix("")
+            stripped = strip_mask_word(path) or path
+            keys = (path.as_posix(), path.name, stripped.as_posix(), stripped.name)
+            for table, key in zip(self._tables, keys, strict=True):
+                table.setdefault(key, []).append(file)
+
+    def find(self, image: Path) -> list[Path]:
+        """Return the masks of an image, given its path in the folder of images without its suffix."""
+        for path in (image, strip_image_word(image)):
+            keys = () if path is None else (path.as_posix(), path.name) * 2
+            for table, key in zip(self._tables, keys, strict=False):
+                if key in table:
+                    return table[key]
+        return []
 
 
 def _match_masks(
     images: FolderFiles, masks: FolderFiles
 ) -> tuple[list[tuple[Path, Path]], list[Finding], list[Finding]]:
     """Return images with their masks, a finding for each image without one, and a warning about masks without an image."""
-    by_path: dict[str, list[Path]] = {}
-    by_name: dict[str, list[Path]] = {}
-    for file in masks.files:
-        by_path.setdefault(file.relative_to(masks.folder).with_suffix("").as_posix(), []).append(file)
-        by_name.setdefault(file.stem, []).append(file)
+    index = _MaskIndex(masks)
     pairs: list[tuple[Path, Path]] = []
     findings: list[Finding] = []
     used: set[Path] = set()
     for file in images.files:
-        path = file.relative_to(images.folder).with_suffix("").as_posix()
-        found = by_path.get(path) or by_name.get(file.stem, [])
+        path = file.relative_to(images.folder).with_suffix("")
+        found = index.find(path)
         used.update(found)
         if len(found) == 1:
             pairs.append((file, found[0]))
@@ -154,7 +201,8 @@ def _match_masks(
             message = (
                 f"The image {sanitize_text(str(file))} has no mask in {sanitize_text(str(masks.folder))}."
             )
-            hint = f"Add {sanitize_text(path)}.png there: a mask has the name of its image, with any suffix."
+            shown = sanitize_text(path.as_posix())
+            hint = f"Add {shown}.png or {shown}_mask.png there, with any suffix."
             findings.append(make_data_finding(message, _KEY, hint))
         else:
             listed = " and ".join(sanitize_text(str(mask)) for mask in found[:2])
@@ -172,8 +220,8 @@ def _match_masks(
 
 def _scan_masks(
     pairs: Sequence[tuple[Path, Path]], max_bytes: int
-) -> tuple[list[tuple[Path, Path]], list[int], bool, list[Finding]]:
-    """Return the images with usable masks, the values of these in ascending order, whether they are colors, and findings.
+) -> tuple[list[tuple[Path, Path]], list[list[int]], bool, list[Finding]]:
+    """Return the images with usable masks, the values of each in ascending order, whether they are colors, and findings.
 
     There is a finding for each mask that cannot be opened, whose image cannot be opened, or whose size is different.
 
@@ -214,13 +262,14 @@ def _scan_masks(
     are_colors = any(has_colors for _, has_colors in usable)
     if are_colors:
         usable = [(values if has_colors else values * 0x010101, True) for values, has_colors in usable]
-    distinct = sorted({value for values, _ in usable for value in values.tolist()})
+    values_of_masks = [values.tolist() for values, _ in usable]
+    distinct = {value for values in values_of_masks for value in values}
     if are_colors and len(distinct) > _MAX_COLORS:
         message = f"The masks have {len(distinct):,} colors, but a mask has one color for each class."
         hint = "Save them without smooth edges and without loss, such as PNG, or as class numbers in gray."
         raise DataError(*findings, make_data_finding(message, _KEY, hint))
     kept = [pair for pair, content in zip(pairs, found, strict=True) if content is not None]
-    return kept, distinct, are_colors, findings
+    return kept, values_of_masks, are_colors, findings
 
 
 _GRAYS: Final = np.arange(256) * 0x010101

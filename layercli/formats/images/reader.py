@@ -147,6 +147,8 @@ def _find_mask_folders(data: Images, masks: MasksConfig, paths: Sequence[str]) -
     """
     if len(paths) == 2:
         return Path(paths[0]), Path(paths[1])
+    if data.path == masks.path and len(paths) == 1:
+        return Path(paths[0]), Path(paths[0])
     folder, names = Path(paths[0]), (Path(data.path).name, Path(masks.path).name)
     if len(paths) > 2 or not all((folder / name).is_dir() for name in names):
         raise_data_error(
@@ -193,6 +195,7 @@ def _build_dataset(
         labelled.class_names,
         warnings=labelled.warnings,
         target_columns=target_columns,
+        target_files=labelled.masks.masks if labelled.masks is not None else (),
     )
 
 

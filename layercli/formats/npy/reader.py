@@ -85,8 +85,11 @@ def _report_unreadable(path: Path, key: KeyPath) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, EOFError, OverflowError) as error:
+        reason = sanitize_text(str(error), limit=200)
+        if "magic string" in reason:  # numpy's words for another type of file
+            reason = "it is not an npy file"
         raise_data_error(
-            f"Cannot read the array {sanitize_text(str(path))}: {sanitize_text(str(error), limit=200)}.",
+            f"Cannot read the array {sanitize_text(str(path))}: {reason}.",
             key,
             "Write it with `numpy.save(path, x)`.",
         )

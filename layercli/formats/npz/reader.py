@@ -136,6 +136,12 @@ def read_arrays(
 
 
 def _raise_unreadable(path: Path, error: Exception) -> NoReturn:
+    if not zipfile.is_zipfile(path) and path.suffix.lower() != ".npz":
+        raise_data_error(
+            f"The arrays must be in an npz file, got {sanitize_text(str(path))}.",
+            PATH_KEY,
+            "Write one with `numpy.savez('arrays.npz', x=x)`, with the names of the arrays of training.",
+        )
     raise_data_error(
         f"Cannot read arrays from {sanitize_text(str(path))}: {sanitize_text(str(error), limit=200)}.",
         PATH_KEY,

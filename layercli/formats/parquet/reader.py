@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset
 from layercli.data.memory import raise_too_large
 from layercli.data.new_examples import NewExamples
@@ -15,7 +16,7 @@ from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.columns import check_trained_columns
-from layercli.data.tables.files import list_repeated_names
+from layercli.data.tables.files import TableFiles, list_repeated_names
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
 from layercli.data.tables.new_rows import iterate_row_groups
 from layercli.data.tables.open import declare_trained_columns, open_new_table, open_table
@@ -25,6 +26,8 @@ from layercli.data.tables.row_groups import RowGroups
 from layercli.data.types import raise_data_error
 from layercli.formats.parquet.config import Parquet
 from layercli.source.nodes import sanitize_text
+
+T = TypeVar("T", bound=TableConfig)
 
 _MAX_GROUP_BYTES = 1 << 28
 """A larger row group is divided before it is streamed."""
@@ -68,14 +71,21 @@ def locate_row(data: Parquet, row: int) -> str:
 def iterate_new_rows(
     data: Parquet, paths: Sequence[str], plan: TablePlan, keep: Sequence[str]
 ) -> Iterator[NewExamples]:
-    """Yield the rows of files without targets, some at a time.
+    """Yield the rows of files without targets, some at a time; see ``iterate_file_rows``."""
+    return iterate_file_rows(data, ParquetFiles, paths, plan, keep)
+
+
+def iterate_file_rows(
+    data: T, make_files: Callable[[T], TableFiles], paths: Sequence[str], plan: TablePlan, keep: Sequence[str]
+) -> Iterator[NewExamples]:
+    """Yield the rows of files that can be Parquet files, without targets, some at a time.
 
     Raises:
         DataError: a file cannot be read, or columns are missing.
     """
     plan = plan.without_target()
     data = declare_trained_columns(data, plan)
-    files = ParquetFiles(data)
+    files = make_files(data)
     opened = expand_paths(paths, ("data", "path"))
     for path in opened:
         check_trained_columns(files.column_names(path), replace(plan, kept_columns=tuple(keep)))
@@ -86,9 +96,9 @@ def iterate_new_rows(
 
 @dataclass(frozen=True, slots=True)
 class ParquetFiles:
-    """The files of a section of type parquet."""
+    """The files of a section of type parquet, or of one whose files are converted to Parquet."""
 
-    data: Parquet
+    data: TableConfig
 
     def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:  # noqa: ARG002 - is always exact
         """Return the bytes that these columns take."""
@@ -102,6 +112,13 @@ class ParquetFiles:
     def find_repeated_names(self, file: Path) -> dict[str, list[int]]:
         """Return each name that several columns have in the file, with their positions from 1."""
         return list_repeated_names(self.column_names(file))
+
+    def list_nested_columns(self, file: Path) -> list[str]:
+        """Return the columns of lists, mappings and structs, which are not used."""
+        import pyarrow as pa
+
+        with self._open(file) as source:
+            return [field.name.strip() for field in source.schema_arrow if pa.types.is_nested(field.type)]
 
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""
@@ -129,7 +146,7 @@ class ParquetFiles:
     def to_parquet(self, file: Path, columns: set[str]) -> tuple[Path, bool]:
         """Return the file, or a copy of these columns with smaller row groups, and that its texts are not trimmed."""
         sizes = self._measure_groups(file, columns)
-        _check_expansion(file, sum(size.decoded_bytes for size in sizes))
+        check_expansion(file, sum(size.decoded_bytes for size in sizes))
         if max((size.decoded_bytes for size in sizes), default=0) <= _MAX_GROUP_BYTES:
             return file, False
         return Cache.default().get_file(
@@ -186,7 +203,7 @@ class ParquetFiles:
                     writer.write_table(pa.Table.from_batches(pending, schema).combine_chunks())
 
 
-def _check_expansion(file: Path, decoded_bytes: int) -> None:
+def check_expansion(file: Path, decoded_bytes: int) -> None:
     """Check that the file is not made to fill memory or to take forever.
 
     Raises:

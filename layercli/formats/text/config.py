@@ -8,14 +8,13 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from layercli.config.data.section import DataConfig, TargetTypeField
 from layercli.config.data.tables import TableConfig, is_column_choice
 from layercli.config.names import INPUT
-from layercli.formats.csv.config import Csv
-from layercli.formats.parquet.config import Parquet
+from layercli.formats.csv.config import Csv, EncodingField, check_encoding
+from layercli.formats.table_types import find_table_type
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
 TEXT_SUFFIXES: Final = (".txt",)
 """The file name suffixes of texts, in lower case."""
-_PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 
 
 def _parse_target(value: Any) -> str | list[str] | None:
@@ -26,7 +25,7 @@ def _parse_target(value: Any) -> str | list[str] | None:
 
 
 class Text(DataConfig):
-    """Texts: a folder with a folder of text files (.txt, UTF-8) for each class, or a column of a table.
+    """Texts: a folder with a folder of text files (.txt) for each class, or a column of a table.
 
     Example:
         {type: text, path: reviews, split: {validation: 0.1, test: 0.1, stratify: true}}
@@ -36,7 +35,7 @@ class Text(DataConfig):
         str,
         Field(
             min_length=1,
-            description="The folder, or the table (CSV or Parquet), relative to the config.",
+            description="The folder, or the table (CSV, Parquet, JSON lines or Feather), relative to the config.",
             examples=["reviews"],
         ),
     ]
@@ -57,6 +56,7 @@ class Text(DataConfig):
     ] = None
 
     target_type: TargetTypeField = None
+    encoding: EncodingField = "utf-8"
 
     has_text_labels: ClassVar[bool] = True
 
@@ -73,6 +73,7 @@ class Text(DataConfig):
 
     def check(self) -> None:
         super().check()
+        check_encoding(self.encoding)
         if (self.column is None) != (self.target is None):
             missing = "column" if self.column is None else "target"
             message = "Text data from a table requires `column` (the text) and `target` (the label)."
@@ -85,10 +86,12 @@ class Text(DataConfig):
         """Return the section of a table with the texts as its only input; None if the path is a folder."""
         if self.column is None:
             return None
-        table_type = Parquet if self.path.endswith(_PARQUET_SUFFIXES) else Csv
+        table_type = find_table_type(self.path)
         arguments: dict[str, Any] = {"path": self.path, "target": self.target, "inputs": {INPUT: self.column}}
         if self.target_type is not None:
             arguments["target_type"] = self.target_type
+        if table_type is Csv:
+            arguments["encoding"] = self.encoding
         return table_type.model_validate(arguments | {"types": {self.column: "text"}}).with_arguments(
             split=self.split, shuffle=self.shuffle
         )

@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Any, ClassVar
 
 from layercli.check import ValidConfig
+from layercli.config.data.tables import TableConfig
 from layercli.formats.csv.config import Csv
 from layercli.formats.csv.script import Script as CsvScript
+from layercli.formats.feather.config import Feather
+from layercli.formats.feather.script import Script as FeatherScript
+from layercli.formats.jsonl.config import Jsonl
+from layercli.formats.jsonl.script import Script as JsonlScript
+from layercli.formats.parquet.config import Parquet
 from layercli.formats.parquet.script import Script as ParquetScript
 from layercli.formats.text.config import Text
 from layercli.script.data_script import INDENT, DataScript, write_class_files
 from layercli.script.facts import ScriptFacts
+from layercli.script.python_source import quote_string
 
 
 class Script(DataScript[Text]):
     """The code of one section of type text whose path is a folder; for a table, ``create`` returns the code of its type."""
 
-    expressible_keys: ClassVar[frozenset[str]] = frozenset({"path", "column", "target", "target_type"})
+    expressible_keys: ClassVar[frozenset[str]] = frozenset(
+        {"path", "column", "target", "target_type", "encoding"}
+    )
 
     @classmethod
     def create(cls, data: Text, valid: ValidConfig, facts: ScriptFacts) -> DataScript[Any]:
         table = data.as_table()
         if table is None:
             return cls(data, valid, facts)
-        script_type: Any = CsvScript if isinstance(table, Csv) else ParquetScript
-        created: DataScript[Any] = script_type(table, valid, facts)
+        scripts: dict[type[TableConfig], Any] = {
+            Csv: CsvScript,
+            Parquet: ParquetScript,
+            Jsonl: JsonlScript,
+            Feather: FeatherScript,
+        }
+        created: DataScript[Any] = scripts[type(table)](table, valid, facts)
         return created
 
     def write_load_data(self) -> list[str]:
+        is_utf8 = codecs.lookup(self.data.encoding).name == "utf-8"
+        encoding = "utf-8-sig" if is_utf8 else self.data.encoding
         return [
             "def load_data():",
             f'{INDENT}"""Read texts; their labels number the folders in the order of their names."""',
             *write_class_files('path.suffix.lower() == ".txt"'),
-            f'{INDENT}texts = [path.read_text(encoding="utf-8-sig") for path in paths]',
+            f"{INDENT}texts = [path.read_text(encoding={quote_string(encoding)}) for path in paths]",
             f"{INDENT}return np.array(texts)[:, np.newaxis], np.array(labels)",
         ]

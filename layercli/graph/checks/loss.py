@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from layercli.config.data.section import TargetFacts, TargetValues
+from layercli.config.training.custom_objects import CustomObject
 from layercli.graph.finding import Finding
 from layercli.graph.output_activation import layer_activation
 from layercli.graph.shapes import ModelShapes, NodeShapes
@@ -106,7 +107,9 @@ class LossCheck:
         return self.output.shape[-1]
 
     def check_output(self) -> Iterator[Finding]:
-        """Yield the first mismatch only, because other mismatches follow from it."""
+        """Yield the first mismatch only, because other mismatches follow from it; none for a loss from custom code."""
+        if isinstance(self.loss, CustomObject):
+            return
         findings = list(
             self._check_without_target() if self.target is None else self._check_target(self.target)
         )
@@ -445,9 +448,10 @@ class LossCheck:
         total = sum(counts.get(value, 1) for value in wrong)
         what = "rows" if self.target is not None and self.target.shape in ((), (1,)) else "values"
         affected = f" ({total:,} {what} affected)" if total > 1 else ""
+        place = values.first_files.get(first) or f"row {first_rows[first] + 1}"
         return Finding(
             code="bad-label",
-            message=f"Labels must be {rule}; got {first:g} in row {first_rows[first] + 1}{affected}.",
+            message=f"Labels must be {rule}; got {first:g} in {place}{affected}.",
             path=self._target_path,
             hint=hint,
         )

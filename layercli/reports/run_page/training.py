@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from layercli.config.training.metrics import NON_METRIC_KEYS
+from layercli.config.training.custom_objects import NON_METRIC_KEYS
 from layercli.page.charts import Chart, Series, draw_lines
 from layercli.page.html import Column, Markup, join_markup, make_details, make_element, make_table
 from layercli.reports.formatting import format_number

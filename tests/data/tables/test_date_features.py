@@ -23,6 +23,11 @@ def test_numbers_that_vary_are_features(dates, order, features):
     assert inspect_dates(pa.array(dates), order).features == features
 
 
+def test_early_features_vary_in_the_training_set_of_a_split_by_time():
+    days = pa.array([f"{2023 + (n >= 70)}-01-{n % 28 + 1:02}" for n in reversed(range(100))])
+    assert inspect_dates(days, "ymd").early_features == ("day", "weekday", "elapsed")
+
+
 @pytest.mark.parametrize(
     ("hours", "is_series"),
     [

@@ -39,7 +39,7 @@ def weights_of_keras(config):
     """Return the weights after Keras's ``fit`` over the same examples, without shuffling."""
     valid = api.load(config)
     model, section = assemble_model(valid).model, valid.config.train
-    compile_model(model, section)
+    compile_model(model, section, valid)
     source = load_dataset(valid.config.data)
     model.fit(
         source.x, source.y, batch_size=section.batch_size, epochs=section.epochs, shuffle=False, verbose=0

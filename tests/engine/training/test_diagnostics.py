@@ -22,7 +22,7 @@ def make_probe(tmp_path, layers, optimizer, weights, x=ROWS, y=None):
     valid = api.load(path)
     assembled = assemble_model(valid)
     model = assembled.model
-    compile_model(model, valid.config.train)
+    compile_model(model, valid.config.train, valid)
     model.optimizer.build(model.trainable_variables)
     if weights is not None:
         model.set_weights([np.array(each, "float32") for each in weights])

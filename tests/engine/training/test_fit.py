@@ -29,7 +29,7 @@ def test_train_section_objects_reach_keras(tmp_path):
     }
     valid = api.load(write_config(tmp_path, [{"type": "Dense", "units": 3}], train=section))
     model = assemble_model(valid).model
-    compile_model(model, valid.config.train)
+    compile_model(model, valid.config.train, valid)
     assert isinstance(model.optimizer, keras.optimizers.SGD)
     assert (model.optimizer.momentum, model.optimizer.clipnorm) == (0.5, 1.5)
     assert isinstance(model.optimizer._learning_rate, keras.optimizers.schedules.CosineDecay)

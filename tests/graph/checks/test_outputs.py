@@ -145,7 +145,7 @@ def test_one_loss_for_all_outputs_is_logged_like_keras(config):
         overrides=["model.layers.label.units=1", "model.layers.label.activation=linear"],
     )
     model = assemble_model(valid).model
-    compile_model(model, valid.config.train)
+    compile_model(model, valid.config.train, valid)
     history = model.fit(X, {"label": Y["score"], "score": Y["score"]}, verbose=0).history
     assert set(history) == set(collect_log_names(valid.config.train, valid.graph.output_references))
 

@@ -1,0 +1,229 @@
+"""Create losses, metrics, optimizers, schedules and callbacks from custom code; the caller must require trust first."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+
+from layercli.check import ValidConfig
+from layercli.config.training.custom_objects import CustomObject
+from layercli.config.training.section import TrainSection
+from layercli.data.user_code import import_user_module
+from layercli.engine.keras_errors import find_code_line, suggest_import_fix, summarize_error
+from layercli.errors import LayercliError
+from layercli.schema.suggestions import did_you_mean
+from layercli.source.nodes import KeyPath
+
+_BASE_CLASSES: Final = {
+    "loss": ("keras.losses.Loss", keras.losses.Loss),
+    "metric": ("keras.metrics.Metric", keras.metrics.Metric),
+    "optimizer": ("keras.optimizers.Optimizer", keras.optimizers.Optimizer),
+    "learning-rate schedule": (
+        "keras.optimizers.schedules.LearningRateSchedule",
+        keras.optimizers.schedules.LearningRateSchedule,
+    ),
+    "callback": ("keras.callbacks.Callback", keras.callbacks.Callback),
+}
+_FUNCTION_NOUNS: Final = ("loss", "metric")
+_BATCH_HOOKS: Final = (
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_batch_begin",
+    "on_batch_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)
+
+
+class _FunctionLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types
+    """The mean of a function of targets and predictions."""
+
+    def __init__(self, function: Callable[..., Any], name: str, arguments: dict[str, Any]) -> None:
+        super().__init__(name=name)
+        self._function = function
+        self._arguments = arguments
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self._function(y_true, y_pred, **self._arguments)
+
+
+def load_custom_class(custom: CustomObject, valid: ValidConfig) -> Any:
+    """Return the class or function that a config names; runs the user's code.
+
+    Raises:
+        LayercliError: it cannot be loaded, or is not of the kind that the config requires.
+    """
+    path, file = _find_path(custom, valid), valid.custom_object_file(custom)
+    try:
+        module = import_user_module(file, custom.module)
+    except (Exception, SystemExit) as error:
+        directory = valid.check_result.directory_of((*path, "type"))
+        hint = suggest_import_fix(error, file, custom, directory)
+        raise _make_error(
+            custom, valid, f"Cannot import {custom.module}: {summarize_error(error)}", hint
+        ) from error
+    found = getattr(module, custom.class_name, None)
+    if found is None:
+        names = [name for name, item in vars(module).items() if callable(item) and not name.startswith("_")]
+        hint = did_you_mean(
+            custom.class_name, names, otherwise=f"The module defines {', '.join(names) or 'no classes'}."
+        )
+        raise _make_error(custom, valid, f"{custom.module} has no {custom.class_name}.", hint)
+    base_name, base = _BASE_CLASSES[custom.noun]
+    is_class = isinstance(found, type)
+    accepts_function = custom.noun in _FUNCTION_NOUNS
+    if not (issubclass(found, base) if is_class else accepts_function and callable(found)):
+        hint = f"Derive it from {base_name}" + (
+            ", or write a function of y_true and y_pred." if accepts_function else "."
+        )
+        message = f"{custom.type_name()} is not a {custom.noun} of Keras."
+        raise _make_error(custom, valid, message.replace(" a o", " an o"), hint)
+    return found
+
+
+def create_custom_object(custom: CustomObject, arguments: dict[str, Any], valid: ValidConfig) -> Any:
+    """Return the Keras object of a custom class or function with its arguments; runs the user's code.
+
+    Raises:
+        LayercliError: it cannot be loaded or created.
+    """
+    found = load_custom_class(custom, valid)
+    try:
+        created = _create_object(found, custom, arguments)
+    except (Exception, SystemExit) as error:
+        line = find_code_line(error, _find_file(found))
+        hint = (
+            f"Check line {line} of {custom.module}."
+            if line
+            else f"Compare the arguments with those in {custom.module}."
+        )
+        message = f"{custom.class_name} cannot be created with these arguments: {summarize_error(error)}"
+        raise _make_error(custom, valid, message, hint) from error
+    if custom.noun == "metric":
+        created.name = custom.log_name  # callbacks and the history refer to it, before the code is loaded
+    return created
+
+
+def _create_object(found: Any, custom: CustomObject, arguments: dict[str, Any]) -> Any:
+    is_named_here = not isinstance(found, type) or not _accepts_name(found)
+    if custom.noun in _FUNCTION_NOUNS and is_named_here:
+        arguments = {key: value for key, value in arguments.items() if key != "name"}
+    if isinstance(found, type):
+        return found(**arguments)
+    inspect.signature(found).bind(None, None, **arguments)
+    if custom.noun == "metric":
+        return keras.metrics.MeanMetricWrapper(found, name=custom.log_name, **arguments)
+    return _FunctionLoss(found, custom.log_name, arguments)
+
+
+def _accepts_name(cls: type) -> bool:
+    parameters = inspect.signature(cls).parameters.values()
+    return any(each.name == "name" or each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters)
+
+
+def find_batch_hook(custom: CustomObject, valid: ValidConfig) -> str | None:
+    """Return the method of a callback that Keras calls for each batch; None if it only works on epochs."""
+    callback_class = load_custom_class(custom, valid)
+    return next(
+        (
+            name
+            for name in _BATCH_HOOKS
+            if getattr(callback_class, name) is not getattr(keras.callbacks.Callback, name)
+        ),
+        None,
+    )
+
+
+def explain_custom_error(error: BaseException, valid: ValidConfig) -> LayercliError | None:
+    """Return the error in the code of a custom loss, metric, optimizer, schedule or callback, at its line; or None."""
+    for cause in _iterate_causes(error):
+        for file, line in reversed(_list_lines(cause)):
+            custom = _find_object(file, line, valid)
+            if custom is not None:
+                message = f"`{custom.type_name()}` fails: {summarize_error(cause)}"
+                hint = f"Check line {line} of {custom.module}."
+                return LayercliError(
+                    valid.make_problem(_find_path(custom, valid), "custom-object", message, hint)
+                )
+    return None
+
+
+def _iterate_causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+_NODE_LINE = re.compile(r'File "(?P<file>[^"\n]{1,4096})", line (?P<line>\d{1,9})')
+
+
+def _list_lines(error: BaseException) -> list[tuple[Path, int]]:
+    """Return the lines of code that an exception passed, and those that created the operation that failed."""
+    frames = [
+        (Path(frame.filename), frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    nodes = [(Path(match["file"]), int(match["line"])) for match in _NODE_LINE.finditer(str(error))]
+    return [*frames, *nodes]
+
+
+def _find_object(file: Path, line: int, valid: ValidConfig) -> CustomObject | None:
+    """Return the custom object whose class or function contains a line of its file, or else the first in that file."""
+    objects = [custom for custom, _ in valid.custom_objects if _find_module_file(custom, valid) == file]
+    return next(
+        (custom for custom in objects if _contains_line(file, custom, line)), next(iter(objects), None)
+    )
+
+
+def _find_module_file(custom: CustomObject, valid: ValidConfig) -> Path | None:
+    if custom.kind == "file":
+        return valid.custom_object_file(custom)
+    found = getattr(sys.modules.get(custom.module), "__file__", None)
+    return None if found is None else Path(found)
+
+
+def _contains_line(file: Path, custom: CustomObject, line: int) -> bool:
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return any(
+        isinstance(node, (ast.ClassDef, ast.FunctionDef))
+        and node.name == custom.class_name
+        and node.lineno <= line <= (node.end_lineno or line)
+        for node in tree.body
+    )
+
+
+def _find_file(found: Any) -> Path | None:
+    try:
+        return Path(inspect.getfile(found))
+    except (OSError, TypeError):
+        return None
+
+
+def _find_path(custom: CustomObject, valid: ValidConfig) -> KeyPath:
+    same = [path for each, path in valid.custom_objects if each is custom]
+    equal = [path for each, path in valid.custom_objects if each == custom]
+    return next(iter((*same, *equal)), ("train",))
+
+
+def _make_error(custom: CustomObject, valid: ValidConfig, message: str, hint: str | None) -> LayercliError:
+    return LayercliError(valid.make_problem(_find_path(custom, valid), "custom-object", message, hint))
+
+
+def list_batch_callbacks(valid: ValidConfig, train: TrainSection) -> list[tuple[str, str]]:
+    """Return the type of each custom callback that works on batches, and its method."""
+    return [
+        (callback.type_name(), hook)
+        for callback in train.callbacks
+        if isinstance(callback, CustomObject) and (hook := find_batch_hook(callback, valid)) is not None
+    ]

@@ -1,0 +1,1 @@
+"""Tables in Feather files, which are files of Arrow."""

@@ -1,0 +1,141 @@
+"""The reader of feather data: its files are converted to Parquet once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from layercli.data.examples import Dataset
+from layercli.data.memory import describe_excess
+from layercli.data.new_examples import NewExamples
+from layercli.data.reader_state import ReaderState
+from layercli.data.tables.open import open_new_table, open_table
+from layercli.data.tables.plan import TablePlan
+from layercli.data.types import PATH_KEY, raise_data_error
+from layercli.formats.csv.source import refuse_other_formats
+from layercli.formats.feather.config import Feather
+from layercli.formats.feather.sizes import measure_batches
+from layercli.formats.parquet.converted import ConvertedFiles
+from layercli.formats.parquet.reader import check_expansion, iterate_file_rows
+from layercli.source.nodes import sanitize_text
+
+_MAX_BATCH_BYTES: Final = 1 << 30
+_ROWS_AT_ONCE: Final = 1 << 16
+_ARROW_ERRORS: Final = (OSError, ValueError, NotImplementedError, KeyError)
+"""The base classes of pyarrow's errors."""
+
+
+def read_dataset(data: Feather, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
+    """Return all examples, in memory or read batch by batch; see ``open_table``.
+
+    Raises:
+        DataError: a file cannot be read, or a column is missing or not numeric.
+    """
+    return open_table(data, FeatherFiles, memory, dtypes)
+
+
+def read_new_dataset(
+    data: Feather, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
+) -> Dataset:
+    """Return all examples of other files than in training; see ``Reader`` and ``open_new_table``.
+
+    Raises:
+        DataError: a file cannot be read, or a column is missing or has other values than in training.
+    """
+    assert reader_state.table_plan is not None
+    located = data.with_arguments(path=list(paths))
+    return open_new_table(located, FeatherFiles, reader_state.table_plan, memory, has_targets=has_targets)
+
+
+def locate_row(data: Feather, row: int) -> str:
+    """Return the file and row, from 0, of a section with one file."""
+    return FeatherFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
+
+
+def iterate_new_rows(
+    data: Feather, paths: Sequence[str], plan: TablePlan, keep: Sequence[str]
+) -> Iterator[NewExamples]:
+    """Yield the rows of files without targets, some at a time; see ``iterate_file_rows``."""
+    return iterate_file_rows(data, FeatherFiles, paths, plan, keep)
+
+
+class FeatherFiles(ConvertedFiles):
+    """The files of a section of type feather."""
+
+    kind = "feather"
+
+    def convert(self, file: Path, target: Path) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        with file.open("rb") as raw:
+            start = raw.read(4096)
+        if not start.startswith(b"ARROW1"):
+            refuse_other_formats(file, start)
+        try:
+            sizes = measure_batches(file)
+            _check_batches(file, sizes)
+            with pa.memory_map(str(file)) as source:
+                reader = pa.ipc.open_file(source)
+                schema = pa.schema(list(map(_simplify_field, reader.schema)))
+                with parquet.ParquetWriter(target, schema, compression="lz4") as writer:
+                    for number in range(reader.num_record_batches):
+                        batch = reader.get_batch(number)
+                        for first in range(0, batch.num_rows, _ROWS_AT_ONCE):
+                            rows = batch.slice(first, _ROWS_AT_ONCE)
+                            arrays = [
+                                _simplify(column, field.type)
+                                for column, field in zip(rows.columns, schema, strict=True)
+                            ]
+                            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        except _ARROW_ERRORS as error:
+            reason = sanitize_text(str(error), limit=200).rstrip(".")
+            raise_data_error(
+                f"Cannot read the Feather file {sanitize_text(str(file))}: {reason}.",
+                PATH_KEY,
+                "Copy or download it again.",
+            )
+
+    def locate_value(self, file: Path, column: str, row: int) -> str | None:
+        """Return the location of a row, counted from 1; for -1 the file."""
+        shown = sanitize_text(str(file))
+        return (
+            f"{shown}, row {row + 1}" if row >= 0 else f"{shown}, column `{sanitize_text(column, limit=60)}`"
+        )
+
+
+def _check_batches(file: Path, sizes: Sequence[int]) -> None:
+    """Check that the file is not made to fill memory.
+
+    Raises:
+        DataError: a batch or the table is large, and many times larger than the file.
+    """
+    check_expansion(file, sum(sizes))
+    largest, limit = max(sizes, default=0), max(_MAX_BATCH_BYTES, file.stat().st_size)
+    if largest > limit:
+        raise_data_error(
+            f"A batch of {sanitize_text(str(file))} needs {describe_excess(largest, limit)}.",
+            PATH_KEY,
+            "Write it in smaller batches, for example with `pyarrow.feather.write_feather(table, path)`.",
+        )
+
+
+def _simplify_field(field: Any) -> Any:
+    """Return the field of a column in the Parquet file; lists, mappings and structs become lists without values."""
+    import pyarrow as pa
+
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
+        kind = pa.list_(pa.string())
+    return pa.field(field.name, kind)
+
+
+def _simplify(column: Any, kind: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_list(kind):
+        return pa.nulls(len(column), kind)
+    return column.cast(kind) if column.type != kind else column

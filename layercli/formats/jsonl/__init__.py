@@ -1,0 +1,1 @@
+"""Tables in JSON lines: a JSON object on each line."""

@@ -1,0 +1,86 @@
+"""The state of custom callbacks in a checkpoint."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from layercli.engine.training.callback_state import (
+    CallbackStateError,
+    has_state,
+    read_state,
+    write_state,
+)
+
+
+class Callback:
+    def __init__(self, state=None):
+        self.state = state
+
+    def get_state(self):
+        return self.state
+
+    def set_state(self, state):
+        self.state = state
+
+
+def copy_state(state):
+    """Return a state after it was written as JSON and arrays, and read again."""
+    values, arrays = read_state(Callback(state))
+    copied = Callback()
+    write_state(copied, json.loads(json.dumps(values)), dict(enumerate(arrays)))
+    return copied.state
+
+
+def test_values_and_arrays_are_restored():
+    state = {"a": [1, 2.5, None, True, "x"], "array": {"items": []}, "list": {"value": {"array": 3}}}
+    assert copy_state(state) == state
+    assert copy_state([np.float32(1.5), np.int64(3), (1, 2)]) == [1.5, 3, [1, 2]]
+    first, second = copy_state([np.arange(3, dtype="int16"), tf.constant([[1.0, 2.0]])])
+    assert (first.dtype, first.tolist()) == (np.dtype("int16"), [0, 1, 2])
+    assert (second.dtype, second.tolist()) == (np.dtype("float32"), [[1.0, 2.0]])
+
+
+def test_array_is_copied():
+    array = np.zeros(2)
+    values, arrays = read_state(Callback(array))
+    array += 1
+    assert arrays[0].tolist() == [0, 0]
+    restored = Callback()
+    write_state(restored, values, dict(enumerate(arrays)))
+    restored.state += 1
+    assert arrays[0].tolist() == [0, 0]
+
+
+NESTED = []
+NESTED.append(NESTED)
+
+
+@pytest.mark.parametrize("state", [{1, 2}, {1: 2}, object(), np.array(["a"]), [b"x"], NESTED])
+def test_other_values_are_refused(state):
+    with pytest.raises(CallbackStateError, match="`get_state` of Callback must return"):
+        read_state(Callback(state))
+
+
+@pytest.mark.parametrize(
+    "state", [{}, {"value": {}}, {"value": [1]}, {"array": 5}, {"what": 1}, {"value": 1, "list": []}, 3]
+)
+def test_malformed_state_is_refused(state):
+    with pytest.raises((LookupError, TypeError, ValueError, AttributeError)):
+        write_state(Callback(), state, {})
+
+
+def test_failure_of_set_state_is_reported():
+    class Failing(Callback):
+        def set_state(self, state):
+            raise KeyError(state)
+
+    with pytest.raises(CallbackStateError, match="`set_state` of Failing failed: KeyError: 1"):
+        write_state(Failing(), {"value": 1}, {})
+
+
+def test_both_methods_are_required():
+    assert has_state(Callback())
+    assert not has_state(object())
+    assert not has_state(type("Half", (), {"get_state": lambda _: 1})())

@@ -1,0 +1,97 @@
+"""jsonl data: types of values, inner objects, lines that are not objects, and new rows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from layercli.config.data.section import DATA_TYPES
+from layercli.data.statistics import compute_statistics
+from layercli.data.types import DataError
+from layercli.formats.registry import load_dataset, locate_row
+from tests.formats.helpers import refusal
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+def write(place, *rows, name="t.jsonl", **keys):
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    (place / name).write_text("\n".join(lines))
+    return {"type": "jsonl", "path": str(place / name), "target": "y"} | keys
+
+
+def numbers(place, *values, **keys):
+    """Return the numbers of a column with these values."""
+    rows = [{"v": value, "y": n} for n, value in enumerate(values)]
+    return load_dataset(DATA_TYPES.parse(write(place, *rows, **keys))).x[:, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((1, 2.5, -3), [1, 2.5, -3]),
+        ((True, False, True), [1, 0, 1]),
+        (("1", 2, "3.5"), [1, 2, 3.5]),
+        ((1 << 70, 0), [float(1 << 70), 0]),
+        (("yes", "no"), [1, 0]),
+    ],
+)
+def test_values_of_a_column_are_numbers(place, values, expected):
+    assert numbers(place, *values) == expected
+
+
+def test_missing_values_are_null_nan_words_or_absent(place):
+    rows = [
+        {"v": 1, "y": 0},
+        {"v": None, "y": 1},
+        {"y": 2},
+        {"v": float("nan"), "y": 3},
+        {"v": "N/A", "y": 4},
+    ]
+    examples = load_dataset(DATA_TYPES.parse(write(place, *rows)))
+    np.testing.assert_array_equal(examples.x[:, 0], [1, *[np.nan] * 4])
+
+
+def test_inner_objects_are_columns(place):
+    data = write(place, "\ufeff" + json.dumps({"a": {"b": {"c": 5}}, "y": 1}), "", {"a": {"b": {}}, "y": 2})
+    examples = load_dataset(DATA_TYPES.parse(data | {"inputs": {"x": ["a.b.c"]}}))
+    np.testing.assert_array_equal(examples.x["x"][:, 0], [5, np.nan])
+    assert locate_row(DATA_TYPES.parse(data), 1).endswith("t.jsonl, line 3")
+
+
+def test_lists_are_not_inputs(place):
+    data = write(place, {"v": 1, "l": [1, 2], "y": 1}, {"v": 2, "l": "text", "y": 2})
+    assert "`l`" in refusal(**data)[1]
+    assert load_dataset(DATA_TYPES.parse(data | {"inputs": {"x": ["v"]}})).x["x"].tolist() == [[1], [2]]
+
+
+def test_all_wrong_lines_are_reported_together(place):
+    deep = '{"a":' * 20 + "1" + "}" * 20
+    data = write(place, {"y": 1}, '{"a": 3,', "[1, 2]", '{"a": 1, "a"}', deep, "[" * 100_000)
+    with pytest.raises(DataError) as caught:
+        load_dataset(DATA_TYPES.parse(data))
+    messages = [finding.message.partition("t.jsonl, ")[2] for finding in caught.value.findings]
+    assert messages[0].startswith("line 2, column 9 is not JSON: ")
+    assert messages[1] == "line 3: not a JSON object."
+    assert messages[2].startswith("line 4, column 13 is not JSON: ")
+    assert messages[3] == "line 5: objects are more than 8 levels deep."
+    assert messages[4].startswith("line 6")
+
+
+def test_first_text_among_numbers_is_located(place):
+    data = write(place, *({"v": n, "y": n} for n in range(5)), {"v": "many", "y": 3})
+    assert "t.jsonl, line 6" in refusal(**data)[1]
+
+
+def test_bytes_that_are_not_text_are_refused_by_line(place):
+    (place / "t.jsonl").write_bytes(
+        '{"v": "é", "y": 1}\n'.encode() + '{"v": "é", "y": 1}\n'.encode("latin-1")
+    )
+    assert refusal(type="jsonl", path="t.jsonl", target="y")[1] == "t.jsonl, line 2 is not UTF-8."
+
+
+def test_streamed_rows_equal_those_in_memory(place):
+    data = write(place, *({"v": n, "w": n / 2, "y": n % 2} for n in range(50)))
+    for stream in ("always", "never"):
+        dataset = load_dataset(DATA_TYPES.parse(data | {"stream": stream}))
+        assert compute_statistics(dataset).inputs[None].totals.tolist() == [1225, 612.5]
