@@ -126,6 +126,14 @@ def command(
     if example == LISTED:
         _list_examples(json=json)
         return
+    code_files = dict(zip(CODE_KINDS, (layer, loss, metric, callback), strict=True))
+    if any(file is not None for file in code_files.values()):
+        if data or kind is not None or example is not None:
+            raise typer.BadParameter(
+                "data, --kind and --example cannot be used with a file of code: write the config first."
+            )
+        _write_code_files({kind: file for kind, file in code_files.items() if file is not None}, force, json)
+        return
     if output is None:
         output = "config.yaml" if example is None else f"{find_example(example).name}.yaml"
     path = Path(output)

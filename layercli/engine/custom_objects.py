@@ -85,7 +85,9 @@ def load_custom_class(custom: CustomObject, valid: ValidConfig) -> Any:
             ", or write a function of y_true and y_pred." if accepts_function else "."
         )
         article = "an" if custom.noun[0] in "aeiou" else "a"
-        raise _make_error(custom, valid, f"{custom.type_name()} is not {article} {custom.noun} of Keras.", hint)
+        raise _make_error(
+            custom, valid, f"{custom.type_name()} is not {article} {custom.noun} of Keras.", hint
+        )
     return found
 
 
