@@ -103,7 +103,7 @@ def labels(items):
         (replace("vars:", "extends: |\nvars:"), ["other.yaml", "sub/", "table.csv"]),
         (
             replace("type: csv", "type: |"),
-            ["csv", "images", "npy", "npz", "parquet", "python", "sklearn", "text"],
+            ["csv"],
         ),
         (replace("    params: [units, {rate: 0.1}]\n", "    |\n"), ["params"]),
         (TEXT + "  # |", []),
