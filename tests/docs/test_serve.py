@@ -87,7 +87,7 @@ def test_tensorflow_serving_gets_columns(folder, client, monkeypatch):
     request = json.loads(shlex.split(recipe.splitlines()[-1])[-1])
     signature = tf.saved_model.load("wine").signatures[request["signature_name"]]
     inputs = {name: tf.constant(values, tf.float32) for name, values in request["inputs"].items()}
-    [output, *_] = signature(**inputs).values()
+    output = signature(**inputs)["output_0"]
     np.testing.assert_allclose(output.numpy()[:, 0], predict_sizes(client), rtol=1e-6)
 
 

@@ -13,7 +13,9 @@ import pytest
 
 from layercli.errors import LayercliError, Problem
 from layercli.serving import protocol
+from layercli.serving.request_errors import RequestError
 from layercli.serving.served_model import ServedModel
+from layercli.serving.tensors import parse_inference_request
 from tests.running import train, write_config
 from tests.serving.running import make_service, serve
 
@@ -167,6 +169,22 @@ def test_bytes_after_the_tensors(client):
     head = json.dumps({"inputs": [tensor()]}).encode()
     answer = client.post(INFER, content=head + b"abc", headers={LENGTH: str(len(head))})
     assert "3 bytes follow the last tensor." in answer.json()["error"]
+
+
+def parse_texts(binary, count):
+    entry = tensor(datatype="BYTES", shape=[count], data=None, parameters={"binary_data_size": len(binary)})
+    return parse_inference_request({"inputs": [entry]}, binary).tensors["input"].tolist()
+
+
+def test_binary_texts_follow_their_lengths():
+    assert parse_texts(b"\x02\0\0\0ab\0\0\0\0\x01\0\0\0c", 3) == [b"ab", b"", b"c"]
+    for binary in (b"\x02\0\0\0a", b"\x02\0\0", b"\xff\xff\xff\xffab"):
+        with pytest.raises(RequestError) as error:
+            parse_texts(binary, 1)
+        assert error.value.problems[0].message == "The input `input` ends within a value."
+    with pytest.raises(RequestError) as error:
+        parse_texts(b"\x01\0\0\0c", 2)
+    assert "has 1 values, but the shape [2] has 2" in error.value.problems[0].message
 
 
 def test_unknown_outputs(client):
