@@ -32,6 +32,8 @@ class ExportFormatFacts:
     """Whether it contains every layer of texts."""
     takes_columns: bool = False
     """Whether it also takes each raw column of a table by itself."""
+    supports_index_layers: bool = False
+    """Whether it contains Discretization and CategoryEncoding as Keras writes them."""
     supports_word_lookup: bool = False
     """Whether it contains the lookup of a word, such as StringLookup."""
     fills_missing_values: bool = True
@@ -47,6 +49,7 @@ EXPORT_FORMATS: Final = {
         title="Keras",
         runtime="a new Python process",
         is_keras_model=True,
+        supports_index_layers=True,
         supports_text=True,
         fills_missing_values=False,
     ),
@@ -58,6 +61,7 @@ EXPORT_FORMATS: Final = {
         options=("--batch-size",),
         supports_text=True,
         takes_columns=True,
+        supports_index_layers=True,
     ),
     "onnx": ExportFormatFacts(
         module="layercli.engine.export.onnx",

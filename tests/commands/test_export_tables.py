@@ -175,19 +175,20 @@ def test_evaluation_of_no_rows_is_refused(folder):
 WINDOWS = """
 data: {type: csv, path: series.csv, target: y, inputs: {past: [a, y]}, windows: {length: 3, horizon: 1},
   missing: {numbers: median}, split: {test: 0.2}}
-model: {inputs: {past: [3, 2]}, layers: [Flatten, {type: Dense, units: 1}]}
+model: {inputs: {past: [3, 2]}, layers: [Normalization, {type: GRU, units: 2}, {type: Dense, units: 1}]}
 train: {loss: mean_squared_error, epochs: 1}
 """
 
 
-@pytest.mark.parametrize("form", ["saved_model", "onnx"])
+@pytest.mark.parametrize("form", ["saved_model", "onnx", "litert"])
 def test_missing_values_in_windows_are_replaced(folder, form):
     rows = [f"{'' if row % 5 == 0 else row % 9},{row % 4}" for row in range(40)]
     (folder / "series.csv").write_text("\n".join(["a,y", *rows]) + "\n")
     (folder / "series.yaml").write_text(WINDOWS)
     run = folder / f"series-{form}"
     assert train(folder / "series.yaml", run).result.exit_code == 0
-    output = folder / f"windows{'.onnx' if form == 'onnx' else ''}"
+    suffix = {"onnx": ".onnx", "litert": ".tflite"}.get(form, "")
+    output = folder / f"windows{suffix}"
     result = invoke("export", run, "-f", form, "-o", output, "--json")
     assert result.exit_code == 0, result.output
     assert "missing values" in json.loads(result.stdout)["compared"]["edges"]

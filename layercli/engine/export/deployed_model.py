@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 import keras
@@ -14,6 +14,7 @@ from layercli.data.types import Array
 from layercli.engine.compare import run_keras_model
 from layercli.engine.comparison_inputs import fill_shape
 from layercli.engine.export.options import ColumnInput, InputBatch, WordIndex
+from layercli.engine.export.plain_layers import replace_index_layers
 from layercli.export_formats import ExportFormatFacts
 
 _INDEX_MODES: Final = ("int", "one_hot", "multi_hot", "count")
@@ -57,9 +58,14 @@ def deploy_model(
     if not facts.supports_text:
         fills = {name: values for name, values in fills.items() if not isinstance(values[0], str)}
     cuts = () if facts.supports_text else tuple(_find_text_layers(model))
-    if not fills and not cuts:
-        return DeployedModel(model)
-    return _Deployment(model, column_inputs, facts).build(fills, cuts)
+    deployed = DeployedModel(model)
+    if fills or cuts:
+        deployed = _Deployment(model, column_inputs, facts).build(fills, cuts)
+    return (
+        deployed
+        if facts.supports_index_layers
+        else replace(deployed, model=replace_index_layers(deployed.model))
+    )
 
 
 class FillMissingText(keras.layers.Layer):  # type: ignore[misc]

@@ -14,10 +14,16 @@ import numpy as np
 from layercli.engine.compare import compare_outputs, run_references
 from layercli.engine.comparison_inputs import ComparisonCase, fill_shape
 from layercli.engine.export.options import ExportFormat, ExportOptions, InputBatch
+from layercli.engine.export.plain_layers import replace_index_layers
 
 
 def find_refused_layer(
-    export_format: ExportFormat, model: Any, options: ExportOptions, suffix: str
+    export_format: ExportFormat,
+    model: Any,
+    options: ExportOptions,
+    suffix: str,
+    *,
+    has_plain_layers: bool = False,
 ) -> tuple[Any, Exception] | None:
     """Return the first layer that is also refused as a single-layer model, and the error; None if there is none."""
     tried: set[str] = set()
@@ -27,6 +33,7 @@ def find_refused_layer(
             continue
         tried.add(kind)
         submodel = keras.Model(layer.input, layer.output)
+        submodel = replace_index_layers(submodel) if has_plain_layers else submodel
         batch = {tensor.name: _zero_input(tensor, options.batch_size or 2) for tensor in submodel.inputs}
         with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
             target = Path(folder, f"layer{suffix}")

@@ -87,7 +87,8 @@ def unroll_model(model: Any) -> Any:
         pairs.append((layer, type(layer).from_config(config)))
         return pairs[-1][1]
 
-    cloned = keras.models.clone_model(model, clone_function=clone)
+    # Not a copy of an inner model from its config: it would lack what Normalization computes from its weights.
+    cloned = keras.models.clone_model(model, clone_function=clone, recursive=True)
     for old, new in pairs:
         new.set_weights(old.get_weights())
     return cloned

@@ -160,8 +160,10 @@ def _export_error(
     error: Exception,
 ) -> LayercliError:
     """Return the error that a format or its runtime refuses the model, at the refused layer."""
-    refused = find_refused_layer(export_format, model, options, suffix)
     facts = EXPORT_FORMATS[name]
+    refused = find_refused_layer(
+        export_format, model, options, suffix, has_plain_layers=not facts.supports_index_layers
+    )
     title = facts.title
     hint = "Replace this layer, or export a different format, such as `keras`."
     if name != "saved_model":
