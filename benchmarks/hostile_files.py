@@ -110,6 +110,19 @@ FILES = {
     + "train:\n  epochs: 1\n  loss: mse\n  callbacks:\n"
     + "    - {type: EarlyStopping, monitor: loss}\n" * 18_000,
     "duplicate keys": "{" + "a: 1, " * 170_000 + "}",
+    "many inputs": "model:\n  inputs: "
+    + many("i", 60_000).replace(": 1", ": [4]")
+    + "\n  layers: [{type: Flatten, inputs: i0}]\n",
+    "uses of a block": "blocks: {b: {params: {u: 3}, layers: [{type: Dense, units: '${u}'}]}}\n"
+    + stack("{block: b, with: {u: 4}}", 9900),
+    "crosses": "data: {type: csv, path: t.csv, target: y}\nmodel:\n  layers:\n    - {type: FeatureSpace, features: "
+    + many("f", 1000).replace(": 1", ": {type: string_categorical}")
+    + ", crosses: ["
+    + ", ".join(f"[f{n % 1000}, f{(7 * n + 1) % 1000}]" for n in range(40_000))
+    + "]}\n",
+    "unknown layers to freeze": "model: {input: [4], layers: [Flatten], freeze: [" + "x, " * 180_000 + "]}\n",
+    "expressions": "vars: {a: 1}\nz: [" + "'${a + 1 * 2 - (3 // 2)}', " * 33_000 + "]\n" + MODEL,
+    "a long expression": "vars: {a: 1}\nz: '${" + "a + " * 220_000 + "a}'\n" + MODEL,
 }
 FILES["many --set"] = stack("{type: Dense, units: 3, name: a{n}}", 9900)
 FILES["one vocabulary"] = (

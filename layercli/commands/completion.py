@@ -65,14 +65,14 @@ def print_completions(command_names: Sequence[str]) -> int:
     shell = os.environ[COMPLETION_VARIABLE].removeprefix("complete_")
     if shell == "bash":
         words = os.environ.get("COMP_WORDS", "").split()
-        current = int(os.environ.get("COMP_CWORD") or 0)
-        words, prefix = _join_at_equals_signs([*words, ""][: current + 1])
+        current = os.environ.get("COMP_CWORD", "")
+        words, prefix = _join_at_equals_signs([*words, ""][: int(current) + 1 if current.isdecimal() else 0])
     else:
         text = os.environ.get("_TYPER_COMPLETE_ARGS", "")
         words, prefix = _split_words(text), ""
         if not text or text.endswith(" "):
             words.append("")
-    choices = complete_words(words[1:], command_names)
+    choices = complete_words(words[1:], command_names) if len(words) > 1 else {}
     if os.environ.get("_TYPER_COMPLETE_FISH_ACTION") == "is-args":
         return 0 if choices else 1  # 1: fish offers files
     shown = {value.removeprefix(prefix): text for value, text in choices.items()}

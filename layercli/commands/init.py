@@ -121,6 +121,11 @@ def command(
     A folder has a folder for each class, also in folders such as train and test; or images with a table of labels; or the
     folders images and masks. --example writes one of the examples of layercli.
     """
+    if example is not None and (data or kind or shape or classes is not None or target):
+        raise typer.BadParameter("cannot be used with data or other choices.", param_hint="--example")
+    if example == LISTED:
+        _list_examples(json=json)
+        return
     code_files = dict(zip(CODE_KINDS, (layer, loss, metric, callback), strict=True))
     if any(file is not None for file in code_files.values()):
         if data or kind is not None or example is not None:
@@ -128,11 +133,6 @@ def command(
                 "data, --kind and --example cannot be used with a file of code: write the config first."
             )
         _write_code_files({kind: file for kind, file in code_files.items() if file is not None}, force, json)
-        return
-    if example is not None and (data or kind or shape or classes is not None or target):
-        raise typer.BadParameter("cannot be used with data or other choices.", param_hint="--example")
-    if example == LISTED:
-        _list_examples(json=json)
         return
     if output is None:
         output = "config.yaml" if example is None else f"{find_example(example).name}.yaml"
@@ -166,6 +166,29 @@ def _print_next_commands(note: str | None, output: str, options: str = "") -> No
         for name in ("validate", "inspect-shapes", "train")
     )
     out.print(f"Wrote {output}. Next:{next_commands}", soft_wrap=True)
+
+
+def _list_examples(*, json: bool) -> None:
+    examples = list_examples()
+    if json:
+        rows = [{"name": example.name, "summary": example.summary} for example in examples]
+        print_json({"ok": True, "examples": rows, "problems": []})
+        return
+    table = make_table("example", "", has_header=False)
+    for example in examples:
+        table.add_row(example.name, example.summary)
+    make_console().print(table)
+    make_console().print(f"Write one of them: layercli init --example {examples[0].name}", soft_wrap=True)
+
+
+def _write_example(name: str, path: Path, *, force: bool, json: bool) -> None:
+    example = find_example(name)
+    files = [file.as_posix() for file in write_example(example, path, force=force)]
+    if json:
+        print_json({"ok": True, "output": str(path), "note": None, "files": files, "problems": []})
+        return
+    note = f"Wrote also {', '.join(files)}." if files else None
+    _print_next_commands(note, str(path), " --trust" if example.code_files else "")
 
 
 def _require_free_path(path: str, option: str, *, force: bool) -> None:
@@ -209,29 +232,6 @@ def _write_code_files(files: Mapping[str, str], force: bool, json: bool) -> None
         soft_wrap=True,
         markup=False,
     )
-
-
-def _list_examples(*, json: bool) -> None:
-    examples = list_examples()
-    if json:
-        rows = [{"name": example.name, "summary": example.summary} for example in examples]
-        print_json({"ok": True, "examples": rows, "problems": []})
-        return
-    table = make_table("example", "", has_header=False)
-    for example in examples:
-        table.add_row(example.name, example.summary)
-    make_console().print(table)
-    make_console().print(f"Write one of them: layercli init --example {examples[0].name}", soft_wrap=True)
-
-
-def _write_example(name: str, path: Path, *, force: bool, json: bool) -> None:
-    example = find_example(name)
-    files = [file.as_posix() for file in write_example(example, path, force=force)]
-    if json:
-        print_json({"ok": True, "output": str(path), "note": None, "files": files, "problems": []})
-        return
-    note = f"Wrote also {', '.join(files)}." if files else None
-    _print_next_commands(note, str(path), " --trust" if example.code_files else "")
 
 
 def is_interactive(json: bool) -> bool:

@@ -84,8 +84,10 @@ def load_custom_class(custom: CustomObject, valid: ValidConfig) -> Any:
         hint = f"Derive it from {base_name}" + (
             ", or write a function of y_true and y_pred." if accepts_function else "."
         )
-        message = f"{custom.type_name()} is not a {custom.noun} of Keras."
-        raise _make_error(custom, valid, message.replace(" a o", " an o"), hint)
+        article = "an" if custom.noun[0] in "aeiou" else "a"
+        raise _make_error(
+            custom, valid, f"{custom.type_name()} is not {article} {custom.noun} of Keras.", hint
+        )
     return found
 
 

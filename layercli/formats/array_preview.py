@@ -193,7 +193,8 @@ def _choose_features(headers: Mapping[str, ArrayHeader], target: str) -> NamedHe
 
 def _preview_npy(path: Path, target: str | None, memory: int | None) -> ArraysPreview:
     folder = path if path.is_dir() else path.parent
-    files = {other.stem.lower(): other for other in sorted(folder.glob("*.npy")) if other != path}
+    others = (other for other in sorted(folder.glob("*.npy")) if other != path and other.is_file())
+    files = {other.stem.lower(): other for other in others}
     if path.is_dir():
         found = next((files[name] for name in _FEATURE_NAMES if name in files), None)
         if found is None:

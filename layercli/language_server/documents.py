@@ -36,7 +36,7 @@ def path_from_uri(uri: str) -> Path | None:
 
 def uri_from_path(path: str | Path) -> str:
     """Return the URI of a file."""
-    shown = Path(os.path.abspath(path)).as_posix()  # noqa: PTH100 - links stay as they are written
+    shown = Path(os.path.normpath(Path(path).absolute())).as_posix()  # links stay as they are written
     return f"file://{'' if shown.startswith('/') else '/'}{quote(shown, safe='/:~')}"
 
 

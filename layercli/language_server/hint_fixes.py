@@ -57,32 +57,20 @@ def _suggest_settings(
     analysis: Analysis, hint: str, path: KeyPath, entry_path: KeyPath | None
 ) -> Iterator[tuple[str, str]]:
     """Yield the changes of keys that a hint lists: each by itself, and all together."""
-    tree = analysis.tree
-    assert tree is not None
-    combined: str | None = analysis.index.text
-    titles: list[str] = []
     settings = list(_SET.finditer(hint))
-    for found in settings:
-        key, value = found["key"], found["value"]
-        for target in _list_targets(analysis, key, found["after"], path, entry_path):
-            new = set_key(analysis.index, tree, target, key, value)
-            if new is None:
-                continue
-            yield f"Set `{key}: {value}`", new
-            break
-        titles.append(f"`{key}: {value}`")
-    if len(settings) > 1 and combined is not None:
-        for found in settings:
-            combined = _set_again(analysis, combined, found, path, entry_path)
-            if combined is None:
-                return
-        yield f"Set {' and '.join(titles)}", combined
+    for group in [*([found] for found in settings), *([settings] if len(settings) > 1 else [])]:
+        text: str | None = analysis.index.text
+        for found in group:
+            text = None if text is None else _set_in_text(analysis, text, found, path, entry_path)
+        if text is not None:
+            titles = [f"`{found['key']}: {found['value']}`" for found in group]
+            yield f"Set {' and '.join(titles)}", text
 
 
-def _set_again(
+def _set_in_text(
     analysis: Analysis, text: str, found: re.Match[str], path: KeyPath, entry_path: KeyPath | None
 ) -> str | None:
-    """Return a text that was changed before with one more key set."""
+    """Return a text with the key set that a part of a hint names; None without a mapping for it."""
     tree = parse_text(analysis.document.path, text)
     if tree is None:
         return None

@@ -149,7 +149,8 @@ class _SymbolFinder:
         self._file = file
         self._names = names
         self._parameters: dict[str, set[str]] = {}
-        for block, node in file.tree.find((BLOCKS_KEY,)).children if file.tree.find((BLOCKS_KEY,)) else []:  # type: ignore[union-attr]
+        blocks = file.tree.find((BLOCKS_KEY,))
+        for block, node in blocks.children if blocks is not None else []:
             params = node.find(("params",))
             listed = params.children if params is not None else []
             found = {str(step) for step, _ in listed if isinstance(step, str)}

@@ -82,7 +82,7 @@ class Navigator:
         """
         symbol = self.find_symbol(offset)
         if symbol is None:
-            raise RequestError(REQUEST_FAILED, "There is no name here that can be changed.")
+            raise RequestError(REQUEST_FAILED, "The cursor must be on a name that the config declares.")
         self._require_declaration(symbol)
         self._check_new_name(symbol.key, new_name)
         changes: dict[str, list[Json]] = {}

@@ -199,7 +199,7 @@ class LanguageServer:
             return None
         feature = FEATURES.get(method)
         if feature is None:
-            raise RequestError(METHOD_NOT_FOUND, f"There is no method {method[:100]}.")
+            raise RequestError(METHOD_NOT_FOUND, f"The method {method[:100]} is not available.")
         analysis = self._find_analysis(params)
         if analysis is None:
             return None

@@ -42,7 +42,7 @@ def read_message(stream: BinaryIO) -> Json | None:
 
     Raises:
         EOFError: the client has closed the stream.
-        BrokenStreamError: there is no valid header.
+        BrokenStreamError: the header is invalid.
     """
     length = _read_length(stream)
     body = stream.read(length)

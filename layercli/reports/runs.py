@@ -110,7 +110,7 @@ def _make_columns(runs: Sequence[Run], key: str | None) -> list[Column]:
         columns.insert(1, Column("state", [run.state for run in runs], 3, is_text=True))
     if key is not None and key not in ("run", "name", "state", "epochs", "seconds", "parameters"):
         columns.append(Column(_format_name(key), [_format_value(run.value(key)) for run in runs], 2))
-    differences = find_config_differences(runs)
+    differences = _hide_absent_layers(find_config_differences(runs), keeps_types=False)
     shown = {
         path: values
         for path, values in differences.items()
@@ -122,6 +122,24 @@ def _make_columns(runs: Sequence[Run], key: str | None) -> list[Column]:
     columns.append(Column("time", [_format_time(run) for run in runs], 90))
     columns.append(Column("params", [_format_optional_count(run.parameters) for run in runs], 91))
     return columns
+
+
+def _hide_absent_layers(
+    differences: Mapping[str, list[Any]], *, keeps_types: bool = True
+) -> dict[str, list[Any]]:
+    """Return the differences; of a layer that a run lacks only its type, or nothing."""
+    types = {
+        path.removesuffix(".type"): values
+        for path, values in differences.items()
+        if path.startswith("model.layers.") and path.endswith(".type")
+    }
+    absent = {layer for layer, values in types.items() if None in values}
+    return {
+        path: values
+        for path, values in differences.items()
+        if (keeps_types and path.removesuffix(".type") in absent)
+        or not any(path.startswith(f"{layer}.") for layer in absent)
+    }
 
 
 def _shorten_path(path: str, paths: Iterable[str]) -> str:
@@ -171,7 +189,7 @@ def print_run_comparison(console: Console, runs: Sequence[Run], differences: Map
     rows = dict(list(results.items())[:_MAX_RESULTS])
     differing = {
         path: [_format_setting(value) for value in values]
-        for path, values in list(differences.items())[:_MAX_DIFFERENCES]
+        for path, values in list(_hide_absent_layers(differences).items())[:_MAX_DIFFERENCES]
     }
     titles = [sanitize_text(run.path.as_posix()) for run in runs]
     names = [sanitize_text(name, limit=60) for name in (*rows, *differing)]
@@ -192,8 +210,8 @@ def print_run_comparison(console: Console, runs: Sequence[Run], differences: Map
                 console.print()
     if hidden_results:
         console.print(f"… and {len(hidden_results)} more results.")
-    if len(differences) > _MAX_DIFFERENCES:
-        hidden_count = len(differences) - _MAX_DIFFERENCES
+    if len(differences) > len(differing):
+        hidden_count = len(differences) - len(differing)
         text = f"… and {hidden_count} more values differ; `layercli diff A B` shows two models side by side."
         _print_sentence(console, text)
     if not differences:

@@ -73,9 +73,9 @@ class Run:
         epochs: int | None = _parse_number(self.config.get("train.epochs"), int)
         return epochs
 
-    @property
+    @cached_property
     def results(self) -> dict[str, Any]:
-        """The results, by the keys for filtering and sorting."""
+        """The results, by the keys for filtering and sorting; a damaged run may have very many."""
         best = {f"best_{key}" if key == "epoch" else key: value for key, value in self.best.items()}
         values = {
             "run": self.path.as_posix(),

@@ -20,7 +20,7 @@ from layercli.data.predictions import iterate_json_rows
 from layercli.errors import LayercliError, Problem
 from layercli.io.bug_report import write_bug_report
 from layercli.serving.compression import ENCODINGS, decompress
-from layercli.serving.example_readers import Prepared, require_rows
+from layercli.serving.example_reader import Prepared, require_rows
 from layercli.serving.json_body import parse_json_body
 from layercli.serving.openapi import make_openapi_document
 from layercli.serving.request_errors import (

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from layercli.serving.example_readers import Prepared
+from layercli.serving.example_reader import Prepared
 from layercli.serving.request_errors import make_request_error
 from layercli.serving.served_model import Answer, ServedModel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from layercli.serving.example_readers import MAX_ROWS
+from layercli.serving.example_reader import MAX_ROWS
 from layercli.serving.served_model import ServedModel
 from layercli.serving.tensors import BYTES, DTYPES
 from layercli.version import __version__

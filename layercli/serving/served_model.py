@@ -15,7 +15,8 @@ from layercli.data.predictions import ColumnChunk, expand_steps
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import Array
 from layercli.errors import LayercliError, Problem
-from layercli.serving.example_readers import ExampleReader, Prepared, make_reader
+from layercli.serving.choose_reader import make_reader
+from layercli.serving.example_reader import ExampleReader, Prepared
 from layercli.serving.tensors import TensorSpec, find_datatype
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.finished_run import FinishedRun

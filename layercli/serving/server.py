@@ -22,7 +22,7 @@ from layercli.source.nodes import sanitize_text
 _KEEP_ALIVE_SECONDS: Final = 30
 _POLL_SECONDS: Final = 0.02
 _FREE_FILES: Final = 64
-"""Files that the process needs besides connections."""
+"""Files that the process needs in addition to connections."""
 
 
 def open_socket(host: str, port: int) -> socket.socket:

@@ -11,7 +11,7 @@ from typing import Final
 
 from layercli.errors import LayercliError
 from layercli.serving.batcher import Batcher, BatchLimits
-from layercli.serving.example_readers import Prepared
+from layercli.serving.example_reader import Prepared
 from layercli.serving.metrics import Metrics
 from layercli.serving.request_errors import make_request_error
 from layercli.serving.served_model import Answer, ServedModel

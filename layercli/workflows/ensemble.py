@@ -20,6 +20,7 @@ from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.crossval_directory import CrossvalDirectory
 from layercli.runs.manifest import is_finished, read_manifest_or_none, require_manifest
+from layercli.runs.summary import read_summary
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.build import assemble_checked_model, save_model
 from layercli.workflows.dataset import load_training_data
@@ -59,14 +60,24 @@ def write_ensemble(
     }
     with report_write_errors("The averaged model", target), make_lock(directory.path / f".{ENSEMBLE}.lock"):
         if _is_complete(target, origin):
-            return target, []
+            return target, _read_warnings(target)
         folds = [FinishedRun.open(str(path), trust=trust) for path in paths]
         require_averageable(folds[0].valid, count=len(folds))
         _require_same_code(folds)
         state, warnings = _merge_reader_states(folds)
         with _stage_run(target) as staging:
-            _write_run(staging, target, folds, state, origin, trust=trust)
+            texts = {"notes": _describe_origin(origin), "problems": [each.as_json() for each in warnings]}
+            _write_run(staging, target, folds, state, origin, texts, trust=trust)
     return target, warnings
+
+
+def _read_warnings(target: Path) -> list[Problem]:
+    """Return the warnings of an existing average."""
+    problems = read_summary(target).get("problems")
+    try:
+        return [Problem.from_json(problem) for problem in problems or ()]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return []
 
 
 def _is_complete(target: Path, origin: Mapping[str, Any]) -> bool:
@@ -203,9 +214,11 @@ def _write_run(
     folds: Sequence[FinishedRun],
     state: ReaderState,
     origin: Mapping[str, Any],
+    texts: Mapping[str, Any],
     *,
     trust: bool,
 ) -> None:
+    """Write all files of the run; ``texts`` are the notes and the problems of its summary."""
     started_at = time.perf_counter()
     for name, file in folds[0].valid.code_files.items():
         (staging / name).parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +251,7 @@ def _write_run(
         "examples_per_second": 0.0,
         "parameters": assembled.model.count_params(),
         "resumed_from": None,
-        "notes": _describe_origin(origin),
+        **texts,
     }
     write_json(staging / runs.SUMMARY, summary)
     manifest = manifests.create_manifest(

@@ -14,6 +14,8 @@ from layercli.source.nodes import KeyPath
 _OUTPUTS_PATH: Final[KeyPath] = ("model", "outputs")
 _TRAINING_KEYS: Final = ("callbacks", "diagnostics", "checkpoints", "until")
 """Keys of `train` that act only during a training."""
+_OUTPUT_KEYS: Final = ("loss", "loss_weights", "metrics", "weighted_metrics")
+_AVERAGE: Final = "average"
 
 
 def branch_prefix(number: int) -> str:
@@ -70,7 +72,6 @@ def _find_output_problems(valid: ValidConfig) -> Sequence[Problem]:
 def make_ensemble_document(folds: Sequence[ValidConfig]) -> dict[str, Any]:
     """Return the config, as YAML values, of the model that averages these configs of the same model."""
     document = folds[0].to_resolved_dict(is_for_run=True)
-    graph = folds[0].graph
     layers = [
         _rename_entry(entry, node, branch_prefix(number), fold.graph.inputs)
         for number, fold in enumerate(folds, start=1)
@@ -78,10 +79,11 @@ def make_ensemble_document(folds: Sequence[ValidConfig]) -> dict[str, Any]:
             fold.to_resolved_dict(is_for_run=True)["model"]["layers"], fold.graph.nodes, strict=True
         )
     ]
-    for name in dict.fromkeys(graph.outputs):
+    output_names = _name_outputs(folds[0], document["train"])
+    for name, output_name in output_names.items():
         inputs = [f"{branch_prefix(number)}{name}" for number in range(1, len(folds) + 1)]
         dtype = folds[0].shapes.by_name[name].outputs[0].dtype
-        layers.append({"type": "Average", "name": name, "inputs": inputs, "dtype": dtype})
+        layers.append({"type": "Average", "name": output_name, "inputs": inputs, "dtype": dtype})
     frozen = [
         f"{branch_prefix(number)}{node.name}"
         for number, fold in enumerate(folds, start=1)
@@ -95,9 +97,21 @@ def make_ensemble_document(folds: Sequence[ValidConfig]) -> dict[str, Any]:
         **document,
         "name": f"{document['name']}-ensemble",
         "data": {**document["data"], "split": split},
-        "model": {**model, "layers": layers, "outputs": list(graph.outputs), "freeze": frozen},
+        "model": {**model, "layers": layers, "outputs": list(output_names.values()), "freeze": frozen},
         "train": train,
     }
+
+
+def _name_outputs(valid: ValidConfig, train: Mapping[str, Any]) -> dict[str, str]:
+    """Return the name of the average of each output.
+
+    Keys of losses, metrics and targets use the names of outputs, so they stay. The only output has no such keys: it is
+    named as Keras would, because a name such as `dense_2` is also that of another layer in a script.
+    """
+    names = {name: name for name in valid.graph.outputs}
+    has_keys = any(isinstance(train.get(key), dict) and "type" not in train[key] for key in _OUTPUT_KEYS)
+    is_free = _AVERAGE not in valid.graph.inputs
+    return {valid.graph.outputs[0]: _AVERAGE} if len(names) == 1 and not has_keys and is_free else names
 
 
 def _rename_entry(

@@ -41,16 +41,16 @@ def make_array_template(
     if not arrays.features.shape[1:] and arrays.kind != "text":
         message = f"`{_show(arrays.features)}` has one number for each example, but it must have an axis of features."
         raise make_init_error(path, message, "Save it as a column: `x[:, numpy.newaxis]`.")
-    if len(arrays.features.shape) - 1 > MAX_RANK:
-        axes = len(arrays.features.shape) - 1
-        message = f"An example of `{_show(arrays.features)}` must have at most {MAX_RANK} axes, got {axes}."
-        raise make_init_error(path, message, "Reshape the array before you save it.")
     if arrays.has_equal_targets:
         value = f", {sanitize_text(arrays.values[0], limit=40)}" if arrays.values else ""
         message = f"All examples have the same target in `{_show(arrays.target)}`{value}, so a model has nothing to learn."
         raise make_init_error(
             path, message, "Add examples with other targets, or name a different array with --target."
         )
+    if len(arrays.features.shape) - 1 > MAX_RANK:
+        axes = len(arrays.features.shape) - 1
+        message = f"An example of `{_show(arrays.features)}` must have at most {MAX_RANK} axes, got {axes}."
+        raise make_init_error(path, message, "Reshape the array before you save it.")
     if arrays.missing_count:
         values = "value that is" if arrays.missing_count == 1 else "values that are"
         message = f"`{_show(arrays.features)}` has {arrays.missing_count:,} {values} NaN or infinite."

@@ -164,8 +164,8 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
         if column.is_boolean and column.note is not None
     ]
     if columns.infinity_words:
-        shown_words = " and ".join(f'"{sanitize_text(word, limit=40)}"' for word in columns.infinity_words)
-        notes.append(f"Infinite numbers, {shown_words}, are read as missing.")
+        infinite = " and ".join(f'"{sanitize_text(word, limit=40)}"' for word in columns.infinity_words)
+        notes.append(f"Infinite numbers, {infinite}, are read as missing.")
     missing = sum(column.missing_count for column in columns.targets)
     if missing and columns.more_targets:
         notes.append("Rows without one of the targets are left out.")

@@ -204,6 +204,12 @@ def test_bash_completes_a_new_word():
     assert ask_shell("bash", COMP_WORDS="layercli", COMP_CWORD="1")[1].split() == [*COMMANDS]
 
 
+@pytest.mark.parametrize("position", ["", "0", "x", "-3", "99"])
+def test_invalid_position_offers_nothing_or_the_last_word(position):
+    code, output = ask_shell("bash", COMP_WORDS="layercli tr", COMP_CWORD=position)
+    assert (code, output) == (0, "")
+
+
 def test_zsh_gets_arguments_with_descriptions():
     code, output = ask_shell("zsh", _TYPER_COMPLETE_ARGS="layercli train c.yaml --res")
     assert code == 0

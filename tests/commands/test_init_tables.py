@@ -50,7 +50,7 @@ def test_several_files_are_one_table(arguments):
         (["a.csv", "b.csv"], "b.csv has no column `b`, but a.csv has."),
         (["b.csv", "a.csv"], "b.csv has no column `b`, but a.csv has."),
         (["a.csv", "none.csv"], "The file does not exist."),
-        (["a.csv", "c.parquet"], "CSV and Parquet files cannot be one table."),
+        (["a.csv", "c.parquet"], "Files of different types, csv and parquet, cannot be one table."),
         (["a.csv", "x.npy"], "x.npy is not a table."),
         (["a.csv", "folder"], "folder is not a table."),
     ],

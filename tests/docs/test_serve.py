@@ -104,7 +104,7 @@ def test_onnxruntime_in_python_and_a_page(folder, client, monkeypatch, capsys):
 
 
 def test_limits_on_the_page_are_those_of_the_server():
-    from layercli.serving.example_readers import MAX_ROWS
+    from layercli.serving.example_reader import MAX_ROWS
     from layercli.serving.protocol import HEAD_SECONDS, BoundedProtocol
 
     page = PAGES["serve"]

@@ -1,6 +1,8 @@
 """jsonl data: types of values, inner objects, lines that are not objects, and new rows."""
 
+import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.statistics import compute_statistics
 from layercli.data.types import DataError
-from layercli.formats.registry import load_dataset, locate_row
+from layercli.formats.registry import iterate_new_rows, load_dataset, locate_row
 from tests.formats.helpers import refusal
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -95,3 +97,16 @@ def test_streamed_rows_equal_those_in_memory(place):
     for stream in ("always", "never"):
         dataset = load_dataset(DATA_TYPES.parse(data | {"stream": stream}))
         assert compute_statistics(dataset).inputs[None].totals.tolist() == [1225, 612.5]
+
+
+def test_new_lines_may_lack_names_that_other_lines_of_their_file_have(place):
+    rows = [{"v": n, "in": {"w": n / 2}, "y": n % 2} for n in range(4)]
+    section = DATA_TYPES.parse(write(place, *rows, inputs={"x": ["v", "in.w"]}, missing={"numbers": "zero"}))
+    plan = load_dataset(section).table_plan
+    write(place, {"v": 7, "in": {"w": 1}}, {"in": {"w": 3}}, "not JSON", name="new.jsonl")
+    [found] = iterate_new_rows(section, [Path("new.jsonl")], plan, ())
+    assert found.examples.x["x"].tolist() == [[7, 1], [0, 3]]
+    assert [error is None for error in found.errors] == [True, True, False]
+    # Another line may still bring the name of a stream, so that its absence is reported at once.
+    [found] = iterate_new_rows(section, [io.BytesIO(b'{"in": {"w": 3}}\n')], plan, ())
+    assert found.errors == ("it has no `v`",)

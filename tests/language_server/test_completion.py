@@ -75,12 +75,18 @@ def labels(items):
         (replace("units: 1}", "activation: re"), []),
         (replace("units: 1}", "use_bias: |"), ["false", "true"]),
         (replace("units: 1}", "kernel_initializer: |}"), ["Constant", "glorot_normal"]),
-        (replace("    - {type: Dense, units: 1}", "    - {|"), ["block", "type", "inputs", "name", "repeat", "reuse"]),
+        (
+            replace("    - {type: Dense, units: 1}", "    - {|"),
+            ["block", "type", "inputs", "name", "repeat", "reuse"],
+        ),
         (replace("{block: pair, ", "{block: |, "), ["pair"]),
         (replace("with: {units: 8}", "with: {|}"), ["units", "rate"]),
         (replace('"${units}"', '"${|}"'), ["rate", "units", "width"]),
         (replace("units: 1}", 'units: "${|'), ["width"]),
-        (replace("units: 1}", "units: 1, inputs: [|]}"), ["input", "previous", "first", "pair.dense", "pair.dropout"]),
+        (
+            replace("units: 1}", "units: 1, inputs: [|]}"),
+            ["input", "previous", "first", "pair.dense", "pair.dropout"],
+        ),
         (replace("epochs: 3", "distribution: |"), ["auto", "mirrored", "multi_worker", "none"]),
         (replace("loss: mse", "loss: |"), ["binary_crossentropy"]),
         (replace("metrics: [mae]", "metrics: [|]"), ["accuracy", "auc"]),
@@ -95,12 +101,15 @@ def labels(items):
         (replace("path: table.csv", "path: ../|"), []),
         (replace("path: table.csv", "path: /|"), []),
         (replace("vars:", "extends: |\nvars:"), ["other.yaml", "sub/", "table.csv"]),
-        (replace("type: csv", "type: |"), ["csv", "images", "npy", "npz", "parquet", "python", "sklearn", "text"]),
+        (
+            replace("type: csv", "type: |"),
+            ["csv", "images", "npy", "npz", "parquet", "python", "sklearn", "text"],
+        ),
         (replace("    params: [units, {rate: 0.1}]\n", "    |\n"), ["params"]),
         (TEXT + "  # |", []),
         (TEXT + "a: b: c: |", []),
     ],
-)  # fmt: skip
+)
 def test_place_has_these_proposals_first(complete, text, expected):
     if "|" not in text:
         text += "|"

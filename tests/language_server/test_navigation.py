@@ -129,7 +129,7 @@ def test_rename_changes_every_use_and_keeps_the_config_valid(editor, path, word,
         ("${width}", "2", "A variable name must consist of letters"),
         ("stem, body", "trunk", 'The config would become invalid: There is no layer or input "stem_1"'),
         ("re_lu", "act", "Its name is automatic."),
-        ("previous", "x", "There is no name here"),
+        ("previous", "x", "The cursor must be on a name"),
     ],
 )
 def test_rename_that_cannot_work_is_refused(editor, path, word, new, message):

@@ -136,3 +136,12 @@ def test_lists_are_shown_as_in_a_config(runs):
     assert "[accuracy, m1]" in text
     assert "[0.001, 1]" in text
     assert "'" not in text
+
+
+def test_layer_that_a_run_lacks_is_one_value(runs):
+    write_config(runs[0], "model: {layers: [{type: Dense, name: hidden, units: 1, activation: relu}]}\n")
+    write_config(runs[1], "model: {layers: [{type: Flatten, name: flat}]}\n")
+    text = shown(print_run_comparison, runs[:2], find_config_differences(runs[:2]), width=200)
+    assert "model.layers.hidden.type" in text
+    assert "units" not in text
+    assert "more values differ" in text

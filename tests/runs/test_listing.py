@@ -139,3 +139,8 @@ def test_file_may_be_as_large_as_the_limit(tmp_path, monkeypatch, limit, state):
 
 def test_largest_file_has_64_mebibytes():
     assert listing._MAX_FILE_BYTES == 67_108_864
+
+
+def test_results_are_computed_once(run):
+    found = run()
+    assert found.results is found.results

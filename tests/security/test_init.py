@@ -61,6 +61,11 @@ def test_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
     result = invoke("init", tmp_path / "d.csv", "--output", tmp_path / "c.yaml")
     assert result.exit_code == 1
     assert "The file is not a regular file." in result.output
+    (tmp_path / "arrays").mkdir()
+    os.mkfifo(tmp_path / "arrays" / "x.npy")
+    result = invoke("init", tmp_path / "arrays", "--output", tmp_path / "c.yaml")
+    assert result.exit_code == 1
+    assert "contains no file x.npy" in result.output.replace("\n", " ")
 
 
 def test_arrays_with_more_axes_than_a_config_can_declare_are_refused(tmp_path):

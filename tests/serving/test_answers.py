@@ -126,9 +126,8 @@ def test_tensors_of_columns_are_rows(client, rows):
     lines = client.post("/predict", some).json()["rows"]
     assert (answer["model_name"], answer["model_version"], answer["id"]) == ("config", "run", "7")
     outputs = {output["name"]: output for output in answer["outputs"]}
-    assert outputs["class"] == {
-        "name": "class", "datatype": "BYTES", "shape": [4], "data": [line["class"] for line in lines]
-    }  # fmt: skip
+    classes = [line["class"] for line in lines]
+    assert outputs["class"] == {"name": "class", "datatype": "BYTES", "shape": [4], "data": classes}
     assert outputs["probability_y"]["data"] == [line["probability_y"] for line in lines]
     assert outputs["probability_y"]["datatype"] == "FP32"
 

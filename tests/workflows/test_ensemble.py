@@ -12,6 +12,7 @@ from layercli.check import check_config, require_valid
 from layercli.engine.compare import run_keras_model
 from layercli.engine.load_model import load_model
 from layercli.errors import LayercliError
+from layercli.graph.adaptable import find_scaled_outputs
 from layercli.runs.crossval_directory import CrossvalDirectory
 from layercli.runs.open_run import open_run
 from layercli.workflows.crossval_worker import _claim_fold
@@ -133,7 +134,9 @@ def test_existing_average_is_kept_until_a_fold_changes(directory, ensemble, tmp_
     shutil.copytree(directory.path, copy.path)
     (copy.path / ".ensemble-old").mkdir()
     stamp = (copy.path / "ensemble" / "model.keras").stat().st_mtime_ns
-    assert write_ensemble(copy, SUMMARY, trust=False) == (copy.path / "ensemble", [])
+    path, warnings = write_ensemble(copy, SUMMARY, trust=False)
+    assert path == copy.path / "ensemble"
+    assert [problem.code for problem in warnings] == ["inexact-average"]
     assert (copy.path / "ensemble" / "model.keras").stat().st_mtime_ns == stamp
     write_ensemble(copy, {**SUMMARY, "mean": {"loss": 0.6}}, trust=False)
     assert (copy.path / "ensemble" / "model.keras").stat().st_mtime_ns != stamp
@@ -211,3 +214,18 @@ def test_layers_are_renamed_and_outputs_averaged(directory):
     assert document["data"]["split"] == {"validation": 0, "test": 0}
     assert "callbacks" not in document["train"]
     assert all(Path(path).is_absolute() for path in document["data"]["path"])
+
+
+def test_average_of_scaled_outputs_is_scaled(tmp_path):
+    layers = "[{type: Dense, units: 1, name: raw}, {type: Normalization, name: a, invert: true, inputs: raw},"
+    layers += " {type: Normalization, name: b, invert: true, inputs: raw}, {type: Average, inputs: [a, b]}]"
+    valid = check(f"model: {{input: [2], layers: {layers}}}", tmp_path)
+    assert find_scaled_outputs(valid.graph) == {"a": [0], "b": [0]}
+
+
+def test_only_output_is_named_as_keras_would(tmp_path):
+    text = "data: {type: sklearn, dataset: iris}\nmodel: {input: [4], layers: [{type: Dense, units: 3, activation: softmax}]}\n"
+    valid = check(text + "train: {loss: sparse_categorical_crossentropy}\n", tmp_path)
+    assert make_ensemble_document([valid, valid])["model"]["outputs"] == ["average"]
+    valid = check(text + "train: {loss: {dense: sparse_categorical_crossentropy}}\n", tmp_path)
+    assert make_ensemble_document([valid, valid])["model"]["outputs"] == ["dense"]

@@ -56,7 +56,7 @@ _POSITIVE_ACTIVATIONS = frozenset(
 )
 """Activations without negative outputs."""
 _TWO_SIGN_LOSSES = frozenset({"Hinge", "SquaredHinge"})
-"""Losses of two classes that are told apart by the sign of the output."""
+"""Losses for which the sign of the output is the class."""
 _ACTIVATION_RANGES = {"sigmoid": (0, 1), "softmax": (0, 1), "tanh": (-1, 1)}
 _PASS_THROUGH_LAYERS = frozenset(
     {"Dropout", "Flatten", "Reshape", "Permute", "Identity", "AlphaDropout", "GaussianDropout"}

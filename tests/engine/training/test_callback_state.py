@@ -57,7 +57,7 @@ NESTED = []
 NESTED.append(NESTED)
 
 
-@pytest.mark.parametrize("state", [{1, 2}, {1: 2}, object(), np.array(["a"]), [b"x"], NESTED])
+@pytest.mark.parametrize("state", [{1, 2}, {1: 2}, {"a": 1, 2: 3}, object(), np.array(["a"]), [b"x"], NESTED])
 def test_other_values_are_refused(state):
     with pytest.raises(CallbackStateError, match="`get_state` of Callback must return"):
         read_state(Callback(state))
