@@ -90,7 +90,7 @@ class TableScript(DataScript[T]):
 
     @property
     def is_plain(self) -> bool:
-        """Whether pyarrow reads the columns as layercli does, without further steps: numbers, none of them missing."""
+        """Whether pyarrow without conversions reads the columns as layercli does: numbers, none of them missing."""
         data = self.data
         used = {column for columns in self._input_columns.values() for column in columns}
         kept_columns = {*used, *(column for _, column, _ in data.target_references)}
