@@ -14,7 +14,7 @@ from layercli.data.statistics import Statistics
 from layercli.data.types import Array, DataError, Targets
 from layercli.graph.finding import Finding
 from layercli.graph.target_meaning import TargetMeaning
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _CLASS_WEIGHT_PATH: KeyPath = ("train", "class_weight")
@@ -174,11 +174,10 @@ def _class_weight_error(reason: str, hint: str) -> DataError:
 
 
 def _unknown_class_finding(name: str, names: tuple[str, ...]) -> Finding:
-    listed = ", ".join(f"`{sanitize_text(known, limit=40)}`" for known in names[:12])
     return Finding(
         code="bad-argument",
         message=f'Unknown class "{sanitize_text(name, limit=60)}".',
         path=(*_CLASS_WEIGHT_PATH, name),
-        hint=did_you_mean(name, names, otherwise=f"The classes are {listed}."),
+        hint=did_you_mean(name, names, otherwise=f"The classes are {list_names(names)}."),
         at_key=True,
     )

@@ -11,7 +11,7 @@ from typing import Final
 import keras
 
 from layercli.engine.custom_layer_mistakes import IMPORTS, LayerCode, Mistake, format_config_value
-from layercli.schema.suggestions import did_you_mean, find_closest
+from layercli.schema.suggestions import did_you_mean, find_closest, list_names
 from layercli.source.nodes import quote_value, sanitize_text
 
 _KERAS_OPERATIONS: Final = {
@@ -165,7 +165,7 @@ def _explain_arguments(match: re.Match[str], code: LayerCode, _: int | None) -> 
     unknown = next((name for name in code.layer.constructor_arguments if name not in parameters), None)
     title = f"{code.layer_class.__name__}.__init__"
     if unknown is not None:
-        listed = ", ".join(f"`{parameter}`" for parameter in parameters) or "no arguments"
+        listed = list_names(parameters) or "no arguments"
         fix = did_you_mean(
             unknown,
             parameters,

@@ -21,6 +21,7 @@ from layercli.graph.adaptable import should_adapt
 from layercli.io.archives import Archive, check_hdf5
 from layercli.layers.shapes import format_shape
 from layercli.runs.open_run import max_weight_bytes
+from layercli.schema.suggestions import list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 
 WEIGHTS_PATH: KeyPath = ("model", "weights")
@@ -88,7 +89,7 @@ def transfer_weights(
         _transfer_vocabularies(assembled, valid, vocabularies, result)
         if not result.transferred:
             reasons = "; ".join(f"`{name}`: {why}" for name, why in list(result.mismatched.items())[:3])
-            names = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in result.unused[:8])
+            names = list_names(result.unused)
             message = f"No layer matches the weights in {sanitize_text(str(file))}" + (
                 f" ({reasons})." if reasons else "."
             )

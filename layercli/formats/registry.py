@@ -192,9 +192,11 @@ def _is_binary_table(file: str) -> bool:
 
 def _list_json_names(sources: Sequence[Path | IO[bytes]]) -> frozenset[str]:
     """Return the names in files of JSON lines, each of which a line may lack, as in training."""
-    from layercli.formats.jsonl.convert import list_names
+    from layercli.formats.jsonl.convert import list_column_names
 
-    return frozenset(name for source in sources if isinstance(source, Path) for name in list_names(source))
+    return frozenset(
+        name for source in sources if isinstance(source, Path) for name in list_column_names(source)
+    )
 
 
 def select_input_section(data: DataConfig, path: str, input_names: Sequence[str] | None) -> DataConfig:

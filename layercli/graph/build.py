@@ -186,9 +186,7 @@ def _check_freeze_patterns(config: Config, names: Sequence[str]) -> Iterator[Fin
                 code="unknown-name",
                 message=f"`freeze` must match a layer name, got {quote_value(pattern)}.",
                 path=("model", "freeze", index),
-                hint=did_you_mean(
-                    pattern, names, otherwise=f"Known names: {', '.join(f'`{name}`' for name in names[:12])}."
-                ),
+                hint=did_you_mean(pattern, names, otherwise=f"Known names: {list_names(names)}."),
             )
 
 

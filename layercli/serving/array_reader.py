@@ -17,7 +17,7 @@ from layercli.serving.example_reader import (
     Prepared,
     Reading,
     Row,
-    list_names,
+    describe_inputs,
     require_names,
     to_json_value,
 )
@@ -62,7 +62,7 @@ class ArrayReader(ExampleReader):
             for name in {*names} ^ {*row}:
                 state = "has no" if name in names else "has an unknown"
                 message = f"Row {index + 1} {state} `{sanitize_text(name, limit=60)}`."
-                raise make_bad_request(message, list_names(names), path=f"rows[{index}]")
+                raise make_bad_request(message, describe_inputs(names), path=f"rows[{index}]")
         arrays = {}
         for name in names:
             try:

@@ -13,6 +13,7 @@ import numpy as np
 from layercli.data.new_examples import NewExamples
 from layercli.data.types import Array
 from layercli.errors import LayercliError, Problem
+from layercli.schema.suggestions import list_names
 from layercli.serving.request_errors import make_bad_request, make_request_error
 from layercli.serving.tensors import BYTES, TensorSpec
 from layercli.source.nodes import sanitize_text
@@ -136,14 +137,14 @@ def require_names(tensors: Mapping[str, Array], specs: Sequence[TensorSpec]) -> 
         if name not in names:
             raise make_bad_request(
                 f"The model has no input `{sanitize_text(name, limit=60)}`.",
-                list_names(names),
+                describe_inputs(names),
                 path="inputs",
             )
     absent = [name for name in names if name not in tensors]
     if absent:
         raise make_bad_request(
             f"The request has no input `{sanitize_text(absent[0], limit=60)}`.",
-            list_names(names),
+            describe_inputs(names),
             path="inputs",
         )
     counts = {len(array) for array in tensors.values()}
@@ -153,10 +154,9 @@ def require_names(tensors: Mapping[str, Array], specs: Sequence[TensorSpec]) -> 
     return count
 
 
-def list_names(names: Sequence[str]) -> str:
+def describe_inputs(names: Sequence[str]) -> str:
     """Return a sentence with the names of the inputs."""
-    shown = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in names[:20])
-    return f"The inputs are {shown}{' ...' * (len(names) > 20)}."
+    return f"The inputs are {list_names(names)}."
 
 
 def to_json_value(value: Any) -> Any:

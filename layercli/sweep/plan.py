@@ -31,7 +31,7 @@ from layercli.graph.best_epoch import monitor_direction
 from layercli.graph.checks.monitors import suggest_single_value
 from layercli.graph.metrics import complete_metrics
 from layercli.io.paths import is_file
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.extend import load_extended
 from layercli.source.load import STDIN, load_yaml
 from layercli.source.nodes import KeyPath, YamlNode, problem_in, quote_value, sanitize_text
@@ -251,7 +251,7 @@ def _check_objective(document: YamlNode, base: ValidConfig) -> list[Problem]:
         logged += [f"val_{name}" for name in logged]
     if metric not in logged:
         message = f"Training does not log `{sanitize_text(metric, limit=60)}`."
-        hint = did_you_mean(metric, logged, otherwise=f"It logs {', '.join(f'`{name}`' for name in logged)}.")
+        hint = did_you_mean(metric, logged, otherwise=f"It logs {list_names(logged)}.")
         if metric.startswith("val_") and metric.removeprefix("val_") in logged:
             message = f"`{metric}` needs validation examples, but there are none."
             hint = "Add some in the base config: `data: {split: {validation: 0.1}}`."

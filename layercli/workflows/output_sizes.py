@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
+from layercli.schema.suggestions import list_names
 from layercli.workflows.dataset import check_dataset
 
 
@@ -38,7 +39,7 @@ def try_output_sizes(valid: ValidConfig, *, trust: bool = False) -> tuple[ValidC
         if any(_is_fatal(problem) for problem in errors):
             raise
         first = errors[0]
-        names = ", ".join(f"`{name}`" for name in valid.shapes.size_learners[:3])
+        names = list_names(valid.shapes.size_learners)
         message = f"The sizes that {names} learn are unknown, so the model cannot be run: {first.message}"
         return valid, [valid.make_problem(("data",), "unknown-size", message, first.hint, "warning")]
 

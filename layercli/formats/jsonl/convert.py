@@ -81,7 +81,7 @@ def iterate_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise DataError(*findings)
 
 
-def list_names(file: Path) -> set[str]:
+def list_column_names(file: Path) -> set[str]:
     """Return the names of the values in all lines that are JSON objects; none for a file of another format."""
     names: set[str] = set()
     with suppress(DataError):
