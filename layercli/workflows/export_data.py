@@ -38,12 +38,18 @@ def make_unreadable_data_warning(valid: ValidConfig, error: LayercliError) -> Pr
 
 
 def list_set_arrays(splits: Splits) -> dict[str, Array]:
-    """Return the arrays of each set, by their names in a script; empty if they would take too much memory."""
+    """Return the arrays of each set, by their names in a script.
+
+    They are empty if they would take too much memory, or are streamed: then their rows are in another order.
+    """
     from layercli.data.examples import load_examples
+    from layercli.data.tables.streamed import StreamedRows
     from layercli.data.targets_and_weights import encode_one_hot
 
     arrays: dict[str, Array] = {}
     encoded = encode_one_hot(splits)
+    if any(isinstance(subset, StreamedRows) for subset in splits.subsets):
+        return {}
     if sum(len(subset) * subset.count_example_bytes() for subset in encoded.subsets) > _MAX_COMPARED_BYTES:
         return {}
     for name, subset in zip(_SCRIPT_SETS, encoded.subsets, strict=True):
