@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from layercli.config.data.section import SplitConfig, SplitSize
+from layercli.data.split import BLOCK_ROWS
 from layercli.script.data_script import INDENT
 from layercli.script.facts import ScriptFacts
 from layercli.script.python_source import LINE_WIDTH, quote_string
@@ -15,6 +16,7 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
     """Return the lines of ``split``; several inputs or targets are a dict."""
     variables = {name: "y" if name is None else f"y[{quote_string(name)}]" for name in facts.targets}
     count = f"len({next(iter(variables.values()))})"
+    in_blocks = should_split_in_blocks(split, facts, shuffle=shuffle)
     order = f"np.random.default_rng(SEED).permutation({count})" if shuffle else f"np.arange({count})"
     validation, test = _write_size(split.validation, count), _write_size(split.test, count)
     if facts.split_key is not None:
@@ -27,6 +29,11 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
     lines = [
         f"def split({', '.join(facts.loaded_names)}):",
         f'{INDENT}"""Split the examples into training, validation and test sets, the same way each time."""',
+    ]
+    if in_blocks:
+        call = f"split_blocks({count}, {validation}, {test})"
+        return [*lines, f"{INDENT}parts = {call}", *_write_conversions(facts, variables)]
+    lines += [
         f"{INDENT}order = {order}",
         f"{INDENT}validation, test = {validation}, {test}",
         f"{INDENT}train = {count} - validation - test",
@@ -55,8 +62,16 @@ def _write_conversions(facts: ScriptFacts, variables: Mapping[str | None, str]) 
     return [*lines, *_write_return(rows)]
 
 
-def write_split_functions(key: str | None, *, is_random: bool) -> list[str]:
+def should_split_in_blocks(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> bool:
+    """Return whether each block of examples is divided at random: there are many, in no groups, order or classes."""
+    return shuffle and facts.has_blocks and facts.split_key is None and not split.stratify
+
+
+def write_split_functions(split: SplitConfig, facts: ScriptFacts, *, is_random: bool) -> list[str]:
     """Return the lines of the function that ``split`` calls; empty if there is none."""
+    if should_split_in_blocks(split, facts, shuffle=is_random):
+        return _SPLIT_BLOCKS.strip().splitlines()
+    key = facts.split_key
     choose_groups = _CHOOSE_RANDOM_GROUPS if is_random else _CHOOSE_LAST_GROUPS
     return {"order": _FIND_CHANGE, "group": choose_groups}.get(key or "", "").strip().splitlines()
 
@@ -69,6 +84,23 @@ def find_change(values, position):
     first = np.searchsorted(values, values[position], "left")
     after = np.searchsorted(values, values[position], "right")
     return first if first and position - first <= after - position else after
+'''
+_SPLIT_BLOCKS: Final = f'''
+def split_blocks(count, validation, test):
+    """Return the rows of each set; every block of {BLOCK_ROWS:,} rows has its share of each set."""
+    train = count - validation - test
+    rest = max(count - train, 1)
+    parts, taken = ([], [], []), np.zeros(2, dtype=int)
+    for block, start in enumerate(range(0, count, {BLOCK_ROWS})):
+        end = min(start + {BLOCK_ROWS}, count)
+        order = start + np.random.default_rng([SEED, block]).permutation(end - start)
+        train_end = end * train // count
+        validation_end = (end - train_end) * validation // rest
+        ends = np.array([train_end, validation_end])
+        for part, rows in zip(parts, np.split(order, np.cumsum(ends - taken))):
+            part.append(rows)
+        taken = ends
+    return [np.concatenate(part) for part in parts]
 '''
 _CHOOSE_RANDOM_GROUPS: Final = '''
 def choose_groups(counts, groups, size, spare):

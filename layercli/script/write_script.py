@@ -106,7 +106,7 @@ def write_script(
     if data_script is not None:
         data = data_script.data
         split = write_split(data.split, facts, shuffle=data.shuffle)
-        functions = write_split_functions(facts.split_key, is_random=data.shuffle)
+        functions = write_split_functions(data.split, facts, is_random=data.shuffle)
         sections = [data_script.write_load_data(), *([functions] if functions else []), split, *sections]
         if adaptable:
             sections.append(_write_adapt(adaptable, valid, facts))

@@ -19,7 +19,7 @@ from layercli.workflows.export import ExportRequest
 from layercli.workflows.export_data import count_sets, list_set_arrays, take_held_out_examples
 from layercli.workflows.export_files import copy_code_files, find_data_code, require_free_code_paths
 from layercli.workflows.preflight import require_trust
-from layercli.workflows.script_facts import collect_script_facts
+from layercli.workflows.script_facts import collect_script_facts, splits_otherwise
 
 
 def export_script(request: ExportRequest, *, weights: bool, trust: bool = False) -> dict[str, Any]:
@@ -67,7 +67,9 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
             (folder / files.vocabularies_name).write_text(
                 json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8"
             )
-        sets = {} if splits is None else list_set_arrays(splits)
+        data = valid.config.data
+        has_other_sets = data is None or splits_otherwise(data, facts)
+        sets = {} if splits is None or has_other_sets else list_set_arrays(splits)
         verification = verify_script(
             script,
             model,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
-from layercli.config.data.section import DataFacts
+from layercli.config.data.section import DataConfig, DataFacts
 from layercli.errors import LayercliError, Problem
 from layercli.graph.metrics import complete_metrics
 from layercli.script.facts import DatasetFacts, ScriptFacts, build_script_facts
@@ -64,17 +64,23 @@ def collect_script_facts(
         date_formats=formats,
         order_columns=frozenset() if plan is None else find_order_columns(valid, plan, formats),
         named_sets=frozenset(name for name, subset in held_out.items() if len(subset)),
+        has_blocks=len(report.dataset) > BLOCK_ROWS,
     )
+    facts = build_script_facts(valid, dataset_facts)
     warnings = []
-    if data.shuffle and len(report.dataset) > BLOCK_ROWS:
+    if splits_otherwise(data, facts):
         message = (
             f"The script splits the {len(report.dataset):,} examples differently from layercli, "
-            f"which splits more than {BLOCK_ROWS:,} examples in blocks."
+            f"which splits the classes of more than {BLOCK_ROWS:,} examples in blocks."
         )
         hint = "Do not evaluate this run's weights on the script's test set: it contains training examples."
         warnings.append(valid.make_problem(("data", "split"), "other-parts", message, hint, "warning"))
-    facts = build_script_facts(valid, dataset_facts)
     return facts, report.splits, warnings, _complete(valid, report.facts)
+
+
+def splits_otherwise(data: DataConfig, facts: ScriptFacts) -> bool:
+    """Return whether a script has sets of the same sizes as layercli, but with other examples."""
+    return data.shuffle and bool(data.split.stratify) and facts.has_blocks and facts.split_key is None
 
 
 def _complete(valid: ValidConfig, facts: DataFacts | None) -> ValidConfig:

@@ -1,0 +1,35 @@
+"""The function ``split`` of a script, equal to layercli's split of the same rows."""
+
+import numpy as np
+import pytest
+
+from layercli.config.data.section import SplitConfig
+from layercli.data.split import split_rows
+from layercli.graph.target_meaning import TargetMeaning
+from layercli.script.facts import ScriptFacts, ScriptTarget
+from layercli.script.split_code import write_split, write_split_functions
+
+
+def split_by_script(split, rows, *, shuffle=True):
+    facts = ScriptFacts({None: ScriptTarget(TargetMeaning("numbers"))}, has_blocks=rows > 65_536)
+    functions = write_split_functions(split, facts, is_random=shuffle)
+    names = {"np": np, "SEED": 5}
+    exec("\n".join([*functions, *write_split(split, facts, shuffle=shuffle)]), names)
+    return [x for x, _ in names["split"](np.arange(rows), np.zeros(rows))]
+
+
+@pytest.mark.parametrize("rows", [10, 65_536, 65_537, 200_000])
+@pytest.mark.parametrize("sizes", [(0.1, 0.2), (0.0, 0.1), (3, 0), (0, 0)])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_rows_of_each_set_are_those_of_a_training(rows, sizes, shuffle):
+    split = SplitConfig(validation=sizes[0], test=sizes[1])
+    expected = split_rows(None, rows, split, seed=5, shuffle=shuffle)
+    found = split_by_script(split, rows, shuffle=shuffle)
+    assert [len(each) for each in found] == [len(each) for each in expected]
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_many_rows_are_divided_in_blocks():
+    train, validation, test = split_by_script(SplitConfig(validation=0.25, test=0.25), 131_072)
+    assert [np.count_nonzero(each < 65_536) for each in (train, validation, test)] == [32768, 16384, 16384]
+    assert train[:65_536].tolist() != sorted(train.tolist())
