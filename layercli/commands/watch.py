@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from layercli.commands.options import ConfigArgument, JsonOption, SetOption
@@ -16,10 +18,12 @@ def command(config: ConfigArgument, json: JsonOption = False, set_: SetOption = 
     if config == STDIN:
         raise typer.BadParameter("standard input cannot be watched; name a file.")
     console = make_console()
-    for result in iterate_checks(config, set_ or ()):
+    for number, result in enumerate(iterate_checks(config, set_ or ())):
         if json:
             print_json_line(watch_json(result))
         elif is_terminal():
             draw_result(console, result)
         else:
             print_result(console, result)
+        if number == 0 and not Path(config).exists():
+            raise typer.Exit(1)

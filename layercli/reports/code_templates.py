@@ -56,7 +56,7 @@ from keras import ops
 
 
 class NAME(keras.losses.Loss):
-    """The squared error up to `limit`, and a constant for larger errors: outliers change nothing.
+    """Half the squared error up to `limit`, and a straight line beyond it (Huber's loss): outliers change less.
 
     y_true and y_pred: (batch, values). Returns one number for each example: (batch,).
     """
@@ -68,8 +68,11 @@ class NAME(keras.losses.Loss):
 
     # Only functions of keras.ops, so that Keras can compute gradients. A function (y_true, y_pred) also is a loss.
     def call(self, y_true, y_pred):
-        errors = ops.minimum(ops.square(y_pred - y_true), self.limit**2)
-        return ops.mean(errors, axis=-1)
+        errors = ops.abs(y_pred - y_true)
+        losses = ops.where(
+            errors <= self.limit, 0.5 * ops.square(errors), self.limit * (errors - 0.5 * self.limit)
+        )
+        return ops.mean(losses, axis=-1)
 '''
 _METRIC: Final = '''"""A custom metric. Its value in an epoch is that over all examples, not the mean over batches."""
 

@@ -93,5 +93,9 @@ def print_next_commands(console: Console, summary: Mapping[str, Any]) -> None:
     if "ensemble" in summary:
         path = sanitize_text(summary["ensemble"])
         console.print(f"Average of the {len(summary['folds'])} models: {path}", soft_wrap=True)
-        commands += [f"layercli report {path}", f"layercli export {path} --format keras"]
+        commands += [
+            f"layercli predict {path} --part train --output predictions.csv",
+            f"layercli report {path}",
+            f"layercli export {path} --format keras",
+        ]
     console.print("Next:", *(f"  {command}" for command in commands), sep="\n", soft_wrap=True)

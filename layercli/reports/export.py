@@ -32,7 +32,8 @@ def print_format_benchmark(out: Console, screen: Console, result: Mapping[str, A
         )
     out.print(table)
     out.print(
-        f"Times are for batches of {' and '.join(sizes)} on this machine; metrics are of {result['examples']:,} examples."
+        f"Times are for batches of {' and '.join(sizes)} on this machine; metrics are of {result['examples']:,} examples "
+        f"of the {'training' if result['set'] == 'train' else result['set']} set."
     )
 
 

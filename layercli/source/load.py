@@ -32,6 +32,8 @@ MAX_DEPTH = 100
 MAX_NODES = 200_000
 STDIN = "-"
 
+_UNQUOTED_REFERENCE = re.compile(r"[:\[,{]\s*(\$\{[^{}\"']*\})")
+"""A reference inside of brackets, where YAML reads its brace as the start of a mapping."""
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """The line breaks of libyaml, so that line numbers agree with it."""
 
@@ -245,6 +247,8 @@ def _suggest_syntax_fix(reason: str, mark: Mark, start: Any) -> str:
         )
     if "end of stream" in reason:
         return "Close the quote that opens here."
+    if "expected ',' or" in reason and (reference := _UNQUOTED_REFERENCE.search(line)):
+        return f'Put quotes around the reference: "{reference[1]}".'
     if "expected ',' or" in reason and start:
         return f"Close the bracket that opens at line {start.line + 1}, column {start.column + 1}, or add a comma."
     if "did not find expected" in reason:

@@ -107,7 +107,7 @@ def load_run_splits(finished_run: FinishedRun, split: SplitName, *, trust: bool)
     if not len(getattr(splits, split)):
         message = f"The {split} split of this run is empty."
         others = " or ".join(f"`--part {name}`" for name in SPLIT_NAMES if len(getattr(splits, name)))
-        hint = f"Choose a different split with {others}."
+        hint = f"Choose a different split with {others}, or name new examples with `--data`."
         raise LayercliError(valid.make_problem(("data", "split"), "bad-split", message, hint))
     return splits
 

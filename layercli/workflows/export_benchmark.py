@@ -11,7 +11,7 @@ from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.export_formats import EXPORT_FORMATS
 from layercli.runs.open_run import open_run
 from layercli.workflows.export import ExportRequest, load_export_source
-from layercli.workflows.export_data import choose_held_out_split
+from layercli.workflows.export_data import choose_held_out_split, choose_split_name
 from layercli.workflows.export_files import measure_size
 from layercli.workflows.preflight import require_export_packages, require_trust
 
@@ -80,6 +80,7 @@ def benchmark_formats(name: str, formats: list[str] | None = None, *, trust: boo
         "ok": True,
         "run": name,
         "examples": len(subset),
+        "set": choose_split_name(source.splits),
         "formats": rows,
         "problems": [problem.as_json() for problem in problems],
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.workflows.dataset import load_splits
-from layercli.workflows.evaluate import SPLIT_NAMES
+from layercli.workflows.evaluate import SPLIT_NAMES, SplitName
 
 if TYPE_CHECKING:
     from layercli.data.examples import Examples, Splits, Subset
@@ -81,4 +81,10 @@ def take_held_out_examples(splits: Splits) -> Examples:
 
 def choose_held_out_split(splits: Splits) -> Subset:
     """Return the first nonempty split of test, validation and train."""
-    return splits.test if len(splits.test) else splits.validation if len(splits.validation) else splits.train
+    split: Subset = getattr(splits, choose_split_name(splits))
+    return split
+
+
+def choose_split_name(splits: Splits) -> SplitName:
+    """Return the name of the first nonempty split of test, validation and train."""
+    return "test" if len(splits.test) else "validation" if len(splits.validation) else "train"

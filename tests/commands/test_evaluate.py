@@ -83,7 +83,10 @@ def test_empty_split_is_reported(tmp_path):
     )
     run = train(config, tmp_path / "run", "--set", "train.epochs=1")
     assert problems(invoke("evaluate", "--json", run.path))[0][0] == "bad-split"
-    assert "Choose a different split with `--part train`." in invoke("evaluate", run.path).stderr
+    assert (
+        "Choose a different split with `--part train`, or name new examples with `--data`."
+        in invoke("evaluate", run.path).stderr
+    )
 
 
 def test_custom_layer_of_run_requires_trust(custom_run):

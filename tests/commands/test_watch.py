@@ -14,6 +14,7 @@ from layercli.cli import make_app
 from layercli.reports.console import make_console
 from layercli.reports.watch import describe_result, draw_result, watch_json
 from layercli.workflows.watch import iterate_checks
+from tests.running import invoke
 
 
 class EndError(Exception):
@@ -116,3 +117,9 @@ def test_standard_input_cannot_be_watched():
     found = CliRunner().invoke(make_app(["watch", "lsp"]), ["watch", "-"])
     assert found.exit_code == 2
     assert "standard input cannot be watched" in found.output
+
+
+def test_file_that_does_not_exist_ends_the_command(tmp_path):
+    result = invoke("watch", tmp_path / "none.yaml", "--json")
+    assert result.exit_code == 1
+    assert [problem["code"] for problem in json.loads(result.stdout)["problems"]] == ["unreadable-file"]

@@ -289,6 +289,12 @@ SIBLINGS = (
         ("a:\n    b: 2\n  c: 3", (3, 3), "did not find expected key", SIBLINGS),
         ("a: [1]]", (1, 7), "did not find expected key", SIBLINGS),
         (
+            "a: {b: ${width * 2}, c: 3}",
+            (1, 9),
+            "did not find expected ',' or '}'",
+            'Put quotes around the reference: "${width * 2}".',
+        ),
+        (
             "a: [1, 2\nb: 3",
             (2, 2),
             "did not find expected ',' or ']'",

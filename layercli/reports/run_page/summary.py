@@ -123,7 +123,7 @@ def _describe_results(content: RunContent) -> Iterator[str]:
     examples = "1 example" if evaluation.examples == 1 else f"{evaluation.examples:,} examples"
     where = f"On {examples} of the {SET_NAMES[evaluation.split]} set"
     if evaluation.split == "train":
-        where += ", on which it was trained,"
+        where += " (on which it was trained)"
     for output in evaluation.outputs:
         yield from _describe_output(output, f"{where}{_name_output(output)}", evaluation.examples)
 
@@ -282,10 +282,7 @@ def _advise_on_output(output: OutputContent) -> Iterator[str]:
         count = sum(row.count for row in output.calibration)
         gap = sum((row.predicted - row.observed) * row.count for row in output.calibration) / count
         tendency = "too high" if gap > 0 else "too low"
-        yield (
-            f"Its probabilities{of} are {tendency} by {100 * abs(gap):.1f} percentage points on average. "
-            "See the calibration."
-        )
+        yield (f"Its probabilities{of} are {tendency} by {100 * abs(gap):.1f} percentage points on average.")
     scores = document.get("scores", {})
     best = scores.get("best_threshold")
     if best is not None and rows and len(rows) == 2 and best["f1"] > rows[1]["f1"] + 0.02:
