@@ -237,7 +237,7 @@ def test_malformed_state_is_a_damaged_checkpoint(copy, key, value):
         value = value * epoch
     rewrite_state(path, state | {key: value})
     _, damaged = CheckpointDirectory(copy).read_latest(None, check_training_state)
-    assert damaged[0].startswith(f"{path.parent.name} is damaged (ValueError: its ")
+    assert damaged[0].startswith(f"{path.parent.name} is damaged (ValueError: it")
 
 
 def test_position_outside_the_random_numbers_is_refused(copy):

@@ -267,7 +267,7 @@ def test_unsupported_operation_is_named(message, explanation):
 
 
 def test_metrics_of_several_outputs_ignore_repeated_examples(made):
-    _, model = made(MODELS["several inputs and outputs"])
+    valid, model = made(MODELS["several inputs and outputs"])
     train = TrainSection.model_validate({"loss": {"right": "mse", "left": "mse"}})
     zeros, ones = np.zeros((3, 1), "float32"), np.ones((3, 2), "float32")
     batches = [
@@ -275,7 +275,7 @@ def test_metrics_of_several_outputs_ignore_repeated_examples(made):
     ]
     right = [np.array([[1.0], [2.0]], "float32"), np.array([[3.0], [99.0]], "float32")]
     outputs = [[array, np.zeros((2, 2), "float32")] for array in right]
-    found = quantization_metrics._evaluate_outputs(model, batches, outputs, train)
+    found = quantization_metrics.evaluate_outputs(model, batches, outputs, train, valid)
     assert found["loss"] == pytest.approx((1 + 4 + 9) / 3 + 1)
 
 
