@@ -45,7 +45,8 @@ def open_run(name: str) -> tuple[Path, ValidConfig]:
         require_own_files(run)
     if missing:
         noun = "a run directory" if len(missing) == 3 else "a finished run"
-        message = f"This is not {noun}: it has no {', '.join(missing)}."
+        reason = f"it has no {', '.join(missing)}" if run.exists() else "it does not exist"
+        message = f"This is not {noun}: {reason}."
         hint = "Pass the directory of a finished training, such as runs/digits/1; `layercli runs` lists them."
         if missing == [MODEL]:
             hint = f"Resume with {format_resume_command(run)}, or pass the directory of a finished training."

@@ -141,7 +141,11 @@ def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan
     base_path = Path(base.value) if Path(base.value).is_absolute() else Path(file).parent / base.value
     base_file = f"./{STDIN}" if str(base_path) == STDIN else str(base_path)  # a file of that name
     try:
-        if base_path.exists() and not is_file(base_path):  # a pipe would wait for a writer
+        if not base_path.exists():
+            message = f"`base` must be an existing config, got {quote_value(base.value)}."
+            hint = "Check the path; it is relative to the folder of the sweep file."
+            raise LayercliError(problem_in(document, ("base",), "unreadable-file", message, hint=hint))
+        if not is_file(base_path):  # a pipe would wait for a writer
             message = f"`base` must be a regular file, got {quote_value(base.value)}."
             raise LayercliError(problem_in(document, ("base",), "unreadable-file", message))
         base_document = load_extended(base_file)

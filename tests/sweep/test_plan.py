@@ -189,6 +189,14 @@ def test_problems_of_the_base_config_name_its_file(plan, iris):
     assert ("unknown-key", "iris.yaml") in places
 
 
+def test_base_that_does_not_exist_is_named_at_its_key(plan):
+    with pytest.raises(LayercliError) as error:
+        plan(SWEEP.replace("iris.yaml", "none.yaml"))
+    [problem] = error.value.problems
+    assert (problem.code, problem.line) == ("unreadable-file", 2)
+    assert problem.hint == "Check the path; it is relative to the folder of the sweep file."
+
+
 def test_grid_requires_enumerable_values(plan):
     grid = SWEEP + "sampler: GridSampler\n"
     assert [(code, line) for code, line, _ in found(plan, grid)] == [("bad-space", 4), ("bad-space", 5)]

@@ -18,6 +18,7 @@ from layercli.config.language.scopes import (
 from layercli.config.language.variables import (
     VARS_KEY,
     VariableBindings,
+    find_unused_overrides,
     resolve_variables,
     substitute_variables,
 )
@@ -67,6 +68,7 @@ def _expand_blocks(document: YamlNode, problems: ProblemList) -> YamlNode:
     """Return the document without variables, blocks and repeats."""
     assert isinstance(document.value, dict)
     values = resolve_variables(document.value.get(VARS_KEY), problems)
+    problems.extend(find_unused_overrides(document))
     blocks = parse_blocks(document, problems)
     sections = {key: node for key, node in document.value.items() if key not in (VARS_KEY, BLOCKS_KEY)}
     model = sections.get("model")

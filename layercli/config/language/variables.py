@@ -37,6 +37,25 @@ _EXPRESSION_HINT: Final = (
 )
 
 
+def find_unused_overrides(document: YamlNode) -> Iterator[Problem]:
+    """Yield a problem for each variable of ``--set`` that no part of the config uses, such as a misspelt one."""
+    declared = document.find((VARS_KEY,))
+    if declared is None or not isinstance(declared.value, dict):
+        return
+    overridden = [name for name, mark in declared.keys.items() if not mark.source.has_positions]
+    used = set(_find_references(document)) if overridden else set()
+    for name in overridden:
+        if name not in used:
+            shown = sanitize_text(name, limit=60)
+            message = f"No part of the config uses the variable `{shown}`."
+            hint = did_you_mean(
+                name, used, otherwise=f"Remove it, or write `${{{shown}}}` for a value of the config."
+            )
+            yield problem_at(
+                declared.keys[name], "unknown-variable", message, hint=hint, path=(VARS_KEY, name)
+            )
+
+
 def is_variable_name(name: str) -> bool:
     """Return whether a variable or a parameter may have this name."""
     return len(name) <= _MAX_NAME_LENGTH and NAME_PATTERN.fullmatch(name) is not None

@@ -113,3 +113,17 @@ model:
     valid = require_valid(check_config("c.yaml", text=text))
     assert valid.config.name == "w128"
     assert [node.layer.units for node in valid.graph.nodes] == [160, 160, 31]
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("vars.widht=5", "Did you mean `width`?"),
+        ("vars.other=5", "Remove it, or write `${other}` for a value of the config."),
+    ],
+)
+def test_override_of_an_unused_variable_is_an_error(override, hint):
+    text = 'vars: {width: 8, other: 1}\nmodel: {input: [4], layers: [{type: Dense, units: "${width * 2}"}]}\n'
+    [problem] = check_config("c.yaml", [override], text=text).problems
+    assert (problem.code, problem.hint) == ("unknown-variable", hint)
+    assert check_config("c.yaml", ["vars.width=3"], text=text).ok
