@@ -66,7 +66,9 @@ class TableScript(DataScript[T]):
         raise NotImplementedError
 
     def imports(self) -> set[str]:
-        arrow = {"import pyarrow as pa"} if self.reads_several_files or not self.is_plain else set()
+        needs_arrow = self.reads_several_files or not self.is_plain
+        needs_arrow = needs_arrow or (self._has_text_labels and self.has_typed_columns)
+        arrow = {"import pyarrow as pa"} if needs_arrow else set()
         compute = {"import pyarrow.compute as pc"} if not self.is_plain or self._has_text_labels else set()
         return super().imports() | arrow | compute
 
@@ -167,7 +169,12 @@ class TableScript(DataScript[T]):
     def _write_read_files(self) -> list[str]:
         if not self.reads_several_files:
             return [f"{INDENT}table = read_table(DATA)"]
-        return [f"{INDENT}table = pa.concat_tables([read_table(path) for path in DATA])"]
+        if not self.has_typed_columns:
+            return [f"{INDENT}table = pa.concat_tables([read_table(path) for path in DATA])"]
+        return [
+            f"{INDENT}tables = [read_table(path) for path in DATA]",
+            f'{INDENT}table = pa.concat_tables(tables, promote_options="permissive")',
+        ]
 
     def write_clean_texts(self) -> list[str]:
         """Return the lines that assign trimmed texts of ``column`` to it, with nulls for missing ones."""
@@ -176,15 +183,25 @@ class TableScript(DataScript[T]):
             *render_statement(CallExpression("pa.array", (missing,)), INDENT, before="missing = "),
             f"{INDENT}columns = []",
             f"{INDENT}for column in table.columns:",
-            *self.write_column_types(),
+            *self._write_column_types(),
             f"{2 * INDENT}column = pc.utf8_trim_whitespace(column)",
             f"{2 * INDENT}columns.append(pc.if_else(pc.is_in(column, missing), None, column))",
             f"{INDENT}return pa.table(columns, table.column_names)",
         ]
 
-    def write_column_types(self) -> list[str]:
+    def _write_column_types(self) -> list[str]:
         """Return the lines that handle a column that is not text, in a loop over columns."""
-        return []
+        if not self.has_typed_columns:
+            return []
+        return [
+            f"{2 * INDENT}if pa.types.is_dictionary(column.type):",
+            f"{3 * INDENT}column = column.cast(column.type.value_type)",
+            f"{2 * INDENT}if pa.types.is_large_string(column.type):",
+            f"{3 * INDENT}column = column.cast(pa.string())",
+            f"{2 * INDENT}if not pa.types.is_string(column.type):",
+            f"{3 * INDENT}columns.append(column)",
+            f"{3 * INDENT}continue",
+        ]
 
     def _write_read_numbers(self) -> Iterator[str]:
         """Write the function ``read_numbers``."""
@@ -363,7 +380,8 @@ class TableScript(DataScript[T]):
         if self._has_text_labels:
             reference = f"table[{quote_string(column)}]"
             if self.is_plain:
-                yield f"{INDENT}labels = pc.utf8_trim_whitespace({reference})"
+                texts = f"{reference}.cast(pa.string())" if self.has_typed_columns else reference
+                yield f"{INDENT}labels = pc.utf8_trim_whitespace({texts})"
                 reference = "labels"
             yield f"{INDENT}classes, y = np.unique({reference}, return_inverse=True)"
         elif target.has_named_labels or self.data.target_type == "labels":

@@ -194,6 +194,9 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
     """Return the target column and the reason for it: it is named, or has a common name, or is the last that is possible."""
     by_name = {column.name: column for column in table.columns}
     if target is not None:
+        if target in table.nested:
+            message = f"`{sanitize_text(target, limit=60)}` cannot be the target: it has lists or objects."
+            raise _make_error(path, message, "Name a different column with --target.")
         if target not in by_name:
             otherwise = f"The columns are {', '.join(map(sanitize_text, list(by_name)[:20]))}."
             hint = did_you_mean(target, list(by_name), otherwise=otherwise)

@@ -55,6 +55,15 @@ def test_damaged_and_other_files_are_refused(place):
     assert refusal(**SECTION)[1] == "t.feather is a file of JSON lines, not a table of text."
 
 
+@pytest.mark.parametrize("is_dictionary", [False, True])
+def test_text_that_is_not_utf8_is_refused_by_column(place, is_dictionary):
+    texts = pa.array([b"a", b"\xff"]).view(pa.string())
+    if is_dictionary:
+        texts = pa.DictionaryArray.from_arrays([0, 1], texts)
+    feather.write_feather(pa.table({"t": texts, "y": [1, 2]}), place / "t.feather")
+    assert refusal(**SECTION)[1] == "The column `t` of t.feather contains text that is not UTF-8."
+
+
 def test_batch_that_fills_memory_is_refused_before_it_is_decoded(place, monkeypatch):
     feather.write_feather(pa.table({"a": np.zeros(1000), "y": np.zeros(1000)}), place / "t.feather")
     monkeypatch.setattr(reader, "_MAX_BATCH_BYTES", 10_000)

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layercli.config.data.section import DATA_TYPES
+from layercli.config.data.section import DATA_TYPES, SplitConfig
+from layercli.data.reader_state import ReaderState
 from layercli.data.statistics import compute_statistics
 from layercli.data.types import DataError
-from layercli.formats.registry import iterate_new_rows, load_dataset, locate_row
+from layercli.formats.registry import iterate_new_rows, load_dataset, load_new_dataset, locate_row
 from tests.formats.helpers import refusal
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -110,3 +111,55 @@ def test_new_lines_may_lack_names_that_other_lines_of_their_file_have(place):
     # Another line may still bring the name of a stream, so that its absence is reported at once.
     [found] = iterate_new_rows(section, [io.BytesIO(b'{"in": {"w": 3}}\n')], plan, ())
     assert found.errors == ("it has no `v`",)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (r'{"x": "a\ud800b", "y": 1}', r"it has \ud800, which is half of a character"),
+        (r'{"a": {"\uDC01": 1}, "y": 1}', r"it has \udc01, which is half of a character"),
+        ('{"x": 1, "x": 2, "y": 1}', "it has several values of the name `x`"),
+        ('{"a": {"b": 1}, "a.b": 2, "y": 1}', "it has several values of the name `a.b`"),
+        ('{"a": {"b": 1, "b": 2}, "y": 1}', "it has several values of the name `b`"),
+    ],
+)
+def test_lines_whose_values_would_be_lost_are_refused(place, line, problem):
+    data = write(place, {"x": 3, "y": 0}, line)
+    assert refusal(**data)[1] == f"{data['path']}, line 2: {problem}."
+
+
+def test_escaped_pairs_and_equal_names_of_different_objects_are_read(place):
+    data = write(place, r'{"a": {"v": 1}, "b": {"v": 2}, "t": "\ud83d\ude00 \\ud800", "y": 1}')
+    examples = load_dataset(DATA_TYPES.parse(data | {"inputs": {"x": ["a.v", "b.v"], "t": "t"}}))
+    np.testing.assert_array_equal(examples.x["x"], [[1, 2]])
+    assert examples.x["t"].tolist() == [["\U0001f600 \\ud800"]]
+
+
+@pytest.mark.parametrize("target", ["y", ["n", "y"]])
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_lists_are_not_targets(place, target, stream):
+    data = write(place, *({"v": row, "n": row, "y": [row]} for row in range(3)), stream=stream)
+    path, message = refusal(**data | {"target": target})
+    assert path[:2] == ("data", "target")
+    assert message == "The target `y` must contain numbers or text, got list<element: string>."
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+@pytest.mark.parametrize(
+    ("classes", "problem"),
+    [
+        (["a", "b"], "The column `y` must contain text, got list<element: string>."),
+        ([True, False], "The column `y` must contain text, got list<element: string>."),
+        ([10, 20], "`y` must contain classes as in training, got list<element: string> (`y`)."),
+        ([0, 1], "`y` must contain numbers as in training, got list<element: string> (`y`)."),
+    ],
+)
+def test_new_files_have_no_lists_as_targets(place, stream, classes, problem):
+    rows = [{"v": number, "y": value} for number, value in enumerate(classes)]
+    kind = "labels" if classes == [10, 20] else None
+    data = DATA_TYPES.parse(write(place, *rows, stream=stream, target_type=kind))
+    state = ReaderState.from_splits(load_dataset(data).split(SplitConfig(), seed=0, shuffle=False))
+    new = write(place, {"v": 1, "y": ["a"]}, name="new.jsonl")["path"]
+    with pytest.raises(DataError) as caught:
+        load_new_dataset(data, [new], state, has_targets=True)
+    assert [finding.message for finding in caught.value.findings] == [problem]

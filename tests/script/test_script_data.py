@@ -1,8 +1,11 @@
 """The script reads and splits data as layercli does: the arrays of its ``main`` are those of a training."""
 
+import gzip
+import json
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -141,19 +144,33 @@ WIDTHS = {
 """The columns of the only input, if there are several."""
 
 
-def write_case(folder, name, *, parquet=False):
+def read_csv(file):
+    from pyarrow import csv
+
+    return csv.read_csv(file)
+
+
+def write_typed(table, folder, kind):
+    """Write a table as a file of a type, and return the name of the file."""
+    from pyarrow import feather, parquet
+
+    if kind == "jsonl":
+        text = "".join(json.dumps(row, default=str) + "\n" for row in table.to_pylist())
+        (folder / "d.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+        return "d.jsonl.gz"
+    (parquet.write_table if kind == "parquet" else feather.write_feather)(table, folder / f"d.{kind}")
+    return f"d.{kind}"
+
+
+def write_case(folder, name, *, kind="csv"):
     """Write the data and the config of a case, and return the config."""
     text, changes = CASES[name]
     encoding = changes.get("encoding", "utf-8")
     data = {"type": "csv", "path": "d.csv", "target": "y", "split": SPLIT} | changes
     width = WIDTHS.get(name, 1)
     (folder / "d.csv").write_bytes(text.encode(encoding))
-    if parquet:
-        from pyarrow import csv
-        from pyarrow import parquet as parquet_files
-
-        parquet_files.write_table(csv.read_csv(folder / "d.csv"), folder / "d.parquet")
-        data |= {"type": "parquet", "path": "d.parquet"}
+    if kind != "csv":
+        data |= {"type": kind, "path": write_typed(read_csv(folder / "d.csv"), folder, kind)}
     has_texts = "t" in data.get("inputs", {})
     model = {"input": [width], "layers": [{"type": "Dense", "units": 2, "name": "out"}]}
     if has_texts:
@@ -213,9 +230,59 @@ def test_script_reads_and_splits_the_same_rows(name, tmp_path):
     assert_same_sets(write_case(tmp_path, name))
 
 
-PARQUET = ["missing words", "dates", "boolean words", "replacements of columns", "times", "split column"]
+TYPED = ["missing words", "dates", "boolean words", "replacements of columns", "times", "split column"]
 
 
-@pytest.mark.parametrize("name", PARQUET)
-def test_script_reads_parquet_as_layercli(name, tmp_path):
-    assert_same_sets(write_case(tmp_path, name, parquet=True))
+@pytest.mark.parametrize("name", TYPED)
+@pytest.mark.parametrize("kind", ["parquet", "feather", "jsonl"])
+def test_script_reads_typed_columns_as_layercli(kind, name, tmp_path):
+    assert_same_sets(write_case(tmp_path, name, kind=kind))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather", "jsonl"])
+@pytest.mark.parametrize("name", ["labels with blanks", "weights and several targets"])
+def test_script_reads_numbers_of_typed_files(kind, name, tmp_path):
+    assert_same_sets(write_case(tmp_path, name, kind=kind))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather"])
+@pytest.mark.parametrize("text", ["large_string", "dictionary"])
+def test_script_reads_texts_of_other_arrow_types(kind, text, tmp_path):
+    config = write_case(tmp_path, "labels with blanks", kind=kind)
+    labels = pa.array(every(3, KINDS, " a"))
+    labels = labels.dictionary_encode() if text == "dictionary" else labels.cast(pa.large_string())
+    write_typed(pa.table({"n": list(map(float, NUMBERS)), "y": labels}), tmp_path, kind)
+    assert_same_sets(config)
+
+
+JSON_LINES = {
+    "numbers in texts": [{"n": every(3, NUMBERS, row)[row], "y": KINDS[row]} for row in range(ROWS)],
+    "labels of both types": [{"n": row, "y": [1, "b"][row % 2]} for row in range(ROWS)],
+    "inner objects": [{"n": {"of": {"x": row / 2}}, "y": KINDS[row]} for row in range(ROWS)],
+    "a list that is not used": [{"n": row, "y": KINDS[row], "z": [row]} for row in range(ROWS)],
+}
+
+
+@pytest.mark.parametrize("name", JSON_LINES)
+def test_script_reads_json_lines_as_layercli(name, tmp_path):
+    config = write_case(tmp_path, "labels with blanks")
+    text = "\n\n".join(map(json.dumps, JSON_LINES[name]))
+    (tmp_path / "d.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    column = "n.of.x" if name == "inner objects" else "n"
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    document["data"] |= {"type": "jsonl", "path": "d.jsonl", "inputs": {"n": column}}
+    document["model"] = {"inputs": {"n": [1]}, "layers": document["model"]["layers"]}
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    assert_same_sets(config)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather", "jsonl"])
+def test_script_reads_several_typed_files(kind, tmp_path):
+    config = write_case(tmp_path, "replacements of columns", kind=kind)
+    floats = read_csv(tmp_path / "d.csv").set_column(0, "a", pa.array([row / 2 for row in range(ROWS)]))
+    integers = read_csv(tmp_path / "d.csv").slice(0, 5)
+    for number, table in enumerate((floats, integers)):
+        name = write_typed(table, tmp_path, kind)
+        (tmp_path / name).rename(tmp_path / f"{number}{name}")
+    config.write_text(config.read_text().replace(f"path: {name}", f"path: '*{name}'"))
+    assert_same_sets(config)

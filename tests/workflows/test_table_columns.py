@@ -66,6 +66,15 @@ def test_column_that_cannot_be_the_target_is_refused(tmp_path, target, problem):
     assert raised.value.problems[0].message == problem
 
 
+def test_column_of_lists_cannot_be_the_target(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(f'{{"a": {n % 7}, "b": {n % 3}, "y": [{n}]}}\n' for n in range(30)))
+    with pytest.raises(LayercliError) as raised:
+        assign_columns(path, preview_table(path), "y")
+    assert raised.value.problems[0].message == "`y` cannot be the target: it has lists or objects."
+
+
 def test_columns_are_numbers_categories_dates_and_texts(tmp_path):
     rows = [
         f"{n * 7 % 31}.5,{'True' if n % 4 else 'False'},{['red', 'blue', 'green'][n % 3]},"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from layercli.config.data.tables import TableConfig
-from layercli.data.types import raise_data_error
+from layercli.data.types import PATH_KEY, raise_data_error
 from layercli.source.nodes import sanitize_text
 
 
@@ -98,6 +98,13 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
         if pa.types.is_duration(column.type):
             micros = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
             column = compute.divide(micros.cast(pa.float64()), 1e6)
+        if declared == "text" and pa.types.is_nested(column.type):
+            raise_data_error(
+                f"The column `{sanitize_text(name, limit=60)}` must contain text, "
+                f"got {sanitize_text(str(column.type), limit=60)}.",
+                PATH_KEY,
+                "Save each of its values as a column, or leave it out with `inputs`.",
+            )
         if declared == "text" and not is_text_type(column.type):
             column = column.cast(pa.string())
         if is_text_type(column.type):

@@ -285,29 +285,29 @@ def check_trained_types(
 
 
 def check_trained_targets(types: Mapping[str, Any], plan: TablePlan, locate_row: LocateRow) -> None:
-    """Check that new files have numbers as targets and weights where training had them.
+    """Check that new files have numbers as targets and weights where training had them, and no lists as classes.
 
     Raises:
         DataError: a column contains other values; it reports each of them.
     """
-    targets: list[tuple[str, KeyPath]] = [
-        (column, ("data", "target"))
+    import pyarrow as pa
+
+    uses: list[tuple[str, KeyPath, str]] = [
+        (column, ("data", "target"), "numbers" if target.class_names is None else "classes")
         for target in plan.targets.values()
-        if target.class_names is None
         for column in target.columns
     ]
-    weights: list[tuple[str, KeyPath]] = (
-        [] if plan.weight_column is None else [(plan.weight_column, ("data", "weights"))]
-    )
+    if plan.weight_column is not None:
+        uses.append((plan.weight_column, ("data", "weights"), "numbers"))
     findings = [
         make_data_finding(
-            f"`{sanitize_text(column, limit=60)}` must contain numbers as in training, got {_describe_type(types[column])} "
-            f"({locate_row(column, -1)}).",
+            f"`{sanitize_text(column, limit=60)}` must contain {expected} as in training, "
+            f"got {_describe_type(types[column])} ({locate_row(column, -1)}).",
             key,
             "Correct the column.",
         )
-        for column, key in (*targets, *weights)
-        if not is_number_type(types[column])
+        for column, key, expected in uses
+        if (pa.types.is_nested(types[column]) if expected == "classes" else not is_number_type(types[column]))
     ]
     if findings:
         raise DataError(*findings)
@@ -383,6 +383,8 @@ def _make_non_number_finding(
         return make_data_finding(message, key, "Save the file in UTF-8.")
     message = f"{title} must contain numbers or text, got {arrow_type} ({location})."
     hint = "Save it as numbers, leave it out with `inputs`, or read it as text with `types`."
+    if pa.types.is_nested(arrow_type):
+        hint = "Save each of its values as a column, or leave it out with `inputs`."
     return make_data_finding(message, key, hint)
 
 

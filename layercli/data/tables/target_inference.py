@@ -40,6 +40,8 @@ class TargetInference:
         from pyarrow import compute
 
         self._arrow_types.add(column.type)
+        if pa.types.is_nested(column.type):
+            return
         if column.null_count:
             if not self._missing_count:
                 self._first_missing_row = int(rows[compute.index(compute.is_null(column), True).as_py()])
@@ -56,8 +58,9 @@ class TargetInference:
         """Return the plan with the kind of this target: numbers, labels from 0, or labels with class names.
 
         Raises:
-            DataError: a target is missing, or there are too many distinct texts.
+            DataError: a target is missing, a list or an object, or there are too many distinct texts.
         """
+        self._check_not_nested()
         if self._missing_count:
             self._raise_missing(locate_row)
         if self._is_one_of_several:
@@ -101,6 +104,18 @@ class TargetInference:
 
         is_float = any(pa.types.is_floating(kind) for kind in self._arrow_types)
         return self._declared_kind == "labels" or not (self._is_integer or is_float)
+
+    def _check_not_nested(self) -> None:
+        import pyarrow as pa
+
+        nested = next(filter(pa.types.is_nested, self._arrow_types), None)
+        if nested is not None:
+            raise_data_error(
+                f"The target `{sanitize_text(self.column, limit=60)}` must contain numbers or text, "
+                f"got {sanitize_text(str(nested), limit=60)}.",
+                self._key,
+                "Save each of its values as a column, and list these columns as `target: [first, second]`.",
+            )
 
     def _raise_missing(self, locate_row: LocateRow) -> NoReturn:
         location = locate_row(self.column, self._first_missing_row)

@@ -10,6 +10,7 @@ from layercli.data.examples import Dataset
 from layercli.data.memory import describe_excess
 from layercli.data.new_examples import NewExamples
 from layercli.data.reader_state import ReaderState
+from layercli.data.tables.arrow import is_text_type
 from layercli.data.tables.open import open_new_table, open_table
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import PATH_KEY, raise_data_error
@@ -84,6 +85,8 @@ class FeatherFiles(ConvertedFiles):
                         batch = reader.get_batch(number)
                         for first in range(0, batch.num_rows, _ROWS_AT_ONCE):
                             rows = batch.slice(first, _ROWS_AT_ONCE)
+                            for column, field in zip(rows.columns, schema, strict=True):
+                                _check_text(file, field.name, column)
                             arrays = [
                                 _simplify(column, field.type)
                                 for column, field in zip(rows.columns, schema, strict=True)
@@ -118,6 +121,28 @@ def _check_batches(file: Path, sizes: Sequence[int]) -> None:
             f"A batch of {sanitize_text(str(file))} needs {describe_excess(largest, limit)}.",
             PATH_KEY,
             "Write it in smaller batches, for example with `pyarrow.feather.write_feather(table, path)`.",
+        )
+
+
+def _check_text(file: Path, name: str, column: Any) -> None:
+    """Check that the texts of a column are UTF-8.
+
+    Raises:
+        DataError: they are not.
+    """
+    import pyarrow as pa
+
+    texts = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if not is_text_type(texts.type):
+        return
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        raise_data_error(
+            f"The column `{sanitize_text(name, limit=60)}` of {sanitize_text(str(file))} "
+            "contains text that is not UTF-8.",
+            PATH_KEY,
+            "Save the file in UTF-8.",
         )
 
 

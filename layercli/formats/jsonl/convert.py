@@ -10,7 +10,7 @@ from typing import IO, Any, Final
 
 from layercli.data.types import PATH_KEY, DataError, make_data_finding, raise_data_error
 from layercli.formats.csv.source import READ_ERRORS, open_bytes, shell_name
-from layercli.formats.json_values import flatten_document
+from layercli.formats.json_values import RepeatedNameError, SurrogateError, parse_object
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
@@ -72,7 +72,7 @@ def iterate_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in _iterate_lines(file):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            yield number, flatten_document(json.loads(text.rstrip()))
+            yield number, parse_object(text.rstrip())
         except (ValueError, RecursionError) as error:
             findings.append(_make_line_finding(file, number, error))
             if len(findings) == _MAX_REPORTED:
@@ -132,6 +132,10 @@ def _make_line_finding(file: Path, number: int, error: Exception) -> Finding:
     if isinstance(error, UnicodeDecodeError):
         hint = f"Convert it: `iconv -f ENCODING -t UTF-8 {shell_name(file)} > utf8.jsonl`."
         return make_data_finding(f"{place} is not UTF-8.", PATH_KEY, hint)
+    if isinstance(error, RepeatedNameError):
+        hint = "Give each value of a line a different name; a value inside of another is `outer.inner`."
+    if isinstance(error, SurrogateError):
+        hint = "Write whole characters: both halves, such as \\ud83d\\ude00, or \\ufffd for an unknown one."
     return make_data_finding(f"{place}: {sanitize_text(str(error), limit=100)}.", PATH_KEY, hint)
 
 

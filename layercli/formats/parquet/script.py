@@ -33,12 +33,3 @@ class Script(TableScript[Parquet]):
             ),
             *self.write_clean_texts(),
         ]
-
-    def write_column_types(self) -> list[str]:
-        return [
-            f"{2 * INDENT}if pa.types.is_dictionary(column.type):",
-            f"{3 * INDENT}column = column.cast(column.type.value_type)",
-            f"{2 * INDENT}if not pa.types.is_string(column.type):",
-            f"{3 * INDENT}columns.append(column)",
-            f"{3 * INDENT}continue",
-        ]
