@@ -85,8 +85,8 @@ class ScriptFacts:
     """Columns of numbers, or of dates in a known format, that can sort the rows."""
     named_sets: frozenset[str] = frozenset()
     """The sets, val and test, that the column of the split names."""
-    has_blocks: bool = False
-    """Whether there are more examples than are split together."""
+    block_rows: int | None = None
+    """The number of examples that are split together; None if it is all of them."""
 
     @property
     def conversions(self) -> Mapping[str, str]:
@@ -125,7 +125,7 @@ class DatasetFacts:
     date_formats: Mapping[str, str] = field(default_factory=dict)
     order_columns: frozenset[str] = frozenset()
     named_sets: frozenset[str] = frozenset()
-    has_blocks: bool = False
+    block_rows: int | None = None
 
 
 def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -> ScriptFacts:
@@ -164,7 +164,7 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
         next(iter(data.split.key_columns), None),
         dataset_facts.order_columns,
         dataset_facts.named_sets,
-        dataset_facts.has_blocks,
+        dataset_facts.block_rows,
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from layercli.config.data.section import SplitConfig, SplitSize
-from layercli.data.split import BLOCK_ROWS
 from layercli.script.data_script import INDENT
 from layercli.script.facts import ScriptFacts
 from layercli.script.python_source import LINE_WIDTH, quote_string
@@ -64,13 +63,13 @@ def _write_conversions(facts: ScriptFacts, variables: Mapping[str | None, str]) 
 
 def should_split_in_blocks(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> bool:
     """Return whether each block of examples is divided at random: there are many, in no groups, order or classes."""
-    return shuffle and facts.has_blocks and facts.split_key is None and not split.stratify
+    return shuffle and facts.block_rows is not None and facts.split_key is None and not split.stratify
 
 
 def write_split_functions(split: SplitConfig, facts: ScriptFacts, *, is_random: bool) -> list[str]:
     """Return the lines of the function that ``split`` calls; empty if there is none."""
     if should_split_in_blocks(split, facts, shuffle=is_random):
-        return _SPLIT_BLOCKS.strip().splitlines()
+        return _SPLIT_BLOCKS.format(rows=facts.block_rows).strip().splitlines()
     key = facts.split_key
     choose_groups = _CHOOSE_RANDOM_GROUPS if is_random else _CHOOSE_LAST_GROUPS
     return {"order": _FIND_CHANGE, "group": choose_groups}.get(key or "", "").strip().splitlines()
@@ -85,14 +84,14 @@ def find_change(values, position):
     after = np.searchsorted(values, values[position], "right")
     return first if first and position - first <= after - position else after
 '''
-_SPLIT_BLOCKS: Final = f'''
+_SPLIT_BLOCKS: Final = '''
 def split_blocks(count, validation, test):
-    """Return the rows of each set; every block of {BLOCK_ROWS:,} rows has its share of each set."""
+    """Return the rows of each set; every block of {rows:,} rows has its share of each set."""
     train = count - validation - test
     rest = max(count - train, 1)
     parts, taken = ([], [], []), np.zeros(2, dtype=int)
-    for block, start in enumerate(range(0, count, {BLOCK_ROWS})):
-        end = min(start + {BLOCK_ROWS}, count)
+    for block, start in enumerate(range(0, count, {rows})):
+        end = min(start + {rows}, count)
         order = start + np.random.default_rng([SEED, block]).permutation(end - start)
         train_end = end * train // count
         validation_end = (end - train_end) * validation // rest

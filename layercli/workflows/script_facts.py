@@ -64,7 +64,7 @@ def collect_script_facts(
         date_formats=formats,
         order_columns=frozenset() if plan is None else find_order_columns(valid, plan, formats),
         named_sets=frozenset(name for name, subset in held_out.items() if len(subset)),
-        has_blocks=len(report.dataset) > BLOCK_ROWS,
+        block_rows=BLOCK_ROWS if len(report.dataset) > BLOCK_ROWS else None,
     )
     facts = build_script_facts(valid, dataset_facts)
     warnings = []
@@ -80,7 +80,12 @@ def collect_script_facts(
 
 def splits_otherwise(data: DataConfig, facts: ScriptFacts) -> bool:
     """Return whether a script has sets of the same sizes as layercli, but with other examples."""
-    return data.shuffle and bool(data.split.stratify) and facts.has_blocks and facts.split_key is None
+    return (
+        data.shuffle
+        and bool(data.split.stratify)
+        and facts.block_rows is not None
+        and facts.split_key is None
+    )
 
 
 def _complete(valid: ValidConfig, facts: DataFacts | None) -> ValidConfig:

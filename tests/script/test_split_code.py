@@ -11,7 +11,9 @@ from layercli.script.split_code import write_split, write_split_functions
 
 
 def split_by_script(split, rows, *, shuffle=True):
-    facts = ScriptFacts({None: ScriptTarget(TargetMeaning("numbers"))}, has_blocks=rows > 65_536)
+    facts = ScriptFacts(
+        {None: ScriptTarget(TargetMeaning("numbers"))}, block_rows=65_536 if rows > 65_536 else None
+    )
     functions = write_split_functions(split, facts, is_random=shuffle)
     names = {"np": np, "SEED": 5}
     exec("\n".join([*functions, *write_split(split, facts, shuffle=shuffle)]), names)
