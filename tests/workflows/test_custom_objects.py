@@ -281,6 +281,11 @@ def test_state_that_cannot_be_saved_is_named(tmp_path):
     assert "but returned set" in result.stdout
 
 
+def test_keras_file_loads_without_the_code(whole, tmp_path):
+    result = invoke("export", whole.path, "--format", "keras", "--output", tmp_path / "m.keras", "--trust")
+    assert result.exit_code == 0, result.output
+
+
 def test_callback_of_batches_says_what_it_costs(tmp_path):
     changed = CONFIG.replace("{type: own.py:Tracker, every: 2}", "own.py:PerBatch")
     changed = changed.replace("  execution: {steps_per_execution: 1}\n", "")
