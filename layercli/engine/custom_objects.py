@@ -9,6 +9,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,12 @@ _BASE_CLASSES: Final = {
     "callback": ("keras.callbacks.Callback", keras.callbacks.Callback),
 }
 _FUNCTION_NOUNS: Final = ("loss", "metric")
+_REQUIRED_METHODS: Final = {
+    "loss": {"call": "self, y_true, y_pred"},
+    "metric": {"update_state": "self, y_true, y_pred, sample_weight=None", "result": "self"},
+    "learning-rate schedule": {"__call__": "self, step"},
+}
+"""The methods that a class must define, with their parameters."""
 _BATCH_HOOKS: Final = (
     "on_train_batch_begin",
     "on_train_batch_end",
@@ -93,6 +100,11 @@ def load_custom_class(custom: CustomObject, valid: ValidConfig) -> Any:
         raise _make_error(
             custom, valid, f"{custom.type_name()} is not {article} {custom.noun} of Keras.", hint
         )
+    for method, parameters in _REQUIRED_METHODS.get(custom.noun, {}).items() if is_class else ():
+        if getattr(found, method) is getattr(base, method):
+            message = f"{custom.type_name()} has no method `{method}`."
+            hint = f"Add `def {method}({parameters}):` to {custom.class_name}."
+            raise _make_error(custom, valid, message, hint)
     return found
 
 
@@ -123,7 +135,60 @@ def create_custom_object(custom: CustomObject, arguments: dict[str, Any], valid:
         raise _make_error(custom, valid, message, hint) from error
     if custom.noun != "callback":
         _require_savable(created, custom, valid)
+    if custom.noun in _FUNCTION_NOUNS:
+        _check_returned_values(created, found, custom, valid)
     return created
+
+
+def _check_returned_values(created: Any, found: Any, custom: CustomObject, valid: ValidConfig) -> None:
+    """Make a loss or metric refuse what its method returns if it is not a number, such as None."""
+    is_function = not isinstance(found, type)
+    method = "call" if custom.noun == "loss" else "_fn" if is_function else "result"
+    title = custom.type_name() if is_function else f"{custom.type_name()}.{method}"
+    original = getattr(created, method)
+
+    @wraps(original)
+    def call_and_check(*args: Any, **kwargs: Any) -> Any:
+        value = original(*args, **kwargs)
+        _require_numbers(value, title, custom, valid)
+        return value
+
+    setattr(created, method, call_and_check)
+
+
+def _require_numbers(value: Any, title: str, custom: CustomObject, valid: ValidConfig) -> None:
+    """Check that custom code returned numbers.
+
+    Raises:
+        LayercliError: it did not, for example because a method has no `return`.
+    """
+    try:
+        found = keras.backend.standardize_dtype(keras.ops.convert_to_tensor(value).dtype)
+    except (ValueError, TypeError):
+        found = type(value).__name__
+    else:
+        if found != "string":
+            return
+    message = f"`{title}` must return numbers, got {'None' if value is None else f'a value of type {found}'}."
+    hint = "Check that each path through its code ends with `return`." if value is None else None
+    raise _make_error(custom, valid, message, hint or "Return a tensor of numbers, such as float32.")
+
+
+def check_schedule(optimizer: Any, valid: ValidConfig) -> None:
+    """Check what a custom schedule returns for the first step, after a training failed.
+
+    Raises:
+        LayercliError: it is not a number.
+    """
+    schedule = getattr(optimizer, "_learning_rate", None)
+    for custom, _ in valid.custom_objects:
+        is_schedule = custom.noun == "learning-rate schedule" and type(schedule).__name__ == custom.class_name
+        if is_schedule and callable(schedule):
+            try:
+                value = schedule(keras.ops.zeros((), "int64"))
+            except (Exception, SystemExit):
+                return  # the error of the training names the line
+            _require_numbers(value, f"{custom.type_name()}.__call__", custom, valid)
 
 
 def _require_savable(created: Any, custom: CustomObject, valid: ValidConfig) -> None:

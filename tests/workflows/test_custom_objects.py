@@ -312,6 +312,39 @@ def test_code_that_cannot_be_used_is_named(name, tmp_path):
     assert message in problem["message"]
 
 
+RETURNED_VALUES = {
+    "loss": ("return -((1 - p) ** self.gamma) * ops.log(p + 1e-7)", "own.py:Focal", "own.py:Focal.call"),
+    "metric": ("return self.total / self.count", "own.py:Sureness", "own.py:Sureness.result"),
+    "function": ("return ops.max(y_pred, axis=-1)", "own.py:top", "own.py:top"),
+    "schedule": (
+        'return self.rate * ops.minimum(1.0, (ops.cast(step, "float32") + 1) / self.steps)',
+        "own.py:Warmup",
+        "own.py:Warmup.__call__",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED_VALUES)
+@pytest.mark.parametrize(("returned", "found"), [("None", "None"), ("'x'", "a value of type string")])
+def test_method_that_returns_nothing_or_a_text_is_named(name, returned, found, tmp_path):
+    statement, reference, method = RETURNED_VALUES[name]
+    code = OWN.replace(statement, f"return {returned}")
+    assert code != OWN
+    config = write(tmp_path, code)
+    result = invoke("train", config, "--smoke", "--trust", "--json")
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert (problem["code"], problem["line"]) == ("custom-object", line_of(config, reference))
+    assert problem["message"] == f"`{method}` must return numbers, got {found}."
+
+
+def test_missing_method_is_named(tmp_path):
+    config = write(tmp_path, OWN.replace("def result(self)", "def results(self)"))
+    result = invoke("train", config, "--smoke", "--trust", "--json")
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem["message"] == "own.py:Sureness has no method `result`."
+    assert problem["hint"] == "Add `def result(self):` to Sureness."
+
+
 def test_hints_write_the_missing_method(tmp_path):
     changes = {
         WARMUP_CONFIG: 'Add `def get_config(self): return {"rate": self.rate, "steps": self.steps}` to Warmup.',

@@ -23,7 +23,7 @@ from layercli.data.memory import release_memory
 from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
-from layercli.engine.custom_objects import explain_custom_error
+from layercli.engine.custom_objects import check_schedule, explain_custom_error
 from layercli.engine.keras_errors import is_raised_in, layer_error, model_error_types, summarize_error
 from layercli.engine.training.baseline import learn_baseline
 from layercli.engine.training.callback_state import STATE_HINT, CallbackStateError
@@ -379,6 +379,9 @@ def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> It
     except known_errors:
         raise
     except caught_errors as error:
+        check_schedule(
+            getattr(assembled.model, "optimizer", None), valid
+        )  # a custom optimizer would get the blame
         custom_error = explain_custom_error(error, valid)
         if custom_error is not None:
             raise custom_error from error
