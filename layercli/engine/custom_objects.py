@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +19,7 @@ from layercli.check import ValidConfig
 from layercli.config.training.custom_objects import CustomObject
 from layercli.config.training.section import TrainSection
 from layercli.data.user_code import import_user_module
-from layercli.engine.keras_errors import find_code_line, suggest_import_fix, summarize_error
+from layercli.engine.keras_errors import find_code_line, read_error_text, suggest_import_fix, summarize_error
 from layercli.errors import LayercliError
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath
@@ -33,6 +35,12 @@ _BASE_CLASSES: Final = {
     "callback": ("keras.callbacks.Callback", keras.callbacks.Callback),
 }
 _FUNCTION_NOUNS: Final = ("loss", "metric")
+_REQUIRED_METHODS: Final = {
+    "loss": {"call": "self, y_true, y_pred"},
+    "metric": {"update_state": "self, y_true, y_pred, sample_weight=None", "result": "self"},
+    "learning-rate schedule": {"__call__": "self, step"},
+}
+"""The methods that a class must define, with their parameters."""
 _BATCH_HOOKS: Final = (
     "on_train_batch_begin",
     "on_train_batch_end",
@@ -70,7 +78,11 @@ def load_custom_class(custom: CustomObject, valid: ValidConfig) -> Any:
         raise _make_error(
             custom, valid, f"Cannot import {custom.module}: {summarize_error(error)}", hint
         ) from error
-    found = getattr(module, custom.class_name, None)
+    try:
+        found = getattr(module, custom.class_name, None)
+    except (Exception, SystemExit) as error:  # of the module's `__getattr__`
+        message = f"`__getattr__` of {custom.module} fails: {summarize_error(error)}"
+        raise _make_error(custom, valid, message, f"Define {custom.class_name} in that module.") from error
     if found is None:
         names = [name for name, item in vars(module).items() if callable(item) and not name.startswith("_")]
         hint = did_you_mean(
@@ -88,6 +100,11 @@ def load_custom_class(custom: CustomObject, valid: ValidConfig) -> Any:
         raise _make_error(
             custom, valid, f"{custom.type_name()} is not {article} {custom.noun} of Keras.", hint
         )
+    for method, parameters in _REQUIRED_METHODS.get(custom.noun, {}).items() if is_class else ():
+        if getattr(found, method) is getattr(base, method):
+            message = f"{custom.type_name()} has no method `{method}`."
+            hint = f"Add `def {method}({parameters}):` to {custom.class_name}."
+            raise _make_error(custom, valid, message, hint)
     return found
 
 
@@ -100,6 +117,13 @@ def create_custom_object(custom: CustomObject, arguments: dict[str, Any], valid:
     found = load_custom_class(custom, valid)
     try:
         created = _create_object(found, custom, arguments)
+        if not isinstance(created, _BASE_CLASSES[custom.noun][1]):
+            message = f"`__new__` of {custom.type_name()} must return an object of the class, got {type(created).__name__}."
+            raise _make_error(custom, valid, message, f"Remove `__new__` from {custom.class_name}.")
+        if custom.noun == "metric":
+            created.name = custom.log_name  # callbacks and the history refer to it, before the code is loaded
+    except LayercliError:
+        raise
     except (Exception, SystemExit) as error:
         line = find_code_line(error, _find_file(found))
         hint = (
@@ -109,9 +133,95 @@ def create_custom_object(custom: CustomObject, arguments: dict[str, Any], valid:
         )
         message = f"{custom.class_name} cannot be created with these arguments: {summarize_error(error)}"
         raise _make_error(custom, valid, message, hint) from error
-    if custom.noun == "metric":
-        created.name = custom.log_name  # callbacks and the history refer to it, before the code is loaded
+    if custom.noun != "callback":
+        _require_savable(created, custom, valid)
+    if custom.noun in _FUNCTION_NOUNS:
+        _check_returned_values(created, found, custom, valid)
     return created
+
+
+def _check_returned_values(created: Any, found: Any, custom: CustomObject, valid: ValidConfig) -> None:
+    """Make a loss or metric refuse what its method returns if it is not a number, such as None."""
+    is_function = not isinstance(found, type)
+    method = "call" if custom.noun == "loss" else "_fn" if is_function else "result"
+    title = custom.type_name() if is_function else f"{custom.type_name()}.{method}"
+    original = getattr(created, method)
+
+    @wraps(original)
+    def call_and_check(*args: Any, **kwargs: Any) -> Any:
+        value = original(*args, **kwargs)
+        _require_numbers(value, title, custom, valid)
+        return value
+
+    setattr(created, method, call_and_check)
+
+
+def _require_numbers(value: Any, title: str, custom: CustomObject, valid: ValidConfig) -> None:
+    """Check that custom code returned numbers.
+
+    Raises:
+        LayercliError: it did not, for example because a method has no `return`.
+    """
+    try:
+        found = keras.backend.standardize_dtype(keras.ops.convert_to_tensor(value).dtype)
+    except (ValueError, TypeError):
+        found = type(value).__name__
+    else:
+        if found != "string":
+            return
+    message = f"`{title}` must return numbers, got {'None' if value is None else f'a value of type {found}'}."
+    hint = "Check that each path through its code ends with `return`." if value is None else None
+    raise _make_error(custom, valid, message, hint or "Return a tensor of numbers, such as float32.")
+
+
+def check_schedule(optimizer: Any, valid: ValidConfig) -> None:
+    """Check what a custom schedule returns for the first step, after a training failed.
+
+    Raises:
+        LayercliError: it is not a number.
+    """
+    schedule = getattr(optimizer, "_learning_rate", None)
+    for custom, _ in valid.custom_objects:
+        is_schedule = custom.noun == "learning-rate schedule" and type(schedule).__name__ == custom.class_name
+        if is_schedule and callable(schedule):
+            try:
+                value = schedule(keras.ops.zeros((), "int64"))
+            except (Exception, SystemExit):
+                return  # the error of the training names the line
+            _require_numbers(value, f"{custom.type_name()}.__call__", custom, valid)
+
+
+def _require_savable(created: Any, custom: CustomObject, valid: ValidConfig) -> None:
+    """Check that Keras can save an object, as it does after the last step.
+
+    Raises:
+        LayercliError: its `get_config` fails, or returns something that a model file cannot contain.
+    """
+    try:
+        json.dumps(keras.saving.serialize_keras_object(created))
+    except (Exception, SystemExit) as error:
+        message = f"`{custom.type_name()}` cannot be saved with the model: {summarize_error(error)}"
+        raise _make_error(custom, valid, message, _suggest_config_method(created, custom, error)) from error
+
+
+def _suggest_config_method(created: Any, custom: CustomObject, error: BaseException) -> str:
+    """Return the change of a class after which Keras can save its objects."""
+    cls = type(created)
+    line = find_code_line(error, _find_file(cls))
+    if line:
+        return f"Check line {line} of {custom.module}."
+    init, base_init = cls.__init__, _BASE_CLASSES[custom.noun][1].__init__
+    needs_init = custom.noun != "learning-rate schedule"
+    if (
+        needs_init
+        and init is not base_init
+        and "super" not in getattr(getattr(init, "__code__", None), "co_names", "super")
+    ):
+        return f"Call `super().__init__()` first in `__init__` of {custom.class_name}."
+    if any("get_config" in vars(each) for each in cls.__mro__ if not each.__module__.startswith("keras.")):
+        return f"Return the arguments as numbers, texts, lists and mappings in `get_config` of {custom.class_name}."
+    arguments = ", ".join(f'"{name}": self.{name}' for name in custom.constructor_arguments)
+    return f"Add `def get_config(self): return {{{arguments}}}` to {custom.class_name}."
 
 
 def _create_object(found: Any, custom: CustomObject, arguments: dict[str, Any]) -> Any:
@@ -173,7 +283,9 @@ def _list_lines(error: BaseException) -> list[tuple[Path, int]]:
     frames = [
         (Path(frame.filename), frame.lineno or 0) for frame in traceback.extract_tb(error.__traceback__)
     ]
-    nodes = [(Path(match["file"]), int(match["line"])) for match in _NODE_LINE.finditer(str(error))]
+    nodes = [
+        (Path(match["file"]), int(match["line"])) for match in _NODE_LINE.finditer(read_error_text(error))
+    ]
     return [*frames, *nodes]
 
 

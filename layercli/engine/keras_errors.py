@@ -35,9 +35,17 @@ _TRACEBACK_NOISE = re.compile(
 _MAX_MESSAGE_LENGTH = 400
 
 
+def read_error_text(error: BaseException) -> str:
+    """Return the message of an exception; "" if the class of the exception fails to return it."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
 def summarize_error(error: BaseException) -> str:
     """Return the error's type and the line of its message that states the cause."""
-    text = str(error)
+    text = read_error_text(error)
     while wrapped := next(filter(None, (wrapper.match(text) for wrapper in _KERAS_WRAPPERS)), None):
         text = wrapped["message"].strip()
     lines = [line.strip() for line in text.split("\n")]
@@ -47,10 +55,10 @@ def summarize_error(error: BaseException) -> str:
     )
 
 
-def model_error_types(valid: ValidConfig) -> tuple[type[Exception], ...]:
+def model_error_types(valid: ValidConfig) -> tuple[type[BaseException], ...]:
     """Return the exception types that mean the config or data is wrong; any exception, if there is custom code."""
     return (
-        (Exception,)
+        (Exception, SystemExit)
         if valid.custom_layers or valid.custom_objects
         else (ValueError, TypeError, tf.errors.OpError)
     )
@@ -99,7 +107,7 @@ _NAME_PARSERS: Mapping[str, Callable[[str], object]] = {
 
 def _find_unknown_name(error: BaseException, code: LayerCode, valid: ValidConfig) -> Problem | None:
     """Return the problem of an argument that does not name a Keras object, such as ``activation: reluu``."""
-    match = _UNKNOWN_NAME_PATTERN.search(str(error))
+    match = _UNKNOWN_NAME_PATTERN.search(read_error_text(error))
     for key, value in code.layer.constructor_arguments.items() if match is not None else ():
         if match is None or value != match["name"]:
             continue
@@ -190,10 +198,10 @@ def suggest_import_fix(error: BaseException, file: Path | None, named: NamedCode
     line, module = find_code_line(error, file), named.module
     if line is None:
         return "Fix the error in that code."
-    name = _NAME_PATTERN.search(str(error))
+    name = _NAME_PATTERN.search(read_error_text(error))
     statement = suggest_import(name["name"]) if name is not None else None
     if statement is not None:
         return f"Add `{statement}` at the top of {module}."
-    if _OLD_MODULE_PATTERN.search(str(error)):
+    if _OLD_MODULE_PATTERN.search(read_error_text(error)):
         return f"Keras 3 does not have it. Import `keras` in line {line} of {module}, and use `keras.layers` or `keras.ops`."
     return f"Fix line {line} of {module}."

@@ -63,7 +63,7 @@ class RequestPredictor:
                 numbers = np.asarray(random.standard_normal(array.shape), array.dtype)
             return numbers
 
-        errors: tuple[type[Exception], ...] = (LayercliError, *model_error_types(self._valid))
+        errors: tuple[type[BaseException], ...] = (LayercliError, *model_error_types(self._valid))
         try:
             for rows in _PROBE_ROWS:
                 whole = concatenate_examples([blank] * rows)

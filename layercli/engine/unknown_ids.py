@@ -15,7 +15,7 @@ from layercli.data.examples import Splits, Subset, iterate_batches
 from layercli.data.statistics import IdExtremes
 from layercli.engine.adapt import layer_inputs, to_tensor
 from layercli.engine.assemble import AssembledModel, call_layer, select_output
-from layercli.engine.keras_errors import model_error_types
+from layercli.engine.keras_errors import model_error_types, read_error_text
 from layercli.errors import LayercliError
 from layercli.graph.build import GraphNode, find_dependencies
 from layercli.graph.checks.ids import (
@@ -155,7 +155,7 @@ def explain_id_error(
     """
     if not isinstance(error, tf.errors.InvalidArgumentError):
         return None
-    text = str(error)
+    text = read_error_text(error)
     index, word = _BAD_INDEX.search(text), _UNKNOWN_WORD.search(text)
     candidates = find_id_lookups(valid.shapes) if index is not None else find_closed_lookups(valid.shapes)
     node = _find_node(text, candidates)

@@ -86,8 +86,11 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
                 )
             ]
         )
-    # A .keras file also gets the optimizer's state, so that others can train it further.
-    model = load_model(run, valid, train=valid.config.train if format_name == "keras" else None)
+    # A .keras file also gets the optimizer's state, so that others can train it further. Keras loads it only where the
+    # classes of the loss, the metrics and the optimizer are known.
+    has_keras_classes = all(custom.noun == "callback" for custom, _ in valid.custom_objects)
+    should_compile = format_name == "keras" and has_keras_classes
+    model = load_model(run, valid, train=valid.config.train if should_compile else None)
     options = source.make_options(request, model)
     test_inputs = source.build_cases(request)
     metrics = None

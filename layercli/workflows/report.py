@@ -312,7 +312,7 @@ def _find_saliency(
     from layercli.engine.saliency import compute_saliency
 
     # LookupError: an operation without a gradient
-    error_types: tuple[type[Exception], ...] = (*model_error_types(valid), LookupError)
+    error_types: tuple[type[BaseException], ...] = (*model_error_types(valid), LookupError)
 
     def find(selected: TopExamples) -> dict[str | None, Array]:
         if selected.examples is None:

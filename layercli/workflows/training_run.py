@@ -144,7 +144,7 @@ class TrainingRun:
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
             fit_result = self._fit(progress, stop_request)
-            save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
+            self._save_model()
             warnings = self._check_saved_model()
             warnings += diagnose_run(
                 self.run_dir,
@@ -230,6 +230,29 @@ class TrainingRun:
                 losses = [record["loss"] for record in (*self._earlier_records, *writer.records)]
                 warnings = diagnose_run(self.run_dir, inputs, {"loss": losses}, is_diverged=True)
                 raise LayercliError([*error.problems, *warnings]) from None
+
+    def _save_model(self) -> None:
+        """Save the trained model; its state can come from custom code, which can fail with any exception."""
+        from layercli.engine.custom_objects import explain_custom_error
+        from layercli.engine.keras_errors import summarize_error
+
+        valid = self.inputs.valid
+        try:
+            save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
+        except LayercliError:
+            raise
+        except (Exception, SystemExit) as error:
+            custom_error = explain_custom_error(error, valid)
+            if custom_error is not None:
+                raise custom_error from error
+            message = f"The trained model cannot be saved: {summarize_error(error)}"
+            hint = (
+                "The last checkpoint has its weights. Check the code that saves the state of custom classes."
+            )
+            problem = valid.make_problem(
+                ("train",), "training-failed", message, hint if valid.needs_trust else None
+            )
+            raise LayercliError(problem) from error
 
     def _check_saved_model(self) -> list[Problem]:
         """Load the saved model, and compare it with the trained model on a batch of training examples."""

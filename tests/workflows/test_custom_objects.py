@@ -275,10 +275,97 @@ def test_name_of_a_metric_is_checked_and_a_class_in_a_file_is_suggested(tmp_path
     assert problem["hint"] == "Write `type: own.py:Tracker`, and load it with `--trust`."
 
 
-def test_state_that_cannot_be_saved_is_named(tmp_path):
-    config = write(tmp_path, OWN.replace('"n": (1, None, "x")', '"n": {1, 2}'))
+TRACKED = '{"seen": self.seen, "average": self.average, "n": (1, None, "x")}'
+RETURNED_CONFIG = 'return {"rate": self.rate, "steps": self.steps}'
+WARMUP_CONFIG = f"    def get_config(self):\n        {RETURNED_CONFIG}\n"
+INIT_OF_MOMENTUM = "super().__init__(learning_rate=learning_rate, **kwargs)\n        self.beta = beta"
+BAD_TEXT = "class Odd(Exception):\n    def __str__(self):\n        return 1 / 0\n\n\nraise Odd"
+REFUSED_CODE = {
+    "set": (TRACKED, "{1, 2}", "own.py:Tracker", "but returned set."),
+    "integer": (TRACKED, "10**5000", "own.py:Tracker", "an integer of more than 10,000 bits."),
+    "exit": (f"return {TRACKED}", "raise SystemExit(0)", "own.py:Tracker", "fails: SystemExit: 0"),
+    "hook": ("self.seen.append(", "raise SystemExit(", "own.py:Tracker", "fails: SystemExit: "),
+    "no config": (WARMUP_CONFIG, "", "own.py:Warmup", "cannot be saved with the model: NotImplementedError"),
+    "bad config": (
+        RETURNED_CONFIG,
+        "return {1: object()}",
+        "own.py:Warmup",
+        "cannot be saved with the model",
+    ),
+    "no super": (INIT_OF_MOMENTUM, "pass", "own.py:Momentum", "cannot be saved with the model"),
+    "new": (WARMUP_CONFIG, "    def __new__(cls, **_):\n        return 'x'\n", "own.py:Warmup", "got str."),
+    "getattr": ("def top(", "def __getattr__(name):\n    1 / 0\n\n\ndef t(", "own.py:top", "`__getattr__`"),
+    "text": ("import keras\n", f"import keras\n{BAD_TEXT}\n", "own.py:Momentum", "Cannot import own.py: Odd"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_CODE)
+def test_code_that_cannot_be_used_is_named(name, tmp_path):
+    found, replacement, reference, message = REFUSED_CODE[name]
+    code = OWN.replace(found, replacement, 1)
+    assert code != OWN
+    config = write(tmp_path, code)
     result = invoke("train", config, "--smoke", "--trust", "--json")
-    assert "but returned set" in result.stdout
+    assert result.exit_code == 1, result.output
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert (problem["code"], problem["line"]) == ("custom-object", line_of(config, reference))
+    assert message in problem["message"]
+
+
+RETURNED_VALUES = {
+    "loss": ("return -((1 - p) ** self.gamma) * ops.log(p + 1e-7)", "own.py:Focal", "own.py:Focal.call"),
+    "metric": ("return self.total / self.count", "own.py:Sureness", "own.py:Sureness.result"),
+    "function": ("return ops.max(y_pred, axis=-1)", "own.py:top", "own.py:top"),
+    "schedule": (
+        'return self.rate * ops.minimum(1.0, (ops.cast(step, "float32") + 1) / self.steps)',
+        "own.py:Warmup",
+        "own.py:Warmup.__call__",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED_VALUES)
+@pytest.mark.parametrize(("returned", "found"), [("None", "None"), ("'x'", "a value of type string")])
+def test_method_that_returns_nothing_or_a_text_is_named(name, returned, found, tmp_path):
+    statement, reference, method = RETURNED_VALUES[name]
+    code = OWN.replace(statement, f"return {returned}")
+    assert code != OWN
+    config = write(tmp_path, code)
+    result = invoke("train", config, "--smoke", "--trust", "--json")
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert (problem["code"], problem["line"]) == ("custom-object", line_of(config, reference))
+    assert problem["message"] == f"`{method}` must return numbers, got {found}."
+
+
+def test_missing_method_is_named(tmp_path):
+    config = write(tmp_path, OWN.replace("def result(self)", "def results(self)"))
+    result = invoke("train", config, "--smoke", "--trust", "--json")
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem["message"] == "own.py:Sureness has no method `result`."
+    assert problem["hint"] == "Add `def result(self):` to Sureness."
+
+
+def test_hints_write_the_missing_method(tmp_path):
+    changes = {
+        WARMUP_CONFIG: 'Add `def get_config(self): return {"rate": self.rate, "steps": self.steps}` to Warmup.',
+        INIT_OF_MOMENTUM: "Call `super().__init__()` first in `__init__` of Momentum.",
+    }
+    for number, (found, hint) in enumerate(changes.items()):
+        config = write(tmp_path / str(number), OWN.replace(found, "pass" if number else ""))
+        result = invoke("train", config, "--smoke", "--trust", "--json")
+        assert json.loads(result.stdout)["problems"][0]["hint"] == hint
+
+
+def test_error_while_the_model_is_saved_is_a_problem(tmp_path):
+    method = "    def save_own_variables(self, store):\n        raise SystemExit(0)\n"
+    config = write(tmp_path, OWN.replace("    def build(self", f"{method}\n    def build(self"))
+    result = invoke("train", config, "--trust", "--json", "--run-dir", tmp_path / "run")
+    assert problems(result) == [("custom-object", 10)]
+
+
+def test_keras_file_loads_without_the_code(whole, tmp_path):
+    result = invoke("export", whole.path, "--format", "keras", "--output", tmp_path / "m.keras", "--trust")
+    assert result.exit_code == 0, result.output
 
 
 def test_callback_of_batches_says_what_it_costs(tmp_path):

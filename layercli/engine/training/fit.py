@@ -23,9 +23,10 @@ from layercli.data.memory import release_memory
 from layercli.data.types import DataError
 from layercli.engine.adapt import adapt_layers, adaptable_layers
 from layercli.engine.assemble import AssembledModel
-from layercli.engine.custom_objects import explain_custom_error
+from layercli.engine.custom_objects import check_schedule, explain_custom_error
 from layercli.engine.keras_errors import is_raised_in, layer_error, model_error_types, summarize_error
 from layercli.engine.training.baseline import learn_baseline
+from layercli.engine.training.callback_state import STATE_HINT, CallbackStateError
 from layercli.engine.training.checkpointing import (
     CheckpointCallback,
     CheckpointSink,
@@ -142,10 +143,11 @@ def fit_model(
         release_memory()
     else:
         restore_layers(adapted_layers, snapshot)
-    compile_model(model, train, valid)
-    callbacks = [
-        build_callback(callback, run_dir, valid, index) for index, callback in enumerate(train.callbacks)
-    ]
+    with _reporting_model_errors(valid, assembled):
+        compile_model(model, train, valid)
+        callbacks = [
+            build_callback(callback, run_dir, valid, index) for index, callback in enumerate(train.callbacks)
+        ]
     result = FitResult() if snapshot is None else FitResult(list(snapshot.state["records"]))
     metric_order = list(collect_log_names(train, valid.graph.output_references))
     history_callback = _HistoryCallback(
@@ -214,6 +216,11 @@ def fit_model(
                 epochs=epochs,
                 start=start,
             )
+        except CallbackStateError as error:
+            index = next(index for index, callback in enumerate(callbacks) if callback is error.callback)
+            raise explain_custom_error(error, valid) or LayercliError(
+                valid.make_problem(("train", "callbacks", index), "custom-object", f"{error}.", STATE_HINT)
+            ) from error
         except DivergedError as error:
             history_callback.record_divergence(error)
             for callback in diagnostics:
@@ -363,7 +370,7 @@ def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> It
         LayercliError: the model failed, or another worker is lost.
     """
     known_errors = (LayercliError, TrainingStoppedError, IncompatibleSnapshotError, DataError)
-    caught_errors: tuple[type[Exception], ...] = (OSError, *model_error_types(valid))
+    caught_errors: tuple[type[BaseException], ...] = (OSError, *model_error_types(valid))
     hint = "Check that the loss and metrics match the targets and the model's output."
     if valid.custom_layers:
         hint = "Check your custom layers, and that the loss and metrics match the targets and the output."
@@ -372,6 +379,9 @@ def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> It
     except known_errors:
         raise
     except caught_errors as error:
+        check_schedule(
+            getattr(assembled.model, "optimizer", None), valid
+        )  # a custom optimizer would get the blame
         custom_error = explain_custom_error(error, valid)
         if custom_error is not None:
             raise custom_error from error

@@ -41,7 +41,7 @@ def connect_workers() -> None:
             raise LayercliError(Problem(code="bad-cluster", message=message, hint=hint)) from error
 
 
-def is_lost_peer(error: Exception) -> bool:
+def is_lost_peer(error: BaseException) -> bool:
     """Return whether an error means that a peer process is lost, not that the model is wrong."""
     lost_peer_errors = (
         tf.errors.UnavailableError,

@@ -53,6 +53,12 @@ def test_array_is_copied():
     assert arrays[0].tolist() == [0, 0]
 
 
+def test_number_of_values_is_limited():
+    shared = [0] * 1000
+    with pytest.raises(CallbackStateError, match="returned more than 1,000,000 values"):
+        read_state(Callback([shared] * 1000))
+
+
 NESTED = []
 NESTED.append(NESTED)
 
