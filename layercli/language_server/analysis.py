@@ -69,7 +69,7 @@ class Analysis:
         return mark.source.name == self.name and mark.source.has_positions
 
 
-def analyze(document: Document, documents: OpenDocuments) -> Analysis:
+def analyze_document(document: Document, documents: OpenDocuments) -> Analysis:
     """Check a text; other open texts replace the files that it extends."""
     version, index = document.version, document.index
     with use_unsaved_texts(documents.unsaved_texts) as files:

@@ -70,7 +70,7 @@ class Item:
     """Its place among the proposals, from 0."""
 
 
-def complete(analysis: Analysis, shapes: Analysis | None, offset: int, *, has_snippets: bool) -> Json:
+def list_completions(analysis: Analysis, shapes: Analysis | None, offset: int, *, has_snippets: bool) -> Json:
     """Return the proposals at an offset.
 
     Args:

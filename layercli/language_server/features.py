@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from layercli.language_server.actions import ACTION_KINDS, list_actions
 from layercli.language_server.analysis import Analysis
-from layercli.language_server.completion import complete
+from layercli.language_server.completion import list_completions
 from layercli.language_server.hover import find_hover
 from layercli.language_server.links import list_links
-from layercli.language_server.navigation import highlight
+from layercli.language_server.navigation import highlight_uses
 from layercli.language_server.outline import (
     TOKEN_TYPES,
     TRAIN_COMMAND,
@@ -73,7 +73,7 @@ def _hover(_: LanguageServer, analysis: Analysis, params: Json) -> Json | None:
 
 
 def _complete(server: LanguageServer, analysis: Analysis, params: Json) -> Json:
-    return complete(
+    return list_completions(
         analysis,
         server.hints_of(analysis).valid_analysis,
         _offset_of(analysis, params),
@@ -97,7 +97,7 @@ def _refer(server: LanguageServer, analysis: Analysis, params: Json) -> list[Jso
 
 
 def _highlight(server: LanguageServer, analysis: Analysis, params: Json) -> list[Json]:
-    return highlight(server.navigate(analysis), analysis, _offset_of(analysis, params))
+    return highlight_uses(server.navigate(analysis), analysis, _offset_of(analysis, params))
 
 
 def _prepare_rename(server: LanguageServer, analysis: Analysis, params: Json) -> Json | None:

@@ -178,7 +178,7 @@ def _locate(symbol: Symbol) -> Json:
     return {"uri": symbol.file.uri, "range": symbol.file.index.range_of(symbol.start, symbol.end)}
 
 
-def highlight(navigator: Navigator, analysis: Analysis, offset: int) -> list[Any]:
+def highlight_uses(navigator: Navigator, analysis: Analysis, offset: int) -> list[Any]:
     """Return the occurrences in the same text of the name at an offset."""
     symbol = navigator.find_symbol(offset)
     found = navigator.find_all(symbol.key) if symbol is not None else []

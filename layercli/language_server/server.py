@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from layercli import runtime
-from layercli.language_server.analysis import Analysis, analyze
+from layercli.language_server.analysis import Analysis, analyze_document
 from layercli.language_server.diagnostics import make_diagnostics
 from layercli.language_server.documents import Document, OpenDocuments, Settings, path_from_uri
 from layercli.language_server.features import CAPABILITIES, FEATURES
@@ -218,7 +218,7 @@ class LanguageServer:
             return None
         if self.inbox.has_newer(document.uri):
             raise RequestError(CONTENT_MODIFIED, "The text has changed.")
-        return self.analyze(document)
+        return self.analyze_document(document)
 
     def _initialize(self, params: Json) -> Json:
         if self._is_initialized:
@@ -347,7 +347,7 @@ class LanguageServer:
 
     def _check(self, document: Document) -> None:
         try:
-            self.analyze(document)
+            self.analyze_document(document)
         except runtime.CheckCancelledError:
             pass  # the newer text is due
         except BrokenPipeError:
@@ -356,7 +356,7 @@ class LanguageServer:
             self._due.pop(document.uri, None)
             self._report_bug(error)
 
-    def analyze(self, document: Document) -> Analysis:
+    def analyze_document(self, document: Document) -> Analysis:
         """Return the analysis of a text; check it and publish its diagnostics if that has not been done.
 
         Raises:
@@ -367,7 +367,7 @@ class LanguageServer:
             return known
         began = time.monotonic()
         with runtime.cancel_if(lambda: self.inbox.has_newer(document.uri)):
-            analysis = analyze(document, self.documents)
+            analysis = analyze_document(document, self.documents)
         self._durations[document.uri] = time.monotonic() - began
         self._analyses[document.uri] = analysis
         self._due.pop(document.uri, None)

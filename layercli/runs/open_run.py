@@ -8,6 +8,7 @@ from typing import IO, Final
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.io.atomic import describe_os_error
+from layercli.io.paths import describe_missing_file
 from layercli.io.regular import find_irregular_entries, is_file_inside
 from layercli.runs.directory import CONFIG, MANIFEST, MODEL, READER_STATE
 from layercli.runs.manifest import open_recorded
@@ -45,7 +46,8 @@ def open_run(name: str) -> tuple[Path, ValidConfig]:
         require_own_files(run)
     if missing:
         noun = "a run directory" if len(missing) == 3 else "a finished run"
-        reason = f"it has no {', '.join(missing)}" if run.exists() else "it does not exist"
+        is_absent = describe_missing_file(run) == "does not exist"
+        reason = "it does not exist" if is_absent else f"it has no {', '.join(missing)}"
         message = f"This is not {noun}: {reason}."
         hint = "Pass the directory of a finished training, such as runs/digits/1; `layercli runs` lists them."
         if missing == [MODEL]:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from layercli.data.predictions import iterate_json_rows
 from layercli.errors import LayercliError, Problem
 from layercli.io.bug_report import write_bug_report
-from layercli.serving.compression import ENCODINGS, decompress
+from layercli.serving.compression import ENCODINGS, decompress_body
 from layercli.serving.example_reader import Prepared, require_rows
 from layercli.serving.json_body import parse_json_body
 from layercli.serving.openapi import make_openapi_document
@@ -357,7 +357,7 @@ class _Body:
         content = b"".join(parts)
         if request.headers.get("Content-Encoding", _PLAIN).lower() == _PLAIN:
             return content
-        decompressed = await asyncio.to_thread(decompress, content, limits.max_body)
+        decompressed = await asyncio.to_thread(decompress_body, content, limits.max_body)
         if decompressed is None:
             raise self._make_size_error()
         self._size += len(decompressed)

@@ -13,7 +13,7 @@ _ANY_HEADER: Final = zlib.MAX_WBITS | 32
 """Reads gzip and zlib."""
 
 
-def decompress(content: bytes, limit: int) -> bytes | None:
+def decompress_body(content: bytes, limit: int) -> bytes | None:
     """Return the content of a compressed body; None if it is larger than ``limit`` bytes.
 
     Raises:

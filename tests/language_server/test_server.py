@@ -253,7 +253,7 @@ def test_untitled_text_is_checked():
 
 def test_a_bug_in_the_server_is_logged_and_answered(tmp_path, monkeypatch):
     editor, path = Editor(), tmp_path / "config.yaml"
-    monkeypatch.setattr("layercli.language_server.server.analyze", lambda *_: 1 / 0)
+    monkeypatch.setattr("layercli.language_server.server.analyze_document", lambda *_: 1 / 0)
     editor.open(path, VALID)
     assert editor.notifications[-1]["method"] == "window/logMessage"
     answer = editor.answer("textDocument/hover", {"textDocument": {"uri": uri_from_path(path)}})

@@ -56,6 +56,7 @@ def test_invalid_manifest_is_refused(copy, text):
 def test_unfinished_run_is_refused_with_its_missing_files(copy, tmp_path):
     assert "is not a run directory" in refusal(tmp_path / "none")[1]
     assert refusal("x" * 5000)[0] == "run-directory"
+    assert refusal("none/1")[1] == "This is not a run directory: it does not exist."
     (copy / "manifest.json").unlink()
     assert refusal(copy)[1] == "This is not a finished run: it has no manifest.json."
 

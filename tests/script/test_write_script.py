@@ -567,11 +567,16 @@ def test_script_decodes_and_turns_images_as_the_reader(tmp_path, monkeypatch):
 
 
 def test_warning_if_the_split_differs_from_layercli(tmp_path):
-    np.savez(tmp_path / "d.npz", x=np.zeros((65_537, 1), "float32"), y=np.zeros(65_537, "float32"))
-    data = {"type": "npz", "path": "d.npz", "features": "x", "target": "y", "split": {"test": 0.1}}
-    model = {"input": [1], "layers": [{"type": "Dense", "units": 1}]}
-    for shuffle, codes in ((True, ["other-parts"]), (False, [])):
-        valid = model_of(tmp_path, model, data=data | {"shuffle": shuffle}, train={"loss": "mse"})
+    np.savez(tmp_path / "d.npz", x=np.zeros((65_537, 1), "float32"), y=np.arange(65_537) % 2)
+    data = {"type": "npz", "path": "d.npz", "features": "x", "target": "y"}
+    model = {"input": [1], "layers": [{"type": "Dense", "units": 1, "activation": "sigmoid"}]}
+    split = {"test": 0.1, "stratify": True}
+    for changes, codes in (
+        ({"split": split}, ["other-parts"]),
+        ({"split": {"test": 0.1}}, []),
+        ({"split": split, "shuffle": False}, []),
+    ):
+        valid = model_of(tmp_path, model, data=data | changes, train={"loss": "binary_crossentropy"})
         assert [problem.code for problem in collect_script_facts(valid)[2]] == codes
 
 
