@@ -45,7 +45,7 @@ GUARDS = re.compile(
 EXCEPTIONS = {
     "data/spool.py": {"os.preadv", "os.pwrite"},  # only if there is a file, which the constructor makes
     "processes/supervisor.py": {"preexec_fn"},  # None on other systems than Linux
-    "runs/environment.py": {"/proc/cpuinfo"},  # an absent file is no error
+    "runs/environment.py": {"/proc/cpuinfo"},  # a missing file is allowed
     "distribution/cluster.py": {"/dev"},  # a pattern that matches nothing elsewhere
     "workflows/preflight.py": {
         "/sys/fs/cgroup/memory.max",

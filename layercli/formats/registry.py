@@ -3,7 +3,7 @@
 ``layercli.config.data.section.DATA_TYPES`` is the only list of the types. The folder of a type has its name and contains:
 
 - ``config.py``: a subclass of ``DataConfig``, without numpy and pyarrow;
-- ``reader.py``: the functions of ``Reader``, or of ``TableReader`` for a subclass of ``TableConfig``;
+- ``reader.py``: the functions of ``Reader``, or of ``TableReader`` for a subclass of ``TableConfig`` (see ``FileReader``);
 - ``script.py``: ``Script``, a subclass of ``DataScript``.
 """
 

@@ -25,7 +25,7 @@ def make_class_resolver(folder: Path, *, trust: bool) -> ClassResolver:
     """Return a function that maps a custom class to its `type` in a config: a file in the folder or an installed module.
 
     A class whose module does not exist is searched in all Python files of the folder. The function returns None if
-    there is no such class, or without ``trust``.
+    no class is found, or without ``trust``.
     """
 
     def resolve_class(module: str, class_name: str) -> str | None:

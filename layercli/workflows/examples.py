@@ -67,7 +67,7 @@ def find_example(name: str) -> Example:
     example = examples.get(name.removesuffix(".yaml"))
     if example is None:
         hint = did_you_mean(name, examples, otherwise="`layercli init --example` lists the examples.")
-        message = f'There is no example "{sanitize_text(name, limit=60)}".'
+        message = f'No example has the name "{sanitize_text(name, limit=60)}".'
         raise LayercliError(Problem(code="unknown-example", message=message, hint=hint))
     return example
 

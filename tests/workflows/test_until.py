@@ -16,9 +16,9 @@ STEPS = 10
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def uninterrupted(tmp_path_factory):
     """A config, and the result of its training without a limit."""
-    directory = tmp_path_factory.mktemp("alone")
+    directory = tmp_path_factory.mktemp("uninterrupted")
     config = write("dense", directory, epochs=3)
     run = train(config, directory / "run")
     assert run.result.exit_code == 0, run.result.output
@@ -36,8 +36,8 @@ def saved_position(run):
     return checkpoint.epoch, checkpoint.step
 
 
-def test_training_in_parts_equals_one_without_a_limit(alone, tmp_path):
-    config, expected = alone
+def test_training_in_parts_equals_one_without_a_limit(uninterrupted, tmp_path):
+    config, expected = uninterrupted
     run = train(config, tmp_path / "run", "--set", "train.until.steps=13")
     assert run.result.exit_code == 0, run.result.output
     reason = "`until` ended the training in epoch 2 of 3, after step 3 of 10 (13 steps in total)."
@@ -58,8 +58,8 @@ def test_training_in_parts_equals_one_without_a_limit(alone, tmp_path):
     assert "is finished" in invoke("train", "--resume", run.path).output
 
 
-def test_limit_at_the_end_of_an_epoch_and_after_all_epochs(alone, tmp_path):
-    config, expected = alone
+def test_limit_at_the_end_of_an_epoch_and_after_all_epochs(uninterrupted, tmp_path):
+    config, expected = uninterrupted
     run = train(config, tmp_path / "run", "--set", "train.until.steps=20")
     assert run.summary["stop_reason"] == "`until` ended the training after epoch 2 of 3 (20 steps in total)."
     assert saved_position(run.path) == (2, 0)
@@ -69,8 +69,10 @@ def test_limit_at_the_end_of_an_epoch_and_after_all_epochs(alone, tmp_path):
 
 
 @pytest.mark.parametrize("steps", [13, 20])
-def test_training_that_is_killed_after_its_last_checkpoint_ends_there(steps, alone, tmp_path, monkeypatch):
-    config, _ = alone
+def test_training_that_is_killed_after_its_last_checkpoint_ends_there(
+    steps, uninterrupted, tmp_path, monkeypatch
+):
+    config, _ = uninterrupted
     limit = f"train.until.steps={steps}"
     expected = train(config, tmp_path / "whole", "--set", limit)
     with monkeypatch.context() as patch:
@@ -82,8 +84,8 @@ def test_training_that_is_killed_after_its_last_checkpoint_ends_there(steps, alo
     assert_same(outcome(tmp_path / "run"), outcome(expected.path))
 
 
-def test_minutes_shorter_than_a_step_end_after_the_first_call(alone, tmp_path):
-    config, _ = alone
+def test_minutes_shorter_than_a_step_end_after_the_first_call(uninterrupted, tmp_path):
+    config, _ = uninterrupted
     run = train(config, tmp_path / "run", "--set", "train.until.minutes=1e-9")
     assert "in epoch 1 of 3, after step 2 of 10 (2 steps in total)" in run.summary["stop_reason"]
     assert saved_position(run.path) == (0, 2)
@@ -91,8 +93,8 @@ def test_minutes_shorter_than_a_step_end_after_the_first_call(alone, tmp_path):
     assert saved_position(run.path) == (0, 3)  # a checkpoint is due every 3 steps
 
 
-def test_minutes_count_over_interruptions(alone, tmp_path, monkeypatch):
-    config, _ = alone
+def test_minutes_count_over_interruptions(uninterrupted, tmp_path, monkeypatch):
+    config, _ = uninterrupted
     clock, read = [0.0], time.monotonic
 
     def one_minute_later():
@@ -109,8 +111,8 @@ def test_minutes_count_over_interruptions(alone, tmp_path, monkeypatch):
         assert "in epoch 1 of 3" in resume(tmp_path / "run")["stop_reason"]
 
 
-def test_text_names_the_command_that_continues(alone, tmp_path):
-    config, _ = alone
+def test_text_names_the_command_that_continues(uninterrupted, tmp_path):
+    config, _ = uninterrupted
     run = tmp_path / "run"
     result = invoke("train", config, "--run-dir", run, "--set", "train.until.steps=1")
     lines = result.stdout.splitlines()
@@ -144,8 +146,8 @@ def temporary(tmp_path, monkeypatch):
     return folder
 
 
-def test_smoke_test_keeps_nothing(alone, temporary):
-    config, _ = alone
+def test_smoke_test_keeps_nothing(uninterrupted, temporary):
+    config, _ = uninterrupted
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("layercli.engine.training.checkpointing.is_finite", lambda _: saved.append(1) or True)
         saved = []
@@ -158,8 +160,8 @@ def test_smoke_test_keeps_nothing(alone, temporary):
     assert list(temporary.iterdir()) == list(Path().iterdir()) == []
 
 
-def test_smoke_test_reports_errors_and_keeps_nothing(alone, temporary, monkeypatch):
-    config, _ = alone
+def test_smoke_test_reports_errors_and_keeps_nothing(uninterrupted, temporary, monkeypatch):
+    config, _ = uninterrupted
     monkeypatch.setattr("layercli.engine.training.fit.is_finite", lambda _: False)
     monkeypatch.setattr("layercli.engine.training.checkpointing.is_finite", lambda _: False)
     result = invoke("train", config, "--smoke", "--json")
@@ -169,8 +171,8 @@ def test_smoke_test_reports_errors_and_keeps_nothing(alone, temporary, monkeypat
 
 
 @pytest.mark.parametrize("option", [("--run-dir", "x"), ("--resume", "x")])
-def test_smoke_test_has_no_run(option, alone):
-    config, _ = alone
+def test_smoke_test_has_no_run(option, uninterrupted):
+    config, _ = uninterrupted
     result = invoke("train", config, "--smoke", *option)
     assert result.exit_code == 2
     assert f"{option[0]} cannot be used with --smoke" in " ".join(result.output.split())

@@ -7,21 +7,18 @@ import json
 import lzma
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn
 
-from layercli.data.examples import Dataset
 from layercli.data.memory import MEMORY_DIVISOR
 from layercli.data.new_examples import NewExamples
-from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.files import list_repeated_names
-from layercli.data.tables.open import open_new_table, open_table
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
@@ -37,6 +34,7 @@ from layercli.formats.csv.source import (
     open_utf8,
     shell_name,
 )
+from layercli.formats.table_reader import FileReader
 from layercli.source.nodes import sanitize_text
 
 _BYTES_PER_VALUE = 12
@@ -53,35 +51,6 @@ _MIN_STREAMED_BYTES: Final = 1 << 25
 """Larger files are read one block after the other."""
 _FIRST_INEXACT: Final = 1 << 24
 """From here, float32 does not have all integers, such as ids."""
-
-
-def read_dataset(data: Csv, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
-    """Return all examples, in memory or read batch by batch; see ``open_table``.
-
-    Raises:
-        DataError: a file cannot be read, or a column is missing or not numeric.
-    """
-    return open_table(data, CsvFiles, memory, dtypes)
-
-
-def read_new_dataset(
-    data: Csv, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
-) -> Dataset:
-    """Return all examples of other files than in training; see ``Reader`` and ``open_new_table``.
-
-    Raises:
-        DataError: a file cannot be read, or a column is missing or has other values than in training.
-    """
-    assert reader_state.table_plan is not None
-    located = data.with_arguments(path=list(paths))
-    return open_new_table(
-        located, partial(CsvFiles, is_new=True), reader_state.table_plan, memory, has_targets=has_targets
-    )
-
-
-def locate_row(data: Csv, row: int) -> str:
-    """Return the file and line of a row, from 0, of a section with one file."""
-    return CsvFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
 
 
 def iterate_new_rows(
@@ -546,3 +515,11 @@ def _widen_type(current: Any, column: Any) -> Any:
             continue
         return kind
     return pa.string()
+
+
+_reader: Final = FileReader(CsvFiles, partial(CsvFiles, is_new=True))
+read_dataset, read_new_dataset, locate_row = (
+    _reader.read_dataset,
+    _reader.read_new_dataset,
+    _reader.locate_row,
+)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from layercli.data.examples import Dataset
 from layercli.data.memory import describe_excess
 from layercli.data.new_examples import NewExamples
-from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import is_text_type
-from layercli.data.tables.open import open_new_table, open_table
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import PATH_KEY, raise_data_error
 from layercli.formats.csv.source import refuse_other_formats
@@ -19,39 +16,13 @@ from layercli.formats.feather.config import Feather
 from layercli.formats.feather.sizes import measure_batches
 from layercli.formats.parquet.converted import ConvertedFiles
 from layercli.formats.parquet.reader import check_expansion, iterate_file_rows
+from layercli.formats.table_reader import FileReader
 from layercli.source.nodes import sanitize_text
 
 _MAX_BATCH_BYTES: Final = 1 << 30
 _ROWS_AT_ONCE: Final = 1 << 16
 _ARROW_ERRORS: Final = (OSError, ValueError, NotImplementedError, KeyError)
 """The base classes of pyarrow's errors."""
-
-
-def read_dataset(data: Feather, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
-    """Return all examples, in memory or read batch by batch; see ``open_table``.
-
-    Raises:
-        DataError: a file cannot be read, or a column is missing or not numeric.
-    """
-    return open_table(data, FeatherFiles, memory, dtypes)
-
-
-def read_new_dataset(
-    data: Feather, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
-) -> Dataset:
-    """Return all examples of other files than in training; see ``Reader`` and ``open_new_table``.
-
-    Raises:
-        DataError: a file cannot be read, or a column is missing or has other values than in training.
-    """
-    assert reader_state.table_plan is not None
-    located = data.with_arguments(path=list(paths))
-    return open_new_table(located, FeatherFiles, reader_state.table_plan, memory, has_targets=has_targets)
-
-
-def locate_row(data: Feather, row: int) -> str:
-    """Return the file and row, from 0, of a section with one file."""
-    return FeatherFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
 
 
 def iterate_new_rows(
@@ -66,7 +37,7 @@ class FeatherFiles(ConvertedFiles):
 
     kind = "feather"
 
-    def convert(self, file: Path, target: Path) -> None:
+    def convert_file(self, file: Path, target: Path) -> None:
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -164,3 +135,11 @@ def _simplify(column: Any, kind: Any) -> Any:
     if pa.types.is_list(kind):
         return pa.nulls(len(column), kind)
     return column.cast(kind) if column.type != kind else column
+
+
+_reader: Final = FileReader(FeatherFiles)
+read_dataset, read_new_dataset, locate_row = (
+    _reader.read_dataset,
+    _reader.read_new_dataset,
+    _reader.locate_row,
+)

@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from layercli.data.examples import Dataset
-from layercli.data.reader_state import ReaderState
-from layercli.data.tables.open import open_new_table, open_table
 from layercli.formats.jsonl import convert
-from layercli.formats.jsonl.config import Jsonl
 from layercli.formats.parquet.converted import ConvertedFiles
+from layercli.formats.table_reader import FileReader
 from layercli.source.nodes import sanitize_text
-
-
-def read_dataset(data: Jsonl, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
-    """Return all examples, in memory or read batch by batch; see ``open_table``.
-
-    Raises:
-        DataError: a file cannot be read, or a column is missing or not numeric.
-    """
-    return open_table(data, JsonlFiles, memory, dtypes)
-
-
-def read_new_dataset(
-    data: Jsonl, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
-) -> Dataset:
-    """Return all examples of other files than in training; see ``Reader`` and ``open_new_table``.
-
-    Raises:
-        DataError: a file cannot be read, or a column is missing or has other values than in training.
-    """
-    assert reader_state.table_plan is not None
-    located = data.with_arguments(path=list(paths))
-    return open_new_table(located, JsonlFiles, reader_state.table_plan, memory, has_targets=has_targets)
-
-
-def locate_row(data: Jsonl, row: int) -> str:
-    """Return the file and line of a row, from 0, of a section with one file."""
-    return JsonlFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
 
 
 class JsonlFiles(ConvertedFiles):
@@ -46,7 +16,7 @@ class JsonlFiles(ConvertedFiles):
 
     kind = "jsonl"
 
-    def convert(self, file: Path, target: Path) -> None:
+    def convert_file(self, file: Path, target: Path) -> None:
         convert.write_parquet(file, target)
 
     def locate_value(self, file: Path, column: str, row: int) -> str | None:
@@ -55,3 +25,11 @@ class JsonlFiles(ConvertedFiles):
             return f"{sanitize_text(str(file))}, line {convert.find_line(file, row)}"
         found = convert.describe_first_text(file, column)
         return found and f"{sanitize_text(str(file))}, {found}"
+
+
+_reader: Final = FileReader(JsonlFiles)
+read_dataset, read_new_dataset, locate_row = (
+    _reader.read_dataset,
+    _reader.read_new_dataset,
+    _reader.locate_row,
+)

@@ -23,7 +23,7 @@ class ConvertedFiles(ABC):
         self._parquet = ParquetFiles(data)
 
     @abstractmethod
-    def convert(self, file: Path, target: Path) -> None:
+    def convert_file(self, file: Path, target: Path) -> None:
         """Write a file as a Parquet file.
 
         Raises:
@@ -39,7 +39,7 @@ class ConvertedFiles(ABC):
         with file.open("rb") as stream:
             if stream.read(4) == b"PAR1":
                 return file
-        return Cache.default().get_file(file, self.kind, [], lambda target: self.convert(file, target))
+        return Cache.default().get_file(file, self.kind, [], lambda target: self.convert_file(file, target))
 
     def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:
         """Return the bytes that these columns take."""

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from layercli.config.data.tables import TableConfig
-from layercli.data.examples import Dataset
 from layercli.data.memory import raise_too_large
 from layercli.data.new_examples import NewExamples
 from layercli.data.paths import expand_paths
-from layercli.data.reader_state import ReaderState
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.columns import check_trained_columns
 from layercli.data.tables.files import TableFiles, list_repeated_names
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
 from layercli.data.tables.new_rows import iterate_row_groups
-from layercli.data.tables.open import declare_trained_columns, open_new_table, open_table
+from layercli.data.tables.open import declare_trained_columns
 from layercli.data.tables.parquet_sizes import GroupSize, measure_groups
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
 from layercli.data.types import raise_data_error
 from layercli.formats.parquet.config import Parquet
+from layercli.formats.table_reader import FileReader
 from layercli.source.nodes import sanitize_text
 
 T = TypeVar("T", bound=TableConfig)
@@ -39,33 +38,6 @@ _MAX_EXPANSION = 1000
 """A table larger than this, and than so many times its file, is refused."""
 _PYARROW_ERRORS = (OSError, ValueError, NotImplementedError)
 """The base classes of pyarrow's errors."""
-
-
-def read_dataset(data: Parquet, memory: int | None, dtypes: Mapping[str | None, str]) -> Dataset:
-    """Return all examples, in memory or read batch by batch; see ``open_table``.
-
-    Raises:
-        DataError: a file cannot be read, or a column is missing or not numeric.
-    """
-    return open_table(data, ParquetFiles, memory, dtypes)
-
-
-def read_new_dataset(
-    data: Parquet, paths: Sequence[str], reader_state: ReaderState, memory: int | None, *, has_targets: bool
-) -> Dataset:
-    """Return all examples of other files than in training; see ``Reader`` and ``open_new_table``.
-
-    Raises:
-        DataError: a file cannot be read, or a column is missing or has other values than in training.
-    """
-    assert reader_state.table_plan is not None
-    located = data.with_arguments(path=list(paths))
-    return open_new_table(located, ParquetFiles, reader_state.table_plan, memory, has_targets=has_targets)
-
-
-def locate_row(data: Parquet, row: int) -> str:
-    """Return the file and line of a row, from 0, of a section with one file."""
-    return ParquetFiles(data).locate_value(Path(data.path[0]), "", row) or f"row {row + 1}"
 
 
 def iterate_new_rows(
@@ -225,3 +197,11 @@ def _raise_unreadable(file: Path, error: Exception) -> NoReturn:
     raise_data_error(
         f"Cannot read the Parquet file {sanitize_text(str(file))}: {reason}.", ("data", "path"), None
     )
+
+
+_reader: Final = FileReader(ParquetFiles)
+read_dataset, read_new_dataset, locate_row = (
+    _reader.read_dataset,
+    _reader.read_new_dataset,
+    _reader.locate_row,
+)
