@@ -22,6 +22,7 @@ from layercli.check import (
     require_valid,
 )
 from layercli.config.language.expand import name_entries
+from layercli.config.language.variables import VARS_KEY, list_used_names, make_unused_problem
 from layercli.config.model import MAX_LAYERS
 from layercli.config.sweep.search_space import Choice, SearchParameter
 from layercli.config.sweep.section import SweepConfig
@@ -213,6 +214,7 @@ def _find_parameter_paths(document: YamlNode, base: YamlNode, problems: list[Pro
     paths: dict[str, KeyPath] = {}
     name_items = _ItemNames()
     space = document.find(("space",))
+    used_names = list_used_names(base)
     for name in (
         islice(space.value, _MAX_PARAMETERS) if space is not None and isinstance(space.value, dict) else ()
     ):
@@ -228,6 +230,10 @@ def _find_parameter_paths(document: YamlNode, base: YamlNode, problems: list[Pro
             paths[name] = set_node(_copy_root(base), steps, YamlNode(None, mark), mark, name_items)
         except LayercliError as error:
             problems += error.problems
+            continue
+        variable = str(paths[name][1]) if len(paths[name]) == 2 and paths[name][0] == VARS_KEY else None
+        if variable is not None and variable not in used_names:
+            problems.append(make_unused_problem(variable, used_names, mark, path))
     for name, inner in paths.items():
         for other, outer in paths.items():
             if name != other and inner[: len(outer)] == outer and (inner != outer or name > other):

@@ -197,6 +197,17 @@ def test_base_that_does_not_exist_is_named_at_its_key(plan):
     assert problem.hint == "Check the path; it is relative to the folder of the sweep file."
 
 
+def test_variable_that_the_base_config_does_not_use_is_an_error(plan, iris):
+    iris.write_text("vars: {width: 8}\n" + IRIS.replace("units: 8", 'units: "${width}"'))
+    space = "\nbase: iris.yaml\nspace: {vars.NAME: {choice: [4, 8]}}\nobjective: {metric: val_accuracy}\n"
+    with pytest.raises(LayercliError) as error:
+        plan(space.replace("NAME", "widht"))
+    [problem] = error.value.problems
+    assert (problem.code, problem.line, problem.column) == ("unknown-variable", 3, 9)
+    assert problem.hint == "Did you mean `width`?"
+    plan(space.replace("NAME", "width"))
+
+
 def test_grid_requires_enumerable_values(plan):
     grid = SWEEP + "sampler: GridSampler\n"
     assert [(code, line) for code, line, _ in found(plan, grid)] == [("bad-space", 4), ("bad-space", 5)]

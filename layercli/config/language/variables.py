@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, Final
@@ -15,6 +15,7 @@ from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.load import MAX_DEPTH, MAX_NODES
 from layercli.source.nodes import (
     KeyPath,
+    Mark,
     YamlNode,
     describe_position,
     measure_text,
@@ -43,17 +44,25 @@ def find_unused_overrides(document: YamlNode) -> Iterator[Problem]:
     if declared is None or not isinstance(declared.value, dict):
         return
     overridden = [name for name, mark in declared.keys.items() if not mark.source.has_positions]
-    used = set(_find_references(document)) if overridden else set()
+    used = list_used_names(document) if overridden else frozenset()
     for name in overridden:
         if name not in used:
-            shown = sanitize_text(name, limit=60)
-            message = f"No part of the config uses the variable `{shown}`."
-            hint = did_you_mean(
-                name, used, otherwise=f"Remove it, or write `${{{shown}}}` for a value of the config."
-            )
-            yield problem_at(
-                declared.keys[name], "unknown-variable", message, hint=hint, path=(VARS_KEY, name)
-            )
+            yield make_unused_problem(name, used, declared.keys[name], (VARS_KEY, name))
+
+
+def list_used_names(document: YamlNode) -> frozenset[str]:
+    """Return the names in all references of a config."""
+    return frozenset(_find_references(document))
+
+
+def make_unused_problem(name: str, used: Collection[str], mark: Mark | None, path: KeyPath) -> Problem:
+    """Return the problem that setting a variable changes nothing."""
+    shown = sanitize_text(name, limit=60)
+    message = f"No part of the config uses the variable `{shown}`."
+    hint = did_you_mean(
+        name, used, otherwise=f"Remove it, or write `${{{shown}}}` for a value of the config."
+    )
+    return problem_at(mark, "unknown-variable", message, hint=hint, path=path)
 
 
 def is_variable_name(name: str) -> bool:
