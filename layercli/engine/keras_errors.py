@@ -35,7 +35,7 @@ _TRACEBACK_NOISE = re.compile(
 _OPERATION_NOISE = re.compile(
     r"\{\{function_node [^}]*\}\} ?| ?\[Op:\w+\](?: name:.*)?|tensorflow\.python\.[\w.]+Error: "
 )
-"""The parts of a line that name TensorFlow's own functions."""
+"""The parts of a line that name internal functions of TensorFlow."""
 _FRAMEWORKS = frozenset({"keras", "tensorflow"})
 _MAX_MESSAGE_LENGTH = 400
 
