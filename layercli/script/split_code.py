@@ -48,13 +48,13 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
     return [*lines, *_write_conversions(facts, variables)]
 
 
-def _list_labels(
-    split: SplitConfig, facts: ScriptFacts, variables: Mapping[str | None, str]
-) -> list[str]:
+def _list_labels(split: SplitConfig, facts: ScriptFacts, variables: Mapping[str | None, str]) -> list[str]:
     """Return the code of the class numbers of each target whose classes have their share of each set."""
     if not split.stratify:
         return []
-    return [target.write_labels(variables[name]) for name, target in facts.targets.items() if target.is_labels]
+    return [
+        target.write_labels(variables[name]) for name, target in facts.targets.items() if target.is_labels
+    ]
 
 
 def _write_conversions(facts: ScriptFacts, variables: Mapping[str | None, str]) -> list[str]:

@@ -121,7 +121,9 @@ def _make_ensemble_warning(run: Path, valid: ValidConfig) -> Problem:
         "The script trains the averaged model as a whole, on one training set. "
         f"In {run.name}, each branch is a model that layercli trained on its own fold."
     )
-    hint = "Add `--weights` to use the trained weights, or export the run of a fold to train as layercli does."
+    hint = (
+        "Add `--weights` to use the trained weights, or export the run of a fold to train as layercli does."
+    )
     return valid.make_problem(("model",), "other-training", message, hint, "warning")
 
 
