@@ -143,7 +143,7 @@ def test_onnx_takes_texts_and_missing_numbers(folder, predicted):
     assert json.loads(properties["layercli"]) == description
     model = onnx.load(folder / "prices.onnx")
     versions = {entry.domain: entry.version for entry in model.opset_import}
-    assert (model.ir_version, versions) == (8, {"": 15, "ai.onnx.ml": 2})  # onnxruntime 1.12 loads them
+    assert (model.ir_version, versions) == (8, {"": 15, "ai.onnx.ml": 2})  # of ONNX 1.10
 
 
 def test_litert_takes_the_index_of_each_text(folder, predicted):
