@@ -1,4 +1,4 @@
-"""Draw a config in Neovim. Write it to docs/editor-neovim.svg with ``python -m tests.neovim_picture``, which needs nvim and tmux."""
+"""Draw a config in Neovim. Write it to docs/editor-neovim.svg with ``python -m tests.neovim_picture``; needs tmux."""
 
 from __future__ import annotations
 
