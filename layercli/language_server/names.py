@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -24,6 +25,8 @@ _BY_OUTPUT: Final = frozenset(
     | {("data", key) for key in ("target", "target_type", "inputs")}
 )
 """Mappings whose keys are names of outputs or inputs."""
+_SWEEP_VARIABLE: Final = re.compile(r"vars\.(\w+)")
+_SWEEP_LAYER: Final = re.compile(r"model\.layers\.([A-Za-z][\w-]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +190,19 @@ class _SymbolFinder:
             symbol, is_declaration = ("parameter", block, key) if block else None, False
         if symbol is not None:
             yield self._make(symbol, mark, 0, len(key), is_declaration=is_declaration)
+        elif len(path) == 2 and path[0] == "space":
+            yield from self._list_in_sweep_path(mark, key)
         elif path[:2] in _BY_OUTPUT and len(path) == 3 and key != "type":
             for found, start, end in self._names.resolve(_TOP, key):
                 yield self._make(found, mark, start, end)
+
+    def _list_in_sweep_path(self, mark: Mark, key: str) -> Iterator[Symbol]:
+        """Yield the variable or the layer that a path in `space` of a sweep file names."""
+        if found := _SWEEP_VARIABLE.match(key):
+            yield self._make(("variable", found[1]), mark, found.start(1), found.end(1))
+        elif found := _SWEEP_LAYER.match(key):
+            for symbol, start, end in list(self._names.resolve(_TOP, found[1]))[:1]:
+                yield self._make(symbol, mark, found.start(1) + start, found.start(1) + end)
 
     def list_in_value(self, node: YamlNode, path: KeyPath) -> Iterator[Symbol]:
         """Yield the names in a string."""
