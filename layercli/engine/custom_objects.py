@@ -368,6 +368,6 @@ def list_batch_callbacks(valid: ValidConfig, train: TrainSection) -> list[tuple[
     """Return the type of each custom callback that works on batches, and its method."""
     return [
         (callback.type_name(), hook)
-        for callback in train.callbacks
+        for callback, _, _ in train.iterate_callbacks()
         if isinstance(callback, CustomObject) and (hook := find_batch_hook(callback, valid)) is not None
     ]

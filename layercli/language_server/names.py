@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from layercli.config.freeze import has_wildcard
 from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.language.variables import VARS_KEY
-from layercli.config.model import has_wildcard
 from layercli.config.names import INPUT, PREVIOUS
 from layercli.language_server.analysis import Analysis
 from layercli.language_server.hover import REFERENCE, find_entry_path
@@ -132,6 +132,10 @@ def _read_text(entry: YamlNode, key: str) -> str | None:
     return node.value if node is not None and isinstance(node.value, str) else None
 
 
+def _is_in_freeze(path: KeyPath) -> bool:
+    return path[:2] == ("model", "freeze") or (path[:2] == ("train", "stages") and path[3:4] == ("freeze",))
+
+
 def iterate_symbols(file: SourceFile, names: Names) -> Iterator[Symbol]:
     """Yield every occurrence of a name in a file."""
     pending: list[tuple[YamlNode, KeyPath]] = [(file.tree, ())]
@@ -220,7 +224,7 @@ class _SymbolFinder:
         entry_path = find_entry_path(path)
         if entry_path is not None:
             yield from self._list_in_entry(node, text, path[len(entry_path) :], entry_path, block or _TOP)
-        elif path[:2] == ("model", "outputs") or (path[:2] == ("model", "freeze") and not has_wildcard(text)):
+        elif path[:2] == ("model", "outputs") or (_is_in_freeze(path) and not has_wildcard(text)):
             for key, start, end in self._names.resolve(_TOP, text):
                 yield self._make(key, node.mark, start, end)
         elif block is not None and path[2:3] == ("params",) and len(path) == 4 and isinstance(path[3], int):

@@ -72,6 +72,8 @@ class Run:
     def planned_epochs(self) -> int | None:
         """The number of epochs in the config."""
         epochs: int | None = _parse_number(self.config.get("train.epochs"), int)
+        if epochs is None and (section := _read_train_section(self.path)) is not None:
+            return section.epochs  # the sum of its stages
         return epochs
 
     @cached_property
