@@ -34,7 +34,7 @@ def found(plan, text):
 
 def test_values_are_inserted_by_index_and_by_name(plan):
     made, warnings = plan()
-    assert (warnings, made.name, made.is_maximizing) == ([], "s", True)
+    assert (warnings, made.name, made.objectives[0].is_maximizing) == ([], "s", True)
     drawn = {
         "model.layers[0].units": 7,
         "train.optimizer.learning_rate": 0.05,
@@ -64,7 +64,7 @@ objective: {metric: loss}
     assert [entry.layer.type_name() for entry in config.model.layers] == ["Dropout", "Dense"]
     assert config.model.layers[1].layer.use_bias is False
     assert made.value_of("model.layers.dense", labels[1]) == {"type": "Dropout", "rate": 0.5}
-    assert not made.is_maximizing
+    assert not made.objectives[0].is_maximizing
 
 
 def test_all_problems_are_reported_with_their_lines(plan):
