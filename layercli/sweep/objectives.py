@@ -49,7 +49,8 @@ def check_objectives(document: YamlNode, base: ValidConfig) -> Iterator[Problem]
     """Yield the problems of ``objective`` and ``objectives`` in a sweep file."""
     listed = document.find(("objectives",))
     items = listed.value if listed is not None and isinstance(listed.value, list) else []
-    paths: list[KeyPath] = [("objective",), *(("objectives", index) for index in range(len(items)))]
+    listed_paths: list[KeyPath] = [("objectives", index) for index in range(len(items))]
+    paths: list[KeyPath] = listed_paths or [("objective",)]
     metrics: dict[str, KeyPath] = {}
     for path in paths:
         named = document.find((*path, "metric"))

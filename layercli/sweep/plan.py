@@ -368,7 +368,7 @@ class _ProbeBudget:
 def _check_combinations(
     plan: SweepPlan, name: str, first: CheckResult, budget: _ProbeBudget
 ) -> list[Problem]:
-    """Return an error if no value of a parameter is valid, whatever the others are; its values are invalid alone.
+    """Return an error if no value of a parameter is valid, whatever the others are.
 
     Ranges are represented by their ends. Nothing is reported if there are too many combinations to check.
     """

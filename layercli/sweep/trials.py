@@ -208,9 +208,15 @@ def compute_importances(study: optuna.Study) -> dict[str, float]:
     complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     if len({trial.values[0] for trial in complete if not is_refused(trial)}) < 2:
         return {}
+    sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
     try:
         with silence_optuna():
-            values = optuna.importance.get_param_importances(study, target=lambda trial: trial.values[0])
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # it says that low values of the target are the good ones
+            values = optuna.importance.get_param_importances(
+                study, target=lambda trial: sign * trial.values[0]
+            )
     except (ValueError, RuntimeError):  # too few trials, or all drew the same values
         return {}
     return {name: round(float(value), 4) for name, value in values.items()}

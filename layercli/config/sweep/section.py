@@ -1,9 +1,10 @@
 """A sweep file: search space, objective, sampler and pruner for a base config."""
 
+import re
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, field_validator
 
 from layercli.config.names import RunName
 from layercli.config.sweep.pruners import PRUNERS
@@ -47,6 +48,13 @@ class Limits(StrictModel):
     @classmethod
     def title(cls) -> str:
         return "`limits`"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _parse_separators(cls, value: Any) -> Any:
+        """Read ``100_000``, which is a string in YAML 1.2, as a number."""
+        is_grouped = isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,2}(_[0-9]{3}){1,6}", value)
+        return int(value) if is_grouped else value
 
     @property
     def declared(self) -> dict[str, float]:
