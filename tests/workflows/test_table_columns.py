@@ -221,7 +221,7 @@ def test_rows_of_years_are_split_in_their_order(tmp_path):
         ("part", ["train", "bus", "test"], None, None),
     ],
 )
-def test_column_of_sets_is_no_input_and_no_target(tmp_path, name, values, split_column, reason):
+def test_column_of_sets_is_neither_input_nor_target(tmp_path, name, values, split_column, reason):
     rows = [f"{n * n % 17},{'no' if n % 5 else 'yes'},{values[n % len(values)]}" for n in range(40)]
     columns = assign(tmp_path, f"a,b,{name}", rows)
     assert columns.split_column == split_column

@@ -126,10 +126,11 @@ class _Expansion:
             self._add_layer(joined, self._entry.mark, self._path)
         else:
             self._check_next_layer(name, features[0])
-            outputs = [(each, feature.input_name, feature) for each, feature in encoded]
-            for each, output, source in (*outputs, *((each, each, cross) for each, cross in crossed)):
+            outputs = [(each, feature.input_name, feature.mark, feature.path) for each, feature in encoded]
+            outputs += [(each, each, cross.mark, cross.path) for each, cross in crossed]
+            for each, output, mark, path in outputs:
                 keys = {"type": "Identity", "name": f"{name}.{output}", "inputs": each}
-                self._add_layer(keys, source.mark, source.path)
+                self._add_layer(keys, mark, path)
         return self._insert(self._insert_into_data(self.document))
 
     def _check_next_layer(self, name: str, feature: _Feature) -> None:
