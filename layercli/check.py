@@ -29,6 +29,7 @@ from layercli.graph.checks.ids import check_ids
 from layercli.graph.checks.learners import check_learners
 from layercli.graph.checks.monitors import check_monitors
 from layercli.graph.checks.outputs import check_outputs
+from layercli.graph.checks.pretrained import check_pretrained_inputs
 from layercli.graph.checks.runtime import check_runtime
 from layercli.graph.checks.stages import check_stages
 from layercli.graph.finding import Finding
@@ -36,6 +37,7 @@ from layercli.graph.inputs import check_missing_input, resolve_model_inputs
 from layercli.graph.metrics import complete_metrics
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_graph_shapes
 from layercli.layers.custom_layers import find_class_beside
+from layercli.layers.families.applications import IMAGENET, Application
 from layercli.layers.shapes import format_shape
 from layercli.schema.suggestions import limit_suggestions
 from layercli.source.extend import EXTENDS, load_extended
@@ -149,9 +151,17 @@ class ValidConfig:
             directory = self.check_result.directory_of(("model", "weights"))
             document["model"]["weights"] = str(directory / self.config.model.weights)
         layers = zip(document["model"]["layers"], self.graph.nodes, strict=True)
-        document["model"]["layers"] = [_insert_name(entry, node.name) for entry, node in layers]
+        document["model"]["layers"] = [
+            _insert_name(entry, node.name) | self._resolve_weights_file(node) for entry, node in layers
+        ]
         resolved: dict[str, Any] = escape_references(document)
         return resolved
+
+    def _resolve_weights_file(self, node: GraphNode) -> dict[str, str]:
+        """Return the absolute path of a pretrained model's own file of weights; nothing without one."""
+        if not isinstance(node.layer, Application) or node.layer.weights in (None, IMAGENET):
+            return {}
+        return {"weights": str(self.check_result.directory_of(node.path) / str(node.layer.weights))}
 
     def problem_from_shape_error(self, row: NodeShapes, shapes: ModelShapes) -> Problem:
         """Return the error of a row as a problem; ``shapes`` has the rows before it."""
@@ -338,6 +348,7 @@ def _check_config_in(
         _problem_from_finding(document, found)
         for found in check_image_channels(shapes, input_is_editable=config.data is None)
     )
+    problems.extend(_problem_from_finding(document, found) for found in check_pretrained_inputs(shapes))
     problems.extend(_problem_from_finding(document, found) for found in check_ids(shapes, {}))
     has_no_errors = not has_errors(problems)
     problems.extend(

@@ -17,6 +17,7 @@ from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.utils.python_utils import is_default
 
 from layercli.check import ValidConfig
+from layercli.engine.applications import create_application
 from layercli.engine.custom_layer_mistakes import (
     LayerCode,
     find_lost_arguments,
@@ -40,6 +41,7 @@ from layercli.graph.shapes import ModelShapes, NodeShapes, infer_after_custom_la
 from layercli.graph.text_vectors import should_squeeze_texts
 from layercli.layers.base import Weight
 from layercli.layers.custom_layers import CustomLayer
+from layercli.layers.families.applications import Application
 from layercli.layers.shapes import Shape, Tensor, format_shape
 from layercli.source.nodes import sanitize_text
 
@@ -227,7 +229,11 @@ def _assemble_layer(
         LayercliError: The layer cannot be created or called, or creates variables that Keras does not track.
     """
     if not node.custom_parts:
-        keras_layer = keras_object(node.layer, namespace=keras.layers, name=node.name)
+        keras_layer = (
+            create_application(node.layer, inputs[0].shape[1:], node.name)
+            if isinstance(node.layer, Application)
+            else keras_object(node.layer, namespace=keras.layers, name=node.name)
+        )
         return keras_layer, [], _connect_layer(keras_layer, inputs, node, valid, [])
     files = {LayerCode(part, load_layer_class(part, valid)).file for part in node.custom_parts}
     with record_variables(files) as created:

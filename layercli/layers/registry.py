@@ -73,6 +73,15 @@ _LAYER_MODULES = {
         RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPosterization
         RandomSaturation RandomSharpness Solarization
     """,
+    "applications": """
+        ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge DenseNet121
+        DenseNet169 DenseNet201 EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3
+        EfficientNetB4 EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetV2B0
+        EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3 EfficientNetV2L EfficientNetV2M
+        EfficientNetV2S InceptionResNetV2 InceptionV3 MobileNet MobileNetV2 MobileNetV3Large
+        MobileNetV3Small NASNetLarge NASNetMobile ResNet101 ResNet101V2 ResNet152 ResNet152V2
+        ResNet50 ResNet50V2 VGG16 VGG19 Xception
+    """,
 }
 
 _CUSTOM_LAYER_HINT = "Write a custom layer class and name it as `type: my_layers.py:MyLayer`."

@@ -27,6 +27,7 @@ DescribedClass: TypeAlias = type[Layer] | type[FeatureSpace]
 _SAMPLE_SHAPES: tuple[tuple[Dim, ...], ...] = (
     (10, 16),
     (28, 28, 3),
+    (96, 96, 3),
     (16,),
     (10, 28, 28, 3),
     (10, 16, 16, 16, 3),

@@ -10,6 +10,7 @@ from layercli.graph.adaptable import learns_output_size
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.base import InferredLayer
 from layercli.layers.custom_layers import CustomLayer
+from layercli.layers.families.applications import Application
 from layercli.layers.formulas import (
     InputAxis,
     Number,
@@ -64,14 +65,24 @@ def explain_layer(row: NodeShapes) -> Explanation:
         summary = "A custom layer: only its code knows how it computes its output."
     else:
         summary = layer_summary(type(layer))
-    traced = _infer_traced(row, has_example_lengths=False)
+    is_application = isinstance(layer, Application)  # hundreds of layers: their arithmetic has no end
+    traced = None if is_application else _infer_traced(row, has_example_lengths=False)
     weights = row.weights or ()
     shown = format_weights(
         [(w.name, w.shape, w.trainable and layer.is_trainable) for w in weights[:_MAX_WEIGHTS]]
     )
     if len(weights) > _MAX_WEIGHTS:
         shown += f" and {len(weights) - _MAX_WEIGHTS} more"
+    if is_application and row.weights is not None:
+        shapes = _list_sizes(row.outputs[0].shape)
+        return Explanation(summary, tuple(shapes), f"{row.parameters:,}", shown)
     return Explanation(summary, tuple(_explain_outputs(row, traced)), _explain_parameters(row, traced), shown)
+
+
+def _list_sizes(shape: Shape) -> Iterator[str]:
+    """Yield each axis of the output of a pretrained model."""
+    for index, size in enumerate(shape[1:], 1):
+        yield f"axis {index}: " + ("unknown" if size is None else f"{size:,} (from the layers in it)")
 
 
 def _explain_parameters(row: NodeShapes, traced: InferredLayer | None) -> str:

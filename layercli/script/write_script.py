@@ -14,6 +14,7 @@ from layercli.errors import Problem
 from layercli.graph.adaptable import ADAPTABLE_LAYERS, find_scaled_outputs, should_adapt
 from layercli.graph.best_epoch import monitor_direction
 from layercli.graph.build import GraphNode
+from layercli.layers.families.applications import Application
 from layercli.schema.component import Component
 from layercli.script.data_script import INDENT, DataScript
 from layercli.script.facts import ScriptFacts
@@ -68,7 +69,8 @@ def find_inexpressible(
     paths += [
         node.path
         for node in valid.graph.nodes
-        if should_adapt(node) and node.type_name not in ADAPTABLE_LAYERS  # a layer inside it adapts
+        if (should_adapt(node) and node.type_name not in ADAPTABLE_LAYERS)  # a layer inside it adapts
+        or isinstance(node.layer, Application)
     ]
     if valid.config.train is not None and not _can_write_class_weight(valid.config.train, facts):
         paths.append(("train", "class_weight"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError
 from layercli.io.atomic import describe_os_error
+from layercli.layers.families.applications import Application
 from layercli.runs import directory as runs
 from layercli.runs.open_run import open_model_file, open_run
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -20,11 +21,15 @@ _WEIGHTS_PATH: KeyPath = ("model", "weights")
 
 
 def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> WeightTransfer | None:
-    """Load the weights that ``model.weights`` names. Return None if the key is absent.
+    """Load pretrained weights, and those that ``model.weights`` names. Return None if the key is absent.
 
     Raises:
-        LayercliError: The run or file does not exist or was modified, or no layer matches.
+        LayercliError: Pretrained weights are missing. The run or file does not exist or was modified, or no layer matches.
     """
+    if any(isinstance(node.layer, Application) for node in valid.graph.nodes):
+        from layercli.engine.pretrained_weights import load_pretrained_weights
+
+        load_pretrained_weights(assembled, valid)
     name = valid.config.model.weights
     if name is None:
         return None

@@ -1,0 +1,1 @@
+"""The architectures of Keras's pretrained models, as layers without a framework."""
