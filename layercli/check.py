@@ -30,6 +30,7 @@ from layercli.graph.checks.learners import check_learners
 from layercli.graph.checks.monitors import check_monitors
 from layercli.graph.checks.outputs import check_outputs
 from layercli.graph.checks.runtime import check_runtime
+from layercli.graph.checks.stages import check_stages
 from layercli.graph.finding import Finding
 from layercli.graph.inputs import check_missing_input, resolve_model_inputs
 from layercli.graph.metrics import complete_metrics
@@ -329,6 +330,7 @@ def _check_config_in(
     problems.extend(
         _problem_from_finding(document, found) for found in check_monitors(completed, graph.output_references)
     )
+    problems.extend(_problem_from_finding(document, found) for found in check_stages(config.train, shapes))
     if has_no_errors or is_malformed:
         problems.extend(
             _problem_from_finding(document, found) for found in consistency.check_consistency(config, shapes)

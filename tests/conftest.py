@@ -41,6 +41,7 @@ TENSORFLOW_FILES = (
     "graph/test_published_architectures.py",
     "layers",
     "runs/test_directory.py",
+    "runs/test_golden_runs.py",
     "runs/test_open_run.py",
     "script/test_metric_code.py",
     "script/test_script_data.py",

@@ -24,7 +24,9 @@ def command(
         str,
         typer.Argument(metavar="B", help="The config or run directory to compare with A; --set changes it."),
     ],
-    all_: Annotated[bool, typer.Option("--all", help="Also show layers without differences.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Show every line, also layers without differences.")
+    ] = False,
     json: JsonOption = False,
     set_: SetOption = None,
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
+from layercli.config.freeze import require_short_patterns
 from layercli.config.layer_entries import LayerEntryField
 from layercli.config.names import parse_layer_name
 from layercli.layers.shapes import Shape, Tensor
@@ -23,8 +24,6 @@ MAX_RANK: Final = 8
 MAX_LAYERS: Final = 10_000
 MAX_ELEMENTS: Final = 2**63 - 1
 """Maximum number of elements of a tensor."""
-_MAX_FREEZE_PATTERNS = 100
-_MAX_PATTERN_LENGTH = 250
 _INPUT_EXAMPLE = "For example `input: [28, 28, 1]`, without the batch axis."
 
 
@@ -169,11 +168,6 @@ def parse_output_names(value: Any) -> tuple[str, ...] | None:
     raise value_error("wrong-type", message, hint)
 
 
-def has_wildcard(pattern: str) -> bool:
-    """Return whether a pattern of ``freeze`` can match other names than itself."""
-    return any(char in pattern for char in "*?[")
-
-
 class ModelSection(StrictModel):
     """The ``model`` section: inputs, layers in topological order, and outputs."""
 
@@ -230,10 +224,7 @@ class ModelSection(StrictModel):
     ] = []  # noqa: RUF012
 
     def check(self) -> None:
-        patterns = [pattern for pattern in self.freeze if has_wildcard(pattern)]
-        if len(patterns) > _MAX_FREEZE_PATTERNS or any(len(one) > _MAX_PATTERN_LENGTH for one in patterns):
-            message = f"`freeze` must have at most {_MAX_FREEZE_PATTERNS} patterns of at most {_MAX_PATTERN_LENGTH} characters."
-            raise ArgumentError("freeze", message, "Write shorter patterns, such as `conv*`.")
+        require_short_patterns(self.freeze)
         if self.input is not None and self.inputs is not None:
             message = "`model` must have `input` or `inputs`, not both."
             raise ArgumentError("inputs", message, "Put all inputs under `inputs`.")

@@ -40,7 +40,8 @@ def convert_target(array: Array, form: TargetForm | None) -> Array:
     """
     if form is not None and form.kind == "labels":
         labels = array.reshape(len(array)) if prod(array.shape[1:]) == 1 else array.argmax(axis=-1)
-        return labels.astype(np.int32, copy=False)
+        with np.errstate(invalid="ignore"):  # a check reports labels that are not class numbers
+            return labels.astype(np.int32, copy=False)
     if form is not None and form.kind == "numbers" and array.dtype.kind in "iub" and array.ndim == 1:
         return array.astype(np.float32)
     return array
@@ -119,7 +120,8 @@ def check_weights(array: Array, samples: int, key_path: KeyPath) -> Array:
             key_path,
             hint,
         )
-    weights: Array = flat.astype(np.float32)
+    with np.errstate(over="ignore"):  # infinite values are reported below
+        weights: Array = flat.astype(np.float32)
     invalid_rows = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     if len(invalid_rows):
         row = invalid_rows[0]

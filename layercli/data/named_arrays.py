@@ -180,7 +180,8 @@ def to_training_dtype(array: Array, name: str, key_path: KeyPath, *, is_target: 
     if key_path[1:2] == ("split",) and array.dtype.kind not in "US":
         return array  # it is compared only, in full precision
     if array.dtype.kind == "f":
-        return array.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # a check reports infinite values
+            return array.astype(np.float32, copy=False)
     if array.dtype.kind == "b":
         return array.astype(np.int32)
     if array.dtype.kind in "iu":

@@ -21,8 +21,8 @@ from layercli.config.training.section import TrainSection
 from layercli.data.user_code import import_user_module
 from layercli.engine.keras_errors import find_code_line, read_error_text, suggest_import_fix, summarize_error
 from layercli.errors import LayercliError
-from layercli.schema.suggestions import did_you_mean
-from layercli.source.nodes import KeyPath
+from layercli.schema.suggestions import did_you_mean, list_names
+from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
 _BASE_CLASSES: Final = {
     "loss": ("keras.losses.Loss", keras.losses.Loss),
@@ -125,6 +125,10 @@ def create_custom_object(custom: CustomObject, arguments: dict[str, Any], valid:
     except LayercliError:
         raise
     except (Exception, SystemExit) as error:
+        if isinstance(error, TypeError) and (
+            unknown := _find_unknown_argument(found, custom, arguments, valid)
+        ):
+            raise unknown from error
         line = find_code_line(error, _find_file(found))
         hint = (
             f"Check line {line} of {custom.module}."
@@ -236,6 +240,32 @@ def _create_object(found: Any, custom: CustomObject, arguments: dict[str, Any]) 
     return _FunctionLoss(found, custom.log_name, arguments)
 
 
+def _find_unknown_argument(
+    found: Any, custom: CustomObject, arguments: dict[str, Any], valid: ValidConfig
+) -> LayercliError | None:
+    """Return the error for the first argument that neither the code nor a class it derives from has, or None."""
+    makers = [cls.__init__ for cls in found.__mro__[:-1]] if isinstance(found, type) else [found]
+    parameters = [
+        each.name
+        for maker in makers
+        for each in list(inspect.signature(maker).parameters.values())[1 if isinstance(found, type) else 2 :]
+        if each.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    ]
+    unknown = next((name for name in arguments if name not in ("name", *parameters)), None)
+    if unknown is None:
+        return None
+    shown = sanitize_text(unknown, limit=60)
+    hint = did_you_mean(
+        unknown,
+        dict.fromkeys(parameters),
+        otherwise=f"Remove `{shown}`: it takes {list_names(list(dict.fromkeys(parameters))) or 'no arguments'}.",
+    )
+    message = f"`{custom.type_name()}` has no argument {quote_value(unknown)}."
+    return LayercliError(
+        valid.make_problem((*_find_path(custom, valid), unknown), "custom-object", message, hint)
+    )
+
+
 def _accepts_name(cls: type) -> bool:
     parameters = inspect.signature(cls).parameters.values()
     return any(each.name == "name" or each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters)
@@ -338,6 +368,6 @@ def list_batch_callbacks(valid: ValidConfig, train: TrainSection) -> list[tuple[
     """Return the type of each custom callback that works on batches, and its method."""
     return [
         (callback.type_name(), hook)
-        for callback in train.callbacks
+        for callback, _, _ in train.iterate_callbacks()
         if isinstance(callback, CustomObject) and (hook := find_batch_hook(callback, valid)) is not None
     ]

@@ -32,6 +32,11 @@ _TRACEBACK_NOISE = re.compile(
     r"Graph execution error:|Detected at node|<stack traces|File \"|\[\[|\d+ root error|\(\d+\) "
 )
 """The start of lines that TensorFlow adds to an exception of a step."""
+_OPERATION_NOISE = re.compile(
+    r"\{\{function_node [^}]*\}\} ?| ?\[Op:\w+\](?: name:.*)?|tensorflow\.python\.[\w.]+Error: "
+)
+"""The parts of a line that name internal functions of TensorFlow."""
+_FRAMEWORKS = frozenset({"keras", "tensorflow"})
 _MAX_MESSAGE_LENGTH = 400
 
 
@@ -44,15 +49,26 @@ def read_error_text(error: BaseException) -> str:
 
 
 def summarize_error(error: BaseException) -> str:
-    """Return the error's type and the line of its message that states the cause."""
+    """Return the error's type and the line of its message that states the cause.
+
+    The type is left out if Keras or TensorFlow raised the error: it does not help the user.
+    """
     text = read_error_text(error)
     while wrapped := next(filter(None, (wrapper.match(text) for wrapper in _KERAS_WRAPPERS)), None):
         text = wrapped["message"].strip()
     lines = [line.strip() for line in text.split("\n")]
     line = next((line for line in lines if line and not _TRACEBACK_NOISE.match(line)), "")
-    return sanitize_text(
-        f"{type(error).__name__}: {line}" if line else type(error).__name__, limit=_MAX_MESSAGE_LENGTH
-    )
+    line = _OPERATION_NOISE.sub("", line).strip()
+    name = type(error).__name__
+    message = line if line and _is_raised_by_framework(error) else f"{name}: {line}" if line else name
+    return sanitize_text(message, limit=_MAX_MESSAGE_LENGTH)
+
+
+def _is_raised_by_framework(error: BaseException) -> bool:
+    """Return whether the code of Keras or TensorFlow raised an error, so not custom code or a test."""
+    frames = traceback.extract_tb(error.__traceback__)
+    folders = Path(frames[-1].filename).parts if frames else ()
+    return isinstance(error, tf.errors.OpError) or not _FRAMEWORKS.isdisjoint(folders)
 
 
 def model_error_types(valid: ValidConfig) -> tuple[type[BaseException], ...]:

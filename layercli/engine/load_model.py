@@ -7,19 +7,19 @@ from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.config.training.section import TrainSection
-from layercli.engine.assemble import assemble_model
+from layercli.engine.assemble import AssembledModel, assemble_model
 from layercli.engine.keras_errors import summarize_error
 from layercli.engine.load_state import load_bin_boundaries, load_state
-from layercli.engine.training.compile import compile_model
+from layercli.engine.training.stages import StageLayers, compile_stage
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import MODEL
 from layercli.runs.open_run import max_weight_bytes, open_model_file
 
 
-def compile_with_optimizer(model: Any, train: TrainSection, valid: ValidConfig) -> None:
-    """Compile the model, and create the state of its optimizer, so that it can be loaded or saved."""
-    compile_model(model, train, valid)
-    model.optimizer.build(model.trainable_variables)
+def compile_with_optimizer(assembled: AssembledModel, train: TrainSection, valid: ValidConfig) -> None:
+    """Compile the model as in its last stage, and create the state of its optimizer, so that it can be loaded or saved."""
+    last_stage = max(len(train.stages or ()) - 1, 0)
+    compile_stage(assembled.model, train, valid, StageLayers(assembled.layers, train, valid), last_stage)
 
 
 def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = None) -> Any:
@@ -31,9 +31,10 @@ def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = No
     Raises:
         LayercliError: the file was modified, is damaged or does not fit the config, or a custom layer cannot be loaded.
     """
-    model = assemble_model(valid).model
+    assembled = assemble_model(valid)
+    model = assembled.model
     if train is not None:
-        compile_with_optimizer(model, train, valid)
+        compile_with_optimizer(assembled, train, valid)
     with open_model_file(run, valid) as file:
         try:
             load_bin_boundaries(model, file)

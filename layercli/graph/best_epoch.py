@@ -19,7 +19,8 @@ def monitor_direction(monitor: str, train: TrainSection) -> str | None:
 
 def find_best_epoch(records: Sequence[Mapping[str, Any]], train: TrainSection | None) -> dict[str, Any]:
     """Return the best epoch of a history, by a callback's monitor, the validation loss or the loss, in this order."""
-    monitors = [(get_monitor(callback), callback) for callback in (train.callbacks if train else ())]
+    callbacks = [callback for callback, _, _ in train.iterate_callbacks()] if train else []
+    monitors = [(get_monitor(callback), callback) for callback in callbacks]
     monitor, mode = next(
         ((name, getattr(callback, "mode", "auto")) for name, callback in monitors if name), ("", "auto")
     )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from itertools import chain, islice
 
 from pydantic import ValidationError
 
 from layercli.config.config import Config
+from layercli.config.freeze import find_frozen_names, find_unmatched_patterns
 from layercli.config.layer_entries import LayerEntry, Uncertainty, order_inputs
-from layercli.config.model import LAYERS_PATH, has_wildcard
+from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT, assign_names
 from layercli.graph.finding import Finding
 from layercli.layers.base import Layer
@@ -128,7 +128,7 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
     nodes: list[GraphNode] = []
     by_name: dict[str, GraphNode] = {}
     previous = next(iter(inputs)) if len(inputs) == 1 else None
-    frozen = set(_find_frozen_names(config, names))
+    frozen = set(find_frozen_names(config.model.freeze, names))
     for index, (entry, name) in enumerate(zip(entries, names, strict=True)):
         path: KeyPath = (*LAYERS_PATH, index)
         entry, reuse_of = (
@@ -158,15 +158,9 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
         previous = name
     outputs = wiring.resolve_outputs(config, names[-1])
     graph = Graph(inputs, nodes, tuple(name for name, _ in outputs), tuple(pick for _, pick in outputs))
-    return graph, [*(wiring.findings or _find_unused(graph)), *_check_freeze_patterns(config, names)]
-
-
-def _find_frozen_names(config: Config, names: Sequence[str]) -> Iterator[str]:
-    """Yield the names of layers that match ``model.freeze``."""
-    exact_names = set(config.model.freeze)
-    yield from (name for name in names if name in exact_names)
-    for pattern in filter(has_wildcard, config.model.freeze):
-        yield from (name for name in names if fnmatchcase(name, pattern))
+    findings = [*(wiring.findings or _find_unused(graph))]
+    findings += check_freeze_patterns(config.model.freeze, names, ("model", "freeze"))
+    return graph, findings
 
 
 def _freeze_layer(layer: Layer) -> Layer:
@@ -175,19 +169,15 @@ def _freeze_layer(layer: Layer) -> Layer:
     return layer.with_arguments(trainable=False) if has_weights else layer
 
 
-def _check_freeze_patterns(config: Config, names: Sequence[str]) -> Iterator[Finding]:
-    checked = set(names)
-    for index, pattern in enumerate(config.model.freeze):
-        if pattern in checked:
-            continue
-        checked.add(pattern)  # each unknown one is reported once
-        if not has_wildcard(pattern) or not any(fnmatchcase(name, pattern) for name in names):
-            yield Finding(
-                code="unknown-name",
-                message=f"`freeze` must match a layer name, got {quote_value(pattern)}.",
-                path=("model", "freeze", index),
-                hint=did_you_mean(pattern, names, otherwise=f"Known names: {list_names(names)}."),
-            )
+def check_freeze_patterns(freeze: Sequence[str], names: Sequence[str], path: KeyPath) -> Iterator[Finding]:
+    """Yield a finding for each name or pattern of ``freeze`` that matches no layer."""
+    for index, pattern in find_unmatched_patterns(freeze, names):
+        yield Finding(
+            code="unknown-name",
+            message=f"`freeze` must match a layer name, got {quote_value(pattern)}.",
+            path=(*path, index),
+            hint=did_you_mean(pattern, names, otherwise=f"Known names: {list_names(names)}."),
+        )
 
 
 class _InputResolver:

@@ -14,6 +14,7 @@ from layercli.config.model import MAX_ELEMENTS
 from layercli.graph.adaptable import learns_output_size, with_output_sizes
 from layercli.graph.build import Graph, GraphNode
 from layercli.layers.base import InferredLayer, Layer, Weight, use_dtype_policy
+from layercli.layers.object_registry import INITIALIZERS
 from layercli.layers.shapes import (
     LearnedShape,
     LearnedSize,
@@ -23,7 +24,10 @@ from layercli.layers.shapes import (
     Tensor,
     format_shape,
 )
+from layercli.schema.component import Component
 
+_INITIALIZER_AXES: Final = {"Identity": (2, 2), "Orthogonal": (2, None)}
+"""Initializer -> smallest and largest number of axes of a weight that it can fill."""
 _MAX_AXES: Final = 64  # of a NumPy array
 
 _EXAMPLE_SIZE: Final = 720_720
@@ -281,6 +285,7 @@ def _infer_layer(layer: Layer, node: GraphNode, inputs: tuple[Tensor, ...]) -> I
     try:
         inferred = layer.infer_named(inputs, node.input_keys)
         _check_sizes(inferred)
+        _check_initializers(layer, inferred)
     except ShapeError as error:
         is_learned = any(isinstance(dim, LearnedSize) for x in inputs for dim in x.shape)
         for size in _OTHER_SIZES if is_learned and not isinstance(error, RankError) else ():
@@ -296,6 +301,24 @@ def _infer_layer(layer: Layer, node: GraphNode, inputs: tuple[Tensor, ...]) -> I
 def _replace_learned_axes(x: Tensor, size: int | None) -> Tensor:
     new = None if size is None else LearnedSize(size)
     return Tensor(tuple(new if isinstance(dim, LearnedSize) else dim for dim in x.shape), x.dtype)
+
+
+def _check_initializers(layer: Layer, inferred: InferredLayer) -> None:
+    """Raise ShapeError for an initializer of matrices on a weight of another rank, such as `identity` on a bias."""
+    for weight in inferred.weights if inferred.has_known_weights else ():
+        name = weight.name.rpartition("/")[2]
+        argument = f"{name}_initializer" if hasattr(layer, f"{name}_initializer") else ""
+        argument = argument or f"{name.removesuffix('_kernel')}_initializer"
+        initializer = getattr(layer, argument, None)
+        if isinstance(initializer, Component):
+            initializer = initializer.type_name()
+        kind = INITIALIZERS.find(initializer) if isinstance(initializer, str) else None
+        lowest, highest = _INITIALIZER_AXES.get(kind or "", (0, None))
+        axes = len(weight.shape)
+        if axes < lowest or (highest is not None and axes > highest):
+            expected = f"{lowest} axes" if highest is not None else f"at least {lowest} axes"
+            message = f"`{argument}: {initializer}` requires a weight of {expected}, got {format_shape(weight.shape)}."
+            raise ShapeError(message, hint=f"Remove `{argument}`.", argument=argument)
 
 
 def _check_sizes(inferred: InferredLayer) -> None:

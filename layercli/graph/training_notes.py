@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -62,6 +63,7 @@ def describe_training(
     restored_epoch: int | None = None,
     early_stop: EarlyStop | None = None,
     limit_stop: LimitStop | None = None,
+    stage_epochs: Mapping[int, int] | None = None,
 ) -> list[str]:
     """Return sentences on how the training ended and how its model does on examples that it was not trained on.
 
@@ -73,8 +75,9 @@ def describe_training(
         restored_epoch: The epoch whose weights the model has; None for the last one.
         early_stop: Why EarlyStopping stopped the training, if it did.
         limit_stop: Where `until` ended the training, if it did.
+        stage_epochs: The number of epochs of each stage, counted from 1.
     """
-    notes: list[str] = []
+    notes = [*_describe_short_stages(train, stage_epochs or {})]
     if early_stop is not None:
         notes.append(_describe_early_stop(early_stop))
     if limit_stop is not None:
@@ -87,18 +90,38 @@ def describe_training(
 
 
 def describe_end(
-    epochs: int, train: TrainSection, early_stop: EarlyStop | None, limit_stop: LimitStop | None = None
+    epochs: int,
+    train: TrainSection,
+    early_stop: EarlyStop | None,
+    limit_stop: LimitStop | None = None,
+    stage_epochs: Mapping[int, int] | None = None,
 ) -> str:
     """Return why the training ended after this number of epochs."""
     if limit_stop is not None:
         return _describe_limit_stop(limit_stop, train)
     if early_stop is not None:
         return _describe_early_stop(early_stop)
+    if train.stages is not None and (stage_epochs or {}).get(len(train.stages)) == train.stages[-1].epochs:
+        stages = "its stage is" if len(train.stages) == 1 else f"all {len(train.stages)} stages are"
+        return f"The training ended because {stages} done, after {epochs} {'epoch' if epochs == 1 else 'epochs'}."
     if epochs == 1:
         return _describe_single_epoch(train)
     if epochs >= train.epochs:
         return f"The training ended because all {epochs} epochs are done."
     return f"A callback stopped the training after epoch {epochs} of {train.epochs}."
+
+
+def count_stage_epochs(records: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+    """Return the number of epochs of each stage in a history, counted from 1; empty without stages."""
+    return dict(Counter(record["stage"] for record in records if type(record.get("stage")) is int))
+
+
+def _describe_short_stages(train: TrainSection, stage_epochs: Mapping[int, int]) -> Iterator[str]:
+    """Yield a sentence for each stage but the last one that a callback ended before its last epoch."""
+    for number, stage in enumerate(train.stages or (), start=1):
+        epochs = stage_epochs.get(number, stage.epochs)
+        if epochs < stage.epochs and number < max(stage_epochs):
+            yield f"Stage {number} ended after {epochs} of its {stage.epochs} epochs."
 
 
 def _describe_limit_stop(stop: LimitStop, train: TrainSection) -> str:

@@ -19,8 +19,9 @@ _UNTITLED_FOLDER = "untitled"
 
 
 def path_from_uri(uri: str) -> Path | None:
-    """Return the path of a local file; None for a file of another machine."""
+    """Return the path of a local file; None for a file of another machine, and for a malformed URI."""
     try:
+        uri.encode()  # a lone surrogate is in no path
         parts = urlsplit(uri)
     except ValueError:
         return None

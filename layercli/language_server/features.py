@@ -23,6 +23,7 @@ from layercli.language_server.transport import Json
 
 if TYPE_CHECKING:
     from layercli.language_server.server import LanguageServer
+    from layercli.plot.scene import Theme
 
 Feature: TypeAlias = Callable[["LanguageServer", Analysis, Json], Any]
 
@@ -47,6 +48,7 @@ CAPABILITIES: Final[Json] = {
         "legend": {"tokenTypes": list(TOKEN_TYPES), "tokenModifiers": []},
         "full": True,
     },
+    "experimental": {"modelPicture": True},
     "completionProvider": {"triggerCharacters": [":", " ", "-", "{", "[", ",", "$", "/"]},
 }
 
@@ -108,7 +110,17 @@ def _rename(server: LanguageServer, analysis: Analysis, params: Json) -> Json:
     return server.navigate(analysis).rename(_offset_of(analysis, params), str(params.get("newName", "")))
 
 
+def _draw_picture(server: LanguageServer, analysis: Analysis, params: Json) -> Json:
+    # Imported here: an editor without the picture starts sooner.
+    from layercli.language_server.picture import draw_picture
+
+    theme: Theme = "dark" if params.get("theme") == "dark" else "light"
+    valid = server.hints_of(analysis).valid_analysis
+    return draw_picture(analysis, valid, theme, unfold=params.get("unfold") is True)
+
+
 FEATURES: Final[dict[str, Feature]] = {
+    "layercli/modelPicture": _draw_picture,
     "textDocument/codeAction": _list_actions,
     "textDocument/codeLens": lambda _, analysis, __: list_code_lenses(analysis),
     "textDocument/completion": _complete,

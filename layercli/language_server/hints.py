@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from layercli.graph.shapes import NodeShapes
 from layercli.language_server.analysis import Analysis
@@ -61,19 +61,11 @@ class ShapeHints:
 
     def _move_valid_hints(self, lines: list[str]) -> Iterable[ShapeHint]:
         """Yield the hints of the last valid version that are on lines before or after the changed ones."""
-        before = self._valid_lines
-        most = min(len(before), len(lines))
-        head = next((number for number in range(most) if before[number] != lines[number]), most)
-        tail = next(
-            (number for number in range(most - head) if before[-1 - number] != lines[-1 - number]),
-            most - head,
-        )
-        moved = len(lines) - len(before)
+        move_line = find_moved_lines(self._valid_lines, lines)
         for hint in self._valid_hints:
-            if hint.line <= head:
-                yield hint
-            elif hint.line > len(before) - tail:
-                yield ShapeHint(hint.line + moved, hint.column, hint.shapes, hint.parameters, hint.details)
+            line = move_line(hint.line)
+            if line is not None:
+                yield replace(hint, line=line)
 
     def as_json(self, analysis: Analysis, settings: Settings, first_line: int, last_line: int) -> list[Json]:
         """Return the hints between two lines of the protocol."""
@@ -95,6 +87,17 @@ class ShapeHints:
                     }
                 )
         return hints
+
+
+def find_moved_lines(before: list[str], after: list[str]) -> Callable[[int], int | None]:
+    """Return a function from a line before a change, from 1, to that after it; None for a changed line."""
+    most = min(len(before), len(after))
+    head = next((number for number in range(most) if before[number] != after[number]), most)
+    tail = next(
+        (number for number in range(most - head) if before[-1 - number] != after[-1 - number]), most - head
+    )
+    moved = len(after) - len(before)
+    return lambda line: line if line <= head else line + moved if line > len(before) - tail else None
 
 
 def _format_label(hint: ShapeHint, settings: Settings) -> str:

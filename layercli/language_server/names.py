@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from layercli.config.freeze import has_wildcard
 from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.language.variables import VARS_KEY
-from layercli.config.model import has_wildcard
 from layercli.config.names import INPUT, PREVIOUS
 from layercli.language_server.analysis import Analysis
 from layercli.language_server.hover import REFERENCE, find_entry_path
@@ -24,6 +25,8 @@ _BY_OUTPUT: Final = frozenset(
     | {("data", key) for key in ("target", "target_type", "inputs")}
 )
 """Mappings whose keys are names of outputs or inputs."""
+_SWEEP_VARIABLE: Final = re.compile(r"vars\.(\w+)")
+_SWEEP_LAYER: Final = re.compile(r"model\.layers\.([A-Za-z][\w-]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,10 @@ def _read_text(entry: YamlNode, key: str) -> str | None:
     return node.value if node is not None and isinstance(node.value, str) else None
 
 
+def _is_in_freeze(path: KeyPath) -> bool:
+    return path[:2] == ("model", "freeze") or (path[:2] == ("train", "stages") and path[3:4] == ("freeze",))
+
+
 def iterate_symbols(file: SourceFile, names: Names) -> Iterator[Symbol]:
     """Yield every occurrence of a name in a file."""
     pending: list[tuple[YamlNode, KeyPath]] = [(file.tree, ())]
@@ -187,9 +194,19 @@ class _SymbolFinder:
             symbol, is_declaration = ("parameter", block, key) if block else None, False
         if symbol is not None:
             yield self._make(symbol, mark, 0, len(key), is_declaration=is_declaration)
+        elif len(path) == 2 and path[0] == "space":
+            yield from self._list_in_sweep_path(mark, key)
         elif path[:2] in _BY_OUTPUT and len(path) == 3 and key != "type":
             for found, start, end in self._names.resolve(_TOP, key):
                 yield self._make(found, mark, start, end)
+
+    def _list_in_sweep_path(self, mark: Mark, key: str) -> Iterator[Symbol]:
+        """Yield the variable or the layer that a path in `space` of a sweep file names."""
+        if found := _SWEEP_VARIABLE.match(key):
+            yield self._make(("variable", found[1]), mark, found.start(1), found.end(1))
+        elif found := _SWEEP_LAYER.match(key):
+            for symbol, start, end in list(self._names.resolve(_TOP, found[1]))[:1]:
+                yield self._make(symbol, mark, found.start(1) + start, found.start(1) + end)
 
     def list_in_value(self, node: YamlNode, path: KeyPath) -> Iterator[Symbol]:
         """Yield the names in a string."""
@@ -207,7 +224,7 @@ class _SymbolFinder:
         entry_path = find_entry_path(path)
         if entry_path is not None:
             yield from self._list_in_entry(node, text, path[len(entry_path) :], entry_path, block or _TOP)
-        elif path[:2] == ("model", "outputs") or (path[:2] == ("model", "freeze") and not has_wildcard(text)):
+        elif path[:2] == ("model", "outputs") or (_is_in_freeze(path) and not has_wildcard(text)):
             for key, start, end in self._names.resolve(_TOP, text):
                 yield self._make(key, node.mark, start, end)
         elif block is not None and path[2:3] == ("params",) and len(path) == 4 and isinstance(path[3], int):

@@ -14,6 +14,7 @@ from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.language.variables import VARS_KEY
 from layercli.config.model import ModelSection
 from layercli.config.sweep.section import Objective, SweepConfig
+from layercli.config.training.stages import StageConfig
 from layercli.json_schema import CATALOGUES, type_schema
 from layercli.language_server.positions import TextIndex
 from layercli.layers.feature_space import FeatureSpace
@@ -189,6 +190,7 @@ def _enter_class(cls: type[StrictModel] | type[Component], step: str) -> Place:
         (ModelSection, "layers"): Place(item=Place(role="entry")),
         (ModelSection, "outputs"): Place(role="layer name", item=Place(role="layer name")),
         (ModelSection, "freeze"): Place(item=Place(role="layer name")),
+        (StageConfig, "freeze"): Place(item=Place(role="layer name")),
         (Objective, "metric"): Place(role="monitor"),
     }
     field = cls.model_fields.get(step)

@@ -13,6 +13,7 @@ from layercli.layers.arguments import DType, Regularizer
 from layercli.layers.dtypes import FLOATS, NUMBERS
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, UnknownSizeError, format_shape
 from layercli.schema.component import Component
+from layercli.schema.strict_model import ArgumentError
 
 _dtype_policy: ContextVar[str] = ContextVar("dtype policy", default="float32")
 
@@ -248,6 +249,18 @@ class StandardLayer(Layer):
     activity_regularizer: Annotated[
         Regularizer | None, Field(description="Penalty on the layer's output, added to the loss.")
     ] = None
+
+
+def refuse_activity_regularizer(layer: StandardLayer) -> None:
+    """Refuse an activity regularizer of a layer that Keras cannot save with one.
+
+    Raises:
+        ArgumentError: it has one.
+    """
+    if layer.activity_regularizer is not None:
+        message = f"Keras cannot save {layer.title()} with `activity_regularizer`."
+        hint = "Remove it, and add `{type: ActivityRegularization, l2: 0.01}` after this layer."
+        raise ArgumentError("activity_regularizer", message, hint)
 
 
 def is_float_dtype(dtype: str) -> bool:

@@ -84,6 +84,8 @@ class Chart:
     marked_x: float | None = None
     """Where a vertical line is drawn."""
     marked_name: str = ""
+    borders: Sequence[float] = ()
+    """Where thin vertical lines divide the x axis."""
     marked_y: float | None = None
     """Where a horizontal line is drawn."""
     has_log_scale: bool = False
@@ -261,6 +263,8 @@ def _decorate(axes: Any, chart: Chart) -> None:
         axes.axline((0, 0), slope=1, color=_MUTED, linewidth=0.9, linestyle=_DASHES[2])
     if chart.marked_x is not None:
         axes.axvline(chart.marked_x, color=_MUTED, linewidth=1, linestyle=_DASHES[1])
+    for x in chart.borders:
+        axes.axvline(x, color=_MUTED, linewidth=0.8, linestyle=_DASHES[2])
     if chart.marked_y is not None:
         axes.axhline(chart.marked_y, color=_MUTED, linewidth=0.9, linestyle=_DASHES[2])
     if chart.has_log_scale:

@@ -158,6 +158,12 @@ class PlotScene:
         left, top = min(columns) - _MARGIN, -_MARGIN
         return left, top, max(columns) + _MARGIN - left, max(rows) + _MARGIN - top
 
+    @property
+    def box_areas(self) -> dict[str, tuple[float, float, float, float]]:
+        """Left edge, top edge, width and height of each box."""
+        positions = self._layout.box_positions
+        return {key: (*positions[key], *size) for key, size in self._sizes.items()}
+
     def draw(self, canvas: Canvas) -> None:
         """Draw the frames of blocks, then the arrows, then the boxes."""
         colors = self.colors

@@ -38,6 +38,7 @@ _COLUMN_DIFFERENCES = ("name", "output", "parameters")
 _MIN_WIDE_WIDTH = 110
 """Minimum terminal width for showing the models side by side."""
 _MAX_LINES = 20
+_MAX_LAYERS = 200
 _ROW_KEYS = ("name", "type", "inputs", "output_shape", "trainable", "non_trainable", "flops", "line")
 
 
@@ -148,8 +149,11 @@ def print_config_diff(console: Console, comparison: ConfigComparison, *, show_al
     below = ", below A where they differ" if shown and not is_wide else ""
     console.print(f"A: {sanitize_text(comparison.names[0])}", soft_wrap=True)
     console.print(f"B: {sanitize_text(comparison.names[1] + changes)}{below}", soft_wrap=True)
+    max_layers = len(shown) if show_all else _MAX_LAYERS
     if shown:
-        console.print(_layer_table(shown, is_wide=is_wide))
+        console.print(_layer_table(shown[:max_layers], is_wide=is_wide))
+    if len(shown) > max_layers:
+        console.print(f"  … and {len(shown) - max_layers:,} more layers that differ; `--all` shows them.")
     for line in () if comparison.is_same else _omitted_layer_lines(comparison.pairs, shown):
         console.print(line)
     if not comparison.has_same_layers or show_all:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from layercli.check import ValidConfig
-from layercli.graph.shapes import ModelShapes, NodeShapes
+from layercli.graph.shapes import NodeShapes
+from layercli.graph.stages import StagePlan, plan_stages
 from layercli.graph.training_memory import TrainingMemory, estimate_training_memory
 from layercli.layers.shapes import Shape
 from layercli.reports.console import make_table, print_plain_table
@@ -34,6 +35,7 @@ def inspection_json(
     shapes = valid.shapes
     memory = _estimate_memory(valid)
     rows = [layer_row_json(row, valid, forward_shapes) for row in shapes.rows]
+    stages = plan_stages(valid.config.train, shapes)
     if should_explain:
         for document, row in zip(rows, shapes.rows, strict=True):
             document["explanation"] = explain_layer(row).to_json()
@@ -52,6 +54,7 @@ def inspection_json(
             "non_trainable": shapes.non_trainable,
             "flops": shapes.flops,
         },
+        **({"stages": [stage.as_json() for stage in stages]} if stages else {}),
         "training_memory": None if memory is None else memory.as_json(),
     }
 
@@ -128,7 +131,7 @@ def print_inspection(console: Console, valid: ValidConfig, forward_shapes: Forwa
             cells.append(mark.append(format_shapes(actual or ()), style="none"))
         rows.append((*cells, format_count(row.parameters), format_short_count(row.flops)))
     _print_rows(console, columns, numbers, rows)
-    _print_totals(console, valid.shapes)
+    _print_totals(console, valid)
     memory = _estimate_memory(valid)
     if memory is not None:
         print_training_memory(console, memory)
@@ -188,7 +191,7 @@ def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -
         rows.append(cells)
         previous_name = row.node.name
     _print_rows(console, ["layer", "from", "output"], ("params", "share", "FLOPs"), rows)
-    _print_totals(console, shapes)
+    _print_totals(console, valid)
     activations = format_bytes(shapes.activation_bytes(batch_size))
     weights = format_bytes(shapes.weight_bytes)
     console.print(
@@ -196,13 +199,29 @@ def print_model_summary(console: Console, valid: ValidConfig, batch_size: int) -
     )
 
 
-def _print_totals(console: Console, shapes: ModelShapes) -> None:
+def describe_stages(stages: Sequence[StagePlan]) -> Iterator[str]:
+    """Yield a line for each stage of a training: its epochs, optimizer and trained parameters."""
+    for stage in stages:
+        last = stage.first_epoch + stage.epochs - 1
+        epochs = f"epoch {last}" if stage.epochs == 1 else f"epochs {stage.first_epoch}-{last}"
+        state = "" if stage.is_new_optimizer else " (continued)"
+        frozen = f"{len(stage.frozen)} {'layer' if len(stage.frozen) == 1 else 'layers'} frozen"
+        yield (
+            f"Stage {stage.number}: {epochs}, {stage.optimizer}{state}, {format_count(stage.trainable)} parameters "
+            f"trained{f', {frozen}' if stage.frozen else ''}."
+        )
+
+
+def _print_totals(console: Console, valid: ValidConfig) -> None:
+    shapes = valid.shapes
     trainable, fixed = shapes.trainable, shapes.non_trainable
     parameters = trainable + fixed if trainable is not None and fixed is not None else None
     console.print(
         f"Parameters: {format_count(parameters)} ({format_count(trainable)} trainable, {format_count(fixed)} not); "
         f"FLOPs for one example: {format_count(shapes.flops)}."
     )
+    for line in describe_stages(plan_stages(valid.config.train, shapes)):
+        console.print(line)
     if shapes.size_learners:
         console.print(f"?: learned from the training data by {_list_learners(shapes.size_learners)}.")
 

@@ -129,6 +129,8 @@ class TrainingProgress(QuietProgress):
         """Print the epoch as a table row, with a header before the first one."""
         assert self._train is not None
         cells = {"epoch": f"{record['epoch']}/{self._train.epochs}"}
+        if "stage" in record:
+            cells["stage"] = str(record["stage"])
         cells |= {name: format_number(value) for name, value in record.items() if name not in NON_METRIC_KEYS}
         cells |= {
             "time": format_duration(record["seconds"]),
@@ -136,6 +138,8 @@ class TrainingProgress(QuietProgress):
         }
         widths = {name: max(len(name), _MIN_COLUMN_WIDTH) for name in cells}
         widths["epoch"] = max(len("epoch"), len(f"{self._train.epochs}/{self._train.epochs}"))
+        if "stage" in widths:
+            widths["stage"] = len("stage")
         if self._screen is not None:
             widths = _fit_columns(widths, self._console.width)
             best = find_best_epoch([self._best, record] if self._best else [record], self._train)

@@ -20,6 +20,7 @@ from layercli.io.atomic import describe_os_error
 from layercli.io.regular import is_file_inside, parse_json, read_inside, require_few_values
 from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS_ROOT, SUMMARY
 from layercli.runs.lock import is_run_locked
+from layercli.runs.manifest import describe_newer_format
 from layercli.source.leaves import has_mappings, iterate_leaves, join_path
 from layercli.source.load import MAX_BYTES, load_yaml
 from layercli.source.scalars import is_number
@@ -71,6 +72,8 @@ class Run:
     def planned_epochs(self) -> int | None:
         """The number of epochs in the config."""
         epochs: int | None = _parse_number(self.config.get("train.epochs"), int)
+        if epochs is None and (section := _read_train_section(self.path)) is not None:
+            return section.epochs  # the sum of its stages
         return epochs
 
     @cached_property
@@ -166,6 +169,9 @@ def read_run(path: Path) -> Run:
         manifest = _read_json(path, MANIFEST)
     except (OSError, ValueError):
         manifest = {}
+    newer = describe_newer_format(manifest)
+    if newer is not None:
+        run = Run(path, "damaged", f"it {newer}")
     return replace(
         run,
         started=_read_start(path, manifest),

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
-from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.io.atomic import describe_os_error, write_json
 from layercli.io.regular import (
@@ -25,8 +24,17 @@ from layercli.io.regular import (
 )
 from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL
 from layercli.runs.environment import collect_environment
+from layercli.source.nodes import sanitize_text
 from layercli.version import __version__
 
+if TYPE_CHECKING:
+    from layercli.check import ValidConfig
+
+FORMAT: Final = 1
+"""The number of the format of run directories; it grows when an older layercli could misread a run.
+
+Manifests without a number have this format.
+"""
 _MAX_BYTES = 16 << 20
 """Largest size of a manifest."""
 _MAX_RECORDED_BYTES = 256 << 20
@@ -84,15 +92,16 @@ def write_manifest(
     )
     hasher = _Hasher(run_dir)
     files = {name: digest for name in names if (digest := hasher.hash(name)) is not None}
-    write_json(run_dir / MANIFEST, {**manifest, "files": files})
+    write_json(run_dir / MANIFEST, {"format": FORMAT, **manifest, "files": files})
 
 
 def require_manifest(run_dir: Path) -> dict[str, Any]:
     """Return the manifest of a run.
 
     Raises:
-        LayercliError: It is missing, or cannot be read.
+        LayercliError: It is missing, cannot be read, or is of a newer format.
     """
+    require_known_format(run_dir)
     manifest = read_manifest_or_none(run_dir)
     if manifest is not None:
         return manifest
@@ -103,11 +112,48 @@ def require_manifest(run_dir: Path) -> dict[str, Any]:
 
 def read_manifest_or_none(run_dir: Path) -> dict[str, Any] | None:
     """Return the manifest of a run; None if it is missing, too large, or not what layercli writes."""
+    document = _read_document(run_dir)
+    return document if _is_manifest(document) else None
+
+
+def require_known_format(run_dir: Path) -> None:
+    """Check that a newer layercli did not write the run in a format that this one does not know.
+
+    Raises:
+        LayercliError: it did.
+    """
+    document = _read_document(run_dir)
+    reason = describe_newer_format(document)
+    if reason is not None:
+        hint = "Update it: `pip install --upgrade layercli`."
+        raise LayercliError(
+            Problem(code="run-directory", message=f"The run {reason}.", hint=hint, file=str(run_dir))
+        )
+
+
+def describe_newer_format(document: Mapping[str, Any]) -> str | None:
+    """Return what is newer about the format of a run, given its manifest; None if this layercli knows the format."""
+    number = document.get("format", FORMAT)
+    if type(number) is not int or number <= FORMAT:
+        return None
+    versions = document.get("versions")
+    version = versions.get("layercli") if isinstance(versions, dict) else None
+    writer = (
+        f"layercli {sanitize_text(version, limit=20)}" if isinstance(version, str) else "a newer layercli"
+    )
+    shown = sanitize_text(str(number)[:20], limit=20) if number < 10**19 else "unknown"
+    return (
+        f"was written by {writer} in format {shown}, but layercli {__version__} reads formats up to {FORMAT}"
+    )
+
+
+def _read_document(run_dir: Path) -> dict[str, Any]:
+    """Return the JSON mapping in the manifest; empty if it cannot be read."""
     try:
         document = parse_json(read_inside(run_dir, MANIFEST, _MAX_BYTES))
     except (OSError, ValueError):
-        return None
-    return document if isinstance(document, dict) and _is_manifest(document) else None
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _is_manifest(document: Mapping[str, Any]) -> bool:

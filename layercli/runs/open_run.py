@@ -11,7 +11,7 @@ from layercli.io.atomic import describe_os_error
 from layercli.io.paths import describe_missing_file
 from layercli.io.regular import find_irregular_entries, is_file_inside
 from layercli.runs.directory import CONFIG, MANIFEST, MODEL, READER_STATE
-from layercli.runs.manifest import open_recorded
+from layercli.runs.manifest import open_recorded, require_known_format
 from layercli.runs.resume_command import format_resume_command
 from layercli.source.extend import EXTENDS
 from layercli.source.load import MAX_BYTES, load_yaml
@@ -41,6 +41,7 @@ def open_run(name: str) -> tuple[Path, ValidConfig]:
             f"keras.models.load_model('{run.name}').save('{run.stem}.keras')\"`."
         )
         raise LayercliError(Problem(code="legacy-model", message=message, hint=hint, file=name))
+    require_known_format(run)
     missing = [part for part in (CONFIG, MODEL, MANIFEST) if not is_file_inside(run, part)]
     if len(missing) < 3:
         require_own_files(run)

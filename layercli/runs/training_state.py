@@ -32,6 +32,9 @@ def check_training_state(state: Mapping[str, Any], epoch: int) -> None:
     until = state.get("until")
     if until is not None and not _is_limit_state(until):
         raise ValueError("its state of `until` is malformed")
+    stages = state.get("stages")
+    if stages is not None and not _is_stage_state(stages, epoch):
+        raise ValueError("its state of `stages` is malformed")
     records = state.get("records")
     if not isinstance(records, list) or len(records) != epoch or not all(map(_is_record, records)):
         raise ValueError("its records of epochs are malformed")
@@ -46,6 +49,26 @@ def _is_limit_state(state: Any) -> bool:
         and 0 <= state["steps"] <= _MAX_STEPS
         and type(state.get("is_reached")) is bool
     )
+
+
+def _is_stage_state(state: Any, epoch: int) -> bool:
+    """Return whether a value is what a training records of its stages after ``epoch`` epochs."""
+    if not isinstance(state, dict) or type(state.get("has_ended")) is not bool:
+        return False
+    starts: Any = state.get("starts")
+    epochs: Any = state.get("epochs")
+    return (
+        _are_counts(starts)
+        and _are_counts(epochs)
+        and 0 < len(starts) <= len(epochs)
+        and starts[0] == 0
+        and starts == sorted(starts)
+        and starts[-1] <= epoch
+    )
+
+
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, list) and all(type(each) is int and 0 <= each <= _MAX_STEPS for each in value)
 
 
 def _is_record(record: Any) -> bool:

@@ -15,7 +15,7 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
     """Return the lines of ``split``; several inputs or targets are a dict."""
     variables = {name: "y" if name is None else f"y[{quote_string(name)}]" for name in facts.targets}
     count = f"len({next(iter(variables.values()))})"
-    in_blocks = should_split_in_blocks(split, facts, shuffle=shuffle)
+    in_blocks = _should_split_in_blocks(facts, shuffle=shuffle)
     order = f"np.random.default_rng(SEED).permutation({count})" if shuffle else f"np.arange({count})"
     validation, test = _write_size(split.validation, count), _write_size(split.test, count)
     if facts.split_key is not None:
@@ -29,22 +29,32 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
         f"def split({', '.join(facts.loaded_names)}):",
         f'{INDENT}"""Split the examples into training, validation and test sets, the same way each time."""',
     ]
+    labels = _list_labels(split, facts, variables)
     if in_blocks:
         call = f"split_blocks({count}, {validation}, {test})"
+        if labels:
+            lines += _write_classes(labels)
+            call = f"split_class_blocks(classes, {validation}, {test})"
         return [*lines, f"{INDENT}parts = {call}", *_write_conversions(facts, variables)]
     lines += [
         f"{INDENT}order = {order}",
         f"{INDENT}validation, test = {validation}, {test}",
         f"{INDENT}train = {count} - validation - test",
     ]
-    labels = [
-        target.write_labels(variables[name]) for name, target in facts.targets.items() if target.is_labels
-    ]
-    if split.stratify and labels:
+    if labels:
         lines += _write_stratified_parts(labels, count)
     else:
         lines.append(f"{INDENT}parts = np.split(order, [train, train + validation])")
     return [*lines, *_write_conversions(facts, variables)]
+
+
+def _list_labels(split: SplitConfig, facts: ScriptFacts, variables: Mapping[str | None, str]) -> list[str]:
+    """Return the code of the class numbers of each target whose classes have their share of each set."""
+    if not split.stratify:
+        return []
+    return [
+        target.write_labels(variables[name]) for name, target in facts.targets.items() if target.is_labels
+    ]
 
 
 def _write_conversions(facts: ScriptFacts, variables: Mapping[str | None, str]) -> list[str]:
@@ -61,15 +71,17 @@ def _write_conversions(facts: ScriptFacts, variables: Mapping[str | None, str]) 
     return [*lines, *_write_return(rows)]
 
 
-def should_split_in_blocks(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> bool:
-    """Return whether each block of examples is divided at random: there are many, in no groups, order or classes."""
-    return shuffle and facts.block_rows is not None and facts.split_key is None and not split.stratify
+def _should_split_in_blocks(facts: ScriptFacts, *, shuffle: bool) -> bool:
+    """Return whether each block of examples is divided at random: there are many, in no groups or order."""
+    return shuffle and facts.block_rows is not None and facts.split_key is None
 
 
 def write_split_functions(split: SplitConfig, facts: ScriptFacts, *, is_random: bool) -> list[str]:
     """Return the lines of the function that ``split`` calls; empty if there is none."""
-    if should_split_in_blocks(split, facts, shuffle=is_random):
-        return _SPLIT_BLOCKS.format(rows=facts.block_rows).strip().splitlines()
+    if _should_split_in_blocks(facts, shuffle=is_random):
+        has_classes = split.stratify and any(target.is_labels for target in facts.targets.values())
+        functions = _SPLIT_CLASS_BLOCKS if has_classes else _SPLIT_BLOCKS
+        return functions.format(rows=facts.block_rows).strip().splitlines()
     key = facts.split_key
     choose_groups = _CHOOSE_RANDOM_GROUPS if is_random else _CHOOSE_LAST_GROUPS
     return {"order": _FIND_CHANGE, "group": choose_groups}.get(key or "", "").strip().splitlines()
@@ -99,6 +111,43 @@ def split_blocks(count, validation, test):
         for part, rows in zip(parts, np.split(order, np.cumsum(ends - taken))):
             part.append(rows)
         taken = ends
+    return [np.concatenate(part) for part in parts]
+'''
+_SPLIT_CLASS_BLOCKS: Final = '''
+def spread(totals, count):
+    """Return how many of `count` rows each class gets, in proportion to its total."""
+    shares = np.maximum(count * totals // totals.sum() - 1, 0)
+    while shares.sum() < count:
+        shares[np.argmin((shares + 0.5) / totals)] += 1
+    return shares
+
+
+def split_class_blocks(classes, validation, test):
+    """Return the rows of each set; every block of {rows:,} rows has its share of each class."""
+    _, classes, totals = np.unique(classes, return_inverse=True, return_counts=True)
+    train = len(classes) - validation - test
+    class_train = spread(totals, train)
+    class_validation = spread(totals, train + validation) - class_train
+    rest = np.maximum(totals - class_train, 1)
+    parts, seen, taken = ([], [], []), np.zeros_like(totals), 0
+    for block, start in enumerate(range(0, len(classes), {rows})):
+        size = min({rows}, len(classes) - start)
+        order = start + np.random.default_rng([SEED, block]).permutation(size)
+        labels = classes[order]
+        seen = seen + np.bincount(labels, minlength=len(totals))
+        train_end = seen * class_train // totals
+        ends = np.stack([train_end, (seen - train_end) * class_validation // rest])
+        quotas = np.cumsum(ends - taken, axis=0)
+        taken = ends
+        # Number the rows of each class: the first ones are for training, the last ones for the test.
+        by_class = np.argsort(labels, kind="stable")
+        labels_in_order = labels[by_class]
+        first = np.searchsorted(labels_in_order, labels_in_order)
+        ranks = np.empty(size, dtype=int)
+        ranks[by_class] = np.arange(size) - first
+        sets = (ranks >= quotas[:, labels]).sum(axis=0)
+        for number, part in enumerate(parts):
+            part.append(order[sets == number])
     return [np.concatenate(part) for part in parts]
 '''
 _CHOOSE_RANDOM_GROUPS: Final = '''
@@ -183,13 +232,22 @@ def _write_position_axes(facts: ScriptFacts, variables: Mapping[str | None, str]
         yield f"{INDENT}weights = np.broadcast_to(weights.reshape({shape}), y.shape[:{axes + 1}])"
 
 
+def _write_classes(labels: list[str]) -> list[str]:
+    """Return the lines that set ``classes``: a number for each combination of the labels of an example."""
+    if len(labels) == 1:
+        return [f"{INDENT}classes = {labels[0]}"]
+    return [
+        f"{INDENT}stacked = np.stack([{', '.join(labels)}], axis=1)",
+        f"{INDENT}_, classes = np.unique(stacked, axis=0, return_inverse=True)",
+    ]
+
+
 def _write_stratified_parts(labels: list[str], count: str) -> Iterator[str]:
     if len(labels) == 1:
         subject, classes = "class", f"{labels[0]}[order]"
     else:
         subject, classes = "combination of classes", "classes[order]"
-        yield f"{INDENT}stacked = np.stack([{', '.join(labels)}], axis=1)"
-        yield f"{INDENT}_, classes = np.unique(stacked, axis=0, return_inverse=True)"
+        yield from _write_classes(labels)
     yield f"{INDENT}# Spread each {subject} evenly, so that every set has its share."
     yield f"{INDENT}labels, positions = {classes}, np.empty({count})"
     yield f"{INDENT}for label in np.unique(labels):"

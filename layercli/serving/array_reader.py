@@ -12,6 +12,7 @@ from layercli.data.new_examples import NewExamples, to_object_array
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import Array
 from layercli.errors import LayercliError
+from layercli.schema.suggestions import list_names
 from layercli.serving.example_reader import (
     ExampleReader,
     Prepared,
@@ -19,6 +20,7 @@ from layercli.serving.example_reader import (
     Row,
     describe_inputs,
     require_names,
+    require_row_names,
     to_json_value,
 )
 from layercli.serving.request_errors import RequestError, make_bad_request
@@ -59,9 +61,10 @@ class ArrayReader(ExampleReader):
         """
         names = [spec.name for spec in self.inputs]
         for index, row in enumerate(rows):
-            for name in {*names} ^ {*row}:
-                state = "has no" if name in names else "has an unknown"
-                message = f"Row {index + 1} {state} `{sanitize_text(name, limit=60)}`."
+            require_row_names(index, row, names, describe_inputs(names))
+            unknown = [name for name in row if name not in names]
+            if unknown:
+                message = f"Row {index + 1} has an unknown {list_names(unknown)}."
                 raise make_bad_request(message, describe_inputs(names), path=f"rows[{index}]")
         arrays = {}
         for name in names:

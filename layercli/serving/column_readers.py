@@ -27,6 +27,7 @@ from layercli.serving.example_reader import (
     Reading,
     Row,
     require_names,
+    require_row_names,
     to_json_value,
 )
 from layercli.serving.request_errors import make_bad_request
@@ -39,6 +40,8 @@ from layercli.workflows.predict import (
     iterate_dataset,
     report_data_errors,
 )
+
+_COLUMNS_HINT: Final = "Each row needs all columns; write null for a missing value."
 
 
 class _ColumnReader(ExampleReader):
@@ -124,15 +127,7 @@ class SeriesReader(_ColumnReader):
         """
         records = []
         for index, row in enumerate(rows):
-            absent = [name for name in self._plan.columns if name not in row]
-            if absent:
-                title = sanitize_text(absent[0], limit=60)
-                message = f"Row {index + 1} has no `{title}`."
-                raise make_bad_request(
-                    message,
-                    "Each row needs all columns; write null for a missing value.",
-                    path=f"rows[{index}]",
-                )
+            require_row_names(index, row, self._plan.columns, _COLUMNS_HINT)
             try:
                 records.append({name: to_csv_value(name, row[name]) for name in self._plan.columns})
             except BadRecordError as error:

@@ -133,25 +133,32 @@ def require_names(tensors: Mapping[str, Array], specs: Sequence[TensorSpec]) -> 
         RequestError: A tensor is missing or unknown, or they have different numbers of examples.
     """
     names = [spec.name for spec in specs]
-    for name in tensors:
-        if name not in names:
-            raise make_bad_request(
-                f"The model has no input `{sanitize_text(name, limit=60)}`.",
-                describe_inputs(names),
-                path="inputs",
-            )
+    unknown = [name for name in tensors if name not in names]
+    if unknown:
+        raise make_bad_request(
+            f"The model has no input {list_names(unknown)}.", describe_inputs(names), path="inputs"
+        )
     absent = [name for name in names if name not in tensors]
     if absent:
         raise make_bad_request(
-            f"The request has no input `{sanitize_text(absent[0], limit=60)}`.",
-            describe_inputs(names),
-            path="inputs",
+            f"The request has no input {list_names(absent)}.", describe_inputs(names), path="inputs"
         )
     counts = {len(array) for array in tensors.values()}
     if len(counts) > 1:
         raise make_bad_request("The inputs must have the same number of examples.", path="inputs")
     _check_count(count := counts.pop())
     return count
+
+
+def require_row_names(index: int, row: Row, names: Sequence[str], hint: str) -> None:
+    """Check that a row has values for all names.
+
+    Raises:
+        RequestError: Some are missing.
+    """
+    absent = [name for name in names if name not in row]
+    if absent:
+        raise make_bad_request(f"Row {index + 1} has no {list_names(absent)}.", hint, path=f"rows[{index}]")
 
 
 def describe_inputs(names: Sequence[str]) -> str:

@@ -235,7 +235,7 @@ def _write_run(
 
     for number, fold in enumerate(folds, start=1):
         load_branch(assembled, branch_prefix(number), fold.path, fold.valid)
-    compile_with_optimizer(assembled.model, section, valid)
+    compile_with_optimizer(assembled, section, valid)
     save_model(assembled.model, staging / runs.MODEL)
     _compare_saved_model(staging, assembled, valid, splits)
     write_json(staging / runs.READER_STATE, state.to_json())

@@ -12,7 +12,7 @@ from layercli.graph.build import GraphNode, format_reference
 from layercli.source.nodes import KeyPath
 
 _OUTPUTS_PATH: Final[KeyPath] = ("model", "outputs")
-_TRAINING_KEYS: Final = ("callbacks", "diagnostics", "checkpoints", "until")
+_TRAINING_KEYS: Final = ("callbacks", "diagnostics", "checkpoints", "stages", "until")
 """Keys of `train` that act only during a training."""
 _OUTPUT_KEYS: Final = ("loss", "loss_weights", "metrics", "weighted_metrics")
 _AVERAGE: Final = "average"

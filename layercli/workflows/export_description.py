@@ -164,12 +164,13 @@ def _describe_inputs(
     for name, dtype, shape in tensors:
         document: dict[str, Any] = {"name": arguments[name], "dtype": dtype, "shape": list(shape)}
         layer = deployed.text_layers.get(name)
+        index = deployed.outside_indices.get(name)
         source = name if layer is None else getattr(layer.input, "name", name)
+        source = source if index is None else index.source
         if source in column_inputs:
             is_text = valid.graph.inputs[source].dtype == "string"
             document["columns"] = _describe_columns(column_inputs[source], is_text=is_text)
-        if name in deployed.outside_indices:
-            index = deployed.outside_indices[name]
+        if index is not None:
             document["lookup"] = {"words": list(index.words), "unknown": index.unknown}
         if layer is not None:
             document["layer"] = _describe_text_layer(layer)

@@ -7,19 +7,21 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from layercli.check import check_config, require_valid
-from layercli.errors import LayercliError, make_file_error
+from layercli.check import ValidConfig, check_config, require_valid
+from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.formats.registry import make_data_script
 from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.runs.directory import MANIFEST, MODEL
+from layercli.runs.manifest import require_manifest
 from layercli.runs.open_run import open_run
 from layercli.script.write_script import ScriptFiles, find_inexpressible, write_script
 from layercli.workflows.build import build_model
+from layercli.workflows.ensemble import ENSEMBLE
 from layercli.workflows.export import ExportRequest
 from layercli.workflows.export_data import count_sets, list_set_arrays, take_held_out_examples
 from layercli.workflows.export_files import copy_code_files, find_data_code, require_free_code_paths
 from layercli.workflows.preflight import require_trust
-from layercli.workflows.script_facts import collect_script_facts, splits_otherwise
+from layercli.workflows.script_facts import collect_script_facts
 
 
 def export_script(request: ExportRequest, *, weights: bool, trust: bool = False) -> dict[str, Any]:
@@ -36,6 +38,8 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         raise make_file_error(request.run, "run-directory", message, hint)
     require_trust(valid, trust=trust)
     facts, splits, warnings, valid = collect_script_facts(valid, trust=trust)
+    if run is not None and ENSEMBLE in require_manifest(run):
+        warnings = [*warnings, _make_ensemble_warning(run, valid)]
     data_script = make_data_script(valid, facts)
     if problems := find_inexpressible(valid, facts, data_script):
         raise LayercliError(problems)
@@ -67,9 +71,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
             (folder / files.vocabularies_name).write_text(
                 json.dumps(vocabularies, ensure_ascii=False), encoding="utf-8"
             )
-        data = valid.config.data
-        has_other_sets = data is None or splits_otherwise(data, facts)
-        sets = {} if splits is None or has_other_sets else list_set_arrays(splits)
+        sets = {} if splits is None else list_set_arrays(splits)
         verification = verify_script(
             script,
             model,
@@ -112,6 +114,17 @@ def _is_run(name: str) -> bool:
         )
     except (OSError, ValueError):  # opening it reports the error
         return False
+
+
+def _make_ensemble_warning(run: Path, valid: ValidConfig) -> Problem:
+    message = (
+        "The script trains the averaged model as a whole, on one training set. "
+        f"In {run.name}, each branch is a model that layercli trained on its own fold."
+    )
+    hint = (
+        "Add `--weights` to use the trained weights, or export the run of a fold to train as layercli does."
+    )
+    return valid.make_problem(("model",), "other-training", message, hint, "warning")
 
 
 def _make_identifier(name: str) -> str:

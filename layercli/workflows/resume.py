@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.config.training.callbacks import iterate_output_paths
-from layercli.config.training.resume_changes import ResumeChanges
+from layercli.config.training.resume_changes import ResumeChanges, select_stage
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.metrics import adopt_completed_metrics
 from layercli.io.atomic import describe_os_error, remove_partial_files, write_bytes
@@ -26,7 +26,7 @@ from layercli.runs.lock import lock_run
 from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_bytes, require_own_files
 from layercli.runs.training_state import check_training_state
 from layercli.source.load import MAX_BYTES
-from layercli.source.nodes import sanitize_text
+from layercli.source.nodes import KeyPath, sanitize_text
 from layercli.workflows.training_run import (
     TrainingInputs,
     TrainingRun,
@@ -61,8 +61,26 @@ class ResumableRun:
     """Whether `train.execution` changed."""
     differences: list[Problem]
     """The changes that ``--allow-changes`` permits."""
-    changes: ResumeChanges | None
-    """The effect of the differences on the training state."""
+    sections: tuple[Mapping[str, Any], Mapping[str, Any]]
+    """The ``train`` sections of the run and of the config, with all defaults."""
+
+    def find_changes(self, checkpoint: Checkpoint | None) -> ResumeChanges | None:
+        """Return the effect of the differences on the state of the training at a checkpoint.
+
+        Raises:
+            LayercliError: The config does not have the stage of the checkpoint.
+        """
+        starts = checkpoint.state.get("stages", {}).get("starts", [0]) if checkpoint is not None else [0]
+        stage = len(starts) - 1
+        stages = self.sections[1].get("stages")
+        if stage >= max(len(stages or ()), 1):
+            path: KeyPath = ("train",) if stages is None else ("train", "stages")
+            message = f"The run is in stage {stage + 1}, which the config does not have."
+            hint = f"Keep the first {stage + 1} stages of the run under `stages`."
+            raise LayercliError(self.valid.make_problem(path, "resume-differs", message, hint))
+        if not self.differences:
+            return None
+        return ResumeChanges.from_sections(*(select_stage(each, stage) for each in self.sections))
 
     @property
     def is_finished(self) -> bool:
@@ -105,7 +123,7 @@ def open_for_resume(
         has_changed_config=before != after,
         has_changed_execution=before["train"]["execution"] != after["train"]["execution"],
         differences=differences,
-        changes=ResumeChanges.from_sections(before["train"], after["train"]) if differences else None,
+        sections=(before["train"], after["train"]),
     )
 
 
@@ -139,10 +157,10 @@ def resume_run(
     """
     started_at = time.perf_counter()
     progress = progress or SilentProgress()
-    run, valid, changes = resumable.run_dir, resumable.valid, resumable.changes
+    run, valid = resumable.run_dir, resumable.valid
     if resumable.is_finished:
         progress.print_message(
-            f"Run {run} is finished; use `--set train.epochs=N` with more epochs to train it further."
+            f"Run {run} is finished; use `--set {_name_epochs(valid)}=N` with more epochs to train it further."
         )
         return _read_summary(run)
     require_trainable(valid, trust=trust)
@@ -156,6 +174,7 @@ def resume_run(
             f"Run {run}: resuming after {position['epoch']} epochs and {position['step']} steps."
         )
         _warn_of_other_environment(resumable, progress)
+        changes = resumable.find_changes(checkpoint)
         inputs = load_training_inputs(valid, progress, should_load_weights=checkpoint is None, trust=trust)
         data_differences = [*_check_data_fingerprint(resumable, inputs.splits.fingerprint())]
         differences = [*resumable.differences, *data_differences]
@@ -173,11 +192,18 @@ def resume_run(
             inputs,
             checkpoint,
             position,
+            changes,
             differences,
             progress,
             started_at=started_at,
             is_interruptible=is_interruptible,
         )
+
+
+def _name_epochs(valid: ValidConfig) -> str:
+    """Return the key of the last epochs of a training."""
+    stages = valid.config.train.stages if valid.config.train is not None else None
+    return "train.epochs" if stages is None else f"train.stages.{len(stages) - 1}.epochs"
 
 
 def _read_summary(run: Path) -> dict[str, Any]:
@@ -203,6 +229,7 @@ def _train_from_checkpoint(
     inputs: TrainingInputs,
     checkpoint: Checkpoint | None,
     position: Mapping[str, int],
+    changes: ResumeChanges | None,
     differences: Sequence[Problem],
     progress: SilentProgress,
     *,
@@ -249,7 +276,7 @@ def _train_from_checkpoint(
         started_at,
         checkpoint,
         position,
-        resumable.changes,
+        changes,
         should_renew_limit=should_renew_limit,
     )
     try:
@@ -371,9 +398,11 @@ def _find_differences(
     before, after = (
         dict(_flatten_config(each.to_resolved_dict(is_for_run=True), "")) for each in (own_config, valid)
     )
+    last_epochs = {_name_epochs(own_config)} & {_name_epochs(valid)}
     for key in [*before, *(key for key in after if key not in before)]:
         old, new = before.get(key), after.get(key)
-        if not key.startswith(_IGNORED_KEYS) and _is_disallowed_change(key, old, new):
+        is_last = key.replace("[", ".").replace("]", "") in last_epochs
+        if not key.startswith(_IGNORED_KEYS) and _is_disallowed_change(old, new, is_last_epochs=is_last):
             message = f"`{key}` is {_format_value(new)}, but the run started with {_format_value(old)}."
             yield _make_resume_problem(run_dir, message)
 
@@ -381,7 +410,8 @@ def _find_differences(
 def _list_fixed_files(manifest: Mapping[str, Any], own_config: ValidConfig) -> set[str]:
     """Return the names of the run's files that no training changes: all but its history and its callbacks' files."""
     train = own_config.config.train
-    outputs = [] if train is None else list(iterate_output_paths(train.callbacks))
+    callbacks = [] if train is None else [callback for callback, _, _ in train.iterate_callbacks()]
+    outputs = list(iterate_output_paths(callbacks))
     recorded = {
         name
         for name in manifest["files"]
@@ -391,9 +421,9 @@ def _list_fixed_files(manifest: Mapping[str, Any], own_config: ValidConfig) -> s
     return recorded | set(own_config.code_files)
 
 
-def _is_disallowed_change(key: str, old: Any, new: Any) -> bool:
-    """Return whether the value changed, except for a higher number of epochs."""
-    is_longer_training = key == "train.epochs" and isinstance(new, int) and isinstance(old, int) and new > old
+def _is_disallowed_change(old: Any, new: Any, *, is_last_epochs: bool) -> bool:
+    """Return whether the value changed, except for a higher number of epochs at the end."""
+    is_longer_training = is_last_epochs and isinstance(new, int) and isinstance(old, int) and new > old
     return (old != new or type(old) is not type(new)) and not is_longer_training
 
 

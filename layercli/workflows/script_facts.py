@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
-from layercli.config.data.section import DataConfig, DataFacts
+from layercli.config.data.section import DataFacts
 from layercli.errors import LayercliError, Problem
 from layercli.graph.metrics import complete_metrics
 from layercli.script.facts import DatasetFacts, ScriptFacts, build_script_facts
@@ -22,7 +22,7 @@ def collect_script_facts(
 ) -> tuple[ScriptFacts, Splits | None, list[Problem], ValidConfig]:
     """Return the facts about the data, its splits, warnings, and the config with its metrics completed for the data.
 
-    One of the warnings is that the data cannot be read.
+    The only warning is that the data cannot be read.
 
     Raises:
         LayercliError: The function that returns the data is not trusted.
@@ -67,25 +67,7 @@ def collect_script_facts(
         block_rows=BLOCK_ROWS if len(report.dataset) > BLOCK_ROWS else None,
     )
     facts = build_script_facts(valid, dataset_facts)
-    warnings = []
-    if splits_otherwise(data, facts):
-        message = (
-            f"The script splits the {len(report.dataset):,} examples differently from layercli, "
-            f"which splits the classes of more than {BLOCK_ROWS:,} examples in blocks."
-        )
-        hint = "Do not evaluate this run's weights on the script's test set: it contains training examples."
-        warnings.append(valid.make_problem(("data", "split"), "other-parts", message, hint, "warning"))
-    return facts, report.splits, warnings, _complete(valid, report.facts)
-
-
-def splits_otherwise(data: DataConfig, facts: ScriptFacts) -> bool:
-    """Return whether a script has sets of the same sizes as layercli, but with other examples."""
-    return (
-        data.shuffle
-        and bool(data.split.stratify)
-        and facts.block_rows is not None
-        and facts.split_key is None
-    )
+    return facts, report.splits, [], _complete(valid, report.facts)
 
 
 def _complete(valid: ValidConfig, facts: DataFacts | None) -> ValidConfig:

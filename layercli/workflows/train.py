@@ -84,7 +84,9 @@ def train_new_run(
             runs.discard_run(run)  # so that the same command works after the fix
             raise
         runs.update_latest_link(run)
-        training_run = TrainingRun(run, inputs, execution, manifest, started_at)
+        training_run = TrainingRun(
+            run, inputs, execution, manifest, started_at, is_limit_per_stage=smoke_steps is not None
+        )
         return training_run.execute(progress, is_interruptible=is_interruptible)
 
 
@@ -108,6 +110,9 @@ def run_smoke_test(
         "diagnostics": False,  # two steps say nothing about the layers
         "callbacks": [callback for callback in section.callbacks if not isinstance(callback, MLflow)],
     }
+    if section.stages is not None:
+        stages = [stage.model_copy(update={"epochs": _SMOKE_STEPS}) for stage in section.stages]
+        changes |= {"stages": stages, "epochs": _SMOKE_STEPS * len(stages)}
     config = valid.config.model_copy(update={"train": section.model_copy(update=changes)})
     with TemporaryDirectory(prefix="layercli-") as directory:
         try:

@@ -14,7 +14,7 @@ from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem, make_file_error
-from layercli.graph.training_notes import describe_end, describe_training
+from layercli.graph.training_notes import count_stage_epochs, describe_end, describe_training
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
@@ -123,6 +123,8 @@ class TrainingRun:
     changes: ResumeChanges | None = None
     should_renew_limit: bool = False
     """Whether `train.until` applies again to a training that it ended."""
+    is_limit_per_stage: bool = False
+    """Whether `train.until` ends each stage instead of the training."""
 
     def execute(self, progress: SilentProgress, *, is_interruptible: bool = False) -> dict[str, Any]:
         """Train, then write the model and the summary to the run directory. Return the summary.
@@ -199,6 +201,7 @@ class TrainingRun:
             None if checkpoint is None else Snapshot(checkpoint.arrays, checkpoint.state),
             self.changes,
             self.should_renew_limit,
+            self.is_limit_per_stage,
         )
         write_json_lines(
             self.run_dir / runs.HISTORY, [replace_non_finite(record) for record in self._earlier_records]
@@ -281,8 +284,9 @@ class TrainingRun:
             "resumed_from": self.resumed_from,
         }
         _, section = require_sections(self.inputs.valid)
+        stage_epochs = count_stage_epochs(fit_result.records)
         summary["stop_reason"] = describe_end(
-            len(fit_result.records), section, fit_result.early_stop, fit_result.limit_stop
+            len(fit_result.records), section, fit_result.early_stop, fit_result.limit_stop, stage_epochs
         )
         if fit_result.restored_epoch is not None:
             summary["restored_epoch"] = fit_result.restored_epoch
@@ -294,6 +298,7 @@ class TrainingRun:
             restored_epoch=fit_result.restored_epoch,
             early_stop=fit_result.early_stop,
             limit_stop=fit_result.limit_stop,
+            stage_epochs=stage_epochs,
         )
         summary["problems"] = [warning.as_json() for warning in warnings]
         return summary

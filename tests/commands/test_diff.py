@@ -89,7 +89,10 @@ def test_weights_matched_to_a_different_layer_are_reported(deep):
     wider = json.loads(old.read_text())
     wider["model"]["layers"] = [layer | {"units": 7} for layer in wider["model"]["layers"]]
     new.write_text(json.dumps(wider))
-    assert "  … and 221 more; `--all` shows them.\n" in invoke("diff", old, new).stdout
+    wide_output = invoke("diff", old, new).stdout
+    assert "  … and 221 more; `--all` shows them.\n" in wide_output
+    assert wide_output.count("\n     Dense") == 200
+    assert "  … and 40 more layers that differ; `--all` shows them.\n" in wide_output
 
 
 def test_json_matches_text(iris):

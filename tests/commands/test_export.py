@@ -173,6 +173,15 @@ def test_script_of_a_run_loads_weights_without_layercli(digits_run, here):
     assert float(accuracy) == pytest.approx(digits_run.summary["test"]["accuracy"], abs=1e-6)
 
 
+def test_script_of_an_averaged_model_trains_otherwise(digits_run, here):
+    shutil.copytree(digits_run.path, here / "ensemble")
+    manifest = json.loads((here / "ensemble" / "manifest.json").read_text())
+    (here / "ensemble" / "manifest.json").write_text(json.dumps({**manifest, "ensemble": {}}))
+    [problem] = exported("ensemble", "-f", "python")["problems"]
+    assert (problem["code"], problem["severity"]) == ("other-training", "warning")
+    assert "layercli trained on its own fold" in problem["message"]
+
+
 def test_script_export_copies_custom_layer_file(here):
     config = CONFIGS / "custom_layer.yaml"
     assert [code for code, _ in problems(invoke("export", config, "-f", "python", "--json"))] == [

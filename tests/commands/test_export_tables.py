@@ -114,6 +114,7 @@ def test_saved_model_takes_columns_and_texts(folder, predicted):
 
 
 def test_onnx_takes_texts_and_missing_numbers(folder, predicted):
+    import onnx
     import onnxruntime
 
     done, description = exported(folder, "onnx", "prices.onnx")
@@ -140,6 +141,9 @@ def test_onnx_takes_texts_and_missing_numbers(folder, predicted):
     assert outputs[:, 0] == pytest.approx(predicted, abs=1e-6)
     properties = session.get_modelmeta().custom_metadata_map
     assert json.loads(properties["layercli"]) == description
+    model = onnx.load(folder / "prices.onnx")
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    assert (model.ir_version, versions) == (8, {"": 15, "ai.onnx.ml": 2})  # of ONNX 1.10
 
 
 def test_litert_takes_the_index_of_each_text(folder, predicted):

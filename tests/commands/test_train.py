@@ -170,7 +170,7 @@ def test_failed_operation_of_a_training_is_named_in_one_line(tmp_path, layer_fil
     (problem,) = json.loads(run.result.stdout)["problems"]
     assert problem["path"] == "train"
     cause = "Input to reshape is a tensor with 128 values, but the requested shape requires a multiple of 3"
-    assert problem["message"] == f"Training stopped: InvalidArgumentError: {cause}"
+    assert problem["message"] == f"Training stopped: {cause}"
 
 
 def test_custom_layer_error_in_training_is_quoted(tmp_path, layer_file):

@@ -14,7 +14,7 @@ from tests.running import train
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
 EXAMPLES = dict(re.findall(r"```yaml\n# (\S+)\n(.*?)```", PAGE, re.DOTALL))
-NEEDS_MORE = {"outputs.yaml": "data", "transfer.yaml": "a run"}
+NEEDS_MORE = {"outputs.yaml": "data", "transfer.yaml": "a run", "stages.yaml": "a run"}
 """Examples that need more than the config to train."""
 
 

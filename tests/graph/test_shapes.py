@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
-from layercli.check import check_document
+from layercli.check import check_config, check_document
 from layercli.graph.shapes import dtype_bytes, sum_if_known, tensor_bytes
 from layercli.layers.shapes import Tensor, format_shape, multiply_dims, resolve_axis, window_length
 from layercli.source.load import parse_yaml
@@ -180,4 +181,34 @@ def test_unknown_number_of_words_is_fixed_where_it_starts(layers, other):
     (problem,) = checked_layers([vectorization, *layers], "string", (1,)).problems
     assert problem.hint == (
         f"Set `output_sequence_length: 100` on `text_vectorization` (line 4) for texts of that many words{other}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (
+            {"type": "LayerNormalization", "gamma_initializer": "identity"},
+            "`gamma_initializer: identity` requires a weight of 2 axes, got (4,).",
+        ),
+        (
+            {"type": "Dense", "units": 3, "bias_initializer": {"type": "Orthogonal"}},
+            "`bias_initializer: Orthogonal` requires a weight of at least 2 axes, got (3,).",
+        ),
+        (
+            {"type": "Conv1D", "filters": 3, "kernel_size": 1, "kernel_initializer": "Identity"},
+            "`kernel_initializer: identity` requires a weight of 2 axes, got (1, 4, 3).",
+        ),
+        ({"type": "Dense", "units": 3, "kernel_initializer": "identity"}, None),
+        ({"type": "Conv1D", "filters": 3, "kernel_size": 1, "kernel_initializer": "orthogonal"}, None),
+        ({"type": "SimpleRNN", "units": 3, "recurrent_initializer": "identity"}, None),
+    ],
+)
+def test_initializer_of_matrices_on_another_weight(layer, message):
+    # Keras raises an error for the same three when it creates the weights.
+    shape = [5, 4] if layer["type"] in ("Conv1D", "SimpleRNN") else [4]
+    document = {"model": {"input": shape, "layers": [layer]}}
+    result = check_config("config.yaml", text=yaml.safe_dump(document))
+    assert [problem.message for problem in result.problems if problem.severity == "error"] == (
+        [message] if message else []
     )

@@ -163,3 +163,17 @@ def test_uses_in_open_files_that_extend_a_file_are_found(editor, tmp_path):
     editor.wait_for_checks()
     found = editor.ask("references", base, (0, 8), context={"includeDeclaration": False})
     assert [one["uri"] for one in found] == [uri_from_path(child)]
+
+
+@pytest.mark.parametrize(("word", "new"), [("width:", "size"), ("stem", "trunk")])
+def test_rename_changes_open_sweep_files(editor, tmp_path, word, new):
+    base, sweep = tmp_path / "base.yaml", tmp_path / "sweep.yaml"
+    text = "vars: {width: 8}\nmodel: {input: [4], layers: [{type: Dense, units: '${width}', name: stem}]}\n"
+    base.write_text(text + "train: {loss: mse}\n")
+    space = "base: base.yaml\nspace:\n  vars.width: [8, 16]\n  model.layers.stem.use_bias: [true, false]\n"
+    editor.open(sweep, space)
+    editor.open(base)
+    editor.wait_for_checks()
+    changes = editor.ask("rename", base, place_of(text, word), newName=new)["changes"]
+    renamed = apply_edits(space, changes[uri_from_path(sweep)])
+    assert renamed == space.replace(word.rstrip(":"), new)

@@ -304,3 +304,10 @@ def test_process_answers_loads_no_framework_and_ends_with_its_input(process, tmp
     assert process.wait(60) == 1
     watchdog.cancel()
     assert process.stderr.read() == b""
+
+
+def test_malformed_address_does_not_disturb_other_texts(tmp_path):
+    editor, path = Editor(), tmp_path / "config.yaml"
+    editor.send(open_message("file:///tmp/\ud800.yaml", VALID))
+    assert editor.open(path, "model: {}")[0]["code"] == "missing-key"
+    assert [one for one in editor.notifications if one["method"] == "window/logMessage"] == []

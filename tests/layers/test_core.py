@@ -255,3 +255,12 @@ def test_bare_names_are_keras_names(catalogue, home):
     for name in [*catalogue.names, *catalogue.aliases]:
         if name not in catalogue.not_by_name:
             assert getattr(keras, home).get(catalogue.parse_or_name(name)) is not None
+
+
+@pytest.mark.parametrize("kind", ["Identity", "ELU"])
+def test_activity_regularizer_that_cannot_be_saved_is_refused(kind):
+    layer = getattr(keras.layers, kind)(activity_regularizer=keras.regularizers.L2(0.1))
+    with pytest.raises(NotImplementedError):
+        keras.layers.serialize(layer)
+    with pytest.raises(ValidationError, match="Keras cannot save"):
+        LAYERS.parse({"type": kind, "activity_regularizer": "l2"})

@@ -6,6 +6,8 @@ import pytest
 
 from layercli.errors import LayercliError
 from layercli.runs import manifest as manifests
+from layercli.runs.listing import read_run
+from layercli.runs.open_run import open_run
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -39,7 +41,7 @@ def test_manifest_hashes_all_files_in_order(run):
         "zz.py": ABC,
     }
     document = json.loads((run / "manifest.json").read_text())
-    assert document == {"seed": 3, "files": hashes}
+    assert document == {"format": 1, "seed": 3, "files": hashes}
     assert list(document["files"]) == list(hashes)
     manifests.write_manifest(run, {"seed": 3}, is_finished=True)  # its own file is not one of them
     assert read_files(run) == hashes
@@ -84,3 +86,33 @@ def test_unreadable_manifest_is_not_a_run(tmp_path, text):
         (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(LayercliError, match="This is not the directory of a started run"):
         manifests.require_manifest(tmp_path)
+
+
+def test_newer_format_is_named(run):
+    manifests.write_manifest(run, REQUIRED | {"format": 7, "versions": {"layercli": "9.1"}})
+    message = "was written by layercli 9.1 in format 7, but layercli 0.1.0 reads formats up to 1"
+    with pytest.raises(LayercliError, match=message):
+        manifests.require_manifest(run)
+    with pytest.raises(LayercliError, match=message):
+        open_run(str(run))
+    assert (read_run(run).state, read_run(run).note) == ("damaged", f"it {message}")
+
+
+@pytest.mark.parametrize("number", [1, 0, "7", None, True, 1.5])
+def test_other_values_of_the_format_are_ignored(run, number):
+    manifests.write_manifest(run, REQUIRED | {"format": number})
+    assert manifests.require_manifest(run)["format"] == number
+
+
+def test_run_of_a_version_without_formats_is_read(run):
+    manifests.write_manifest(run, REQUIRED)
+    document = json.loads((run / "manifest.json").read_text())
+    del document["format"]
+    (run / "manifest.json").write_text(json.dumps(document))
+    assert manifests.require_manifest(run) == document
+
+
+def test_huge_number_of_a_format_is_not_printed(run):
+    (run / "manifest.json").write_text(json.dumps({"format": 10**19, "versions": 3}))
+    with pytest.raises(LayercliError, match="by a newer layercli in format unknown,"):
+        manifests.require_manifest(run)

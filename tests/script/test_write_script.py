@@ -566,18 +566,14 @@ def test_script_decodes_and_turns_images_as_the_reader(tmp_path, monkeypatch):
     assert sorted(parts.train.y.tolist()) == [0, 0, 1]
 
 
-def test_warning_if_the_split_differs_from_layercli(tmp_path):
-    np.savez(tmp_path / "d.npz", x=np.zeros((65_537, 1), "float32"), y=np.arange(65_537) % 2)
+def test_many_examples_are_split_by_class_as_in_a_training(tmp_path, monkeypatch):
+    np.savez(tmp_path / "d.npz", x=np.arange(65_540.0)[:, None], y=np.arange(65_540) % 3 // 2)
     data = {"type": "npz", "path": "d.npz", "features": "x", "target": "y"}
+    data["split"] = {"validation": 0.1, "test": 0.1, "stratify": True}
     model = {"input": [1], "layers": [{"type": "Dense", "units": 1, "activation": "sigmoid"}]}
-    split = {"test": 0.1, "stratify": True}
-    for changes, codes in (
-        ({"split": split}, ["other-parts"]),
-        ({"split": {"test": 0.1}}, []),
-        ({"split": split, "shuffle": False}, []),
-    ):
-        valid = model_of(tmp_path, model, data=data | changes, train={"loss": "binary_crossentropy"})
-        assert [problem.code for problem in collect_script_facts(valid)[2]] == codes
+    valid = model_of(tmp_path, model, data=data, train={"loss": "binary_crossentropy"})
+    parts, _, _ = assert_same_parts(valid, tmp_path, monkeypatch)
+    assert [len(part) for part in parts.subsets] == [52_432, 6_554, 6_554]
 
 
 @pytest.fixture

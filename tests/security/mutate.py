@@ -87,7 +87,7 @@ def damage_run(run: Path, rng: random.Random) -> str:
             "bytes name",
         )
     )
-    if kind == "json" and path.suffix not in (".json", ".jsonl"):
+    if kind == "json" and (path.suffix not in (".json", ".jsonl") or not path.stat().st_size):
         kind = "bytes"
     if kind == "bytes":
         path.write_bytes(damage_bytes(path.read_bytes(), rng))

@@ -218,8 +218,8 @@ def test_series_are_those_of_predict(tmp_path):
     with serve(make_service(run)) as client:
         assert client.post("/predict", rows).json()["rows"] == expected
         few = client.post("/predict", rows[:3])
-        absent = client.post("/predict", [{"load": 1}])
+        absent = client.post("/predict", [{}])
     assert len(expected) == 5
     assert few.status == absent.status == 400
     assert "4 consecutive rows" in few.json()["error"]
-    assert absent.json()["problems"][0]["message"] == "Row 1 has no `heat`."
+    assert absent.json()["problems"][0]["message"] == "Row 1 has no `load`, `heat`, `date`."

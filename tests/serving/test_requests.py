@@ -213,6 +213,7 @@ def test_unknown_outputs(client):
         (b'{"rows": [[1, 2, 3, 4]]}', "Row 1 must be an object"),
         (b'[{"inputs": [1, 2, 3, 4]}]', "Row 1 has"),
         (b'[{"input": [1, 2, 3, 4]}, {}]', "Row 2 has no `input`"),
+        (b'[{"input": [1, 2, 3, 4], "b": 1, "a": 2}]', "Row 1 has an unknown `b`, `a`"),
         (b'[{"input": [1, 2, 3]}]', "must have the shape [examples, 4]"),
         (b'[{"input": [1, 2, 3, [4]]}]', "must contain numbers"),
         (b'[{"input": [1, 2, 3, "4"]}]', "must contain numbers"),

@@ -96,6 +96,17 @@ def test_variables_and_blocks_are_inherited(write):
     assert require_valid(check_config("own.yaml", ["vars.n=9"])).shapes.rows[0].outputs[0].shape == (None, 9)
 
 
+def test_misspelt_variable_of_an_extended_file_is_reported(write):
+    write(
+        base='vars: {width: 3, spare: 1}\nmodel: {input: [4], layers: [{type: Dense, units: "${width}"}]}\n',
+        own="extends: base.yaml\nvars: {widht: 7}\n",
+    )
+    assert check_config("base.yaml").problems == []
+    [problem] = check_config("own.yaml").problems
+    assert (problem.code, problem.file, problem.line) == ("unknown-variable", "own.yaml", 2)
+    assert problem.hint == "Did you mean `width`?"
+
+
 def test_standard_input_extends_a_file_of_this_directory(write):
     write(base=MODEL)
     result = invoke("inspect-shapes", "--static", "--json", "-", stdin="extends: base.yaml\nname: piped\n")

@@ -240,10 +240,11 @@ def test_error_in_a_hook_names_its_line(name, tmp_path):
     [
         ("own.py:Trackr", "own.py has no Trackr.", "Did you mean `Tracker`?"),
         ("own.py:Tracker", "own.py:Tracker is not a loss of Keras.", "Derive it from keras.losses.Loss, or"),
+        ("{type: own.py:Focal, power: 1}", 'has no argument "power".', "it takes `gamma`, `name`,"),
         (
             "{type: own.py:focal, gama: 1}",
-            "focal cannot be created with these arguments: TypeError",
-            "Compare",
+            '`own.py:focal` has no argument "gama".',
+            "Did you mean `gamma`?",
         ),
         ("gone.py:Focal", "gone.py does not exist.", "The path is relative to the config."),
         (

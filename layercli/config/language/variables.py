@@ -39,11 +39,21 @@ _EXPRESSION_HINT: Final = (
 
 
 def find_unused_overrides(document: YamlNode) -> Iterator[Problem]:
-    """Yield a problem for each variable of ``--set`` that no part of the config uses, such as a misspelt one."""
+    """Yield a problem for each variable that replaces one of another source and that no part of the config uses.
+
+    Such a variable is probably misspelt. It comes from ``--set``, or from a file that extends one with variables.
+    """
     declared = document.find((VARS_KEY,))
     if declared is None or not isinstance(declared.value, dict):
         return
-    overridden = [name for name, mark in declared.keys.items() if not mark.source.has_positions]
+    file = document.mark.source
+    sources = {name: mark.source for name, mark in declared.keys.items()}
+    is_extended = any(source.has_positions and source is not file for source in sources.values())
+    overridden = [
+        name
+        for name, source in sources.items()
+        if not source.has_positions or (is_extended and source is file)
+    ]
     used = list_used_names(document) if overridden else frozenset()
     for name in overridden:
         if name not in used:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeVar
 
 from layercli.layers.custom_layers import split_reference
 from layercli.schema.component import Component, parse_at_key, snake_case
-from layercli.schema.strict_model import to_plain, value_error
+from layercli.schema.strict_model import StrictModel, to_plain, value_error
 from layercli.source.nodes import KeyPath, quote_value
 
 _EXAMPLES: Final = {
@@ -21,7 +21,7 @@ _EXAMPLES: Final = {
 """The kinds of objects -> an example of a `type`."""
 CUSTOM_NOUNS: Final = ("layer", *_EXAMPLES)
 """The kinds of objects that can be custom code."""
-NON_METRIC_KEYS: Final = ("epoch", "seconds", "examples_per_second")
+NON_METRIC_KEYS: Final = ("epoch", "stage", "seconds", "examples_per_second")
 """Keys in a line of the history that are not metrics."""
 RESERVED_METRIC_NAMES: Final = frozenset({"loss", "learning_rate", *NON_METRIC_KEYS})
 """Column names of the history that a metric must not have."""
@@ -167,6 +167,8 @@ def find_custom_objects(value: object, path: KeyPath = ()) -> Iterator[tuple[Cus
         yield value, path
     if isinstance(value, Component):
         value = value.keras_arguments()
+    elif isinstance(value, StrictModel):
+        value = value.arguments()
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         yield from find_custom_objects(item, (*path, key))

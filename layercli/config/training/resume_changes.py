@@ -60,6 +60,17 @@ class ResumeChanges:
         return f"Kept: {', '.join(kept)}." + (f" Reset: {', '.join(reset)}." if reset else "")
 
 
+def select_stage(section: Mapping[str, Any], stage: int) -> dict[str, Any]:
+    """Return a section with the optimizer and the callbacks of a stage, counted from 0, as those of the training."""
+    stages = section.get("stages") or [{"optimizer": None, "callbacks": []}]
+    optimizers = [section["optimizer"], *(each["optimizer"] for each in stages[: stage + 1])]
+    return {
+        **section,
+        "optimizer": next(each for each in reversed(optimizers) if each is not None),
+        "callbacks": [*section["callbacks"], *stages[stage]["callbacks"]] if stage < len(stages) else [],
+    }
+
+
 def _match_callbacks(
     before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, int | None]]:

@@ -1,6 +1,7 @@
 """The ``train`` section."""
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +11,7 @@ from layercli.config.training.execution import (
     ExecutionField,
     UntilConfig,
 )
+from layercli.config.training.stages import StageConfig
 from layercli.config.training.types import (
     CallbackField,
     ClassWeightField,
@@ -17,8 +19,10 @@ from layercli.config.training.types import (
     MetricsField,
     OptimizerField,
 )
+from layercli.schema.component import Component
 from layercli.schema.field_types import NameOrComponent, PositiveInt
-from layercli.schema.strict_model import StrictModel
+from layercli.schema.strict_model import ArgumentError, StrictModel
+from layercli.source.nodes import KeyPath
 
 
 class TrainSection(StrictModel):
@@ -31,7 +35,11 @@ class TrainSection(StrictModel):
     }
 
     epochs: Annotated[
-        PositiveInt, Field(description="Number of passes over the training examples.", examples=[20])
+        PositiveInt,
+        Field(
+            description="Number of passes over the training examples; with `stages`, the sum of their epochs.",
+            examples=[20],
+        ),
     ] = 1
     batch_size: Annotated[PositiveInt, Field(description="Examples per training step.", examples=[32])] = 32
     optimizer: Annotated[OptimizerField, Field(description="The optimizer.")] = "RMSprop"
@@ -72,6 +80,16 @@ class TrainSection(StrictModel):
         list[CallbackField], Field(description="Callbacks that monitor and control training.", max_length=100)
     ] = []  # noqa: RUF012
 
+    stages: Annotated[
+        list[StageConfig] | None,
+        Field(
+            description="Parts of the training, one after the other, with other frozen layers, optimizers and callbacks; "
+            "null: one part.",
+            min_length=1,
+            max_length=20,
+            examples=[[{"epochs": 3, "freeze": ["backbone"]}, {"epochs": 5}]],
+        ),
+    ] = None
     distribution: Annotated[
         Literal["auto", "none", "mirrored", "multi_worker"],
         Field(
@@ -98,6 +116,47 @@ class TrainSection(StrictModel):
     checkpoints: Annotated[
         CheckpointsConfig, Field(description="When to save checkpoints, from which training can resume.")
     ] = CheckpointsConfig.model_construct()
+
+    def check(self) -> None:
+        """Check that `epochs` is the sum of the epochs of the stages, or set it."""
+        if self.stages is None:
+            return
+        total = sum(stage.epochs for stage in self.stages)
+        if "epochs" in self.model_fields_set and self.epochs != total:
+            message = f"`epochs` must be {total}, the sum of the epochs of the stages, got {self.epochs}."
+            raise ArgumentError("epochs", message, "Remove `epochs` of `train`: each stage has its own.")
+        self.__dict__["epochs"] = total  # the section is frozen for all others
+
+    def to_plain(self) -> dict[str, Any]:
+        plain = super().to_plain()
+        if self.stages is not None:
+            del plain["epochs"]  # so that a change of a stage needs no second one
+        return plain
+
+    def optimizer_in_stage(self, index: int) -> tuple[NameOrComponent, KeyPath]:
+        """Return the optimizer of a stage, counted from 0, and its path in the config."""
+        for number in range(min(index, len(self.stages or ()) - 1), -1, -1):
+            optimizer = (self.stages or [])[number].optimizer
+            if optimizer is not None:
+                return optimizer, ("train", "stages", number, "optimizer")
+        return self.optimizer, ("train", "optimizer")
+
+    def stages_with_optimizer_of(self, index: int) -> range:
+        """Return the stages that share the optimizer of a stage, and its state; all counted from 0."""
+        stages: Sequence[StageConfig] = self.stages or ()
+        renewals = [
+            number for number, stage in enumerate(stages) if number == 0 or stage.optimizer is not None
+        ]
+        first = max((number for number in renewals if number <= index), default=0)
+        return range(first, next((number for number in renewals if number > index), len(stages)))
+
+    def iterate_callbacks(self) -> Iterator[tuple[Component, KeyPath, int | None]]:
+        """Yield all callbacks with their paths, and their stages, counted from 0; None: of all stages."""
+        for index, callback in enumerate(self.callbacks):
+            yield callback, ("train", "callbacks", index), None
+        for number, stage in enumerate(self.stages or ()):
+            for index, callback in enumerate(stage.callbacks):
+                yield callback, ("train", "stages", number, "callbacks", index), number
 
     def loss_of(self, output: str) -> NameOrComponent | None:
         """Return the loss of an output, or None if it does not have one."""

@@ -162,7 +162,10 @@ with np.load(folder / "inputs.npz") as archive:
         tensors = [batch[tensor.name] for tensor in model.inputs] if is_named else list(batch.values())
         result = model(tensors if len(tensors) > 1 else tensors[0], training=False)
         for place, output in enumerate(keras.tree.flatten(result)):
-            outputs[f"{number}_{place}"] = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
+            if keras.backend.standardize_dtype(output.dtype) == "string":
+                outputs[f"{number}_{place}"] = output.numpy().astype("S")
+            else:
+                outputs[f"{number}_{place}"] = keras.ops.convert_to_numpy(keras.ops.cast(output, "float32"))
 np.savez(folder / "outputs.npz", **outputs)
 assert not any(name.partition(".")[0] == "layercli" for name in sys.modules)
 """

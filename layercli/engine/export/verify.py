@@ -15,13 +15,13 @@ from typing import Any, Final
 import keras
 
 from layercli.check import ValidConfig
-from layercli.engine.compare import OutputDifference, compare_outputs, run_references
+from layercli.engine.compare import OutputDifference, ReferenceOutputs, compare_outputs, run_references
 from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.deployed_model import DeployedModel, deploy_model
 from layercli.engine.export.find_layer import find_differing_layer, find_refused_layer
 from layercli.engine.export.loops import has_loops
 from layercli.engine.export.options import ColumnBatch, ExportFormat, ExportOptions, InputBatch
-from layercli.engine.keras_errors import summarize_error
+from layercli.engine.keras_errors import model_error_types, summarize_error
 from layercli.errors import LayercliError
 from layercli.export_formats import EXPORT_FORMATS
 from layercli.io.atomic import make_write_error
@@ -76,6 +76,22 @@ def default_tolerance(minimum: float, valid: ValidConfig, quantize: str | None =
     return max(minimum, _QUANTIZED_TOLERANCES.get(quantize or "", 0.0), *dtype_tolerances)
 
 
+def run_original(model: Any, cases: Sequence[ComparisonCase], valid: ValidConfig) -> list[ReferenceOutputs]:
+    """Return the outputs of the original model for each case.
+
+    Raises:
+        LayercliError: the model refuses an example, as its layers do for some values or sizes.
+    """
+    try:
+        return run_references(model, cases)
+    except model_error_types(valid) as error:
+        message = (
+            f"The model cannot run, so that the export cannot be compared with it: {summarize_error(error)}"
+        )
+        hint = "Change the layer that refuses its input; `layercli train CONFIG --smoke` shows whether a training runs."
+        raise LayercliError(valid.make_problem(("model",), "export-failed", message, hint)) from error
+
+
 def write_and_verify(
     name: str,
     model: Any,
@@ -98,7 +114,7 @@ def write_and_verify(
         else tolerance
     )
     with silence_runtimes():
-        references = run_references(model, cases)
+        references = run_original(model, cases, valid)
         if not any(reference.case.is_typical for reference in references):
             raise LayercliError(
                 valid.make_problem(("model",), "export-failed", _NOTHING_COMPARED, _READ_DATA_HINT)

@@ -11,7 +11,7 @@ import keras
 
 from layercli.check import ValidConfig
 from layercli.data.types import Array
-from layercli.engine.compare import compare_outputs, run_references
+from layercli.engine.compare import compare_outputs
 from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.find_layer import find_differing_layer
 from layercli.engine.export.isolated_run import IsolatedRunError, ScriptCheck, TrainedState, run_isolated
@@ -20,6 +20,7 @@ from layercli.engine.export.verify import (
     Verification,
     default_tolerance,
     export_difference_error,
+    run_original,
     silence_runtimes,
 )
 from layercli.engine.keras_errors import summarize_error
@@ -88,7 +89,7 @@ def verify_script(
     """
     allowed = default_tolerance(TOLERANCE, valid) if tolerance is None else tolerance
     with silence_runtimes():
-        references = run_references(model, cases) if cases else []
+        references = run_original(model, cases, valid) if cases else []
         weights: list[Array] = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
         state = TrainedState(weights, vocabularies, [weight.path for weight in model.weights])
         try:

@@ -64,7 +64,8 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Saves checkpoints, resumes from one, and stops between two steps on request; must be the last callback.
 
     ``should_stop`` reports a stop request. ``extra_state`` returns JSON values that each checkpoint also contains.
-    ``limit`` ends the training between two steps, with a checkpoint.
+    ``limit`` ends the training between two steps, with a checkpoint. ``is_last_stage`` returns whether the training is
+    over after its current stage.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         snapshot: Snapshot | None = None,
         changes: ResumeChanges | None = None,
         limit: TrainingLimit | None = None,
+        is_last_stage: Callable[[], bool] = lambda: True,
     ) -> None:
         super().__init__()
         self._store = store
@@ -94,6 +96,7 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._snapshot = snapshot
         self._changes = changes
         self._limit = limit or TrainingLimit(None, 0)
+        self._is_last_stage = is_last_stage
         self.position = start
         """The progress of the training."""
         self.saved_position = start if snapshot is not None else None
@@ -141,11 +144,18 @@ class CheckpointCallback(keras.callbacks.Callback):  # type: ignore[misc]
         if self._limit.is_reached:
             return  # the checkpoint is from the middle of this epoch
         self.position = Position(epoch + 1, 0)
-        is_last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        is_stage_over = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        is_last = is_stage_over and self._is_last_stage()
         should_stop = self._should_stop()
         is_over = self._limit.is_over((epoch + 1) * self._steps_per_epoch)
         self._limit.is_reached = is_over and not is_last and not should_stop
-        if is_last or self._limit.is_reached or self._is_due or should_stop or self._is_epoch_due(epoch + 1):
+        if (
+            is_stage_over
+            or self._limit.is_reached
+            or self._is_due
+            or should_stop
+            or self._is_epoch_due(epoch + 1)
+        ):
             self._save_checkpoint()
         if should_stop and not is_last:
             raise TrainingStoppedError(self.position)

@@ -21,10 +21,11 @@ from layercli.engine.training.position_weights import fit_positions
 from layercli.errors import LayercliError
 from layercli.graph.best_epoch import monitor_direction
 from layercli.schema.component import Component
+from layercli.source.nodes import KeyPath
 
 
-def compile_model(model: Any, train: TrainSection, valid: ValidConfig) -> None:
-    """Compile the model with the declared optimizer, loss and metrics.
+def compile_model(model: Any, train: TrainSection, valid: ValidConfig, *, optimizer: Any = None) -> None:
+    """Compile the model with the declared loss and metrics, and ``optimizer``, or else the declared one.
 
     Raises:
         LayercliError: custom code cannot be loaded.
@@ -34,7 +35,7 @@ def compile_model(model: Any, train: TrainSection, valid: ValidConfig) -> None:
         return _to_keras_objects(components, namespace, valid)
 
     model.compile(
-        optimizer=create(train.optimizer, keras.optimizers),
+        optimizer=optimizer or create(train.optimizer, keras.optimizers),
         loss=create(train.loss, keras.losses),
         loss_weights=train.loss_weights,
         metrics=create(train.metrics, keras.metrics),
@@ -95,8 +96,8 @@ _CALLBACK_PACKAGES = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
 """Callbacks that require an optional package."""
 
 
-def build_callback(callback: Component, run_dir: Path, valid: ValidConfig, index: int) -> Any:
-    """Create the Keras callback; it writes its files into the run directory.
+def build_callback(callback: Component, run_dir: Path, valid: ValidConfig, path: KeyPath) -> Any:
+    """Create the Keras callback at this path of the config; it writes its files into the run directory.
 
     Raises:
         LayercliError: the callback requires a package that is not installed.
@@ -108,13 +109,11 @@ def build_callback(callback: Component, run_dir: Path, valid: ValidConfig, index
     if package is not None and find_spec(package) is None:
         message = f"The callback {type_name} requires the package {package}, which is not installed."
         hint = f"Install it: `pip install 'layercli[{package}]'`."
-        raise LayercliError(
-            valid.make_problem(("train", "callbacks", index), "missing-package", message, hint)
-        )
+        raise LayercliError(valid.make_problem(path, "missing-package", message, hint))
     if isinstance(callback, MLflow):
         from layercli.engine.training.mlflow_callback import build_mlflow_callback
 
-        return build_mlflow_callback(callback, run_dir, valid, ("train", "callbacks", index))
+        return build_mlflow_callback(callback, run_dir, valid, path)
     monitor = get_monitor(callback)
     train = valid.config.train
     if monitor is not None and getattr(callback, "mode", None) == "auto" and train is not None:
@@ -122,7 +121,7 @@ def build_callback(callback: Component, run_dir: Path, valid: ValidConfig, index
         callback = callback.with_arguments(mode=monitor_direction(monitor, train) or "auto")
     for name in ("filename", "log_dir"):
         if name in type(callback).model_fields:
-            path = run_dir / getattr(callback, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            callback = callback.with_arguments(**{name: str(path)})
+            file = run_dir / getattr(callback, name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            callback = callback.with_arguments(**{name: str(file)})
     return keras_object(callback, namespace=keras.callbacks)

@@ -159,7 +159,9 @@ def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
         saved_seconds = train.epochs * steps * (start_seconds + compute_seconds - xla_step_seconds)
         jit_compile, reason = _choose_xla(valid, train, saved_seconds)
     steps_per_call = settings.steps_per_execution
-    if steps_per_call is None and any(_has_per_step_logging(callback) for callback in train.callbacks):
+    if steps_per_call is None and any(
+        _has_per_step_logging(callback) for callback, _, _ in train.iterate_callbacks()
+    ):
         steps_per_call, reason = 1, f"TensorBoard records single steps; {reason}"
     elif steps_per_call is None and (batch_callbacks := list_batch_callbacks(valid, train)):
         (name, hook), *_ = batch_callbacks

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -43,6 +44,7 @@ from layercli.engine.training.loop import TRAINING_START, Position, TrainingLoop
 from layercli.engine.training.multi_worker import Workers, is_lost_peer
 from layercli.engine.training.paired_augmentation import make_training_step
 from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapshot, is_finite, restore_layers
+from layercli.engine.training.stages import StageLayers, WholeTraining, compile_stage
 from layercli.engine.training.training_limit import TrainingLimit
 from layercli.engine.unknown_ids import check_computed_ids, explain_id_error
 from layercli.errors import LayercliError, Problem
@@ -50,6 +52,8 @@ from layercli.graph.adaptable import should_adapt
 from layercli.graph.best_epoch import find_best_epoch, summarize_epoch
 from layercli.graph.training_notes import EarlyStop, LimitStop
 from layercli.runs.resume_command import format_resume_command
+from layercli.schema.component import Component
+from layercli.source.nodes import KeyPath
 
 
 class TrainingObserver(Protocol):
@@ -110,6 +114,8 @@ class CheckpointSettings:
     """Allowed differences between the config and that of the snapshot."""
     should_renew_limit: bool = False
     """Whether `train.until` applies again to a training that it ended."""
+    is_limit_per_stage: bool = False
+    """Whether `train.until` ends each stage instead of a training with stages."""
 
 
 def fit_model(
@@ -143,114 +149,292 @@ def fit_model(
         release_memory()
     else:
         restore_layers(adapted_layers, snapshot)
-    with _reporting_model_errors(valid, assembled):
-        compile_model(model, train, valid)
-        callbacks = [
-            build_callback(callback, run_dir, valid, index) for index, callback in enumerate(train.callbacks)
-        ]
     result = FitResult() if snapshot is None else FitResult(list(snapshot.state["records"]))
-    metric_order = list(collect_log_names(train, valid.graph.output_references))
-    history_callback = _HistoryCallback(
-        result,
-        observer,
-        callbacks,
-        metric_order=metric_order,
-        examples=len(splits.train),
-        batch_size=train.batch_size,
+    training = _Training(
+        assembled, valid, train, splits, observer, run_dir, plan, checkpointing, result, adapted_layers
     )
-    start = checkpointing.start
-    limit = TrainingLimit(
-        train.until,
-        start.epoch * -(-len(splits.train) // train.batch_size) + start.step,
-        None if snapshot is None else snapshot.state.get("until"),
-        should_renew=checkpointing.should_renew_limit,
-    )
-    was_stopped = False
-    if snapshot is not None:
-        history_callback.restore_state(snapshot.state["watch"])
-        is_unchanged = checkpointing.changes is None and train.epochs == snapshot.state["epochs"]
-        was_stopped = (snapshot.state["stopped"] and is_unchanged) or (limit.was_reached and not start.step)
-    stream = plan.feed == "stream"
-    with _reporting_model_errors(valid, assembled):
-        workers = Workers() if runtime.cluster is not None else None
-        if workers is not None:
-            limit.share_time(workers.share_time_limit)
-        loop = TrainingLoop(
-            model,
-            make_feed(splits.train, train.batch_size, stream=stream),
-            max_steps_per_call=plan.steps_per_execution,
-            seed=valid.config.seed if valid.config.data is None or valid.config.data.shuffle else None,
-            validation=make_feed(splits.validation, train.batch_size, stream=stream)
-            if len(splits.validation)
-            else None,
-            jit_compile=plan.jit_compile,
-            checkpoint_every=train.checkpoints.steps,
-            last_step=limit.last_step,
-            workers=workers,
-            train_step=make_training_step(assembled, valid, splits.train),
+    loop = training.run()
+    restored_record = _restored_record(result.records, training.callbacks)
+    result.restored_epoch = restored_record.get("epoch")
+    result.best_record = restored_record or find_best_epoch(result.records, train)
+    release_memory()
+    test_feed = None
+    if len(splits.test):
+        test_feed = make_feed(splits.test, train.batch_size, stream=plan.feed == "stream")
+        result.test_metrics = order_logs(loop.evaluate(test_feed), training.metric_order)
+    if training.workers is None:
+        _compare_with_baseline(result, model, valid, splits, training.metric_order, plan, test_feed)
+    return result
+
+
+class _Training:
+    """A training from its first step, or from a checkpoint, in one stage or several; writes to ``result``."""
+
+    def __init__(
+        self,
+        assembled: AssembledModel,
+        valid: ValidConfig,
+        train: TrainSection,
+        splits: Splits,
+        observer: TrainingObserver,
+        run_dir: Path,
+        plan: ExecutionPlan,
+        checkpointing: CheckpointSettings,
+        result: FitResult,
+        adapted_layers: Sequence[Any],
+    ) -> None:
+        self._assembled = assembled
+        self._model = assembled.model
+        self._valid = valid
+        self._train = train
+        self._splits = splits
+        self._observer = observer
+        self._run_dir = run_dir
+        self._plan = plan
+        self._checkpointing = checkpointing
+        self._result = result
+        self._adapted_layers = adapted_layers
+        self._stage_layers = StageLayers(assembled.layers, train, valid)
+        self._stage_starts = [0]
+        """The number of epochs before each stage that has started."""
+        self._callback_paths: list[KeyPath] = []
+        self._position = checkpointing.start
+        self._saved_position: Position | None = None
+        self.callbacks: list[Any] = []
+        """The callbacks of all stages, then those of the current one."""
+        self.metric_order = list(collect_log_names(train, valid.graph.output_references))
+        self.workers: Workers | None = None
+
+    def run(self) -> TrainingLoop:
+        """Train all stages and return the loop of the last one.
+
+        Raises:
+            LayercliError: the loss became NaN or infinite, or the model refuses the data.
+        """
+        train, checkpointing, snapshot = self._train, self._checkpointing, self._checkpointing.snapshot
+        stages = snapshot.state.get("stages") if snapshot is not None else None
+        if stages is not None:
+            self._stage_starts = list(stages["starts"])
+        with self._reporting_errors():
+            self.workers = Workers() if runtime.cluster is not None else None
+            stream = self._plan.feed == "stream"
+            self._feed = make_feed(self._splits.train, train.batch_size, stream=stream)
+            self._validation = (
+                make_feed(self._splits.validation, train.batch_size, stream=stream)
+                if len(self._splits.validation)
+                else None
+            )
+        self._limit = self._make_limit(checkpointing.start)
+        self._history = _HistoryCallback(
+            self._result,
+            self._observer,
+            metric_order=self.metric_order,
+            examples=len(self._splits.train),
+            batch_size=train.batch_size,
         )
-        diagnostics = _make_diagnostics(assembled, valid, train, splits, observer, checkpointing)
-        checkpoint_callback = CheckpointCallback(
+        if snapshot is not None:
+            self._history.restore_state(snapshot.state["watch"])
+        first = len(self._stage_starts) - 1
+        with self._reporting_errors():
+            shared_callbacks = self._build_callbacks(None) if train.stages else []
+        self._whole = WholeTraining(shared_callbacks)
+        for index in range(first, max(len(train.stages or ()), 1)):
+            if index > first:
+                self._stage_starts.append(len(self._result.records))
+                if checkpointing.is_limit_per_stage:
+                    self._limit = self._make_limit(Position(self._stage_starts[index], 0))
+            loop = self._run_stage(index, shared_callbacks, is_first=index == first)
+            if self._has_ended:
+                break
+        self._result.examples_per_second = self._history.examples_per_second
+        if self._limit.is_reached and not (checkpointing.is_limit_per_stage and train.stages):
+            self._result.limit_stop = LimitStop(
+                self._position.epoch, self._position.step, loop.steps_per_epoch
+            )
+        else:
+            self._result.early_stop = _find_early_stop(len(self._result.records), self.callbacks)
+        self._stage_layers.freeze_for_optimizer(index)
+        return loop
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether the training is over before the next stage."""
+        is_limited = self._limit.is_reached and not self._checkpointing.is_limit_per_stage
+        return self._whole.has_ended_training or is_limited
+
+    def _is_last(self, stage: int) -> bool:
+        return stage + 1 >= len(self._train.stages or ()) or self._has_ended
+
+    def _run_stage(self, index: int, shared_callbacks: Sequence[Any], *, is_first: bool) -> TrainingLoop:
+        """Train a stage, counted from 0; the first one of this process can start from a checkpoint."""
+        train, model, checkpointing = self._train, self._model, self._checkpointing
+        snapshot = checkpointing.snapshot if is_first else None
+        start = checkpointing.start if is_first else Position(self._stage_starts[index], 0)
+        self._position = start
+        with self._reporting_errors():
+            if is_first or train.stages_with_optimizer_of(index).start == index:
+                compile_stage(model, train, self._valid, self._stage_layers, index)
+            else:
+                compile_model(model, train, self._valid, optimizer=model.optimizer)
+            self._stage_layers.freeze_stage(index)
+            own_callbacks = self._build_callbacks(index if train.stages else None)
+        self.callbacks = [*shared_callbacks, *own_callbacks]
+        self._history.begin_stage(index + 1 if train.stages else None, self.callbacks)
+        epochs = self._stage_starts[index] + (train.stages[index].epochs if train.stages else train.epochs)
+        if snapshot is not None and self._was_stopped(snapshot, start):
+            epochs = start.epoch
+        with self._reporting_errors():
+            loop = TrainingLoop(
+                model,
+                self._feed,
+                max_steps_per_call=self._plan.steps_per_execution,
+                seed=self._shuffle_seed,
+                validation=self._validation,
+                jit_compile=self._plan.jit_compile,
+                checkpoint_every=train.checkpoints.steps,
+                last_step=self._limit.last_step,
+                workers=self.workers,
+                train_step=make_training_step(self._assembled, self._valid, self._splits.train),
+            )
+            should_measure_start = checkpointing.snapshot is None and is_first
+            diagnostics = self._make_diagnostics(should_measure_start=should_measure_start)
+            checkpoint_callback = self._make_checkpoint_callback(index, loop, start, snapshot)
+            self._whole.is_ending = lambda: self._is_last(index)
+            shared = [self._whole] if shared_callbacks else []
+            try:
+                loop.run(
+                    [
+                        DivergenceGuard(),
+                        *shared,
+                        *own_callbacks,
+                        self._history,
+                        *diagnostics,
+                        checkpoint_callback,
+                    ],
+                    epochs=epochs,
+                    start=start,
+                )
+            except CallbackStateError as error:
+                raise self._explain_callback_state(error) from error
+            except DivergedError as error:
+                self._history.record_divergence(error)
+                for callback in diagnostics:
+                    callback.record(error.epoch + 1)
+                cause = f"Training stopped: the loss became {to_python(error.logs['loss'])} in epoch {error.epoch + 1}"
+                raise self._divergence_error(cause, index, checkpoint_callback.saved_position) from None
+            finally:
+                _close_callbacks(own_callbacks)
+                if self._is_last(index) or sys.exc_info()[0] is not None:
+                    _close_callbacks(shared_callbacks)
+            if not is_finite(model):
+                cause = "Weights became NaN or infinite in the last steps"
+                raise self._divergence_error(cause, index, checkpoint_callback.saved_position)
+        self._position, self._saved_position = (
+            checkpoint_callback.position,
+            checkpoint_callback.saved_position,
+        )
+        return loop
+
+    def _was_stopped(self, snapshot: Snapshot, start: Position) -> bool:
+        """Return whether the training, or its stage, had already ended at the checkpoint."""
+        state, train = snapshot.state, self._train
+        stages = state.get("stages")
+        is_unchanged = self._checkpointing.changes is None and train.epochs == state["epochs"]
+        if stages is not None:
+            is_unchanged &= stages["epochs"] == [stage.epochs for stage in train.stages or ()]
+            self._whole.has_ended_training = stages["has_ended"] and is_unchanged
+        return (state["stopped"] and is_unchanged) or (self._limit.was_reached and not start.step)
+
+    def _make_limit(self, start: Position) -> TrainingLimit:
+        """Return the limit of `train.until` for a training that continues from a position."""
+        train, snapshot = self._train, self._checkpointing.snapshot
+        steps_per_epoch = -(-len(self._splits.train) // train.batch_size)
+        limit = TrainingLimit(
+            train.until,
+            start.epoch * steps_per_epoch + start.step,
+            None if snapshot is None else snapshot.state.get("until"),
+            should_renew=self._checkpointing.should_renew_limit,
+        )
+        if self.workers is not None:
+            limit.share_time(self.workers.share_time_limit)
+        return limit
+
+    @property
+    def _shuffle_seed(self) -> int | None:
+        config = self._valid.config
+        return config.seed if config.data is None or config.data.shuffle else None
+
+    def _build_callbacks(self, stage: int | None) -> list[Any]:
+        """Return the callbacks of a stage, counted from 0; None: those of all stages."""
+        found = [
+            (callback, path) for callback, path, number in self._train.iterate_callbacks() if number == stage
+        ]
+        count = 0 if stage is None else len(self._train.callbacks)
+        self._callback_paths = [*self._callback_paths[:count], *(path for _, path in found)]
+        return [build_callback(callback, self._run_dir, self._valid, path) for callback, path in found]
+
+    def _make_diagnostics(self, *, should_measure_start: bool) -> list[DiagnosticsCallback]:
+        """Return the callback for `train.diagnostics`; only the first process of a group has one."""
+        if not self._train.diagnostics or (runtime.cluster is not None and runtime.cluster.rank):
+            return []
+        probe = LayerProbe(self._assembled, self._valid, self._splits.train)
+        is_resumed = not should_measure_start
+        return [DiagnosticsCallback(probe, self._observer.record_diagnostics, is_resumed=is_resumed)]
+
+    def _make_checkpoint_callback(
+        self, index: int, loop: TrainingLoop, start: Position, snapshot: Snapshot | None
+    ) -> CheckpointCallback:
+        checkpointing, workers = self._checkpointing, self.workers
+        callback = CheckpointCallback(
             checkpointing.store,
-            train.checkpoints,
-            adapted_layers=adapted_layers,
-            callbacks=callbacks,
+            self._train.checkpoints,
+            adapted_layers=self._adapted_layers,
+            callbacks=self.callbacks,
             steps_per_epoch=loop.steps_per_epoch,
             should_stop=checkpointing.should_stop
             if workers is None
             else workers.share_stop(checkpointing.should_stop),
-            extra_state=lambda: {
-                "records": result.records,
-                "watch": history_callback.get_state(),
-                "epochs": train.epochs,
-            },
+            extra_state=self._get_state,
             start=start,
             snapshot=snapshot,
             changes=checkpointing.changes,
-            limit=limit,
+            limit=self._limit,
+            is_last_stage=lambda: self._is_last(index),
         )
-        epochs = start.epoch if was_stopped else train.epochs
-        try:
-            loop.run(
-                [DivergenceGuard(), *callbacks, history_callback, *diagnostics, checkpoint_callback],
-                epochs=epochs,
-                start=start,
-            )
-        except CallbackStateError as error:
-            index = next(index for index, callback in enumerate(callbacks) if callback is error.callback)
-            raise explain_custom_error(error, valid) or LayercliError(
-                valid.make_problem(("train", "callbacks", index), "custom-object", f"{error}.", STATE_HINT)
-            ) from error
-        except DivergedError as error:
-            history_callback.record_divergence(error)
-            for callback in diagnostics:
-                callback.record(error.epoch + 1)
-            cause = f"Training stopped: the loss became {to_python(error.logs['loss'])} in epoch {error.epoch + 1}"
-            raise LayercliError(
-                _divergence_problem(valid, cause, run_dir, checkpoint_callback.saved_position)
-            ) from None
-        finally:
-            _close_callbacks(callbacks)
-        if not is_finite(model):
-            cause = "Weights became NaN or infinite in the last steps"
-            raise LayercliError(
-                _divergence_problem(valid, cause, run_dir, checkpoint_callback.saved_position)
-            )
-    result.examples_per_second = history_callback.examples_per_second
-    restored_record = _restored_record(result.records, callbacks)
-    result.restored_epoch = restored_record.get("epoch")
-    if limit.is_reached:
-        result.limit_stop = LimitStop(*checkpoint_callback.position, loop.steps_per_epoch)
-    else:
-        result.early_stop = _find_early_stop(len(result.records), callbacks)
-    result.best_record = restored_record or find_best_epoch(result.records, train)
-    release_memory()
-    test_feed = make_feed(splits.test, train.batch_size, stream=stream) if len(splits.test) else None
-    if test_feed is not None:
-        result.test_metrics = order_logs(loop.evaluate(test_feed), metric_order)
-    if workers is None:
-        _compare_with_baseline(result, model, valid, splits, metric_order, plan, test_feed)
-    return result
+        if self._saved_position is not None:
+            callback.saved_position = self._saved_position
+        return callback
+
+    def _get_state(self) -> dict[str, Any]:
+        """Return the state of a checkpoint that is not that of the model and its callbacks."""
+        state: dict[str, Any] = {
+            "records": self._result.records,
+            "watch": self._history.get_state(),
+            "epochs": self._train.epochs,
+        }
+        if self._train.stages is not None:
+            state["stages"] = {
+                "starts": list(self._stage_starts),
+                "epochs": [stage.epochs for stage in self._train.stages],
+                "has_ended": self._whole.has_ended_training,
+            }
+        return state
+
+    def _explain_callback_state(self, error: CallbackStateError) -> LayercliError:
+        index = next(index for index, callback in enumerate(self.callbacks) if callback is error.callback)
+        problem = self._valid.make_problem(
+            self._callback_paths[index], "custom-object", f"{error}.", STATE_HINT
+        )
+        return explain_custom_error(error, self._valid) or LayercliError(problem)
+
+    def _divergence_error(self, cause: str, stage: int, saved_position: Position | None) -> LayercliError:
+        """Return the error that training diverged, with the position of the last valid checkpoint."""
+        optimizer, path = self._train.optimizer_in_stage(stage)
+        problem = _divergence_problem(self._valid, cause, self._run_dir, saved_position, optimizer, path)
+        return LayercliError(problem)
+
+    def _reporting_errors(self) -> AbstractContextManager[None]:
+        return _reporting_model_errors(self._valid, self._assembled)
 
 
 def _compare_with_baseline(
@@ -286,22 +470,6 @@ def _compare_with_baseline(
     result.constant_loss = metrics["training"]["loss"] if train.diagnostics else None
 
 
-def _make_diagnostics(
-    assembled: AssembledModel,
-    valid: ValidConfig,
-    train: TrainSection,
-    splits: Splits,
-    observer: TrainingObserver,
-    checkpointing: CheckpointSettings,
-) -> list[DiagnosticsCallback]:
-    """Return the callback for `train.diagnostics`; only the first process of a group has one."""
-    if not train.diagnostics or (runtime.cluster is not None and runtime.cluster.rank):
-        return []
-    probe = LayerProbe(assembled, valid, splits.train)
-    is_resumed = checkpointing.snapshot is not None
-    return [DiagnosticsCallback(probe, observer.record_diagnostics, is_resumed=is_resumed)]
-
-
 def _close_callbacks(callbacks: Iterable[Any]) -> None:
     """Close the files that callbacks leave open if training does not finish."""
     for callback in callbacks:
@@ -310,9 +478,14 @@ def _close_callbacks(callbacks: Iterable[Any]) -> None:
 
 
 def _divergence_problem(
-    valid: ValidConfig, cause: str, run_dir: Path, saved_position: Position | None
+    valid: ValidConfig,
+    cause: str,
+    run_dir: Path,
+    saved_position: Position | None,
+    optimizer: str | Component,
+    optimizer_path: KeyPath,
 ) -> Problem:
-    """Return the problem that training diverged, with the position of the last valid checkpoint."""
+    """Return the problem that training with an optimizer diverged, with the position of the last valid checkpoint."""
     advice = "Lower the learning rate, scale the inputs (Rescaling or Normalization), or set `clipnorm: 1` on the optimizer"
     if saved_position is None:
         return valid.make_problem(("train", "loss"), "loss-not-finite", f"{cause}.", f"{advice}.")
@@ -322,16 +495,16 @@ def _divergence_problem(
         else f"the end of epoch {saved_position.epoch}"
     )
     message = f"{cause}. The last valid checkpoint is from {saved_text}."
-    rate = f"--set train.optimizer.learning_rate={_find_smaller_rate(valid):g}"
+    key = ".".join(map(str, (*optimizer_path, "learning_rate")))
+    rate = f"--set {key}={_find_smaller_rate(optimizer):g}"
     command = format_resume_command(run_dir, "--allow-changes", rate, needs_trust=valid.needs_trust)
     return valid.make_problem(
         ("train", "loss"), "loss-not-finite", message, f"{advice}. Resume from the checkpoint with {command}."
     )
 
 
-def _find_smaller_rate(valid: ValidConfig) -> float:
+def _find_smaller_rate(optimizer: str | Component) -> float:
     """Return a tenth of the learning rate; of a schedule, a tenth of Keras's default."""
-    optimizer = None if valid.config.train is None else valid.config.train.optimizer
     rate = getattr(optimizer, "learning_rate", None)
     return (rate if isinstance(rate, float) and rate > 0 else 0.001) / 10
 
@@ -413,7 +586,6 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self,
         result: FitResult,
         observer: TrainingObserver,
-        callbacks: Sequence[Any],
         *,
         metric_order: Sequence[str],
         examples: int,
@@ -422,7 +594,8 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         super().__init__()
         self._result = result
         self._observer = observer
-        self._callbacks = callbacks
+        self._callbacks: Sequence[Any] = ()
+        self._stage: int | None = None
         self._examples = examples
         self._batch_size = batch_size
         self._epoch_examples = examples
@@ -433,6 +606,10 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._earlier_seconds = 0.0
         """Seconds of the current epoch before it was interrupted."""
         self._train_seconds = 0.0
+
+    def begin_stage(self, stage: int | None, callbacks: Sequence[Any]) -> None:
+        """Record the following epochs with the number of their stage, if there are stages."""
+        self._stage, self._callbacks = stage, callbacks
 
     def get_state(self) -> dict[str, float]:
         """Return the state for a checkpoint."""
@@ -483,6 +660,7 @@ class _HistoryCallback(keras.callbacks.Callback):  # type: ignore[misc]  # Keras
         self._train_seconds += step_seconds
         record = {
             "epoch": epoch + 1,
+            **({} if self._stage is None else {"stage": self._stage}),
             **order_logs(logs, self._metric_order),
             "seconds": round(self._earlier_seconds + time.perf_counter() - self._epoch_start, 4),
             "examples_per_second": round(self._epoch_examples / step_seconds, 1) if step_seconds else 0.0,

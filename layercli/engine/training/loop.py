@@ -89,7 +89,8 @@ class TrainingLoop:
         self._seed = seed
         self._checkpoint_every = checkpoint_every
         self._last_step = last_step
-        model.optimizer.build(model.trainable_variables)
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
         self._workers = workers
         if workers is not None:
             workers.attach_model(model)

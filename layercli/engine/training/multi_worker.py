@@ -110,10 +110,12 @@ class Workers:
         self._averaged_variables = [
             variable
             for layer in layers
-            if isinstance(layer, keras.layers.BatchNormalization)
+            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
             for variable in layer.non_trainable_variables
         ]
-        model.optimizer.apply = self._share_gradients(model.optimizer.apply)
+        self._reduce_function = None  # the metrics of a stage are new
+        if "apply" not in vars(model.optimizer):  # an optimizer can continue in the next stage
+            model.optimizer.apply = self._share_gradients(model.optimizer.apply)
 
     def _share_gradients(self, apply: Callable[..., Any]) -> Callable[..., Any]:
         def apply_shared(gradients: Sequence[Any], variables: Any = None) -> Any:

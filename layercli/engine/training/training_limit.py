@@ -50,8 +50,8 @@ class TrainingLimit:
         self._is_time_up = share(self.is_time_up)
 
     def start_clock(self) -> None:
-        """Start to count the seconds."""
-        self._start_time = time.monotonic()
+        """Start to count the seconds, if they are not counted yet."""
+        self._start_time = self._start_time or time.monotonic()
 
     def is_time_up(self) -> bool:
         """Return whether the minutes are over."""

@@ -33,8 +33,7 @@ def check_monitors(
         return
     if has_validation is None:  # without valid data, the size of the validation set is unknown
         has_validation = config.data is None or config.data.split.has_validation
-    for index, callback in enumerate(train.callbacks):
-        path: KeyPath = ("train", "callbacks", index)
+    for callback, path, stage in train.iterate_callbacks():
         monitor = get_monitor(callback)
         if monitor is not None:
             names = collect_log_names(train, outputs)
@@ -45,7 +44,9 @@ def check_monitors(
                     f"{callback.type_name()} monitors `{monitor}`, which is a vector: no epoch is the best."
                 )
                 yield Finding(code="vector-monitor", message=message, path=monitor_path, hint=hint)
-        if isinstance(callback, ReduceLROnPlateau) and _has_schedule(train):
+        numbers = range(max(len(train.stages or ()), 1)) if stage is None else [stage]
+        optimizers = [train.optimizer_in_stage(number)[0] for number in numbers]
+        if isinstance(callback, ReduceLROnPlateau) and any(map(_has_schedule, optimizers)):
             yield Finding(
                 code="schedule-clash",
                 message="ReduceLROnPlateau sets the learning rate, but Keras does not allow this for an optimizer with a "
@@ -53,7 +54,7 @@ def check_monitors(
                 path=path,
                 hint="Set `learning_rate` to a number, or remove ReduceLROnPlateau.",
             )
-        if isinstance(callback, SwapEMAWeights) and not getattr(train.optimizer, "use_ema", False):
+        if isinstance(callback, SwapEMAWeights) and not all(map(_has_averages, optimizers)):
             yield Finding(
                 code="missing-key",
                 message="SwapEMAWeights requires averaged weights, but the optimizer does not average them.",
@@ -106,5 +107,9 @@ def _check_monitor(
         )
 
 
-def _has_schedule(train: TrainSection) -> bool:
-    return isinstance(getattr(train.optimizer, "learning_rate", None), Component)
+def _has_schedule(optimizer: str | Component) -> bool:
+    return isinstance(getattr(optimizer, "learning_rate", None), Component)
+
+
+def _has_averages(optimizer: str | Component) -> bool:
+    return bool(getattr(optimizer, "use_ema", False))

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from layercli.layers.arguments import ActivationName as ActivationName
 from layercli.layers.arguments import Constraint, Initializer, Regularizer
-from layercli.layers.base import StandardLayer, Weight
+from layercli.layers.base import StandardLayer, Weight, refuse_activity_regularizer
 from layercli.layers.dtypes import FLOATS, INTEGERS, NUMBERS
 from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape
 from layercli.schema.field_types import Axes
@@ -99,6 +99,9 @@ class ELU(_ActivationLayer):
     accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
 
     alpha: Annotated[float, Field(description="Negated lower limit of the output.")] = 1.0
+
+    def check(self) -> None:
+        refuse_activity_regularizer(self)
 
 
 class Softmax(_ActivationLayer):

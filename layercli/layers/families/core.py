@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import Constraint, DType, Initializer, Regularizer
-from layercli.layers.base import StandardLayer, Weight
+from layercli.layers.base import StandardLayer, Weight, refuse_activity_regularizer
 from layercli.layers.bases.weight_arguments import (
     ActivationArgument,
     BiasConstraint,
@@ -395,3 +395,6 @@ class Identity(StandardLayer):
     accepted_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
     keeps_dtype: ClassVar[bool] = True
     passes_mask: ClassVar[bool] = True
+
+    def check(self) -> None:
+        refuse_activity_regularizer(self)

@@ -243,9 +243,13 @@ def _advise_on_training(content: RunContent) -> Iterator[str]:
         and len(known) == len(losses)
         and min(known) == known[-1]
     ):
+        stages = content.valid.config.train.stages if content.valid and content.valid.config.train else None
+        key, epochs = "train.epochs", 2 * len(known)
+        if stages is not None:
+            key, epochs = f"train.stages.{len(stages) - 1}.epochs", 2 * stages[-1].epochs
         yield (
             "The validation loss was lowest in the last epoch, so more epochs may help: "
-            f"layercli train --resume {content.title} --set train.epochs={2 * len(known)}"
+            f"layercli train --resume {content.title} --set {key}={epochs}"
         )
     if any(note.startswith("Overfitting") for note in content.notes):
         yield _advise_on_overfitting(content)
@@ -253,7 +257,11 @@ def _advise_on_training(content: RunContent) -> Iterator[str]:
 
 def _advise_on_overfitting(content: RunContent) -> str:
     train = content.valid.config.train if content.valid is not None else None
-    stops = [each for each in train.callbacks if isinstance(each, EarlyStopping)] if train is not None else []
+    stops = [
+        each
+        for each, _, _ in (train.iterate_callbacks() if train is not None else ())
+        if isinstance(each, EarlyStopping)
+    ]
     remedies = "more training examples, augmentation, Dropout, weight decay or a smaller model"
     if any(stop.restore_best_weights for stop in stops):
         return (

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from layercli.config.training.custom_objects import NON_METRIC_KEYS
+from layercli.graph.stages import plan_stages
+from layercli.graph.training_notes import count_stage_epochs
 from layercli.page.charts import Chart, Series, draw_lines
 from layercli.page.html import Column, Markup, join_markup, make_details, make_element, make_table
-from layercli.reports.formatting import format_number
+from layercli.reports.formatting import format_count, format_number
 from layercli.reports.run_page.content import RunContent
 from layercli.source.scalars import is_number
 
 _MAX_METRICS: Final = 8
+_MAX_FROZEN: Final = 8
+"""The most names of frozen layers that are listed."""
 _LOG_RATIO: Final = 50.0
 """The ratio of the largest to the smallest loss from which its axis is logarithmic."""
 
@@ -26,13 +31,49 @@ def make_training(content: RunContent) -> Markup:
         return Markup()
     best = content.run.best.get("epoch")
     charts = [
-        draw_curves(metric, [("", history)], best if is_number(best) and len(history) > 1 else None)
+        draw_curves(
+            metric,
+            [("", history)],
+            best if is_number(best) and len(history) > 1 else None,
+            _find_borders(history),
+        )
         for metric in metrics[:_MAX_METRICS]
     ]
     parts = [_describe_model_epoch(content), make_element("div", *charts, class_="charts")]
     if len(metrics) > _MAX_METRICS:
         parts.append(make_element("p", f"{len(metrics) - _MAX_METRICS} more metrics are in the table."))
+    parts.append(_make_stage_table(content))
     return join_markup([*parts, make_details("All epochs", _make_epoch_table(history))])
+
+
+def _find_borders(history: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return where a stage ends and the next one starts, between two epochs."""
+    stages = [record.get("stage") for record in history]
+    return [number + 0.5 for number, (one, other) in enumerate(pairwise(stages), start=1) if one != other]
+
+
+def _make_stage_table(content: RunContent) -> Markup:
+    """Return a table of the stages of the training: what they train, and how many epochs they took."""
+    stages = plan_stages(content.valid.config.train, content.valid.shapes) if content.valid else []
+    if not stages:
+        return Markup()
+    epochs = count_stage_epochs(content.history)
+    rows = [
+        [
+            str(stage.number),
+            f"{epochs.get(stage.number, 0)} of {stage.epochs}",
+            stage.optimizer + ("" if stage.is_new_optimizer else " (continued)"),
+            format_count(stage.trainable),
+            ", ".join(stage.frozen[:_MAX_FROZEN]) + (", ..." if len(stage.frozen) > _MAX_FROZEN else ""),
+        ]
+        for stage in stages
+    ]
+    columns = [
+        *(Column("stage"), Column("epochs"), Column("optimizer")),
+        *(Column("trained parameters", is_number=True), Column("frozen layers")),
+    ]
+    text = "Thin vertical lines in the charts divide the stages." if len(stages) > 1 else ""
+    return join_markup([make_element("p", text), make_table(columns, rows, label="Stages")])
 
 
 def list_curve_metrics(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list[str]:
@@ -50,9 +91,12 @@ def list_curve_metrics(histories: Sequence[Sequence[Mapping[str, Any]]]) -> list
 
 
 def draw_curves(
-    metric: str, runs: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], best_epoch: float | None = None
+    metric: str,
+    runs: Sequence[tuple[str, Sequence[Mapping[str, Any]]]],
+    best_epoch: float | None = None,
+    borders: Sequence[float] = (),
 ) -> Markup:
-    """Return the chart of a metric: for each run a line for training and one for validation."""
+    """Return the chart of a metric: for each run a line for training and one for validation; ``borders`` divide stages."""
     series = []
     for index, (name, history) in enumerate(runs):
         for dash, key in enumerate((metric, f"val_{metric}")):
@@ -85,6 +129,7 @@ def draw_curves(
             title + (" (logarithmic)" if has_log_scale else ""),
             series,
             marked_x=best_epoch,
+            borders=borders,
             marked_name="" if best_epoch is None else f"best epoch ({best_epoch:g})",
             has_log_scale=has_log_scale,
             has_integer_x=True,

@@ -4,9 +4,11 @@ import keras
 import numpy as np
 import pytest
 
+from layercli.check import check_config, require_valid
 from layercli.engine.export.deployed_model import deploy_model
 from layercli.engine.export.options import ColumnInput, WordIndex, make_argument_names
 from layercli.export_formats import EXPORT_FORMATS
+from layercli.workflows.export_description import _describe_inputs
 
 
 def lookup_model(**arguments):
@@ -108,3 +110,21 @@ def test_argument_names_are_letters_digits_and_underscores():
         "a_b_2",
         "ok",
     ]
+
+
+def test_description_names_the_column_of_each_lookup_of_a_text(tmp_path):
+    word = keras.Input((1,), dtype="string", name="word")
+    outputs = [
+        keras.layers.StringLookup(vocabulary=["red"], name=name, output_mode="one_hot")(word)
+        for name in ("first", "second")
+    ]
+    model = keras.Model(word, keras.layers.Concatenate()(outputs))
+    columns = {"word": ColumnInput(("colour",))}
+    deployed = deploy_model(model, columns, EXPORT_FORMATS["litert"])
+    config = tmp_path / "c.yaml"
+    layers = "[{type: StringLookup, vocabulary: [red], output_mode: one_hot}]"
+    config.write_text(f"model: {{inputs: {{word: {{shape: [1], dtype: string}}}}, layers: {layers}}}\n")
+    valid = require_valid(check_config(str(config)))
+    described = _describe_inputs(valid, "litert", deployed, columns)
+    assert [entry["name"] for entry in described] == ["first_output", "second_output"]
+    assert [[column["column"] for column in entry["columns"]] for entry in described] == [["colour"]] * 2
