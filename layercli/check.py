@@ -38,7 +38,7 @@ from layercli.graph.shapes import ModelShapes, NodeShapes, infer_graph_shapes
 from layercli.layers.custom_layers import find_class_beside
 from layercli.layers.shapes import format_shape
 from layercli.schema.suggestions import limit_suggestions
-from layercli.source.extend import load_extended
+from layercli.source.extend import EXTENDS, load_extended
 from layercli.source.load import STDIN
 from layercli.source.nodes import KeyPath, YamlNode, problem_in
 from layercli.source.overrides import apply_overrides
@@ -251,6 +251,12 @@ def check_config(file: str, overrides: Sequence[str] = (), *, text: str | None =
         return CheckResult(name, _sort_unique_problems(error.problems, name))
 
 
+def is_sweep(document: YamlNode) -> bool:
+    """Return whether a file declares a sweep of another config."""
+    keys = document.value if isinstance(document.value, dict) else {}
+    return ("base" in keys or "space" in keys) and not {"model", EXTENDS} & keys.keys()
+
+
 def require_valid(check_result: CheckResult) -> ValidConfig:
     """Return the config if it has no errors.
 
@@ -272,11 +278,22 @@ def check_document(document: YamlNode) -> CheckResult:
         return CheckResult(file, _sort_unique_problems(error.problems, file), document, written=document)
 
 
+def _make_sweep_problem(document: YamlNode) -> Problem:
+    """Return the problem that a sweep file is not the config of a model."""
+    key = next(key for key in ("space", "base") if document.find((key,)) is not None)
+    message = f"This is a sweep file, because it has `{key}`. It is not the config of a model."
+    name = document.mark.source.name
+    hint = f"Run it with `layercli sweep {name}`, or name its base config instead."
+    return problem_in(document, (key,), "other-file-type", message, hint=hint, at_key=True)
+
+
 _MAX_SUGGESTIONS = 200
 
 
 def _check_document(document: YamlNode) -> CheckResult:
     file = document.mark.source.name
+    if is_sweep(document):
+        return CheckResult(file, [_make_sweep_problem(document)], document)
     document, problems = expand_document(document)
     value = document.to_plain()
     unresolved = {(problem.file, problem.line, problem.column) for problem in problems}

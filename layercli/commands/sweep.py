@@ -13,7 +13,7 @@ from layercli.reports.sweep import SweepProgress, print_sweep_summary
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import require_optuna
 from layercli.workflows.preflight import require_trust
-from layercli.workflows.sweep import open_sweep, run_sweep
+from layercli.workflows.sweep import find_early_end, open_sweep, run_sweep
 
 
 def command(
@@ -60,11 +60,15 @@ def command(
     progress = SweepProgress(
         out,
         is_live=is_terminal(error=json),
-        metric=plan.sweep.objective.metric,
-        is_maximizing=plan.is_maximizing,
+        metrics=[objective.metric for objective in plan.objectives],
+        maximize=[objective.is_maximizing for objective in plan.objectives],
         trial_count=plan.sweep.trial_count,
     )
     summary = run_sweep(open_sweep_run, progress, jobs=jobs)
+    early_end = find_early_end(open_sweep_run)
+    if early_end is not None:
+        print_problems(make_console(error=True), [early_end])
+        warnings = [*warnings, early_end]
     if json:
         print_json({**summary, **problems_json(warnings)})
     else:

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig, TargetFacts
 from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
+from layercli.data.row_moves import move_rows, should_move_rows
 from layercli.data.split import split_rows
 from layercli.data.types import Array, Inputs, Targets, iterate_named
 
@@ -36,10 +38,11 @@ class ShuffleSeed(NamedTuple):
 
 
 def compute_epoch_order(samples: int, shuffle: ShuffleSeed | None) -> Array:
-    """Return the order of the examples in an epoch: int64 of shape (samples,)."""
-    if shuffle is None:
-        return np.arange(samples)
-    return np.random.default_rng([shuffle.seed, shuffle.epoch]).permutation(samples)
+    """Return the order of the examples in an epoch: int32 of shape (samples,), or int64 if there are more examples."""
+    order = np.arange(samples, dtype=np.int32 if samples <= np.iinfo(np.int32).max else np.int64)
+    if shuffle is not None:  # the same order as that of `permutation`, in half of the memory
+        np.random.default_rng([shuffle.seed, shuffle.epoch]).shuffle(order)
+    return order
 
 
 class Subset(ABC):
@@ -176,6 +179,8 @@ class Examples(IndexedSubset, Dataset):
     """What its reader left out or changed."""
     target_files: Sequence[Path] = field(default=(), kw_only=True)
     """The file of each target; empty if targets are not files."""
+    is_movable: bool = field(default=False, kw_only=True)
+    """Whether the arrays are used only here, so that a split may change the order of their rows to save memory."""
 
     @property
     def findings(self) -> Sequence[Finding]:
@@ -275,10 +280,24 @@ class Examples(IndexedSubset, Dataset):
         return hasher.hexdigest()
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
-        """Split the examples; see ``Dataset``."""
+        """Split the examples; see ``Dataset``.
+
+        The rows of large arrays that are used only here are moved within them, and the sets share them; after that, this
+        object has its rows in the order of the sets.
+        """
         strata = self.read_strata() if split.stratify and assigned is None else None
         rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle, assigned=assigned)
-        return Splits(*map(self.take, rows), rows=tuple(rows))
+        arrays = [array for _, array in (*self.inputs, *self.targets)]
+        arrays += [] if self.weights is None else [self.weights]
+        is_moved = self.is_movable and self.last_targets is None and should_move_rows(arrays)
+        if not is_moved:
+            return Splits(*map(self.take, rows), rows=tuple(rows))
+        order, ends = np.concatenate(rows), np.cumsum([0, *map(len, rows)])
+        for array in arrays:
+            move_rows(array, order)
+        sets = (self.take(slice(start, end)) for start, end in pairwise(ends.tolist()))
+        # Half of the memory; data in memory has fewer rows than int32 can count.
+        return Splits(*sets, rows=tuple(each.astype(np.int32) for each in rows))
 
     def read_strata(self) -> Array | None:
         """Return one integer for each combination of labels: int64 of shape (samples,)."""

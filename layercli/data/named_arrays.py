@@ -27,7 +27,7 @@ from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
 from layercli.data.split_datasets import with_split_keys
 from layercli.data.split_keys import make_split_keys
-from layercli.data.types import Array, raise_data_error
+from layercli.data.types import Array, make_aligned_array, raise_data_error
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _BYTES_PER_TEXT = 80
@@ -35,6 +35,8 @@ _BYTES_PER_TEXT = 80
 _MAX_SIZE = 1 << 62
 _LABEL_ROWS = 1 << 12
 """Rows of labels that are read together."""
+_READ_TOGETHER = 1 << 18
+"""Values that are read together and converted."""
 
 
 class ArrayHeader(NamedTuple):
@@ -110,6 +112,26 @@ def read_array_header(stream: IO[bytes], size: int, name: str, key_path: KeyPath
     return ArrayHeader(shape, is_fortran_order, dtype, stream.tell())
 
 
+def read_array(stream: IO[bytes], header: ArrayHeader) -> Array:
+    """Return the array of a stream that is at its first byte: floats as float32, in memory that TensorFlow can use.
+
+    Raises:
+        ValueError: it has fewer values than its header declares.
+    """
+    if header.fortran_order or header.dtype.kind not in "fiu":
+        return np.asarray(npy.read_array(stream, allow_pickle=False))
+    stream.read(header.offset)
+    array = make_aligned_array(header.shape, np.float32 if header.dtype.kind == "f" else header.dtype)
+    values, size = array.reshape(-1), header.dtype.itemsize
+    for start in range(0, len(values), _READ_TOGETHER):
+        part = values[start : start + _READ_TOGETHER]
+        content = stream.read(len(part) * size)
+        if len(content) < len(part) * size:
+            raise ValueError("the file is incomplete")
+        part[...] = np.frombuffer(content, header.dtype)
+    return array
+
+
 @dataclass(frozen=True, slots=True)
 class MemmapArray:
     """An array in a file, whose rows are read when they are needed."""
@@ -183,7 +205,7 @@ def to_training_dtype(array: Array, name: str, key_path: KeyPath, *, is_target: 
         with np.errstate(over="ignore"):  # a check reports infinite values
             return array.astype(np.float32, copy=False)
     if array.dtype.kind == "b":
-        return array.astype(np.int32)
+        return _cast(array, np.int32)
     if array.dtype.kind in "iu":
         largest = max(abs(int(array.min())), int(array.max())) if array.size else 0
         if array.dtype.itemsize >= 4 and largest >= 2**31:
@@ -192,13 +214,20 @@ def to_training_dtype(array: Array, name: str, key_path: KeyPath, *, is_target: 
             raise_data_error(
                 f"The array `{name}` has integers of more than 32 bits.", key_path, "Save them as float32."
             )
-        return array if array.dtype.itemsize < 4 else array.astype(np.int32)
+        return array if array.dtype.itemsize < 4 else _cast(array, np.int32)
     if array.dtype.kind not in "US":
         raise_data_error(
             f"The array `{name}` must contain numbers or text, got the dtype {array.dtype}.", key_path, None
         )
     _require_valid_text(array, name, key_path)
     return array.astype(str).astype(object)
+
+
+def _cast(array: Array, dtype: Any) -> Array:
+    """Return a copy of an array in another dtype, in memory that TensorFlow can use."""
+    copy = make_aligned_array(array.shape, dtype)
+    copy[...] = array
+    return copy
 
 
 def _require_valid_text(array: Array, name: str, key_path: KeyPath) -> None:
@@ -281,6 +310,7 @@ def build_training_dataset(
         next(iter(weights), None),
         _identify_content(arrays, files),
         data.target_type_of,
+        is_movable=True,
     )
     split_keys = [
         make_split_keys(str(key[-1]), name, arrays[name], len(dataset))
@@ -396,10 +426,12 @@ def build_dataset(
     weights: NamedArray | None,
     content_id: str,
     target_type_of: Callable[[str | None], TargetType | None] = lambda _: None,
+    *,
+    is_movable: bool = False,
 ) -> Dataset:
     """Return all examples, in memory if all arrays are; ``content_id`` identifies data that is not in memory.
 
-    ``target_type_of`` returns the declared type of a target.
+    ``target_type_of`` returns the declared type of a target; for ``is_movable`` see ``Examples``.
 
     Raises:
         DataError: arrays have different lengths, or the weights are invalid.
@@ -426,6 +458,10 @@ def build_dataset(
         )
     if all(isinstance(array, np.ndarray) for array in (*inputs.values(), *targets.values())):
         return Examples(
-            inputs.get(None, inputs), unwrap_single(targets), class_names, weights=example_weights
+            inputs.get(None, inputs),
+            unwrap_single(targets),
+            class_names,
+            weights=example_weights,
+            is_movable=is_movable,
         )
     return LazyDataset(inputs, targets, content_id, np.arange(samples), class_names, example_weights)

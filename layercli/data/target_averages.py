@@ -13,6 +13,8 @@ from layercli.data.types import Array, iterate_named
 MAX_CLASSES: Final = 50_000
 """Largest number of classes that are counted."""
 
+_COUNTED_TOGETHER: Final = 1 << 20
+
 
 def average_targets(
     subset: Subset, classes: Mapping[str | None, int], ignored: Mapping[str | None, int | None]
@@ -42,8 +44,11 @@ def average_targets(
 
 
 def _count_classes(array: Array, classes: int, ignored: int | None) -> Array:
-    labels = array.ravel().astype(np.int64)
-    is_counted = (labels >= 0) & (labels < classes)
-    if ignored is not None:
-        is_counted &= labels != ignored
-    return np.bincount(labels[is_counted], minlength=classes).astype(float)
+    counts, values = np.zeros(classes), array.ravel()
+    for start in range(0, len(values), _COUNTED_TOGETHER):
+        labels = values[start : start + _COUNTED_TOGETHER].astype(np.int64)
+        is_counted = (labels >= 0) & (labels < classes)
+        if ignored is not None:
+            is_counted &= labels != ignored
+        counts += np.bincount(labels[is_counted], minlength=classes)
+    return counts

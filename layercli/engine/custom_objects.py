@@ -244,11 +244,13 @@ def _find_unknown_argument(
     found: Any, custom: CustomObject, arguments: dict[str, Any], valid: ValidConfig
 ) -> LayercliError | None:
     """Return the error for the first argument that neither the code nor a class it derives from has, or None."""
-    makers = [cls.__init__ for cls in found.__mro__[:-1]] if isinstance(found, type) else [found]
+    is_class = isinstance(found, type)
+    makers = [cls.__dict__.get("__init__") for cls in found.__mro__] if is_class else [found]
+    first = 1 if is_class else 2
     parameters = [
         each.name
-        for maker in makers
-        for each in list(inspect.signature(maker).parameters.values())[1 if isinstance(found, type) else 2 :]
+        for maker in filter(inspect.isfunction, makers)
+        for each in list(inspect.signature(maker).parameters.values())[first:]
         if each.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     ]
     unknown = next((name for name in arguments if name not in ("name", *parameters)), None)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from pydantic.fields import FieldInfo
 
+from layercli.check import is_sweep
 from layercli.config.config import Config
 from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.language.variables import VARS_KEY
@@ -117,9 +118,7 @@ def find_path(index: TextIndex, tree: YamlNode | None, offset: int) -> tuple[Key
 
 def find_place(tree: YamlNode | None, path: KeyPath) -> Place:
     """Return what is expected at a path of a config or a sweep file."""
-    keys = tree.value if tree is not None and isinstance(tree.value, dict) else {}
-    is_sweep = ("base" in keys or "space" in keys) and "model" not in keys and EXTENDS not in keys
-    place, node = Place(cls=SweepConfig if is_sweep else Config), tree
+    place, node = Place(cls=SweepConfig if tree is not None and is_sweep(tree) else Config), tree
     for step in path:
         place = _enter(place, node, step)
         node = node.find((step,)) if node is not None else None

@@ -66,9 +66,10 @@ _FEATURES_SCHEMA: Final[dict[str, Any]] = {
 
 
 class FeatureSpace(Component):
-    """Encodes the columns of a table as one vector; it is written out as ordinary inputs and layers.
+    """Encodes the columns of a table as one vector, or each as its own; it is written out as ordinary inputs and layers.
 
-    Input: one of (batch, 1) for each column. Output: (batch, numbers), the features in the order of their names, then crosses.
+    Input: one of (batch, 1) for each column. Output: (batch, numbers), the features in the order of their names, then crosses;
+    with ``output_mode: dict`` an output for each of them.
 
     Example:
         {type: FeatureSpace, features: {age: float_normalized, job: string_categorical}}
@@ -87,14 +88,18 @@ class FeatureSpace(Component):
         ),
     ]
     output_mode: Annotated[
-        Literal["concat"], Field(description="concat: all features are joined to one vector.")
+        Literal["concat", "dict"],
+        Field(
+            description="concat: all features are joined to one vector. dict: each feature and each cross is an output, which "
+            "other layers name, as in `inputs: feature_space.age`."
+        ),
     ] = "concat"
     crosses: Annotated[
         list[Any] | None,
         WithJsonSchema({"type": ["array", "null"], "items": {"type": ["array", "object"]}}),
         Field(
-            description="Pairs of features that are also encoded together by a hash; or mappings of `feature_names` and "
-            "`crossing_dim`."
+            description="Pairs of features that are also encoded together by a hash; or mappings of `feature_names`, "
+            "`crossing_dim` and `output_mode`."
         ),
     ] = None
     crossing_dim: Annotated[PositiveInt, Field(description="Length of the vector of a cross.")] = 32

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from layercli.page.style import STYLE
 from layercli.source.nodes import sanitize_text
+from layercli.version import __version__
 
 _CONTENT_SECURITY_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """Blocks scripts and all loading."""
@@ -110,6 +111,12 @@ def make_document(title: str, *body: str) -> str:
         f"<title>{_escape_text(title)}</title>\n<style>\n{STYLE}</style>\n</head>\n"
         f"<body>\n{join_markup(body)}\n</body>\n</html>\n"
     )
+
+
+def make_footer() -> Markup:
+    """Return the last lines of every page."""
+    text = f"Written by layercli {__version__}. This file loads nothing from elsewhere and runs no script."
+    return make_element("footer", make_element("p", text, class_="muted"))
 
 
 def _escape_text(text: str) -> str:

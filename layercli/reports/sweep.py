@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any
 
+from layercli.config.sweep.section import STATIC_METRICS
 from layercli.reports.console import make_table
-from layercli.reports.formatting import format_duration, format_number
+from layercli.reports.formatting import format_count, format_duration, format_number
 from layercli.reports.live_table import LiveTable
 from layercli.schema.flow_style import format_value
 from layercli.source.nodes import sanitize_text
+from layercli.sweep.ranking import count_refused, rank_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,17 +21,25 @@ if TYPE_CHECKING:
 TrialRow = Mapping[str, Any]
 _MAX_VALUE_LENGTH = 28
 """Longest value in a table, in characters."""
+_MIN_SHOWN, _MAX_SHOWN = 5, 20
+"""Numbers of trials in the table of a finished sweep."""
 
 
 class SweepProgress(LiveTable):
     """A live table of running and best trials on a terminal; otherwise a line for each finished trial."""
 
     def __init__(
-        self, console: Console, *, is_live: bool, metric: str, is_maximizing: bool, trial_count: int
+        self,
+        console: Console,
+        *,
+        is_live: bool,
+        metrics: Sequence[str],
+        maximize: Sequence[bool],
+        trial_count: int,
     ) -> None:
         super().__init__(console, is_live=is_live)
-        self._metric = metric
-        self._is_maximizing = is_maximizing
+        self._metrics = metrics
+        self._maximize = maximize
         self._trial_count = trial_count
         self._reported_trials: set[int] = set()
         self._is_first_update = True
@@ -38,19 +49,35 @@ class SweepProgress(LiveTable):
         if self._live is not None:
             self._draw_table(self._progress_table(rows))
             return
-        for row in rows:
-            if row["number"] in self._reported_trials or row["state"] in ("running", "waiting"):
-                continue
-            self._reported_trials.add(row["number"])
-            if not self._is_first_update:  # it has the trials of an earlier start
-                self._console.print(self.format_trial(row), soft_wrap=True)
+        new = [
+            row
+            for row in rows
+            if row["number"] not in self._reported_trials and row["state"] not in ("running", "waiting")
+        ]
+        self._reported_trials.update(row["number"] for row in new)
+        if not self._is_first_update:  # it has the trials of an earlier start
+            for line in self._list_lines(new):
+                self._console.print(line, soft_wrap=True)
         self._is_first_update = False
+
+    def _list_lines(self, new: Sequence[TrialRow]) -> Iterator[str]:
+        """Yield a line for each finished trial, and one for several refused trials in a row."""
+        for is_refused, group in groupby(new, key=lambda row: row["state"] == "refused"):
+            rows = list(group)
+            if is_refused and len(rows) > 1:
+                span = f"trials {rows[0]['number']} to {rows[-1]['number']}"
+                yield f"{span}  refused  {describe_refused(rows)}"
+            else:
+                yield from map(self.format_trial, rows)
 
     def format_trial(self, row: TrialRow) -> str:
         """Return a line such as ``trial 3  complete  val_accuracy 0.9333  2 epochs  1.2 s  units=16``."""
         parts = [f"trial {row['number']}", row["state"]]
-        if row["value"] is not None:
-            parts.append(f"{self._metric} {format_number(row['value'])}")
+        parts += [
+            f"{metric} {_format_objective(metric, value)}"
+            for metric, value in zip(self._metrics, row["values"], strict=False)
+            if value is not None
+        ]
         if row["epochs"]:
             parts.append("1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs")
         if row["seconds"] is not None:
@@ -62,28 +89,32 @@ class SweepProgress(LiveTable):
         return "  ".join(parts) + (f"\n  {sanitize_text(row['problem'])}" if row["problem"] else "")
 
     def _progress_table(self, rows: Sequence[TrialRow]) -> Table:
-        finished = [row for row in rows if row["state"] not in ("running", "waiting")]
-        best = sorted(
-            (row for row in finished if row["state"] == "complete"),
-            key=lambda row: row["value"],
-            reverse=self._is_maximizing,
-        )
+        finished = [row for row in rows if row["state"] not in ("running", "waiting", "refused")]
+        best = rank_rows(rows, self._maximize)
         max_rows = max(3, self._console.height - 8)
         running = [row for row in rows if row["state"] == "running"][: max_rows // 2]
+        refused = [row for row in rows if row["state"] == "refused"]
         title = f"{len(finished)} of {self._trial_count} trials"
+        if refused:
+            title += f"; refused: {describe_refused(refused)}"
         return make_trials_table(
-            [*running, *best[: max_rows - len(running)]], self._metric, self._console, title
+            [*running, *best[: max_rows - len(running)]], self._metrics, self._console, title
         )
+
+
+def describe_refused(rows: Sequence[TrialRow]) -> str:
+    """Return how many trials exceed each limit: ``parameters 12, flops 3``."""
+    return ", ".join(f"{limit} {count:,}" for limit, count in count_refused(rows).items())
 
 
 def make_trials_table(
-    rows: Sequence[TrialRow], metric: str, console: Console, title: str | None = None
+    rows: Sequence[TrialRow], metrics: Sequence[str], console: Console, title: str | None = None
 ) -> Table:
     """Return a table with a row for each trial and a column for each parameter that fits the width."""
     names = list(dict.fromkeys(name for row in rows for name in row["params"]))
-    table = make_table(numbers=("trial", metric, "epochs"), title=title)
+    table = make_table(numbers=("trial", *metrics, "epochs"), title=title)
     table.add_column("state", no_wrap=True)
-    width_left = console.width - 34 - len(metric)
+    width_left = console.width - 32 - sum(max(len(metric), 6) + 2 for metric in metrics)
     shown_names: list[str] = []
     for name in names:
         value_width = max(len(_format_value(row["params"].get(name, ""))) for row in rows)
@@ -95,8 +126,11 @@ def make_trials_table(
         table.add_column(header, justify="right", overflow="ellipsis", no_wrap=True)
     for row in rows:
         cells = [_format_value(row["params"][name]) if name in row["params"] else "" for name in shown_names]
-        value = "" if row["value"] is None else format_number(row["value"])
-        table.add_row(str(row["number"]), value, str(row["epochs"] or ""), row["state"], *cells)
+        values = [
+            "" if value is None else _format_objective(metric, value)
+            for metric, value in zip_longest(metrics, row["values"])
+        ]
+        table.add_row(str(row["number"]), *values, str(row["epochs"] or ""), row["state"], *cells)
     return table
 
 
@@ -110,6 +144,10 @@ def _distinct_suffix(name: str, names: Sequence[str]) -> str:
     return sanitize_text(name)
 
 
+def _format_objective(metric: str, value: float) -> str:
+    return format_count(int(value)) if metric in STATIC_METRICS else format_number(value)
+
+
 def _format_value(value: Any) -> str:
     text = f"{value:.4g}" if isinstance(value, float) else format_value(value)
     return sanitize_text(text, limit=_MAX_VALUE_LENGTH)
@@ -120,24 +158,31 @@ def print_sweep_summary(console: Console, summary: Mapping[str, Any]) -> None:
     states = [row["state"] for row in summary["trials"]]
     counts = ", ".join(
         f"{states.count(state)} {state}"
-        for state in ("complete", "pruned", "failed", "running", "waiting")
+        for state in ("complete", "pruned", "failed", "refused", "running", "waiting")
         if state in states
     )
     console.print(f"{len(states)} trials: {counts}.", soft_wrap=True)
-    best = summary["best"]
-    if best is None:
-        return
-    complete = [row for row in summary["trials"] if row["state"] == "complete"]
-    is_descending = summary["direction"] == "maximize"
-    ranked = sorted(complete, key=lambda row: row["value"], reverse=is_descending)[:5]
-    console.print(make_trials_table(ranked, summary["metric"], console))
+    if summary["refused"]:
+        console.print(f"Refused by limit: {describe_refused(summary['trials'])}.", soft_wrap=True)
+    best, objectives = summary["best"], summary["objectives"]
+    metrics = [objective["metric"] for objective in objectives]
+    ranked = rank_rows(summary["trials"], [x["direction"] == "maximize" for x in objectives])
+    shown = ranked[: max(_MIN_SHOWN, min(len(summary["pareto"]), _MAX_SHOWN))]
+    console.print(make_trials_table(shown, metrics, console))
+    if summary["pareto"]:
+        numbers = ", ".join(map(str, summary["pareto"][:_MAX_SHOWN]))
+        more = len(summary["pareto"]) - _MAX_SHOWN
+        console.print(
+            f"Pareto set: trials {numbers}" + (f" and {more} more" if more > 0 else ""), soft_wrap=True
+        )
     if summary["importances"]:
         shares = "  ".join(
             f"{sanitize_text(name)} {share:.0%}" for name, share in summary["importances"].items()
         )
         console.print(f"Importance: {shares}", soft_wrap=True)
+    value = _format_objective(summary["metric"], best["value"])
     console.print(
-        f"Best: trial {best['number']}, {summary['metric']} {format_number(best['value'])} in epoch {best['best_epoch']}",
+        f"Best: trial {best['number']}, {summary['metric']} {value} in epoch {best['best_epoch']}",
         soft_wrap=True,
     )
     if best["run"]:

@@ -79,6 +79,8 @@ class TableColumns:
     target_form: TargetForm = "value"
     held_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The separate files of the validation and test sets."""
+    split_column: str | None = None
+    """The column that names the set of each row."""
 
     @property
     def targets(self) -> list[ColumnPreview]:
@@ -101,7 +103,8 @@ class TableColumns:
     @property
     def is_ordered(self) -> bool:
         """Whether the sets follow each other in time: random rows of a series are almost equal to their neighbours."""
-        return self.series is not None and not self.is_forecast and not self.held_out
+        has_sets = self.held_out or self.split_column is not None
+        return self.series is not None and not self.is_forecast and not has_sets
 
     @property
     def number_names(self) -> list[str]:
@@ -141,7 +144,9 @@ def template_from_table(
             group=quote_yaml_text(str(columns.group)) if columns.is_grouped else None,
             order=quote_yaml_text(str(columns.series)) if columns.is_ordered else None,
             files=columns.held_out,
-        ),
+        )
+        if columns.split_column is None or columns.held_out
+        else f"  split: {{column: {quote_yaml_text(columns.split_column)}}}   # it names the set of each row",
     ]
     return ConfigTemplate(
         name,

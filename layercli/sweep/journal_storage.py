@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optuna.storages import JournalStorage, RetryHeartbeatStaleTrialCallback
 from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import TrialState
 
 from layercli.io.lock import is_locked, make_lock
@@ -22,14 +24,45 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
     from optuna.trial import FrozenTrial
 
+_UNIMPORTANT_OPERATIONS = frozenset(
+    (
+        JournalOperation.CREATE_TRIAL,
+        JournalOperation.SET_TRIAL_PARAM,
+        JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
+        JournalOperation.SET_TRIAL_USER_ATTR,
+        JournalOperation.SET_TRIAL_SYSTEM_ATTR,
+    )
+)
+"""Records of a trial that has not ended; it is retried if they are lost."""
 _HEARTBEAT_SECONDS = 1
 """Seconds between two checks whether a process is alive; nothing is written."""
 
 
 def open_journal(path: Path) -> JournalStorage:
     """Return the storage at ``path``; its lock files are in the same folder."""
-    backend = JournalFileBackend(str(path), lock_obj=_JournalLock(path))
+    backend = _JournalFile(str(path), lock_obj=_JournalLock(path))
     return _LockingJournalStorage(backend, path.parent / "running")
+
+
+class _JournalFile(JournalFileBackend):
+    """A journal that reaches the disk when a trial ends; a killed process loses nothing in between.
+
+    Waiting for the disk after each value of a trial would take most of the time of refused trials.
+    """
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append records; with the end of a trial or the start of a study, wait for the disk."""
+        is_milestone = any(log["op_code"] not in _UNIMPORTANT_OPERATIONS for log in logs)
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        self._lock.acquire()
+        try:
+            with Path(self._file_path).open("ab") as file:
+                file.write(text.encode())
+                file.flush()
+                if is_milestone:
+                    os.fsync(file.fileno())
+        finally:
+            self._lock.release()
 
 
 class _JournalLock(BaseJournalFileLock):

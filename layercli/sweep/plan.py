@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 from operator import is_
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from layercli.check import (
     CheckResult,
     ValidConfig,
     check_document,
     collect_validation_problems,
+    is_sweep,
     require_valid,
 )
 from layercli.config.language.expand import name_entries
 from layercli.config.language.variables import VARS_KEY, list_used_names, make_unused_problem
 from layercli.config.model import MAX_LAYERS
-from layercli.config.sweep.search_space import Choice, SearchParameter
+from layercli.config.sweep.search_space import Choice, SearchParameter, parse_search_parameter
 from layercli.config.sweep.section import SweepConfig
-from layercli.config.training.log_names import collect_log_names
 from layercli.errors import LayercliError, Problem, has_errors
-from layercli.graph.best_epoch import monitor_direction
-from layercli.graph.checks.monitors import suggest_single_value
-from layercli.graph.metrics import complete_metrics
 from layercli.io.paths import is_file
-from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.extend import load_extended
 from layercli.source.load import STDIN, load_yaml
 from layercli.source.nodes import KeyPath, YamlNode, problem_in, quote_value, sanitize_text
 from layercli.source.overrides import apply_overrides, set_node, split_key
+from layercli.sweep.model_limits import SIZE_NOUNS, measure_model
+from layercli.sweep.objectives import RankedObjective, check_objectives, rank_objective
 
 _VALUE_PROBLEM_CODES: Final = frozenset(
     (
@@ -84,21 +85,31 @@ class SweepPlan:
         return stem or "sweep"
 
     @property
-    def is_maximizing(self) -> bool:
-        """Whether a larger objective is better."""
+    def objectives(self) -> Sequence[RankedObjective]:
+        """The objectives with their directions."""
         assert self.base.config.train is not None
-        direction = self.sweep.objective.direction
-        return (direction or monitor_direction(self.sweep.objective.metric, self.base.config.train)) in (
-            "maximize",
-            "max",
-        )
+        return [rank_objective(each, self.base.config.train) for each in self.sweep.declared_objectives]
+
+    @property
+    def leading_position(self) -> int:
+        """Position of the first objective that training logs; it selects a trial's best epoch."""
+        return next(index for index, objective in enumerate(self.objectives) if not objective.is_static)
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """The largest allowed size of a model, by its name."""
+        return {} if self.sweep.limits is None else self.sweep.limits.declared
 
     @property
     def identity(self) -> str:
-        """Hash of the base config, space and objective: a resumed sweep must have the same."""
+        """Hash of the base config, space, objectives and limits: a resumed sweep must have the same."""
         sweep = self.sweep.to_plain()
-        identifying = {key: sweep[key] for key in ("space", "objective")} | {
-            "base": self.base_document.to_plain()
+        # Sweeps of earlier versions had only the first two keys, and must remain resumable.
+        optional = {key: sweep[key] for key in ("objectives", "limits") if sweep[key] is not None}
+        identifying = {
+            **{key: sweep[key] for key in ("space", "objective")},
+            **optional,
+            "base": self.base_document.to_plain(),
         }
         return hashlib.sha256(json.dumps(identifying, sort_keys=True).encode()).hexdigest()
 
@@ -130,6 +141,12 @@ def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan
         LayercliError: All problems of the sweep file and its base config.
     """
     document = load_yaml(file)
+    if isinstance(document.value, dict) and "model" in document.value and not is_sweep(document):
+        message = "This is the config of a model, because it has `model`. It is not a sweep file."
+        hint = f"Train it with `layercli train {file}`, or write a sweep file with `base: {Path(file).name}` and `space`."
+        raise LayercliError(
+            problem_in(document, ("model",), "other-file-type", message, hint=hint, at_key=True)
+        )
     problems: list[Problem] = []
     sweep: SweepConfig | None = None
     try:
@@ -151,6 +168,10 @@ def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan
             raise LayercliError(problem_in(document, ("base",), "unreadable-file", message))
         base_document = load_extended(base_file)
         apply_overrides(base_document, overrides, name_entries)
+    except LayercliError as error:
+        raise LayercliError([*problems, *error.problems]) from None
+    parameter_paths = _find_parameter_paths(document, base_document, problems)
+    try:
         valid = require_valid(check_document(base_document))
     except LayercliError as error:
         raise LayercliError([*problems, *error.problems]) from None
@@ -160,17 +181,40 @@ def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan
         hint = f"Add `{missing}:` to {base_file}."
         problems.append(problem_in(document, ("base",), "missing-key", message, hint=hint))
         raise LayercliError(problems)
-    parameter_paths = _find_parameter_paths(document, base_document, problems)
-    problems += _check_objective(document, valid)
-    if sweep is None:
-        raise LayercliError(problems)
-    plan = SweepPlan(sweep, document, base_file, base_document, valid, parameter_paths)
+    problems += check_objectives(document, valid)
+    plan = SweepPlan(
+        sweep or _drop_invalid_parts(document), document, base_file, base_document, valid, parameter_paths
+    )
+    if sweep is not None and sweep.objective is None and sweep.objectives is None:
+        message = "A sweep needs `objective`, the value to optimize."
+        hint = "Add, for example, `objective: {metric: val_loss}`."
+        problems.append(problem_in(document, (), "missing-key", message, hint=hint))
     problems += _check_sampler(plan)
-    if not has_errors(problems):
-        problems += _check_probes(plan)
+    problems += _check_probes(plan, are_alone=not has_errors(problems))
+    problems += _check_limits(plan)
     if has_errors(problems):
         raise LayercliError(problems)
     return plan, problems
+
+
+def _drop_invalid_parts(document: YamlNode) -> SweepConfig:
+    """Return the valid keys and parameters of a sweep file that has errors, so that these are checked too."""
+    values = document.to_plain()
+    values = values if isinstance(values, dict) else {}
+    sweep = SweepConfig.model_construct(base="", space={})
+    for key in SweepConfig.model_fields:
+        if key in values and key != "space":
+            with suppress(ValidationError):
+                parsed = SweepConfig.model_validate(
+                    {"base": "x", "space": {"x": {"int": [1, 2]}}, key: values[key]}
+                )
+                sweep = sweep.model_copy(update={key: getattr(parsed, key)})
+    space = {}
+    named = values.get("space")
+    for name, value in islice(named.items(), _MAX_PARAMETERS) if isinstance(named, dict) else ():
+        with suppress(ValidationError, PydanticCustomError):
+            space[name] = parse_search_parameter(value)
+    return sweep.model_copy(update={"space": space})
 
 
 def _copy_root(root: YamlNode) -> YamlNode:
@@ -246,43 +290,6 @@ def _find_parameter_paths(document: YamlNode, base: YamlNode, problems: list[Pro
     return paths
 
 
-def _check_objective(document: YamlNode, base: ValidConfig) -> list[Problem]:
-    """Check that training logs the objective, and that its direction is known."""
-    train, data = base.config.train, base.config.data
-    assert train is not None
-    assert data is not None
-    path: KeyPath = ("objective", "metric")
-    named, direction = document.find(path), document.find(("objective", "direction"))
-    if named is None or not isinstance(named.value, str):
-        return []  # reported already
-    metric = named.value
-    logged = list(collect_log_names(train, base.graph.output_references))
-    if data.split.has_validation:
-        logged += [f"val_{name}" for name in logged]
-    if metric not in logged:
-        message = f"Training does not log `{sanitize_text(metric, limit=60)}`."
-        hint = did_you_mean(metric, logged, otherwise=f"It logs {list_names(logged)}.")
-        if metric.startswith("val_") and metric.removeprefix("val_") in logged:
-            message = f"`{metric}` needs validation examples, but there are none."
-            hint = "Add some in the base config: `data: {split: {validation: 0.1}}`."
-        return [problem_in(document, path, "unknown-monitor", message, hint=hint)]
-    if (direction is None or direction.value is None) and monitor_direction(metric, train) is None:
-        message = f"Keras does not define whether a larger or smaller `{metric}` is better."
-        hint = "Add `direction: maximize` or `minimize`."
-        return [problem_in(document, path, "unknown-mode", message, hint=hint)]
-    completed = complete_metrics(base.config, base.shapes, None).train
-    assert completed is not None
-    scalar_hint = suggest_single_value(metric, completed, base.graph.output_references)
-    if scalar_hint is not None:
-        message = f"`{metric}` is a vector: no trial is the best."
-        return [
-            problem_in(
-                document, path, "vector-monitor", message, hint=f"In the base config, s{scalar_hint[1:]}"
-            )
-        ]
-    return []
-
-
 def _check_sampler(plan: SweepPlan) -> list[Problem]:
     """Check that the sampler can draw every parameter."""
     kind = plan.sweep.declared_sampler.type_name()
@@ -291,6 +298,11 @@ def _check_sampler(plan: SweepPlan) -> list[Problem]:
         message = f"{kind} lists every combination of the space, of which there are more than {_MAX_COMBINATIONS:,}."
         hint = "Use larger steps or fewer choices, or use TPESampler or RandomSampler."
         problems.append(plan.problem(("space",), "bad-space", message, hint))
+    if kind == "CmaEsSampler" and plan.sweep.has_several_objectives:
+        message = "CmaEsSampler does not support several objectives."
+        problems.append(
+            plan.problem(("sampler",), "bad-argument", message, "Use NSGAIISampler or TPESampler.")
+        )
     for name, parameter in plan.sweep.parameters.items():
         if plan.sweep.combination_count is not None and parameter.grid_size is None:
             message = f"{kind} tries every combination, but the values of `{sanitize_text(name)}` cannot be enumerated."
@@ -302,27 +314,106 @@ def _check_sampler(plan: SweepPlan) -> list[Problem]:
     return problems
 
 
-def _check_probes(plan: SweepPlan) -> list[Problem]:
-    """Check single values, with the others as in the base config."""
+def _check_probes(plan: SweepPlan, *, are_alone: bool) -> list[Problem]:
+    """Check single values, with the others as in the base config.
+
+    If ``are_alone``, also report the values that are invalid only in combination.
+    """
     problems: list[Problem] = []
+    warnings: list[Problem] = []
     file = plan.document.mark.source.name
-    probes_left, work_left = _MAX_PROBES, _MAX_PROBE_WORK
+    budget = _ProbeBudget()
     for name, parameter in plan.sweep.parameters.items():
+        if name not in plan.parameter_paths:
+            continue  # reported already
+        results = []
+        own_warnings = []
         for probe in parameter.probe_values:
-            if not probes_left or work_left <= 0:
-                return problems
+            if budget.is_used:
+                return [*problems, *(warnings if are_alone else ())]
             result = plan.check_values({name: probe})
-            probes_left -= 1
-            work_left -= plan.base_document.size + _count_layers(result)
-            probe_problems = result.problems
-            errors = [problem for problem in probe_problems if problem.severity == "error"]
+            budget.count_check(plan, result)
+            results.append(result)
+            errors = [problem for problem in result.problems if problem.severity == "error"]
             value_errors = [
                 problem for problem in errors if problem.file == file and problem.code in _VALUE_PROBLEM_CODES
             ]
             problems += [problem for problem in value_errors if problem not in problems]
             if errors and not value_errors:
-                problems.append(_make_probe_warning(plan, name, parameter, probe, errors[0]))
-    return problems
+                own_warnings.append(_make_probe_warning(plan, name, parameter, probe, errors[0]))
+        if are_alone and len(own_warnings) == len(results):
+            always_invalid = _check_combinations(plan, name, results[0], budget)
+            problems += always_invalid
+            own_warnings = [] if always_invalid else own_warnings
+        warnings += own_warnings
+    return [*problems, *(warnings if are_alone else ())]
+
+
+class _ProbeBudget:
+    """What all checks of values may cost."""
+
+    def __init__(self) -> None:
+        self.probes_left = _MAX_PROBES
+        self._work_left = _MAX_PROBE_WORK
+
+    @property
+    def is_used(self) -> bool:
+        return not self.probes_left or self._work_left <= 0
+
+    def count_check(self, plan: SweepPlan, result: CheckResult) -> None:
+        self.probes_left -= 1
+        self._work_left -= plan.base_document.size + _count_layers(result)
+
+
+def _check_combinations(
+    plan: SweepPlan, name: str, first: CheckResult, budget: _ProbeBudget
+) -> list[Problem]:
+    """Return an error if no value of a parameter is valid, whatever the others are.
+
+    Ranges are represented by their ends. Nothing is reported if there are too many combinations to check.
+    """
+    parameters = {each: plan.sweep.parameters[each] for each in plan.parameter_paths}
+    count = math.prod(len(parameter.probe_values) for parameter in parameters.values())
+    if count > budget.probes_left:
+        return []
+    for values in product(*(parameter.probe_values for parameter in parameters.values())):
+        if budget.is_used:
+            return []
+        result = plan.check_values(dict(zip(parameters, values, strict=True)))
+        budget.count_check(plan, result)
+        if result.ok:
+            return []
+    reason = next(problem for problem in first.problems if problem.severity == "error")
+    message = f"The config is invalid with every value of `{sanitize_text(name)}`. The first one: {reason.full_message}"
+    hint = "Change the values, or the base config."
+    return [plan.problem(("space", name), "bad-space", message, hint)]
+
+
+def _check_limits(plan: SweepPlan) -> list[Problem]:
+    """Check that the limits can be checked: a sampler must learn from refused trials, and the sizes must be known."""
+    if not plan.limits:
+        return []
+    kind = plan.sweep.declared_sampler.type_name()
+    if kind == "GPSampler":
+        message = (
+            "GPSampler does not learn from trials that the limits refuse, so it would draw them repeatedly."
+        )
+        hint = "Use TPESampler or NSGAIISampler, or remove `limits`."
+        return [plan.problem(("sampler",), "bad-argument", message, hint)]
+    if plan.base.shapes.size_learners:
+        return []  # a trial reads the data
+    return [
+        problem_in(
+            plan.document,
+            ("limits", name),
+            "unknown-size",
+            f"`{name}` cannot be checked: the {SIZE_NOUNS[name]} of the base config's model are unknown.",
+            hint="Custom layers have no static size. Remove the limit, or the layers.",
+            severity="warning",
+        )
+        for name in plan.limits
+        if measure_model(plan.base)[name] is None
+    ]
 
 
 def _count_layers(result: CheckResult) -> int:

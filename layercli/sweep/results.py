@@ -7,12 +7,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layercli.check import ValidConfig, require_valid
-from layercli.errors import LayercliError
+from layercli.errors import LayercliError, Problem
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.runs import directory as runs
+from layercli.runs.listing import is_run, read_run
+from layercli.source.nodes import problem_in
 from layercli.sweep.html_report import render_report_page
+from layercli.sweep.model_limits import SIZE_NOUNS, describe_exceeded, format_size
+from layercli.sweep.objectives import RankedObjective
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.trials import EPOCH_KEY, PROBLEM_KEY, RUN_KEY, compute_importances, tally_trials
+from layercli.sweep.ranking import count_refused, find_pareto_numbers, rank_rows
+from layercli.sweep.trials import (
+    EPOCH_KEY,
+    EPOCHS_KEY,
+    LOSS_KEY,
+    MAX_REFUSED_IN_A_ROW,
+    PROBLEM_KEY,
+    RUN_KEY,
+    SIZES_KEY,
+    compute_importances,
+    list_counted_trials,
+    list_exceeded_limits,
+    tally_trials,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -31,34 +48,46 @@ _STATE_NAMES: Final = {
 
 def list_trial_rows(plan: SweepPlan, trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
     """Return a row for each trial that counts, by number."""
-    return [_build_row(plan, trial) for trial in tally_trials(trials).trials]
+    objectives = plan.objectives
+    return [_build_row(plan, objectives, trial) for trial in list_counted_trials(trials)]
 
 
-def _build_row(plan: SweepPlan, trial: FrozenTrial) -> dict[str, Any]:
+def _build_row(plan: SweepPlan, objectives: Sequence[RankedObjective], trial: FrozenTrial) -> dict[str, Any]:
     end_time = trial.datetime_complete
     reported_values = trial.intermediate_values
-    choose = max if plan.is_maximizing else min
-    value = choose(reported_values.values()) if reported_values else None
+    sizes = trial.user_attrs.get(SIZES_KEY, {})
+    refused = list_exceeded_limits(trial)
+    values: list[float | None] = [None] * len(objectives)
+    if trial.state.name == "COMPLETE" and not refused:
+        values = list(trial.values)
+    elif reported_values:
+        values = [(max if objectives[0].is_maximizing else min)(reported_values.values())]
     return {
         "number": trial.number,
-        "state": _STATE_NAMES[trial.state.name],
-        "value": trial.value if trial.state.name == "COMPLETE" else value,
-        "epochs": max(reported_values, default=0),
+        "state": "refused" if refused else _STATE_NAMES[trial.state.name],
+        "value": values[0],
+        "values": values,
+        "loss": trial.user_attrs.get(LOSS_KEY),
+        "epochs": trial.user_attrs.get(EPOCHS_KEY, max(reported_values, default=0)),
         "best_epoch": trial.user_attrs.get(EPOCH_KEY),
         "params": {name: plan.value_of(name, drawn_value) for name, drawn_value in trial.params.items()},
+        "parameters": sizes.get("parameters"),
+        "flops": sizes.get("flops"),
+        "memory_mib": sizes.get("memory_mib"),
+        "refused": refused,
         "seconds": round((end_time - trial.datetime_start).total_seconds(), 3)
         if end_time and trial.datetime_start
         else None,
         "run": trial.user_attrs.get(RUN_KEY),
-        "problem": trial.user_attrs.get(PROBLEM_KEY),
+        "problem": " ".join(describe_exceeded(**each) for each in refused)
+        or trial.user_attrs.get(PROBLEM_KEY),
     }
 
 
 def find_best_row(plan: SweepPlan, rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the best complete trial."""
-    complete = [row for row in rows if row["state"] == "complete"]
-    choose = max if plan.is_maximizing else min
-    return choose(complete, key=lambda row: row["value"]) if complete else None
+    """Return the best complete trial; with several objectives, the best one in the first objective."""
+    ranked = rank_rows(rows, [objective.is_maximizing for objective in plan.objectives])
+    return dict(ranked[0]) if ranked else None
 
 
 def build_trial_config(plan: SweepPlan, study: optuna.Study, number: int) -> ValidConfig:
@@ -72,9 +101,24 @@ def build_trial_config(plan: SweepPlan, study: optuna.Study, number: int) -> Val
 
 def write_results(plan: SweepPlan, study: optuna.Study, directory: Path, number: int) -> None:
     """Write the config of a trial, which can be trained as it is, and the page with the plots."""
-    config = build_trial_config(plan, study, number)
     trials = study.get_trials(deepcopy=False)
-    page = render_report_page(plan, list_trial_rows(plan, trials), trials, compute_importances(study))
+    _write_files(plan, study, directory, number, list_trial_rows(plan, trials), compute_importances(study))
+
+
+def _write_files(
+    plan: SweepPlan,
+    study: optuna.Study,
+    directory: Path,
+    number: int,
+    rows: Sequence[dict[str, Any]],
+    importances: dict[str, float],
+) -> None:
+    config = build_trial_config(plan, study, number)
+    run = next(row["run"] for row in rows if row["number"] == number)
+    test_scores = read_run(Path(run)).test if run and is_run(Path(run)) else {}
+    page = render_report_page(
+        plan, rows, study.get_trials(deepcopy=False), importances, test_scores=test_scores
+    )
     with report_write_errors("The result of the sweep", directory):
         runs.write_config(directory, config, BEST_CONFIG)
         write_text(directory / REPORT_PAGE, page)
@@ -86,24 +130,60 @@ def summarize_sweep(plan: SweepPlan, study: optuna.Study, directory: Path) -> di
     Raises:
         LayercliError: No trial is complete.
     """
-    rows = list_trial_rows(plan, study.get_trials(deepcopy=False))
+    trials = study.get_trials(deepcopy=False)
+    rows = list_trial_rows(plan, trials)
     best = find_best_row(plan, rows)
     if best is None:
-        last_problem = next((row["problem"] for row in reversed(rows) if row["problem"]), None)
-        message = f"None of the {len(rows)} trials is complete." + (
-            f" The last problem: {last_problem}" if last_problem else ""
-        )
-        raise LayercliError(plan.problem(("space",), "no-trial", message))
-    write_results(plan, study, directory, best["number"])
+        raise LayercliError(_make_no_trial_problem(plan, rows))
+    importances = compute_importances(study)
+    _write_files(plan, study, directory, best["number"], rows, importances)
+    objectives = plan.objectives
+    maximize = [objective.is_maximizing for objective in objectives]
     return {
         "ok": True,
         "sweep": plan.name,
         "directory": str(directory),
-        "metric": plan.sweep.objective.metric,
-        "direction": "maximize" if plan.is_maximizing else "minimize",
+        "metric": objectives[0].metric,
+        "direction": objectives[0].direction,
+        "objectives": [{"metric": x.metric, "direction": x.direction} for x in objectives],
         "trials": rows,
         "best": best,
-        "importances": compute_importances(study),
+        "pareto": find_pareto_numbers(rows, maximize) if len(objectives) > 1 else [],
+        "refused": count_refused(rows),
+        "importances": importances,
         "config": str(directory / BEST_CONFIG),
         "report": str(directory / REPORT_PAGE),
     }
+
+
+def find_end_warning(plan: SweepPlan, study: optuna.Study) -> Problem | None:
+    """Return a warning if a sweep ended early because its limits refuse nearly all trials."""
+    progress = tally_trials(study.get_trials(deepcopy=False))
+    if progress.refused_in_a_row < MAX_REFUSED_IN_A_ROW:
+        return None
+    message = (
+        f"The sweep ended after {progress.refused_in_a_row:,} refused trials in a row: "
+        f"{progress.finished_count:,} of {plan.sweep.trial_count:,} trials are finished."
+    )
+    hint = "Raise the limits, or narrow the space to smaller models."
+    return problem_in(plan.document, ("limits",), "few-trials", message, hint=hint, severity="warning")
+
+
+def _make_no_trial_problem(plan: SweepPlan, rows: Sequence[dict[str, Any]]) -> Problem:
+    refused = [row for row in rows if row["state"] == "refused"]
+    if refused and len(refused) == len(rows):
+        counts = count_refused(rows)
+        smallest = {name: min(row[name] for row in refused) for name in counts}
+        reasons = [
+            f"the smallest had {format_size(smallest[name])} {SIZE_NOUNS[name]} of at most {format_size(maximum)}"
+            for name, maximum in plan.limits.items()
+            if name in counts
+        ]
+        message = f"None of the {len(rows):,} trials meets the limits: {', '.join(reasons)}."
+        hint = "Raise the limits, or narrow the space to smaller models."
+        return plan.problem(("limits",), "no-trial", message, hint)
+    last_problem = next((row["problem"] for row in reversed(rows) if row["problem"]), None)
+    message = f"None of the {len(rows):,} trials is complete." + (
+        f" The last problem: {last_problem}" if last_problem else ""
+    )
+    return plan.problem(("space",), "no-trial", message)

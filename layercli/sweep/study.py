@@ -89,7 +89,7 @@ def open_study(plan: SweepPlan, directory: Path, storage: str | None, *, heartbe
                 study = optuna.create_study(
                     storage=backend,
                     study_name=plan.name,
-                    direction="maximize" if plan.is_maximizing else "minimize",
+                    directions=[objective.direction for objective in plan.objectives],
                     sampler=make_sampler(plan),
                     pruner=make_pruner(plan),
                     load_if_exists=True,
@@ -105,7 +105,9 @@ def open_study(plan: SweepPlan, directory: Path, storage: str | None, *, heartbe
     if recorded_identity is None:
         study.set_user_attr("identity", plan.identity)
     elif recorded_identity != plan.identity:
-        message = f"The sweep {plan.name} was started with a different base config, space or objective."
+        message = (
+            f"The sweep {plan.name} was started with a different base config, space, objective or limits."
+        )
         hint = "Choose a different `name:` for this sweep, or restore the files to resume the old one."
         raise LayercliError(plan.problem(("name",), "sweep-changed", message, hint))
     return study

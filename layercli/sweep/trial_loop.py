@@ -6,28 +6,35 @@ import math
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError
+from layercli.sweep.model_limits import Sizes, compute_constraints, find_exceeded_limits, measure_model
 from layercli.sweep.plan import SweepPlan
 from layercli.sweep.trials import (
     EPOCH_KEY,
+    EPOCHS_KEY,
+    EXCEEDED,
+    LOSS_KEY,
     PROBLEM_KEY,
     RUN_KEY,
+    SIZES_KEY,
     SURPLUS_KEY,
     WORKER_KEY,
     StaleTrials,
+    Tally,
     identify_process,
     is_surplus,
     silence_optuna,
-    tally_trials,
 )
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
 _POLL_SECONDS = 0.3
 """Seconds between two checks for trials that need a retry."""
@@ -35,6 +42,8 @@ _POLL_SECONDS = 0.3
 
 TrainFunction: TypeAlias = Callable[[ValidConfig, Path, Callable[[Mapping[str, Any]], None]], None]
 """Trains a config into a run directory and passes on each epoch's record. The callback may raise an exception."""
+SizeReader: TypeAlias = Callable[[ValidConfig], ValidConfig]
+"""Completes a config with the sizes that its layers learn from the data."""
 
 
 class _TrialPrunedError(BaseException):
@@ -53,27 +62,30 @@ def run_worker(
     *,
     deadline: float | None,
     patience: float,
+    read_sizes: SizeReader | None = None,
 ) -> None:
     """Run trials until all workers together have finished the wanted number, or the deadline has passed.
 
     ``deadline`` is a time of ``time.time``; a worker that is silent for ``patience`` seconds counts as crashed.
+    A trial whose model exceeds a limit of the sweep is refused: ``train`` is not called, so TensorFlow is not loaded.
     """
     import optuna
 
     stale_trials = StaleTrials(patience)
-    trial_count = plan.sweep.trial_count
+    tally = Tally()
+    bounds = plan.sweep.trial_count, plan.sweep.combination_count
     while True:
         with silence_optuna():
             optuna.storages.fail_stale_trials(study)
         trials = study.get_trials(deepcopy=False)
         stale_trials.retry_silent(study, trials)
-        progress = tally_trials(trials)
-        if progress.finished_count >= trial_count or (deadline is not None and time.time() >= deadline):
+        tally.update(trials)
+        if tally.is_finished(*bounds) or (deadline is not None and time.time() >= deadline):
             return
-        if progress.has_waiting or len(progress.trials) < trial_count:
+        if tally.has_waiting or tally.has_room(*bounds):
             with silence_optuna():
                 study.optimize(
-                    lambda trial: _run_trial(trial, plan, study, directory, train),
+                    lambda trial: _run_trial(trial, plan, study, tally, directory, train, read_sizes),
                     n_trials=1,
                     catch=(_TrialFailedError,),
                 )
@@ -82,14 +94,22 @@ def run_worker(
 
 
 def _run_trial(
-    trial: optuna.Trial, plan: SweepPlan, study: optuna.Study, directory: Path, train: TrainFunction
-) -> float:
-    """Run one trial and return the best value of the objective over its epochs."""
+    trial: optuna.Trial,
+    plan: SweepPlan,
+    study: optuna.Study,
+    tally: Tally,
+    directory: Path,
+    train: TrainFunction,
+    read_sizes: SizeReader | None,
+) -> Sequence[float]:
+    """Run one trial and return the values of the objectives in its best epoch."""
     import optuna
 
     trial.set_user_attr(WORKER_KEY, [*identify_process(), trial.number])
     trials = study.get_trials(deepcopy=False)
-    if is_surplus(trials[trial.number], trials, plan.sweep.trial_count):
+    trial_count = plan.sweep.trial_count
+    is_last = tally.update(trials).started_count > trial_count
+    if is_last and is_surplus(trials[trial.number], trials, trial_count):
         trial.set_user_attr(SURPLUS_KEY, True)
         raise _TrialFailedError
     drawn_values = {
@@ -100,9 +120,12 @@ def _run_trial(
         trial.set_user_attr(PROBLEM_KEY, _format_first_error(LayercliError(check_result.problems)))
         raise optuna.TrialPruned
     valid = ValidConfig(check_result, check_result.config, check_result.shapes)
+    sizes = _measure_trial(valid, plan, read_sizes)
+    if _record_sizes(trial, trials[trial.number], plan, sizes):
+        return _end_refused_trial(plan)
     run_dir = directory / str(trial.number)
     trial.set_user_attr(RUN_KEY, str(run_dir))
-    objective = _ObjectiveTracker(trial, plan, valid)
+    objective = _ObjectiveTracker(trial, plan, valid, sizes)
     try:
         train(valid, run_dir, objective.report)
     except _TrialPrunedError:
@@ -114,37 +137,101 @@ def _run_trial(
         traceback.print_exc(file=sys.stderr)
         trial.set_user_attr(PROBLEM_KEY, f"{type(error).__name__}: {error}")
         raise _TrialFailedError from None
-    if objective.best is None:
-        trial.set_user_attr(
-            PROBLEM_KEY, f"{plan.sweep.objective.metric} was not a finite number in any epoch."
-        )
+    if objective.values is None:
+        trial.set_user_attr(PROBLEM_KEY, objective.describe_missing())
         raise _TrialFailedError
     trial.set_user_attr(EPOCH_KEY, objective.epoch)
-    return objective.best
+    trial.set_user_attr(LOSS_KEY, objective.loss)
+    if plan.sweep.has_several_objectives:  # Optuna records no epochs of such a trial
+        trial.set_user_attr(EPOCHS_KEY, objective.last_epoch)
+    return objective.values
+
+
+def _measure_trial(valid: ValidConfig, plan: SweepPlan, read_sizes: SizeReader | None) -> Sizes:
+    """Return the sizes of a model, with the help of its data if a limit or an objective needs them."""
+    needs_sizes = bool(plan.limits) or any(objective.is_static for objective in plan.objectives)
+    if read_sizes is not None and needs_sizes and valid.shapes.size_learners:
+        with suppress(LayercliError):  # the training reports it
+            valid = read_sizes(valid)
+    return measure_model(valid)
+
+
+def _record_sizes(trial: optuna.Trial, stored: FrozenTrial, plan: SweepPlan, sizes: Sizes) -> bool:
+    """Record the sizes of a model, and by how much it exceeds or meets each limit. Return whether it exceeds one."""
+    for name, excess in compute_constraints(plan.limits, sizes).items():
+        if name not in stored.constraints:  # a retry may have inherited it
+            trial.set_constraint(name, excess)
+    exceeded = [each.as_json() for each in find_exceeded_limits(plan.limits, sizes)]
+    trial.set_user_attr(SIZES_KEY, {**sizes, EXCEEDED: exceeded})
+    return bool(exceeded)
+
+
+def _end_refused_trial(plan: SweepPlan) -> Sequence[float]:
+    """End a trial without training, in the state in which the sampler learns from its constraints.
+
+    Genetic algorithms read the constraints of complete trials only. The values are the worst, and rank behind every other.
+
+    Raises:
+        TrialPruned: The sampler reads the constraints of pruned trials.
+    """
+    import optuna
+
+    if plan.sweep.declared_sampler.type_name() != "NSGAIISampler":
+        raise optuna.TrialPruned
+    return [-math.inf if objective.is_maximizing else math.inf for objective in plan.objectives]
 
 
 class _ObjectiveTracker:
-    """The objective of a trial over its epochs."""
+    """The objectives of a trial over its epochs; the first one that training logs selects the best epoch."""
 
-    def __init__(self, trial: optuna.Trial, plan: SweepPlan, valid: ValidConfig) -> None:
+    def __init__(self, trial: optuna.Trial, plan: SweepPlan, valid: ValidConfig, sizes: Sizes) -> None:
         assert valid.config.train is not None
-        self.best: float | None = None
+        self.values: list[float] | None = None
         self.epoch = 0
+        self.last_epoch = 0
+        self.loss: float | None = None
         self._trial = trial
-        self._metric = plan.sweep.objective.metric
-        self._choose_better = max if plan.is_maximizing else min
+        self._plan = plan
+        self._sizes = sizes
         self._epochs = valid.config.train.epochs
+        self._best: float | None = None
 
     def report(self, record: Mapping[str, Any]) -> None:
         """Report an epoch to the storage, and abort the training if the pruner decides so."""
-        value = record.get(self._metric)
-        if not isinstance(value, (int, float)) or not math.isfinite(value):
+        self.last_epoch = record["epoch"]
+        values = [
+            self._sizes[objective.metric] if objective.is_static else record.get(objective.metric)
+            for objective in self._plan.objectives
+        ]
+        numbers = [
+            float(value) for value in values if isinstance(value, (int, float)) and math.isfinite(value)
+        ]
+        if len(numbers) < len(values):
             return
-        if self.best is None or (value != self.best and self._choose_better(value, self.best) == value):
-            self.best, self.epoch = float(value), record["epoch"]
-        self._trial.report(float(value), record["epoch"])
+        position = self._plan.leading_position
+        value, leading = numbers[position], self._plan.objectives[position]
+        if self._best is None or (value > self._best if leading.is_maximizing else value < self._best):
+            self._best, self.values, self.epoch = value, numbers, record["epoch"]
+            self.loss = self._read_loss(record, leading.metric)
+        if self._plan.sweep.has_several_objectives:
+            return
+        self._trial.report(value, record["epoch"])
         if record["epoch"] < self._epochs and self._trial.should_prune():
             raise _TrialPrunedError
+
+    def describe_missing(self) -> str:
+        """Return why the trial has no value."""
+        unknown = [x.metric for x in self._plan.objectives if x.is_static and self._sizes[x.metric] is None]
+        if unknown:
+            return f"The {' and '.join(unknown)} of the model cannot be computed."
+        names = " or ".join(x.metric for x in self._plan.objectives if not x.is_static)
+        return f"{names} was not a finite number in any epoch."
+
+    @staticmethod
+    def _read_loss(record: Mapping[str, Any], metric: str) -> float | None:
+        """Return the loss on the examples on which the metric was computed."""
+        loss = record.get("val_loss" if metric.startswith("val_") else "loss")
+        return float(loss) if isinstance(loss, (int, float)) and math.isfinite(loss) else None
 
 
 def _format_first_error(error: LayercliError) -> str:

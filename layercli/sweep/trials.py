@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     import optuna
@@ -16,32 +17,116 @@ if TYPE_CHECKING:
 
 WORKER_KEY, RUN_KEY, PROBLEM_KEY, EPOCH_KEY, SURPLUS_KEY = "worker", "run", "problem", "epoch", "surplus"
 """Attributes of a trial: its worker, run directory, reason of failure, best epoch, and whether it is surplus."""
+SIZES_KEY, LOSS_KEY, EPOCHS_KEY = "sizes", "loss", "epochs"
+"""Attributes of a trial: the sizes of its model, its loss, and the number of epochs."""
+EXCEEDED: Final = "exceeded"
+"""Key among the sizes: the limits that the model exceeds."""
+MAX_REFUSED_IN_A_ROW: Final = 1_000
+"""Refused trials in a row after which a sweep ends: its limits may be impossible to meet."""
 MAX_RETRIES: Final = 5
 """Retries of a trial whose worker crashed: a config that crashes every worker must not repeat forever."""
 
 
-@dataclass(frozen=True, slots=True)
 class Tally:
-    """The trials that count towards the total: no retried and no surplus trials."""
+    """Counts of the trials of a study that count towards the total: no retried and no surplus trials.
 
-    trials: Sequence[FrozenTrial]
+    A trial that is complete or pruned is read only once, so that a sweep of many trials takes linear time.
+    """
+
+    def __init__(self) -> None:
+        self._read_count = 0
+        self._settled_count = 0
+        self._refused_numbers: list[int] = []
+        self._last_allowed = -1
+        """Number of the last trial whose model meets the limits."""
+        self._open_trials: list[FrozenTrial] = []
+        """Trials that can still change, or be retried."""
+        self._counted_trials: list[FrozenTrial] = []
+        self._retried: set[int] = set()
+
+    def update(self, trials: Sequence[FrozenTrial]) -> Self:
+        """Read the new trials of a study, and those that could have changed."""
+        candidates = [trials[trial.number] for trial in self._open_trials]
+        self._open_trials = []
+        for trial in chain(candidates, islice(trials, self._read_count, None)):
+            if trial.state.name not in ("COMPLETE", "PRUNED"):
+                self._open_trials.append(trial)
+            elif is_refused(trial):
+                self._refused_numbers.append(trial.number)
+            else:
+                self._settled_count += 1
+                self._last_allowed = max(self._last_allowed, trial.number)
+        first_new, self._read_count = self._read_count, len(trials)
+        for trial in islice(trials, first_new, None):
+            self._retried.update(list_retried_trials(trial))
+        self._counted_trials = [
+            trial
+            for trial in self._open_trials
+            if trial.number not in self._retried and SURPLUS_KEY not in trial.user_attrs
+        ]
+        return self
 
     @property
     def finished_count(self) -> int:
-        """Number of trials that are complete, pruned or failed."""
-        return sum(trial.state.is_finished() for trial in self.trials)
+        """Number of trials that are complete, pruned or failed; refused trials do not count."""
+        return self._settled_count + sum(trial.state.is_finished() for trial in self._counted_trials)
+
+    @property
+    def started_count(self) -> int:
+        """Number of trials that are not refused."""
+        return self._settled_count + len(self._counted_trials)
 
     @property
     def has_waiting(self) -> bool:
         """Whether a trial waits for its retry."""
-        return any(trial.state.name == "WAITING" for trial in self.trials)
+        return any(trial.state.name == "WAITING" for trial in self._counted_trials)
+
+    @property
+    def refused_in_a_row(self) -> int:
+        """Number of refused trials after the last trial that was allowed."""
+        allowed = [
+            x.number for x in self._counted_trials if x.state.is_finished() or SIZES_KEY in x.user_attrs
+        ]
+        last_allowed = max(self._last_allowed, *allowed, -1)
+        self._refused_numbers.sort()
+        return len(self._refused_numbers) - bisect(self._refused_numbers, last_allowed)
+
+    def has_room(self, trial_count: int, combination_count: int | None) -> bool:
+        """Return whether a new trial can start."""
+        attempts = self.started_count + len(self._refused_numbers)
+        return (
+            self.started_count < trial_count
+            and (combination_count is None or attempts < combination_count)
+            and self.refused_in_a_row < MAX_REFUSED_IN_A_ROW
+        )
+
+    def is_finished(self, trial_count: int, combination_count: int | None) -> bool:
+        """Return whether enough trials are finished, or none is open and no new one can start."""
+        if self.finished_count >= trial_count:
+            return True
+        has_open_trials = any(not trial.state.is_finished() for trial in self._counted_trials)
+        return not has_open_trials and not self.has_room(trial_count, combination_count)
 
 
-def tally_trials(trials: Iterable[FrozenTrial]) -> Tally:
-    """Select the trials that count towards the total."""
-    trials = list(trials)
+def tally_trials(trials: Sequence[FrozenTrial]) -> Tally:
+    """Count the trials of a study, by number."""
+    return Tally().update(trials)
+
+
+def list_counted_trials(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the trials that count towards the total, and the refused ones: no retried and no surplus trials."""
     retried = {number for trial in trials for number in list_retried_trials(trial)}
-    return Tally([x for x in trials if x.number not in retried and SURPLUS_KEY not in x.user_attrs])
+    return [x for x in trials if x.number not in retried and SURPLUS_KEY not in x.user_attrs]
+
+
+def list_exceeded_limits(trial: FrozenTrial) -> list[dict[str, Any]]:
+    """Return the limits that the model of a trial exceeds, as they were recorded."""
+    return list(trial.user_attrs.get(SIZES_KEY, {}).get(EXCEEDED, ()))
+
+
+def is_refused(trial: FrozenTrial) -> bool:
+    """Return whether the model of a trial exceeds a limit."""
+    return bool(list_exceeded_limits(trial)) and trial.state.is_finished()
 
 
 def list_retried_trials(trial: FrozenTrial) -> list[int]:
@@ -50,11 +135,11 @@ def list_retried_trials(trial: FrozenTrial) -> list[int]:
 
 
 def is_surplus(trial: FrozenTrial, trials: Iterable[FrozenTrial], trial_count: int) -> bool:
-    """Return whether ``wanted`` other trials came first: several workers may start the last trial at the same moment.
+    """Return whether ``trial_count`` other trials came first: several workers may start the last trial at the same moment.
 
-    Storages number trials in one order for all workers, so each worker gets the same answer.
+    Storages number trials in one order for all workers, so each worker gets the same answer. Refused trials do not count.
     """
-    regular_trials = [x for x in trials if SURPLUS_KEY not in x.user_attrs]
+    regular_trials = [x for x in trials if SURPLUS_KEY not in x.user_attrs and not is_refused(x)]
     return count_earlier_trials(trial, regular_trials) >= trial_count
 
 
@@ -114,18 +199,24 @@ def retry_trial(study: optuna.Study, trial: FrozenTrial, *, max_retries: int | N
 
 
 def compute_importances(study: optuna.Study) -> dict[str, float]:
-    """Return the share of the objective's variance that each parameter explains, largest first.
+    """Return the share of the first objective's variance that each parameter explains, largest first.
 
     The result is empty if too few trials are complete, or all have the same value.
     """
     import optuna
 
     complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    if len({trial.value for trial in complete}) < 2:
+    if len({trial.values[0] for trial in complete if not is_refused(trial)}) < 2:
         return {}
+    sign = -1 if study.directions[0] == optuna.study.StudyDirection.MAXIMIZE else 1
     try:
         with silence_optuna():
-            values = optuna.importance.get_param_importances(study)
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # it says that low values of the target are the good ones
+            values = optuna.importance.get_param_importances(
+                study, target=lambda trial: sign * trial.values[0]
+            )
     except (ValueError, RuntimeError):  # too few trials, or all drew the same values
         return {}
     return {name: round(float(value), 4) for name, value in values.items()}

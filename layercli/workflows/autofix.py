@@ -9,13 +9,12 @@ from pathlib import Path
 
 import yaml
 
-from layercli.check import check_config
+from layercli.check import check_config, is_sweep
 from layercli.errors import Problem
 from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.schema.other_names import find_renamed_key
 from layercli.schema.suggestions import Suggestion
 from layercli.source.load import YamlLoader, split_lines
-from layercli.workflows.config_files import is_sweep
 
 _REPLACEMENT_PATTERN = re.compile(
     r"(?:Write(?: it as a number, without quotes or separators:)?|Remove the quotes(?: and separators)?:) "

@@ -10,13 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from layercli.check import CheckResult, check_config, require_valid
+from layercli.check import CheckResult, check_config, is_sweep, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.io.regular import MAX_ENTRIES
 from layercli.layers.registry import LAYERS
-from layercli.source.extend import EXTENDS
 from layercli.source.load import MAX_BYTES, STDIN
-from layercli.source.nodes import YamlNode, sanitize_text
+from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import check_memory
 
 T = TypeVar("T")
@@ -73,12 +72,6 @@ def check_file(file: str, overrides: Sequence[str] = ()) -> CheckResult:
         return CheckResult(result.file, _find_sweep_problems(file, overrides), written=result.written)
     too_large = check_memory(require_valid(result), copies=1, severity="warning") if result.ok else None
     return replace(result, problems=[*result.problems, too_large]) if too_large else result
-
-
-def is_sweep(document: YamlNode) -> bool:
-    """Return whether a file declares a sweep of another config."""
-    keys = document.value if isinstance(document.value, dict) else {}
-    return ("base" in keys or "space" in keys) and not {"model", EXTENDS} & keys.keys()
 
 
 def _find_sweep_problems(file: str, overrides: Sequence[str]) -> list[Problem]:

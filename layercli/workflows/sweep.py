@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layercli.errors import Problem
 from layercli.processes.worker_pool import StopSignal, WorkerPool
 from layercli.reports.sweep import SweepProgress
 from layercli.sweep.plan import SweepPlan
@@ -87,6 +88,13 @@ def run_sweep(sweep: OpenSweep, progress: SweepProgress, *, jobs: int) -> dict[s
         _release_trials(study, pool)
     progress.show_trials(list_trial_rows(plan, study.get_trials(deepcopy=False)))
     return summarize_sweep(plan, study, sweep.directory)
+
+
+def find_early_end(sweep: OpenSweep) -> Problem | None:
+    """Return a warning if the sweep ended because its limits refuse nearly all trials."""
+    from layercli.sweep.results import find_end_warning
+
+    return find_end_warning(sweep.plan, sweep.study)
 
 
 def _release_trials(study: optuna.Study, pool: WorkerPool) -> None:

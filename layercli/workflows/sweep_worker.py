@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from layercli.reports.progress import SilentProgress
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
 from layercli.sweep.trial_loop import run_worker
+from layercli.workflows.output_sizes import read_output_sizes
 from layercli.workflows.train import train_new_run
 
 
@@ -31,6 +33,7 @@ def _run_trials(task: Task) -> None:
         _make_train_function(trust=task["trust"]),
         deadline=task["deadline"],
         patience=10 * task["heartbeat"],
+        read_sizes=partial(read_output_sizes, trust=task["trust"]),
     )
 
 

@@ -47,6 +47,8 @@ _PERSON_NAME: Final = re.compile(
 _GROUP_NAME: Final = re.compile(
     rf"{_PERSON_NAME.pattern}|.*[_ .-]id|.*[a-z](?:Id|ID)|id|session|device", re.IGNORECASE
 )
+_SPLIT_NAME: Final = re.compile(r"(?:data[_ .-]?)?(?:split|subset|partition|set)", re.IGNORECASE)
+_SET_NUMBERS: Final = frozenset({"0", "1", "2"})
 _TIME_NAME: Final = re.compile(
     r"(?:.*[_ .-])?(?:year|yr|quarter|month|week|day|hour|minute|second|date|time|period|step|t)s?",
     re.IGNORECASE,
@@ -79,6 +81,8 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
     others = [other for other in table.columns if other not in targets]
     leaks = {name: why for each in targets for name, why in table.find_leaks(each.name).items()}
     left_out = _list_left_out(table, targets, leaks)
+    split_column, set_reasons = _find_split_column(others)
+    left_out |= set_reasons
     dates, series, series_keys, series_count = _inspect_dates(
         table, [other for other in others if other.name not in left_out]
     )
@@ -118,7 +122,30 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
         group,
         targets[1:],
         form,
+        split_column=split_column,
     )
+
+
+def _find_split_column(columns: Sequence[ColumnPreview]) -> tuple[str | None, dict[str, str]]:
+    """Return the column that names the set of each row, and the reason why such columns are not inputs."""
+    from layercli.data.split_keys import SPLIT_OF_NAME
+
+    found, reasons = None, {}
+    for column in columns:
+        sets = {SPLIT_OF_NAME.get(value.lower()) for value in column.values}
+        if column.kind == "category" and len(sets) > 1 and {0} < sets <= {0, 1, 2}:
+            reasons[column.name] = "it names the set of each row"
+            if 1 not in sets:
+                reasons[column.name] += ", but no row is validation"
+            elif found is None and not column.missing_count:
+                found = column.name
+        elif (
+            column.kind == "integer"
+            and {"0", "1"} <= set(column.values) <= _SET_NUMBERS
+            and _SPLIT_NAME.fullmatch(column.name)
+        ):
+            reasons[column.name] = "it seems to number the sets, which must be train, validation and test"
+    return found, reasons
 
 
 def _inspect_dates(
@@ -207,7 +234,10 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
             message = f"`{sanitize_text(target, limit=60)}` cannot be the target: {problem}."
             raise _make_error(path, message, "Name a different column with --target.")
         return by_name[target], "as --target says"
-    problems = {column.name: _find_target_problem(column) for column in table.columns}
+    set_reasons = _find_split_column(table.columns)[1]
+    problems = {
+        column.name: set_reasons.get(column.name) or _find_target_problem(column) for column in table.columns
+    }
     possible = [column for column in table.columns if problems[column.name] is None]
     if not possible:
         listed = _list_reasons({name: str(problem) for name, problem in problems.items()})

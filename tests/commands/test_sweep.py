@@ -170,11 +170,12 @@ def test_trial_line_shortens_parameter_names():
     from layercli.reports.console import make_console
     from layercli.reports.sweep import SweepProgress
 
-    progress = SweepProgress(make_console(), is_live=False, metric="loss", is_maximizing=False, trial_count=1)
+    progress = SweepProgress(make_console(), is_live=False, metrics=["loss"], maximize=[False], trial_count=1)
     row = {
         "number": 3,
         "state": "pruned",
         "value": 0.25,
+        "values": [0.25],
         "epochs": 1,
         "seconds": 1.23,
         "problem": None,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from layercli.check import check_config
 from layercli.config.data.section import DATA_TYPES
 
 
@@ -71,3 +72,15 @@ def test_labels_require_a_target_of_one_column():
     assert parse(target=["y", "z"], target_type="numbers").target_type_of(None) == "numbers"
     with pytest.raises(ValueError, match="requires a target of one column"):
         parse(target=["y", "z"], target_type="labels")
+
+
+@pytest.mark.parametrize("value", ["label", "3", "[labels]", "{out: label}"])
+def test_wrong_target_type_is_one_problem(tmp_path, value):
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"data: {{type: csv, path: t.csv, target: {{out: y}}, target_type: {value}}}\n"
+        "model: {input: [2], layers: [{type: Dense, name: out, units: 3}]}\n"
+    )
+    (problem,) = check_config(str(path)).problems
+    assert (problem.code, problem.path, problem.line) == ("unknown-value", "data.target_type", 1)
+    assert "must be labels or numbers, or a mapping from an output to one of them, got" in problem.message

@@ -24,11 +24,11 @@ def place(tmp_path):
 
 
 def test_all_examples_are_found_and_the_base_config_is_valid(place):
-    assert len(EXAMPLES) == PAGE.count("```yaml") == 3
+    assert len(EXAMPLES) == PAGE.count("```yaml") == 4
     assert not check_config(str(place / "config.yaml")).problems
 
 
-@pytest.mark.parametrize(("name", "wanted"), [("sweep.yaml", 50), ("blocks.yaml", 24)])
+@pytest.mark.parametrize(("name", "wanted"), [("sweep.yaml", 50), ("blocks.yaml", 24), ("small.yaml", 30)])
 def test_example_has_no_problem(place, name, wanted):
     plan, warnings = read_sweep_plan(str(place / name))
     assert not warnings

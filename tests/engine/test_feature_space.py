@@ -59,7 +59,7 @@ def write(place, features, **keys):
     return place / "c.yaml"
 
 
-def encode(config):
+def encode(config, outputs="feature_space"):
     """Return the outputs of the FeatureSpace for all examples, and the training examples."""
     valid = read_output_sizes(api.load(config))
     data = valid.config.data
@@ -67,10 +67,11 @@ def encode(config):
     part = dataset.split(data.split, seed=valid.config.seed, shuffle=True).train
     assembled = assemble_model(valid)
     adapt_layers(assembled, valid, part)
-    space = keras.Model(assembled.model.inputs, assembled.tensors["feature_space"])
+    tensors = keras.tree.map_structure(assembled.tensors.get, outputs)
+    space = keras.Model(assembled.model.inputs, tensors)
     names = list(valid.graph.inputs)
-    outputs = space([keras.ops.convert_to_tensor(_tensor(part.x[name])) for name in names])
-    return np.asarray(outputs), {name: part.x[name] for name in names}
+    encoded = space([keras.ops.convert_to_tensor(_tensor(part.x[name])) for name in names])
+    return keras.tree.map_structure(np.asarray, encoded), {name: part.x[name] for name in names}
 
 
 def _tensor(array):
@@ -88,15 +89,13 @@ def keras_space(features, crosses, x, **keys):
         for name, feature in features.items()
     }
     made_crosses = [
-        keras.utils.FeatureSpace.cross(tuple(cross["feature_names"]), cross["crossing_dim"])
-        if isinstance(cross, dict)
-        else tuple(cross)
+        keras.utils.FeatureSpace.cross(**cross) if isinstance(cross, dict) else tuple(cross)
         for cross in crosses
     ]
-    space = keras.utils.FeatureSpace(made, crosses=made_crosses, output_mode="concat", **keys)
+    space = keras.utils.FeatureSpace(made, crosses=made_crosses, **{"output_mode": "concat", **keys})
     columns = {name: _tensor(x[name.replace(" ", "_")]).ravel() for name in features}
     space.adapt(columns)
-    return np.asarray(space(columns))
+    return keras.tree.map_structure(np.asarray, space(columns))
 
 
 @pytest.mark.parametrize(
@@ -114,6 +113,40 @@ def test_outputs_equal_those_of_keras(tmp_path, names, crosses, keys):
     expected = keras_space(features, crosses, x, **keys)
     assert outputs.shape == expected.shape
     np.testing.assert_allclose(outputs, expected, atol=1e-6)
+
+
+def test_outputs_of_a_dict_equal_those_of_keras(tmp_path):
+    features = {
+        "size": "float_normalized",
+        "fare": {"type": "float_discretized", "num_bins": 4, "output_mode": "int"},
+        "class": {"type": "integer_categorical", "output_mode": "int"},
+        "code": {"type": "integer_hashed", "num_bins": 7, "output_mode": "int"},
+        "town": "string_categorical",
+        "job": {"type": "string_categorical", "output_mode": "int"},
+    }
+    crosses = [
+        {"feature_names": ["job", "class"], "crossing_dim": 9, "output_mode": "int"},
+        {"feature_names": ["town", "code"], "crossing_dim": 8},
+    ]
+    names = [*features, "job_X_class", "town_X_code"]
+    config = write(tmp_path, features, crosses=crosses, output_mode="dict")
+    floats = ["feature_space.size", "feature_space.town", "feature_space.town_X_code"]
+    indices = [f"feature_space.{name}" for name in names if f"feature_space.{name}" not in floats]
+    head = [
+        {"type": "Concatenate", "inputs": indices},
+        {"type": "Rescaling", "name": "scaled", "scale": 0.1},
+        {"type": "Concatenate", "inputs": [*floats, "scaled"]},
+        {"type": "Dense", "units": 1, "activation": "sigmoid"},
+    ]
+    document = yaml.safe_load(config.read_text())
+    document["model"]["layers"][1:] = head
+    config.write_text(yaml.safe_dump(document, sort_keys=False))
+    outputs, x = encode(config, {name: f"feature_space.{name}" for name in names})
+    expected = keras_space(features, crosses, x, output_mode="dict")
+    assert sorted(outputs) == sorted(expected)
+    for name in names:
+        assert outputs[name].shape == expected[name].shape, name
+        np.testing.assert_allclose(outputs[name], expected[name], atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("kind", ["string_hashed", "integer_hashed"])

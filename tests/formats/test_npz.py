@@ -11,7 +11,9 @@ import pytest
 
 from layercli.check import check_config
 from layercli.config.data.section import DATA_TYPES, SplitConfig
+from layercli.data import named_arrays
 from layercli.data.examples import Splits
+from layercli.data.types import TENSOR_ALIGNMENT
 from layercli.formats.registry import load_dataset
 from tests.formats.helpers import X, Y, refusal, save
 from tests.running import invoke
@@ -25,6 +27,18 @@ def test_arrays_are_read_in_training_dtypes(place):
     assert {name: array.dtype.kind for name, array in several.x.items()} == {"a": "f", "b": "u", "c": "O"}
     facts = several.facts()
     assert (facts.inputs, facts.classes, facts.samples) == ({"a": (2,), "b": (1,), "c": ()}, None, 6)
+
+
+@pytest.mark.parametrize("dtype", [">f8", "<f8", "f2", "f4", ">i2", "i4", "u1", "i8", "?"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_every_dtype_keep_their_values(place, dtype, order, monkeypatch):
+    monkeypatch.setattr(named_arrays, "_READ_TOGETHER", 5)  # values are read in several parts
+    array = np.asarray(np.arange(12).reshape(6, 2) % 2, dtype, order=order)
+    examples = load_dataset(DATA_TYPES.parse(save(place, x=array, y=Y) | {"features": "x"}))
+    assert examples.x.tolist() == [[0, 1]] * 6
+    assert examples.x.dtype.kind == ("f" if "f" in dtype else examples.x.dtype.kind)
+    if order == "C" and dtype not in (">i2", "i4", "u1"):
+        assert examples.x.ctypes.data % TENSOR_ALIGNMENT == 0
 
 
 def test_missing_array_or_different_length_is_reported(place):

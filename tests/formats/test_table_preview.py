@@ -315,6 +315,9 @@ def test_integers_with_leading_zeros_or_plus_signs_are_texts(tmp_path, name, val
             [*(f"{n} {'cm' if n % 2 else 'in'}" for n in range(9))],
             'it has numbers with different units: "in", "cm"',
         ),
+        ([f"{n}.5D+0{n}" for n in range(9)], 'numbers with the exponent D in place of E, such as "'),
+        ([f"0x4{n}f" for n in range(9)], 'hexadecimal numbers, such as "0x4'),
+        ([f"0x{n}" for n in range(10, 40)], 'hexadecimal numbers, such as "0x'),
         (["Yes", "yes", "No", "maybe"], 'has different values for "Yes" and "yes"'),
         (["10-20", "20-30"], None),
         (

@@ -24,6 +24,10 @@ def row(number, value, params, state="complete", problem=None):
         "number": number,
         "state": state,
         "value": value,
+        "values": [value],
+        "loss": None,
+        "parameters": None,
+        "refused": [],
         "epochs": 3,
         "best_epoch": 2,
         "params": params,
@@ -47,7 +51,7 @@ def test_page_names_best_trial_and_shows_every_trial(plan):
     ]
     for number, trial in enumerate(trials):
         trial.number = number
-    text = render_report_page(plan, rows, trials, {name: 1.0})
+    text = render_report_page(plan, rows, trials, {name: 1.0}, test_scores={})
     page = check_page(text)
     assert len(text) < 200_000
     assert "Trial 1 has the lowest loss: 0.25." in page.texts
@@ -66,11 +70,11 @@ def test_markup_in_names_and_choices_is_text(plan):
             value=1.0, params={"x": HOSTILE}, distributions={"x": CategoricalDistribution([HOSTILE, "b"])}
         )
     ]
-    page = check_page(render_report_page(plan, rows, trials, {HOSTILE: 1.0}))
+    page = check_page(render_report_page(plan, rows, trials, {HOSTILE: 1.0}, test_scores={}))
     assert HOSTILE in page.texts
     assert "$\\frac$" in page.texts
 
 
 def test_sweep_without_complete_trials(plan):
-    page = check_page(render_report_page(plan, [row(0, None, {}, "failed", "no")], [], {}))
+    page = check_page(render_report_page(plan, [row(0, None, {}, "failed", "no")], [], {}, test_scores={}))
     assert "1 trials: 1 failed." in page.texts

@@ -2,6 +2,7 @@
 
 import pytest
 
+from layercli.check import check_config
 from layercli.errors import LayercliError
 from layercli.sweep.plan import read_sweep_plan
 from tests.running import IRIS
@@ -34,7 +35,7 @@ def found(plan, text):
 
 def test_values_are_inserted_by_index_and_by_name(plan):
     made, warnings = plan()
-    assert (warnings, made.name, made.is_maximizing) == ([], "s", True)
+    assert (warnings, made.name, made.objectives[0].is_maximizing) == ([], "s", True)
     drawn = {
         "model.layers[0].units": 7,
         "train.optimizer.learning_rate": 0.05,
@@ -64,7 +65,7 @@ objective: {metric: loss}
     assert [entry.layer.type_name() for entry in config.model.layers] == ["Dropout", "Dense"]
     assert config.model.layers[1].layer.use_bias is False
     assert made.value_of("model.layers.dense", labels[1]) == {"type": "Dropout", "rate": 0.5}
-    assert not made.is_maximizing
+    assert not made.objectives[0].is_maximizing
 
 
 def test_all_problems_are_reported_with_their_lines(plan):
@@ -233,3 +234,140 @@ def test_identity_depends_on_space_objective_and_base(plan, iris):
     assert plan(SWEEP, "train.epochs=7")[0].identity != first
     iris.write_text(IRIS.replace("units: 8", "units: 9"))
     assert plan()[0].identity != first
+
+
+@pytest.mark.parametrize(
+    ("objectives", "code", "line", "says"),
+    [
+        ("[{metric: val_acuracy}, {metric: flops}]", "unknown-monitor", 7, "Did you mean `val_accuracy`?"),
+        ("[{metric: val_accuracy}, {metric: parametrs}]", "unknown-monitor", 7, "Did you mean `parameters`?"),
+        ("[{metric: loss}, {metric: loss}]", "bad-argument", 7, "Remove one."),
+        (
+            "[{metric: parameters}, {metric: flops}]",
+            "bad-argument",
+            7,
+            "Add one of `loss`, `accuracy`, `val_loss`, `val_accuracy` to `objectives`.",
+        ),
+        (
+            "[{metric: loss}, {metric: flops}]\npruner: MedianPruner",
+            "bad-argument",
+            8,
+            "Remove `pruner`: no trial is pruned with several objectives.",
+        ),
+        (
+            "[{metric: loss}, {metric: flops}]\nsampler: CmaEs",
+            "bad-argument",
+            8,
+            "Use NSGAIISampler or TPESampler.",
+        ),
+    ],
+)
+def test_objectives_that_cannot_be_optimized(plan, objectives, code, line, says):
+    text = SWEEP.replace("objective: {metric: val_accuracy}", f"objectives: {objectives}")
+    text = text.replace(
+        "  model.layers.dense.activation: {choice: [relu, tanh]}", "  train.epochs: {int: [1, 2]}"
+    )
+    with pytest.raises(LayercliError) as error:
+        plan(text)
+    (problem,) = error.value.problems
+    assert (problem.code, problem.line, problem.hint) == (code, line, says)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("{metric: val_accuracy}", '{metric: ""}', "wrong-type"),
+        ("objective: {metric: val_accuracy}", "objectives: []", "wrong-length"),
+        ("objective: {metric: val_accuracy}", "trials: 3", "missing-key"),
+        ("{metric: val_accuracy}", "{metric: loss}\nobjectives: [{metric: loss}]", "bad-argument"),
+    ],
+)
+def test_missing_empty_or_double_objective(plan, old, new, code):
+    assert [found_code for found_code, _, _ in found(plan, SWEEP.replace(old, new))] == [code]
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        ("{parameters: 0}", "out-of-range"),
+        ("{flops: 1.5}", "wrong-type"),
+        ("{memory_mib: -1}", "out-of-range"),
+        ("{memory: 5}", "unknown-key"),
+        ("100", "wrong-type"),
+    ],
+)
+def test_invalid_limits(plan, limits, code):
+    assert [(found_code, line) for found_code, line, _ in found(plan, f"{SWEEP}limits: {limits}\n")] == [
+        (code, 8)
+    ]
+
+
+def test_limits_need_a_sampler_that_learns_them_and_known_sizes(plan, iris, layer_file):
+    text = SWEEP + "limits: {parameters: 100}\n"
+    assert found(plan, text + "sampler: GPSampler\n") == [("bad-argument", 9, 10)]
+    mine = layer_file("def call(self, inputs):\n    return inputs")
+    iris.write_text(IRIS.replace("  layers:\n", f"  layers:\n    - {{type: '{mine}'}}\n"))
+    warnings = plan(text.replace("layers[0]", "layers[1]"))[1]
+    assert [(problem.code, problem.severity, problem.line) for problem in warnings] == [
+        ("unknown-size", "warning", 8)
+    ]
+    assert "unknown" in warnings[0].message
+
+
+def test_choice_without_a_valid_value_is_an_error(plan):
+    text = """
+base: iris.yaml
+space:
+  model.layers.dense: {choice: [{type: LSTM, units: 4}, {type: Conv1D, filters: 2, kernel_size: 3}]}
+  train.epochs: {int: [1, 9]}
+objective: {metric: loss}
+"""
+    assert found(plan, text) == [("bad-space", 4, 23)]
+
+
+def test_choices_that_are_valid_only_together_are_warnings(plan, iris):
+    iris.write_text(
+        IRIS.replace("layers:\n", "layers:\n    - {type: Reshape, name: r, target_shape: [4]}\n", 1)
+    )
+    warnings = plan("""
+base: iris.yaml
+space:
+  model.layers.r.target_shape: {choice: [[4, 1], [2, 2]]}
+  model.layers.dense: {choice: [{type: Dense, units: 8}, {type: LSTM, units: 8}]}
+objective: {metric: loss}
+""")[1]
+    assert {problem.line for problem in warnings} == {4, 5}
+
+
+def test_problems_in_values_are_reported_with_those_of_other_keys(plan):
+    text = SWEEP.replace("[relu, tanh]", "[relu, sofmax]").replace(
+        "{int: [4, 32], log: true}", "{int: [0, 2]}"
+    )
+    problems = found(plan, text.replace("val_accuracy", "val_acc") + "trial: 3\n")
+    assert sorted((line, code) for code, line, _ in problems) == [
+        (4, "out-of-range"),
+        (6, "unknown-type"),
+        (7, "unknown-monitor"),
+        (8, "unknown-key"),
+    ]
+
+
+def test_problems_of_base_and_sweep_are_reported_together(plan, iris):
+    iris.write_text(IRIS.replace("units: 8", "unit: 8"))
+    problems = found(plan, SWEEP.replace("model.layers.dense.", "model.layers.dens."))
+    assert {"bad-override", "unknown-key"} <= {code for code, _, _ in problems}
+
+
+def test_config_in_place_of_a_sweep_file(iris):
+    with pytest.raises(LayercliError) as error:
+        read_sweep_plan(str(iris))
+    (problem,) = error.value.problems
+    assert problem.code == "other-file-type"
+    assert problem.hint.startswith(f"Train it with `layercli train {iris}`")
+
+
+def test_sweep_file_in_place_of_a_config(plan, iris):
+    plan()
+    (problem,) = check_config(str(iris.with_name("s.yaml"))).problems
+    assert (problem.code, problem.line) == ("other-file-type", 3)
+    assert f"`layercli sweep {iris.with_name('s.yaml')}`" in problem.hint

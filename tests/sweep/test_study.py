@@ -14,7 +14,14 @@ from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.results import find_best_row, list_trial_rows
 from layercli.sweep.study import JOURNAL_FILE, open_study
 from layercli.sweep.trial_loop import run_worker
-from layercli.sweep.trials import PROBLEM_KEY, StaleTrials, is_surplus, retry_trial, tally_trials
+from layercli.sweep.trials import (
+    PROBLEM_KEY,
+    StaleTrials,
+    is_surplus,
+    list_counted_trials,
+    retry_trial,
+    tally_trials,
+)
 from tests.running import run_python
 
 SWEEP = """
@@ -78,7 +85,7 @@ def test_resumed_sweep_draws_the_same_values_from_its_seed(begin):
 
 def test_different_space_under_the_same_name_is_refused(begin):
     begin()
-    with pytest.raises(LayercliError, match="a different base config, space or objective"):
+    with pytest.raises(LayercliError, match="a different base config, space, objective or limits"):
         begin(SWEEP.replace("32", "64"))
 
 
@@ -108,8 +115,8 @@ def test_failed_training_is_reported_and_counts(begin):
 
 def test_invalid_config_is_pruned_without_loading_tensorflow(iris):
     iris.with_name("s.yaml").write_text(
-        "base: iris.yaml\nspace:\n  model.layers[0]: {choice: [{type: LSTM, units: 4}, Conv1D]}\n"
-        "  train.epochs: {int: [1, 9]}\nobjective: {metric: loss}\ntrials: 3\n".replace(
+        "base: iris.yaml\nspace:\n  model.layers[0]: {choice: [{type: LSTM, units: 4}, Conv1D, {type: Dense, units: 4}]}\n"
+        "objective: {metric: loss}\nsampler: {type: Grid, seed: 5}\ntrials: 2\n".replace(
             "Conv1D", "{type: Conv1D, filters: 2, kernel_size: 3}"
         )
     )
@@ -128,7 +135,7 @@ print([trial.state.name for trial in study.trials], {"keras", "tensorflow"} & se
 print(study.trials[0].user_attrs["problem"])
 """
     states, problem = run_python(code, cwd=iris.parent).splitlines()
-    assert states == "['PRUNED', 'PRUNED', 'PRUNED'] set()"
+    assert states == "['PRUNED', 'PRUNED'] set()"
     assert problem.endswith("[shape-mismatch]")
     assert problem.startswith("s.yaml:3:")
 
@@ -157,7 +164,7 @@ def test_workers_agree_which_trial_is_surplus(begin):
     trials = study.get_trials()
     assert trials[6].state.name == "WAITING"
     assert not is_surplus(trials[6], trials, plan.sweep.trial_count)
-    assert 2 not in {trial.number for trial in tally_trials(trials).trials}
+    assert 2 not in {trial.number for trial in list_counted_trials(trials)}
 
 
 @pytest.mark.filterwarnings(

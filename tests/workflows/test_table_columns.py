@@ -203,3 +203,27 @@ def test_rows_of_years_are_split_in_their_order(tmp_path):
     rows = [f"{1960 + n},{n * 7 % 11},{n % 9}.5" for n in range(60)]
     columns = assign(tmp_path, "year,births,rate", rows, "rate")
     assert (columns.series, columns.is_ordered, columns.is_forecast) == ("year", True, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "split_column", "reason"),
+    [
+        ("part", ["train", "Val", "test"], "part", "it names the set of each row"),
+        ("part", ["train", "dev"], "part", "it names the set of each row"),
+        ("part", ["train", "test"], None, "it names the set of each row, but no row is validation"),
+        (
+            "split",
+            ["0", "1", "2"],
+            None,
+            "it seems to number the sets, which must be train, validation and test",
+        ),
+        ("floors", ["0", "1", "2"], None, None),
+        ("part", ["train", "bus", "test"], None, None),
+    ],
+)
+def test_column_of_sets_is_neither_input_nor_target(tmp_path, name, values, split_column, reason):
+    rows = [f"{n * n % 17},{'no' if n % 5 else 'yes'},{values[n % len(values)]}" for n in range(40)]
+    columns = assign(tmp_path, f"a,b,{name}", rows)
+    assert columns.split_column == split_column
+    assert columns.target.name == ("b" if reason else name)
+    assert columns.left_out == ({name: reason} if reason else {})

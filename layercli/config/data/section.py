@@ -4,13 +4,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, TypeAlias, get_args
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from layercli.layers.shapes import Shape
 from layercli.schema.component import Catalogue, Component
-from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
+from layercli.schema.strict_model import (
+    ArgumentError,
+    ExpectedText,
+    StrictModel,
+    mismatch_error,
+    value_error,
+)
+from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import quote_value, sanitize_text
 from layercli.source.scalars import is_number
 
@@ -305,8 +312,24 @@ class SplitConfig(StrictModel):
             raise ArgumentError(given[0].strip("`"), message, f"Remove {listed}, or remove `{key}`.")
 
 
+def _check_target_type(value: Any) -> Any:
+    """Return the value; one error for all forms that it may have.
+
+    Raises:
+        PydanticCustomError: it is neither a type nor a mapping to types.
+    """
+    kinds = get_args(TargetType)
+    for kind in value.values() if isinstance(value, Mapping) else [value]:
+        if value is not None and kind not in kinds:
+            hint = did_you_mean(str(kind), kinds, otherwise="For example `target_type: labels`.")
+            expected = "labels or numbers, or a mapping from an output to one of them"
+            raise mismatch_error("unknown-value", expected, kind, hint, container=value)
+    return value
+
+
 TargetTypeField = Annotated[
     Literal["labels", "numbers"] | dict[str, Literal["labels", "numbers"]] | None,
+    BeforeValidator(_check_target_type),
     Field(
         description="What the target is: labels (mapped to class numbers from 0, in ascending order), numbers, or output -> "
         "one of them; null: texts are labels, and the loss decides about numbers.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -71,6 +71,18 @@ class _Feature:
     mark: Mark
     path: KeyPath
     """The path at which it is written."""
+    is_index: bool = False
+    """Whether its output is the index of its category, not a one-hot vector."""
+
+
+class _Cross(NamedTuple):
+    """Two features that are encoded together."""
+
+    names: tuple[str, str]
+    dim: int
+    is_index: bool
+    mark: Mark
+    path: KeyPath
 
 
 @dataclass
@@ -83,6 +95,8 @@ class _Expansion:
     layers: list[YamlNode] = field(default_factory=list)
     index_names: set[str] = field(default_factory=set)
     """The names of the layers that return indices for crosses."""
+    is_joined: bool = True
+    """Whether all features are one vector, not an output for each of them."""
 
     @property
     def _entry(self) -> YamlNode:
@@ -97,16 +111,42 @@ class _Expansion:
     def expand(self) -> YamlNode:
         """Return the document with ordinary inputs and layers."""
         space, name = self._parse_space()
+        self.is_joined = space.output_mode == "concat"
         self._parse_features(space)
-        crosses = list(self._parse_crosses(space))
+        crosses = sorted(self._parse_crosses(space), key=lambda cross: "_X_".join(cross.names))
         if not self.features:
             raise LayercliError(self.problems)
-        encoded = [self._encode(self.features[column]) for column in sorted(self.features)]
-        encoded += [self._cross(*cross) for cross in sorted(crosses, key=lambda cross: "_X_".join(cross[0]))]
-        mark = self._entry.mark
-        joined: dict[str, Any] = {"type": "Concatenate" if len(encoded) > 1 else "Identity", "name": name}
-        self._add_layer(joined | {"inputs": encoded if len(encoded) > 1 else encoded[0]}, mark, self._path)
+        features = [self.features[column] for column in sorted(self.features)]
+        encoded = [(self._encode(feature), feature) for feature in features]
+        crossed = [(self._cross(cross), cross) for cross in crosses]
+        if self.is_joined:
+            inputs = [each for each, _ in (*encoded, *crossed)]
+            joined: dict[str, Any] = {"type": "Concatenate" if len(inputs) > 1 else "Identity", "name": name}
+            joined["inputs"] = inputs if len(inputs) > 1 else inputs[0]
+            self._add_layer(joined, self._entry.mark, self._path)
+        else:
+            self._check_next_layer(name, features[0])
+            outputs = [(each, feature.input_name, feature.mark, feature.path) for each, feature in encoded]
+            outputs += [(each, each, cross.mark, cross.path) for each, cross in crossed]
+            for each, output, mark, path in outputs:
+                keys = {"type": "Identity", "name": f"{name}.{output}", "inputs": each}
+                self._add_layer(keys, mark, path)
         return self._insert(self._insert_into_data(self.document))
+
+    def _check_next_layer(self, name: str, feature: _Feature) -> None:
+        """Check that the next layer says which of the outputs is its input.
+
+        Raises:
+            LayercliError: It does not; the other layers cannot be checked.
+        """
+        layers = self.document.find(LAYERS_PATH)
+        entries = layers.value if layers is not None and isinstance(layers.value, list) else []
+        if len(entries) > 1 and not (isinstance(entries[1].value, dict) and "inputs" in entries[1].value):
+            message = "`inputs` is required after FeatureSpace with `output_mode: dict`, which has an output for each feature."
+            hint = f"For example `inputs: {name}.{feature.input_name}`."
+            path = (*LAYERS_PATH, 1)
+            self.problems.append(problem_in(self.document, path, "missing-key", message, hint=hint))
+            raise LayercliError(self.problems)
 
     def _report(self, steps: KeyPath, code: str, message: str, hint: str, *, at_key: bool = False) -> None:
         path = (*LAYERS_PATH, 0, *steps)
@@ -168,7 +208,7 @@ class _Expansion:
             }
             if not self._check_arguments(steps, str(kind_name), kind, arguments):
                 continue
-            arguments.pop("output_mode", None)
+            mode = arguments.pop("output_mode", None)
             if kind.size_default is not None and "bin_boundaries" not in arguments:
                 argument, default = kind.size_default
                 arguments.setdefault(argument, _make_node(getattr(space, default), child.mark))
@@ -178,7 +218,8 @@ class _Expansion:
             used.add(input_name)
             mark = node.keys.get(column, child.mark)
             path = child.written_path or (*self._path, *steps)
-            self.features[column] = _Feature(column, input_name, kind, arguments, mark, path)
+            is_index = mode is not None and mode.value == "int"
+            self.features[column] = _Feature(column, input_name, kind, arguments, mark, path, is_index)
 
     def _report_kind(self, steps: KeyPath, name: object) -> None:
         hint = f"The types are {list_names(FEATURE_KINDS)}."
@@ -208,16 +249,25 @@ class _Expansion:
                 hint = did_you_mean(key, kind.arguments, otherwise=listed)
                 self._report((*steps, key), "unknown-key", message, hint, at_key=True)
         mode = arguments.get("output_mode")
-        if mode is not None and mode.value != "one_hot":
-            self._report_mode((*steps, "output_mode"), mode)
+        if mode is not None:
+            self._check_mode((*steps, "output_mode"), mode)
         return len(self.problems) == count
 
-    def _report_mode(self, steps: KeyPath, node: YamlNode) -> None:
-        message = f"`output_mode` must be one_hot in a FeatureSpace that joins its features, got {quote_value(node.value)}."
+    def _check_mode(self, steps: KeyPath, node: YamlNode) -> None:
+        """Report an `output_mode` of a feature or a cross that does not exist, or that cannot be joined."""
+        if node.value == "one_hot" or (node.value == "int" and not self.is_joined):
+            return
+        if node.value == "int":
+            message = "`output_mode` must be one_hot in a FeatureSpace that joins its features, got int."
+            hint = "Remove it, or set `output_mode: dict` of the FeatureSpace, which then has an output for each feature."
+            self._report(steps, "unknown-value", message, hint)
+            return
+        expected = "one_hot" if self.is_joined else "int or one_hot"
+        message = f"`output_mode` must be {expected}, got {quote_value(node.value)}."
         self._report(steps, "unknown-value", message, "Remove `output_mode`.")
 
-    def _parse_crosses(self, space: FeatureSpace) -> Iterator[tuple[tuple[str, str], int, Mark, KeyPath]]:
-        """Yield the features, the size and the position of each valid cross."""
+    def _parse_crosses(self, space: FeatureSpace) -> Iterator[_Cross]:
+        """Yield each valid cross."""
         node = self._entry.find(("crosses",))
         declared = self._entry.find(("features",))
         known = declared.value if declared is not None and isinstance(declared.value, dict) else {}
@@ -228,7 +278,7 @@ class _Expansion:
             return
         for index, child in enumerate(crosses):
             steps: KeyPath = ("crosses", index)
-            names_node, dim = child, space.crossing_dim
+            names_node, dim, is_index = child, space.crossing_dim, False
             if isinstance(child.value, dict):
                 for key in child.value:
                     if key not in _CROSS_KEYS:
@@ -239,8 +289,9 @@ class _Expansion:
                         self._report((*steps, key), "unknown-key", message, hint, at_key=True)
                 names_node = child.value.get("feature_names", child)
                 dim_node, mode = child.value.get("crossing_dim"), child.value.get("output_mode")
-                if mode is not None and mode.value != "one_hot":
-                    self._report_mode((*steps, "output_mode"), mode)
+                if mode is not None:
+                    self._check_mode((*steps, "output_mode"), mode)
+                    is_index = mode.value == "int"
                 if dim_node is not None:
                     dim = self._parse_dim((*steps, "crossing_dim"), dim_node.value, dim)
                 steps = (*steps, "feature_names") if names_node is not child else steps
@@ -254,7 +305,7 @@ class _Expansion:
                 self._report(steps, "wrong-type", message, "For example `crosses: [[job, city]]`.")
             elif self._check_crossed(steps, names, known):
                 path = child.written_path or (*self._path, "crosses", index)
-                yield (names[0], names[1]), dim, child.mark, path
+                yield _Cross((names[0], names[1]), dim, is_index, child.mark, path)
 
     def _parse_dim(self, steps: KeyPath, value: object, default: int) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
@@ -282,27 +333,28 @@ class _Expansion:
         """Add the layers of a feature. Return the name of the last one."""
         name = f"{feature.input_name}_preprocessor"
         keys = {"type": feature.kind.layer, "name": name, **feature.arguments}
-        if feature.kind.is_category and feature.kind.size_default is None:
+        if feature.kind.is_category and feature.kind.size_default is None and not feature.is_index:
             keys["output_mode"] = "one_hot"
         self._add_layer(keys | {"inputs": feature.input_name}, feature.mark, feature.path)
-        if feature.kind.size_default is None:
+        if feature.kind.size_default is None or feature.is_index:
             return name
         encoded_name = f"{feature.input_name}_encoding"
         keys = {"type": "CategoryEncoding", "name": encoded_name, "num_tokens": _count_categories(feature)}
         self._add_layer(keys | {"inputs": name}, feature.mark, feature.path)
         return encoded_name
 
-    def _cross(self, names: tuple[str, str], dim: int, mark: Mark, path: KeyPath) -> str:
+    def _cross(self, cross: _Cross) -> str:
         """Add the layer of a cross, after lookups that return indices for it. Return its name."""
-        inputs = [self._index(self.features[column]) for column in names]
-        name = "_X_".join(self.features[column].input_name for column in names)
-        keys = {"type": "HashedCrossing", "name": name, "num_bins": dim, "output_mode": "one_hot"}
-        self._add_layer(keys | {"inputs": inputs}, mark, path)
+        inputs = [self._index(self.features[column]) for column in cross.names]
+        name = "_X_".join(self.features[column].input_name for column in cross.names)
+        keys = {"type": "HashedCrossing", "name": name, "num_bins": cross.dim, "inputs": inputs}
+        keys["output_mode"] = "int" if cross.is_index else "one_hot"
+        self._add_layer(keys, cross.mark, cross.path)
         return name
 
     def _index(self, feature: _Feature) -> str:
         """Return the name of the layer that returns the index of a feature's category; add it if it is missing."""
-        if feature.kind.size_default is not None:
+        if feature.kind.size_default is not None or feature.is_index:
             return f"{feature.input_name}_preprocessor"
         name = f"{feature.input_name}_index"
         if name not in self.index_names:

@@ -1,8 +1,10 @@
 """A sweep file: search space, objective, sampler and pruner for a base config."""
 
-from typing import Annotated, ClassVar, Literal
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, field_validator
 
 from layercli.config.names import RunName
 from layercli.config.sweep.pruners import PRUNERS
@@ -10,7 +12,54 @@ from layercli.config.sweep.samplers import SAMPLERS
 from layercli.config.sweep.search_space import SearchParameter, SearchParameterField
 from layercli.schema.component import Component
 from layercli.schema.field_types import NameOrComponent, PositiveInt
-from layercli.schema.strict_model import ExpectedText, StrictModel
+from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel
+
+STATIC_METRICS: Final = ("parameters", "flops")
+"""Objectives that follow from the config; training does not log them."""
+
+
+class Limits(StrictModel):
+    """The largest model that a sweep trains."""
+
+    example: ClassVar[str | None] = "limits: {parameters: 100_000, flops: 2_000_000, memory_mib: 512}"
+
+    parameters: Annotated[
+        PositiveInt | None,
+        Field(description="Most parameters of a model; null: no limit.", examples=[100_000]),
+    ] = None
+    flops: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=10**18,
+            description="Most FLOPs for one example; null: no limit.",
+            examples=[2_000_000],
+        ),
+    ] = None
+    memory_mib: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="Most MiB of the weights and of the outputs of all layers for a batch; null: no limit.",
+            examples=[512],
+        ),
+    ] = None
+
+    @classmethod
+    def title(cls) -> str:
+        return "`limits`"
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _parse_separators(cls, value: Any) -> Any:
+        """Read ``100_000``, which is a string in YAML 1.2, as a number."""
+        is_grouped = isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,2}(_[0-9]{3}){1,6}", value)
+        return int(value) if is_grouped else value
+
+    @property
+    def declared(self) -> dict[str, float]:
+        """Return the limits that are set, by name."""
+        return {name: value for name, value in self.arguments().items() if value is not None}
 
 
 class Objective(StrictModel):
@@ -40,6 +89,7 @@ class SweepConfig(StrictModel):
     """A sweep file."""
 
     hints: ClassVar[dict[str, str]] = {
+        "memory": "Write `limits: {memory_mib: 512}`.",
         "metric": "It belongs under `objective:`.",
         "direction": "It belongs under `objective:`.",
         "config": "Write `base: config.yaml`.",
@@ -66,8 +116,22 @@ class SweepConfig(StrictModel):
         ),
     ]
     objective: Annotated[
-        Objective, Field(description="The value to optimize.", examples=[{"metric": "val_accuracy"}])
-    ]
+        Objective | None,
+        Field(description="The value to optimize.", examples=[{"metric": "val_accuracy"}]),
+    ] = None
+    objectives: Annotated[
+        list[Objective] | None,
+        Field(
+            min_length=1,
+            max_length=8,
+            description="Several values to optimize together, instead of `objective`.",
+            examples=[[{"metric": "val_accuracy"}, {"metric": "parameters"}]],
+        ),
+    ] = None
+    limits: Annotated[
+        Limits | None,
+        Field(description="The largest model to train; null: no limit.", examples=[{"parameters": 100_000}]),
+    ] = None
     sampler: Annotated[
         NameOrComponent,
         PlainValidator(SAMPLERS.parse),
@@ -89,6 +153,34 @@ class SweepConfig(StrictModel):
     def title(cls) -> str:
         return "A sweep"
 
+    def check(self) -> None:
+        if self.objective is not None and self.objectives is not None:
+            raise ArgumentError(
+                "objectives",
+                "`objective` and `objectives` must not both be set.",
+                "Move the metric of `objective` into the list `objectives`, and remove `objective`.",
+            )
+        if "pruner" in self.model_fields_set and self.has_several_objectives and self._has_active_pruner:
+            raise ArgumentError(
+                "pruner",
+                f"`pruner` must be NopPruner with several objectives, got {PRUNERS.parse(self.pruner).type_name()}.",
+                "Remove `pruner`: no trial is pruned with several objectives.",
+            )
+
+    @property
+    def _has_active_pruner(self) -> bool:
+        return PRUNERS.parse(self.pruner).type_name() != "NopPruner"
+
+    @property
+    def declared_objectives(self) -> Sequence[Objective]:
+        """Return all objectives."""
+        return self.objectives or [self.objective or Objective(metric="loss")]
+
+    @property
+    def has_several_objectives(self) -> bool:
+        """Whether the result is a Pareto set instead of a best trial."""
+        return len(self.objectives or ()) > 1
+
     @property
     def parameters(self) -> dict[str, SearchParameter]:
         """Return the search parameter of each path."""
@@ -101,8 +193,8 @@ class SweepConfig(StrictModel):
 
     @property
     def declared_pruner(self) -> Component:
-        """Return the pruner as a component."""
-        return PRUNERS.parse(self.pruner)
+        """Return the pruner as a component; Optuna cannot prune trials with several objectives."""
+        return PRUNERS.parse("NopPruner" if self.has_several_objectives else self.pruner)
 
     @property
     def combination_count(self) -> int | None:

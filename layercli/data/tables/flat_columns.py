@@ -25,9 +25,11 @@ def read_flat_columns(source: Any, columns: Collection[str], group_index: int | 
     if group_index is not None or not source.num_row_groups:
         table = source.read_row_groups([] if group_index is None else [group_index], columns=names)
     else:  # one group after the other, so that compressed data is in memory only for one of them
-        groups = range(source.num_row_groups)
-        table = pa.concat_tables([source.read_row_group(index, columns=names) for index in groups])
-        pa.default_memory_pool().release_unused()
+        tables = []
+        for index in range(source.num_row_groups):
+            tables.append(source.read_row_group(index, columns=names))
+            pa.default_memory_pool().release_unused()
+        table = pa.concat_tables(tables)
     known, wanted = set(names), set(columns)
     for field in source.schema_arrow:
         if field.name.strip() in wanted and field.name not in known:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
 from layercli.data.labels import TargetForm
 from layercli.data.new_examples import to_object_array
-from layercli.data.split import split_rows
 from layercli.data.tables.decode import decode_and_free, find_complete_rows
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, compare_plans, learn_inputs
@@ -25,10 +23,6 @@ from layercli.data.tables.times import Times, check_steps, read_times
 from layercli.data.tables.windows import make_windowed_dataset
 from layercli.data.types import Array
 from layercli.graph.finding import Finding
-
-_MIN_MOVED_BYTES: Final = 1 << 26
-"""Smaller inputs are copied when they are split: it is faster, and the memory does not matter."""
-_MOVED_PARTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +55,13 @@ class TableExamples(Examples):
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
         """Split the rows, and replace missing numbers by values learned from the training rows."""
-        splits = self._split_rows(split, seed=seed, shuffle=shuffle, assigned=assigned)
+        splits = Examples.split(self, split, seed=seed, shuffle=shuffle, assigned=assigned)
         learned = learn_inputs(partial(splits.train.batches, BATCH_ROWS), self.plan)
         filled = [_apply_to_all(load_examples(subset), self.plan, learned) for subset in splits.subsets]
         rows = splits.rows
         if self.row_numbers is not None and rows is not None:
             rows = tuple(None if each is None else self.row_numbers[each] for each in rows)
         return Splits(*filled, table_plan=self.plan.with_learned(*learned), rows=rows)
-
-    def _split_rows(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None) -> Splits:
-        """Split the rows; those of a large table are moved within its arrays, which the sets then share.
-
-        After that, this object has its rows in the order of the sets.
-        """
-        arrays = [array for _, array in self.inputs]
-        if sum(array.nbytes for array in arrays) < _MIN_MOVED_BYTES:
-            return Examples.split(self, split, seed=seed, shuffle=shuffle, assigned=assigned)
-        strata = self.read_strata() if split.stratify and assigned is None else None
-        rows = split_rows(strata, len(self), split, seed=seed, shuffle=shuffle, assigned=assigned)
-        order, ends = np.concatenate(rows), np.cumsum([0, *map(len, rows)])
-        targets = [array for _, array in self.targets]
-        for array in (*arrays, *targets, *([] if self.weights is None else [self.weights])):
-            move_rows(array, order)
-        sets = (self.take(slice(start, end)) for start, end in pairwise(ends.tolist()))
-        # Half of the memory; a table in memory has fewer rows than int32 can count.
-        return Splits(*sets, rows=tuple(each.astype(np.int32) for each in rows))
 
     def prepare(self, plan: TablePlan | None) -> Examples:
         """Return the rows with what ``plan`` learned from the training rows; see ``Dataset``."""
@@ -94,14 +70,6 @@ class TableExamples(Examples):
 
 def _apply_to_all(rows: Examples, plan: TablePlan, learned: Learned) -> Examples:
     return rows.map_inputs(lambda name, array: apply_learned(array, plan, learned, name))
-
-
-def move_rows(array: Array, order: Array) -> None:
-    """Put row ``order[i]`` of an array of shape (rows, ...) at place i, some columns at a time to save memory."""
-    columns = array.reshape(len(array), -1)
-    width = max(1, columns.shape[1] // _MOVED_PARTS)
-    for first in range(0, columns.shape[1], width):
-        columns[:, first : first + width] = columns[order, first : first + width]
 
 
 def decode_dataset(
@@ -129,6 +97,7 @@ def decode_dataset(
         decoded.columns,
         decoded.weights,
         target_columns=decoded.target_columns,
+        is_movable=True,
         plan=plan,
         row_numbers=None if mask is None else np.flatnonzero(mask),
     )

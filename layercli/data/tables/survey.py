@@ -76,6 +76,11 @@ _FIRST_COMPACT, _LAST_COMPACT = 19_000_101, 21_001_231
 _WITH_UNIT: Final = re.compile(
     r"[-+]?\d[\d.,' ]*\s*([^\W\d_]{1,6}|°\s*[CFK]?|[kc]?m[²³2-3]|[kmMµ]?\w?/\w{1,4})\.?"
 )
+_NOTATIONS: Final = {
+    "hexadecimal numbers": re.compile(r"[-+]?0[xX][0-9a-fA-F]+"),
+    "numbers with the exponent D in place of E": re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[dD][-+]?\d{1,3}"),
+}
+"""What texts are that look like numbers, but are not read as numbers."""
 _TOTAL: Final = re.compile(
     r"(?:grand |sub)?totals?\b|sum\b|summe\b|gesamt|saldo\b|balance\b|somme\b|suma\b|count\b|average\b|mean\b|合計",
     re.IGNORECASE,
@@ -291,6 +296,9 @@ class _ColumnSurvey:
 
     def _describe_mixture(self) -> str | None:
         texts = self.texts
+        notation = self._describe_notation(self._list_distinct())
+        if notation is not None:
+            return notation
         if self._are_codes():
             signs = "leading zeros" if texts.leading_zeros else "a plus sign, such as telephone numbers"
             return f"has numbers with {signs}, which are read as text"
@@ -301,10 +309,11 @@ class _ColumnSurvey:
         )
 
     def _describe_texts(self) -> str | None:
-        """Return what is striking about texts: numbers with units, or the same word in capitals."""
-        values = (
-            self._list_texts() if self.counts is not None else tuple(list(self.distinct or ())[:_MAX_VALUES])
-        )
+        """Return what is striking about texts: other notations of numbers, units, or the same word in capitals."""
+        values = self._list_distinct()
+        notation = self._describe_notation(values)
+        if notation is not None:
+            return notation
         found = [match[1].strip() for value in values if (match := _WITH_UNIT.fullmatch(value)) is not None]
         units = Counter(found)
         if values and len(found) >= _UNIT_SHARE * len(values) and len(units) <= _MAX_UNITS < len(values):
@@ -317,6 +326,20 @@ class _ColumnSurvey:
             if other != value:
                 shown = f'"{sanitize_text(other, limit=40)}" and "{sanitize_text(value, limit=40)}"'
                 return f"has different values for {shown}, which differ only in capital letters"
+        return None
+
+    def _list_distinct(self) -> tuple[str, ...]:
+        """Return some different texts of the column."""
+        return (
+            self._list_texts() if self.counts is not None else tuple(list(self.distinct or ())[:_MAX_VALUES])
+        )
+
+    @staticmethod
+    def _describe_notation(values: Sequence[str]) -> str | None:
+        """Return that texts are numbers in a notation that is not read."""
+        for title, pattern in _NOTATIONS.items():
+            if values and all(map(pattern.fullmatch, values)):
+                return f'is read as text: it has {title}, such as "{sanitize_text(values[0], limit=40)}"'
         return None
 
     @staticmethod

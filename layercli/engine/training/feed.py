@@ -70,12 +70,12 @@ class MemoryFeed:
 
     @property
     def block_spec(self) -> tuple[tf.TensorSpec, ...]:
-        return (tf.TensorSpec((None,), tf.int64),)
+        return (tf.TensorSpec((None,), tf.int32),)
 
     def blocks(self, spans: Sequence[Span], shuffle: ShuffleSeed | None) -> Iterator[Tensors]:
         order = compute_epoch_order(self.samples, shuffle)
         for first, last in spans:
-            yield (tf.constant(order[first * self.batch_size : last * self.batch_size], tf.int64),)
+            yield (tf.constant(order[first * self.batch_size : last * self.batch_size], tf.int32),)
 
     @staticmethod
     def make_batch(rows: Tensors, shared_tensors: Tensors) -> Tensors:
@@ -94,7 +94,7 @@ def _to_shared_tensor(array: Array) -> Any:
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 
-_MIN_SHARED_BYTES = 1 << 24
+_MIN_SHARED_BYTES = 1 << 20
 _BLOCKS_AHEAD = 2
 """Blocks that are read ahead during training."""
 

@@ -19,7 +19,14 @@ from layercli.data.memory import MAX_ITEM_BYTES, is_too_large_to_load, limit_ite
 from layercli.data.paths import hash_content_sample
 from layercli.data.reader_state import ReaderState
 from layercli.data.spool import SpooledArray
-from layercli.data.types import PATH_KEY, Array, DataError, make_data_finding, raise_data_error
+from layercli.data.types import (
+    PATH_KEY,
+    Array,
+    DataError,
+    make_aligned_array,
+    make_data_finding,
+    raise_data_error,
+)
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images, MasksConfig
 from layercli.formats.images.decode import decode_image, run_on_all_cores
 from layercli.formats.images.labels import read_labels, read_new_labels
@@ -196,6 +203,7 @@ def _build_dataset(
         warnings=labelled.warnings,
         target_columns=target_columns,
         target_files=labelled.masks.masks if labelled.masks is not None else (),
+        is_movable=True,
     )
 
 
@@ -227,7 +235,7 @@ class LazyImages:
 
     def __getitem__(self, rows: Array) -> Array:
         """Return images of shape (rows, height, width, channels)."""
-        images = np.empty((len(rows), *self.shape), self.dtype)
+        images = make_aligned_array((len(rows), *self.shape), self.dtype)
         files = [self.files[row] for row in rows.tolist()]
         found = run_on_all_cores(len(files), lambda index: self._read_into(files[index], images[index]))
         if found:

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from layercli.data.examples import Dataset
 from layercli.data.lazy import LazyArray
 from layercli.data.memory import MEMORY_DIVISOR, limit_loaded_bytes, raise_too_large
@@ -18,6 +16,7 @@ from layercli.data.named_arrays import (
     is_target_path,
     list_array_references,
     open_memmap,
+    read_array,
     read_array_header,
     to_training_dtype,
 )
@@ -113,5 +112,6 @@ def _read_array(
             return open_memmap(
                 path, header, 0, sanitize_text(name), key_path, is_target=is_target_path(key_path)
             )
-        array = np.load(path, allow_pickle=False)
+        with path.open("rb") as stream:
+            array = read_array(stream, header)
         return to_training_dtype(array, sanitize_text(name), key_path, is_target=is_target_path(key_path))

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from numpy.lib import format as npy
-
 from layercli.data.examples import Dataset
 from layercli.data.lazy import LazyArray
 from layercli.data.memory import MEMORY_DIVISOR, limit_loaded_bytes, raise_too_large
@@ -21,6 +19,7 @@ from layercli.data.named_arrays import (
     is_target_path,
     list_array_references,
     open_memmap,
+    read_array,
     read_array_header,
     to_training_dtype,
 )
@@ -195,7 +194,7 @@ def _read_array(
             path, header, _find_content_offset(path, info), name, key_path, is_target=is_target_path(key_path)
         )
     with archive.open(info) as stream:
-        array = npy.read_array(stream, allow_pickle=False)
+        array = read_array(stream, header)
         return to_training_dtype(array, name, key_path, is_target=is_target_path(key_path))
 
 

@@ -150,7 +150,9 @@ class ParquetFiles:
         from pyarrow import parquet
 
         try:
-            return parquet.ParquetFile(file)
+            return parquet.ParquetFile(
+                file, pre_buffer=False
+            )  # it would keep the bytes of the last row group
         except _PYARROW_ERRORS as error:
             _raise_unreadable(file, error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from layercli.page.html import Markup, make_document, make_element
+from layercli.page.html import Markup, make_document, make_element, make_footer
 from layercli.reports.run_page.comparison import make_comparison
 from layercli.reports.run_page.content import RunContent
 from layercli.reports.run_page.diagnostics import make_diagnostics
@@ -14,7 +14,6 @@ from layercli.reports.run_page.model import make_data, make_model, make_origin
 from layercli.reports.run_page.results import make_results
 from layercli.reports.run_page.summary import make_header, make_summary
 from layercli.reports.run_page.training import make_training
-from layercli.version import __version__
 
 MAX_PAGE_BYTES: Final = 5_000_000
 _LEFT_OUT: Final = "This section was left out, because the page would be larger than 5 MB. Name fewer runs."
@@ -78,7 +77,7 @@ def _assemble(
                 _make_navigation(sections[0]),
             ),
             make_element("main", make_summary(content), *(section.render("h2") for section in sections[0])),
-            _make_footer(),
+            make_footer(),
         )
     links = [
         make_element("a", content.title, href=f"#run{number}")
@@ -105,7 +104,7 @@ def _assemble(
             ),
         ),
         make_element("main", comparison, *runs),
-        _make_footer(),
+        make_footer(),
     )
 
 
@@ -114,8 +113,3 @@ def _make_navigation(sections: Sequence[_Section]) -> Markup:
         make_element("li", make_element("a", section.title, href=f"#{section.name}")) for section in sections
     )
     return make_element("nav", make_element("ul", *links), aria_label="Sections")
-
-
-def _make_footer() -> Markup:
-    text = f"Written by layercli {__version__}. This file loads nothing from elsewhere and runs no script."
-    return make_element("footer", make_element("p", text, class_="muted"))

@@ -156,7 +156,7 @@ def test_variables_and_blocks_are_expanded_first(tmp_path):
             "unknown-value",
             "features.a.output_mode",
             6,
-            "Remove `output_mode`.",
+            "Remove it, or set `output_mode: dict` of the FeatureSpace, which then has an output for each feature.",
         ),
         (
             "features:\n  b: float\n  a: {type: string_categorical, max_tokens: 1}",
@@ -166,7 +166,7 @@ def test_variables_and_blocks_are_expanded_first(tmp_path):
             None,
         ),
         ("features: {a: float}\nbins: 3", "unknown-key", "bins", 6, None),
-        ("features: {a: float}\noutput_mode: dict", "unknown-value", "output_mode", 6, None),
+        ("features: {a: float}\noutput_mode: list", "unknown-value", "output_mode", 6, None),
         ("features: {}", "empty", "features", 5, "For example `features: {age: float_normalized}`."),
         ("features: [a]", "wrong-type", "features", 5, None),
         ("feature: {a: float}", "unknown-key", "feature", 5, "Did you mean `features`?"),
@@ -199,7 +199,7 @@ def test_variables_and_blocks_are_expanded_first(tmp_path):
             "For example `crossing_dim: 32`.",
         ),
         (
-            "features: {a: string_hashed, b: string_hashed}\ncrosses: [{feature_names: [a, b], output_mode: int}]",
+            "features: {a: string_hashed, b: string_hashed}\ncrosses: [{feature_names: [a, b], output_mode: none}]",
             "unknown-value",
             "crosses[0].output_mode",
             6,
@@ -218,6 +218,36 @@ def test_problem_is_at_the_line_of_the_feature(check, space, code, path, line, h
     (problem,) = check(space).problems
     assert (problem.code, problem.path, problem.line) == (code, f"model.layers[0].{path}", line)
     assert hint is None or problem.hint == hint
+
+
+DICT = """
+output_mode: dict
+features:
+  a: {type: string_categorical, output_mode: int}
+  b: {type: float_discretized, output_mode: int}
+  c: {type: string_hashed, num_bins: 5}
+crosses: [[a, c], {feature_names: [a, b], crossing_dim: 8, output_mode: int}]
+"""
+
+
+def test_dict_has_an_output_for_each_feature_and_cross(check):
+    head = """\
+    - {type: Concatenate, inputs: [feature_space.a, feature_space.b, feature_space.a_X_b]}
+    - {type: Rescaling, scale: 0.1}
+    - {type: Concatenate, name: all, inputs: [rescaling, feature_space.c, feature_space.a_X_c]}
+"""
+    rows = {name: (inputs, size) for name, _, inputs, size in layers(check(DICT, head=head + HEAD))}
+    assert rows["feature_space.a"] == (("a_preprocessor",), 1)
+    assert rows["feature_space.c"] == (("c_encoding",), 5)
+    assert rows["feature_space.a_X_b"] == (("a_X_b",), 1)
+    assert rows["a_X_b"] == (("a_preprocessor", "b_preprocessor"), 1)
+    assert rows["all"] == (("rescaling", "feature_space.c", "feature_space.a_X_c"), 3 + 5 + 32)
+
+
+def test_layer_after_a_dict_must_name_its_input(check):
+    (problem,) = check(DICT).problems
+    assert (problem.code, problem.line) == ("missing-key", 11)
+    assert problem.hint == "For example `inputs: feature_space.a`."
 
 
 def test_every_mistake_is_reported_once(check):

@@ -5,9 +5,10 @@ import pyarrow as pa
 import pytest
 
 from layercli.config.data.section import SplitConfig
-from layercli.data.tables import decode, in_memory
+from layercli.data import row_moves
+from layercli.data.tables import decode
 from layercli.data.tables.decode import decode_and_free, decode_table, find_complete_rows
-from layercli.data.tables.in_memory import TableExamples, move_rows
+from layercli.data.tables.in_memory import TableExamples
 from layercli.data.tables.plan import TablePlan, TargetPlan
 from layercli.data.types import TENSOR_ALIGNMENT, make_aligned_array
 
@@ -61,19 +62,6 @@ def test_decoding_in_pieces_gives_the_same(table, rows, is_filtered, monkeypatch
     assert len(found) == (ROWS if mask is None else mask.sum())
 
 
-@pytest.mark.parametrize("columns", [1, 3, 8, 20])
-def test_rows_are_moved_in_place(columns):
-    array = np.arange(50 * columns, dtype=np.float32).reshape(50, columns)
-    order = np.random.default_rng(1).permutation(50)
-    expected, before = array[order], array.ctypes.data
-    move_rows(array, order)
-    np.testing.assert_array_equal(array, expected)
-    assert array.ctypes.data == before
-    labels = np.arange(50)
-    move_rows(labels, order)
-    np.testing.assert_array_equal(labels, order)
-
-
 @pytest.mark.parametrize("stratify", [False, True])
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_split_in_place_gives_the_same_sets(table, stratify, shuffle, monkeypatch):
@@ -81,11 +69,12 @@ def test_split_in_place_gives_the_same_sets(table, stratify, shuffle, monkeypatc
 
     def split_table():
         found = decode_table(table, PLAN)
-        rows = TableExamples(found.x, found.y, found.class_names, found.columns, found.weights, plan=PLAN)
+        arrays = (found.x, found.y, found.class_names, found.columns, found.weights)
+        rows = TableExamples(*arrays, plan=PLAN, is_movable=True)
         return rows, rows.split(split, seed=3, shuffle=shuffle)
 
     _, expected = split_table()
-    monkeypatch.setattr(in_memory, "_MIN_MOVED_BYTES", 0)
+    monkeypatch.setattr(row_moves, "_MIN_MOVED_BYTES", 0)
     rows, found = split_table()
     assert found.fingerprint() == expected.fingerprint()
     assert [len(subset) for subset in found.subsets] == [700, 200, 100]
