@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from layercli.check import ValidConfig
 from layercli.graph.shapes import NodeShapes
 from layercli.graph.stages import StagePlan, plan_stages
+from layercli.graph.training_memory import TrainingMemory, estimate_training_memory
 from layercli.layers.shapes import Shape
 from layercli.reports.console import make_table, print_plain_table
 from layercli.reports.explanation import explain_layer
@@ -32,6 +33,7 @@ def inspection_json(
 ) -> dict[str, Any]:
     """Return the document of ``inspect-shapes --json``, without ``ok`` and ``problems``."""
     shapes = valid.shapes
+    memory = _estimate_memory(valid)
     rows = [layer_row_json(row, valid, forward_shapes) for row in shapes.rows]
     stages = plan_stages(valid.config.train, shapes)
     if should_explain:
@@ -53,7 +55,14 @@ def inspection_json(
             "flops": shapes.flops,
         },
         **({"stages": [stage.as_json() for stage in stages]} if stages else {}),
+        "training_memory": None if memory is None else memory.as_json(),
     }
+
+
+def _estimate_memory(valid: ValidConfig) -> TrainingMemory | None:
+    """Return the memory of a training step; None without `train` or if a size is unknown."""
+    train = valid.config.train
+    return None if train is None else estimate_training_memory(valid.shapes, train)
 
 
 def layer_row_json(
@@ -123,6 +132,18 @@ def print_inspection(console: Console, valid: ValidConfig, forward_shapes: Forwa
         rows.append((*cells, format_count(row.parameters), format_short_count(row.flops)))
     _print_rows(console, columns, numbers, rows)
     _print_totals(console, valid)
+    memory = _estimate_memory(valid)
+    if memory is not None:
+        print_training_memory(console, memory)
+
+
+def print_training_memory(console: Console, memory: TrainingMemory) -> None:
+    """Print the estimated memory of a training step and its parts."""
+    names = ("weights", "gradients", "optimizer", "activations", "temporary", "batch")
+    parts = ", ".join(f"{name} {format_bytes(getattr(memory, name))}" for name in names)
+    console.print(
+        f"Training memory for a batch of {memory.batch_size:,}: about {format_bytes(memory.total)} ({parts})."
+    )
 
 
 def _print_rows(

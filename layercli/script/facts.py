@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig, DataFacts, TargetFacts
-from layercli.config.data.tables import TableConfig
+from layercli.config.data.tables import TableConfig, WindowsConfig
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
 from layercli.layers.shapes import Shape
 
@@ -87,6 +87,8 @@ class ScriptFacts:
     """The sets, val and test, that the column of the split names."""
     block_rows: int | None = None
     """The number of examples that are split together; None if it is all of them."""
+    windows: WindowsConfig | None = None
+    """The sequences of rows that are the examples; None if each row is one."""
 
     @property
     def conversions(self) -> Mapping[str, str]:
@@ -101,11 +103,16 @@ class ScriptFacts:
     @property
     def loaded_names(self) -> list[str]:
         """The variables that ``load_data`` returns."""
-        return [*self.array_names, *([] if self.split_key is None else ["keys"])]
+        return [*self.set_names, *([] if self.split_key is None else ["keys"])]
+
+    @property
+    def set_names(self) -> list[str]:
+        """The variables that ``split`` returns for each set."""
+        return [*self.array_names, *([] if self.windows is None else ["series"])]
 
     @property
     def array_names(self) -> list[str]:
-        """The variables that ``split`` returns for each set."""
+        """The arrays of the examples of each set."""
         return ["x", "y", "weights"] if self.has_weights else ["x", "y"]
 
 
@@ -165,6 +172,7 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
         dataset_facts.order_columns,
         dataset_facts.named_sets,
         dataset_facts.block_rows,
+        data.windows if isinstance(data, TableConfig) else None,
     )
 
 

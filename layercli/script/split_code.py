@@ -9,6 +9,7 @@ from layercli.config.data.section import SplitConfig, SplitSize
 from layercli.script.data_script import INDENT
 from layercli.script.facts import ScriptFacts
 from layercli.script.python_source import LINE_WIDTH, quote_string
+from layercli.script.window_code import write_series_parts
 
 
 def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> list[str]:
@@ -29,6 +30,9 @@ def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> lis
         f"def split({', '.join(facts.loaded_names)}):",
         f'{INDENT}"""Split the examples into training, validation and test sets, the same way each time."""',
     ]
+    if facts.windows is not None:
+        sizes = _write_size(split.validation, "len(rows)"), _write_size(split.test, "len(rows)")
+        return [*lines, *write_series_parts(sizes), *_write_conversions(facts, variables)]
     labels = _list_labels(split, facts, variables)
     if in_blocks:
         call = f"split_blocks({count}, {validation}, {test})"
@@ -67,13 +71,14 @@ def _write_conversions(facts: ScriptFacts, variables: Mapping[str | None, str]) 
     lines += _write_position_axes(facts, variables)
     rows = [_write_rows("x", is_mapping=bool(facts.input_names))]
     rows.append(_write_rows("y", is_mapping=any(name is not None for name in facts.targets)))
-    rows += [_write_rows(name, is_mapping=False) for name in facts.array_names[2:]]
+    rows += [_write_rows(name, is_mapping=False) for name in facts.set_names[2:]]
     return [*lines, *_write_return(rows)]
 
 
 def _should_split_in_blocks(facts: ScriptFacts, *, shuffle: bool) -> bool:
     """Return whether each block of examples is divided at random: there are many, in no groups or order."""
-    return shuffle and facts.block_rows is not None and facts.split_key is None
+    is_by_row = facts.split_key is None and facts.windows is None
+    return shuffle and facts.block_rows is not None and is_by_row
 
 
 def write_split_functions(split: SplitConfig, facts: ScriptFacts, *, is_random: bool) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from glob import has_magic
 from typing import ClassVar, Final, TypeVar
 
-from layercli.config.data.tables import DEFAULT_WORD, FALSE_WORDS, TRUE_WORDS, TableConfig
+from layercli.config.data.tables import DEFAULT_WORD, FALSE_WORDS, TRUE_WORDS, TableConfig, WindowsConfig
 from layercli.script.data_script import INDENT, DataScript
 from layercli.script.facts import ScriptTarget
 from layercli.script.python_source import (
@@ -17,6 +17,7 @@ from layercli.script.python_source import (
     render_literal,
     render_statement,
 )
+from layercli.script.window_code import write_series
 from layercli.source.nodes import KeyPath
 
 TABLE_KEYS = frozenset(
@@ -31,6 +32,7 @@ TABLE_KEYS = frozenset(
         "dates",
         "decimal",
         "thousands",
+        "windows",
     }
 )
 """The keys that the code of every type of table expresses."""
@@ -98,7 +100,7 @@ class TableScript(DataScript[T]):
         kept_columns = {*used, *(column for _, column, _ in data.target_references)}
         is_default = data.missing.values == [DEFAULT_WORD] and data.missing.numbers == "refuse"
         is_default = is_default and not data.missing.columns and data.decimal == "." and not data.thousands
-        is_typed = self.text_inputs or data.types or data.dates or data.split.key_columns
+        is_typed = self.text_inputs or data.types or data.dates or data.split.key_columns or data.windows
         return bool(
             is_default and not is_typed and not kept_columns & self.facts.conversions.keys()
         ) or not all(self._input_columns.values())
@@ -121,9 +123,10 @@ class TableScript(DataScript[T]):
         ]
         others = [column for _, column, _ in data.target_references]
         others += [] if data.weights is None else [data.weights]
-        return list(
-            dict.fromkeys([*columns, *others, *self._required_columns, *data.split.key_columns.values()])
-        )
+        others += [*self._required_columns, *data.split.key_columns.values()]
+        if data.windows is not None:
+            others += [*(data.windows.by or []), *([data.windows.time] if data.windows.time else [])]
+        return list(dict.fromkeys([*columns, *others]))
 
     @property
     def _required_columns(self) -> tuple[str, ...]:
@@ -134,7 +137,7 @@ class TableScript(DataScript[T]):
         plan, column = self.facts.table_plan, self.data.split.key_columns[key]
         is_stratified_group = key == "group" and self.data.split.stratify
         is_known = key != "order" or column in self.facts.order_columns
-        return plan is not None and not is_stratified_group and is_known
+        return plan is not None and self.data.windows is None and not is_stratified_group and is_known
 
     def find_inexpressible_values(self) -> Iterator[KeyPath]:
         if isinstance(self.data.target, dict):
@@ -142,6 +145,21 @@ class TableScript(DataScript[T]):
         for column in self.data.dates:
             if self.facts.table_plan is None or column not in self.facts.date_formats:
                 yield ("data", "dates", column)
+        if self.data.windows is not None:
+            yield from self._find_inexpressible_windows(self.data.windows)
+
+    def _find_inexpressible_windows(self, windows: WindowsConfig) -> Iterator[KeyPath]:
+        data, plan = self.data, self.facts.table_plan
+        if plan is None or (
+            self.reads_several_files and windows.time is None
+        ):  # no sequence spans several files
+            yield ("data", "windows")
+        if plan is not None and windows.time is not None and windows.time not in self.facts.order_columns:
+            yield ("data", "windows", "time")
+        if self._required_columns:  # no sequence spans a dropped row
+            yield ("data", "missing")
+        if data.weights is not None and self.facts.first_target.position_axes:
+            yield ("data", "weights")
 
     def write_load_data(self) -> list[str]:
         data, text_inputs = self.data, self.text_inputs
@@ -156,12 +174,16 @@ class TableScript(DataScript[T]):
         else:
             lines += self._write_read_files()
             lines += self._write_rows()
+            if data.windows is not None:
+                lines += write_series(data.windows, self._write_times(data.windows.time))
         lines += [*self._write_inputs(text_inputs), *self._write_target()]
         returned = ["x", "y"]
         if data.weights is not None:
             lines.append(f'{INDENT}weights = {self._write_numbers(data.weights)}.astype("float32")')
             returned.append("weights")
-        if self.facts.split_key is not None:
+        if self.facts.windows is not None:
+            returned.append("series")
+        elif self.facts.split_key is not None:
             lines += self._write_split_keys()
             returned.append("keys")
         return [*lines, f"{INDENT}return {', '.join(returned)}"]
@@ -398,11 +420,19 @@ class TableScript(DataScript[T]):
             yield f"{INDENT}keys = {reference}.combine_chunks().dictionary_encode().indices.to_numpy()"
         elif key == "column":
             yield f"{INDENT}keys = np.array(pc.utf8_lower({reference}.cast(pa.string())).to_pylist())"
-        elif column in self.facts.date_formats:
-            yield from self._write_dates(column, self.facts.date_formats[column])
-            yield f"{INDENT}keys = dates.to_numpy()"
         else:
-            yield f"{INDENT}keys = {self._write_numbers(column)}"
+            yield from self._write_sort_numbers(column, "keys")
+
+    def _write_times(self, column: str | None) -> list[str]:
+        """Return the lines that assign the times of the rows to ``times``; empty if no column has them."""
+        return [] if column is None else self._write_sort_numbers(column, "times")
+
+    def _write_sort_numbers(self, column: str, variable: str) -> list[str]:
+        """Return the lines that assign the numbers or dates by which rows are sorted to a variable."""
+        if column not in self.facts.date_formats:
+            return [f"{INDENT}{variable} = {self._write_numbers(column)}"]
+        lines = self._write_dates(column, self.facts.date_formats[column])
+        return [*lines, f"{INDENT}{variable} = dates.to_numpy()"]
 
     def write_fill_missing(self, splits: Sequence[str]) -> Iterator[str]:
         for name, columns in self._input_columns.items():

@@ -32,6 +32,7 @@ from layercli.script.python_source import (
     render_statement,
 )
 from layercli.script.split_code import write_split, write_split_functions
+from layercli.script.window_code import write_make_windows, write_windows_of_sets
 from layercli.source.nodes import KeyPath
 
 _FIT_KEYS: Final = {"epochs", "batch_size", "optimizer", "loss", "class_weight", "metrics", "callbacks"}
@@ -109,7 +110,14 @@ def write_script(
         data = data_script.data
         split = write_split(data.split, facts, shuffle=data.shuffle)
         functions = write_split_functions(data.split, facts, is_random=data.shuffle)
-        sections = [data_script.write_load_data(), *([functions] if functions else []), split, *sections]
+        windows = [] if facts.windows is None else [write_make_windows(facts.windows, facts)]
+        sections = [
+            data_script.write_load_data(),
+            *([functions] if functions else []),
+            split,
+            *windows,
+            *sections,
+        ]
         if adaptable:
             sections.append(_write_adapt(adaptable, valid, facts))
     if files.weights_name is not None:
@@ -254,7 +262,7 @@ class _Main:
             return []
         split = self.data_script.data.split
         sizes = {"train": True, "val": split.validation, "test": split.test}
-        if split.column is not None:
+        if split.column is not None or self.facts.windows is not None:
             sizes |= {"val": "val" in self.facts.named_sets, "test": "test" in self.facts.named_sets}
         return [name for name, size in sizes.items() if size]
 
@@ -266,6 +274,7 @@ class _Main:
             lines.append(f"{INDENT}{', '.join(self.facts.loaded_names)} = load_data()")
             lines += self._write_split_assignment()
             lines += self.data_script.write_fill_missing(self._split_names)
+            lines += write_windows_of_sets(self.facts, self._split_names)
             lines += self._write_text_conversion()
             lines.append("")
         lines.append(f"{INDENT}model = build_model()")
@@ -284,8 +293,7 @@ class _Main:
     def _write_split_assignment(self) -> Iterator[str]:
         """Write the call of ``split``, whose arrays are named by their set."""
         arrays = {
-            name: ", ".join(f"{array}_{name}" for array in self.facts.array_names)
-            for name in self._split_names
+            name: ", ".join(f"{array}_{name}" for array in self.facts.set_names) for name in self._split_names
         }
         call = f"split({', '.join(self.facts.loaded_names)})"
         targets = [f"({arrays[name]})" if name in arrays else "_" for name in ("train", "val", "test")]

@@ -93,7 +93,7 @@ def find_date_formats(valid: ValidConfig, plan: TablePlan) -> dict[str, str]:
     """
     table = _RawTable(valid, plan, {})
     data = require_table(valid)
-    order_column = data.split.order
+    order_column = _find_order_column(data)
     columns = [*data.dates, *([] if order_column is None or order_column in data.dates else [order_column])]
     found = {}
     values = table.read_values(columns) if columns else {}
@@ -108,7 +108,7 @@ def find_date_formats(valid: ValidConfig, plan: TablePlan) -> dict[str, str]:
 
 def find_order_columns(valid: ValidConfig, plan: TablePlan, formats: Mapping[str, str]) -> frozenset[str]:
     """Return the column by which rows are sorted, if its values are numbers or dates of a known format."""
-    column = require_table(valid).split.order
+    column = _find_order_column(require_table(valid))
     if column is None:
         return frozenset()
     values = _RawTable(valid, plan, {}).read_values([column])[column]
@@ -116,6 +116,11 @@ def find_order_columns(valid: ValidConfig, plan: TablePlan, formats: Mapping[str
         isinstance(value, (int, float)) or _is_number(value) for value in values
     )
     return frozenset([column] if is_known else [])
+
+
+def _find_order_column(data: TableConfig) -> str | None:
+    """Return the column by which the rows of the split, or of the sequences, are sorted."""
+    return data.split.order if data.windows is None else data.windows.time
 
 
 def _is_number(text: Any) -> bool:

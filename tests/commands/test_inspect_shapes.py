@@ -3,7 +3,7 @@ import json
 from tests.running import CONFIGS, invoke, line_of, problems, write_config
 
 CNN = CONFIGS / "digits_cnn.yaml"
-KEYS = ["ok", "model", "static", "inputs", "layers", "outputs", "totals", "problems"]
+KEYS = ["ok", "model", "static", "inputs", "layers", "outputs", "totals", "training_memory", "problems"]
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 
 
@@ -70,7 +70,7 @@ def test_table_has_one_row_per_layer_and_result():
         "dense (None, 64) ✓ (2, 64) 4,160 8.19 k",
         "Dense",
     ]
-    assert lines[-2:] == [
+    assert [next(line for line in lines if line.startswith("Parameters")), lines[-1]] == [
         "Parameters: 4,810 (4,810 trainable, 0 not); FLOPs for one example: 9,472.",
         "Forward pass: every shape as declared, every value finite.",
     ]

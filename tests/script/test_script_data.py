@@ -286,3 +286,44 @@ def test_script_reads_several_typed_files(kind, tmp_path):
         (tmp_path / name).rename(tmp_path / f"{number}{name}")
     config.write_text(config.read_text().replace(f"path: {name}", f"path: '*{name}'"))
     assert_same_sets(config)
+
+
+HOURS = [f"2020-03-{1 + row * 7 % 20:02}T{row % 24:02}:30" for row in range(ROWS)]
+VALUES = lines(PATIENTS, SETS, HOURS, every(6, NUMBERS, ""), NUMBERS, header="who,set,when,n,y")
+WINDOWS = {
+    "one series": {"length": 3},
+    "series by time": {"length": 2, "by": "set", "time": "when"},
+    "series in the order of the file": {"length": 2, "horizon": 0, "by": "set"},
+    "steps and stride by a number": {"length": 2, "horizon": 2, "stride": 2, "steps": 2, "time": "y"},
+}
+REFUSED = {
+    "dropped rows": ({"missing": {"numbers": "drop"}}, "data.missing"),
+    "a group": ({"split": {"group": "who", "test": 0.4}}, "data.split.group"),
+    "several files": ({"path": ["d.csv", "d.csv"]}, "data.windows"),
+}
+
+
+def write_windows(folder, windows, **changes):
+    (folder / "d.csv").write_text(VALUES, encoding="utf-8")
+    data = {"type": "csv", "path": "d.csv", "target": "y", "inputs": {"past": ["n"]}, "windows": windows}
+    data |= {"missing": {"numbers": "median"}, "split": {"validation": 0.2, "test": 0.4}} | changes
+    layers = [{"type": "Flatten"}, {"type": "Dense", "units": windows.get("steps", 1)}]
+    model = {"inputs": {"past": [windows["length"], 1]}, "layers": layers}
+    config = folder / "c.yaml"
+    config.write_text(yaml.safe_dump({"data": data, "model": model, "train": {"loss": "mse"}}))
+    return config
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_script_makes_the_same_windows(name, tmp_path):
+    assert_same_sets(write_windows(tmp_path, WINDOWS[name]))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_script_names_settings_that_windows_exclude(name, tmp_path):
+    changes, path = REFUSED[name]
+    valid = require_valid(check_config(str(write_windows(tmp_path, {"length": 2}, **changes))))
+    facts, _, warnings, valid = collect_script_facts(valid)
+    assert warnings == []
+    problems = find_inexpressible(valid, facts, make_data_script(valid, facts))
+    assert [problem.path for problem in problems] == [path]

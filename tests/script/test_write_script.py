@@ -103,19 +103,11 @@ def assert_same_model(valid, text, tmp_path, original=None):
         np.testing.assert_array_equal(np.asarray(left), np.asarray(right))
 
 
-INEXPRESSIBLE = {
-    "stations_windows.yaml": ["data.windows"],
-}
-"""Example config -> the settings that a script cannot express."""
-
-
 @each_config
 def test_script_of_an_example_config(name, place, tmp_path, monkeypatch):
     valid = require_valid(check_config(str(place / name)))
     known, _, _, valid = collect_script_facts(valid, trust=True)
-    assert [problem.path for problem in problems_of(valid, known)] == INEXPRESSIBLE.get(name, [])
-    if name in INEXPRESSIBLE:
-        return
+    assert [problem.path for problem in problems_of(valid, known)] == []
     text = script_of(valid, known, tmp_path)
     monkeypatch.syspath_prepend(place)
     if name == "custom_layer.yaml":
@@ -125,7 +117,10 @@ def test_script_of_an_example_config(name, place, tmp_path, monkeypatch):
     assert_same_model(valid, text, tmp_path)
     names = defined(text, tmp_path / "script.py")
     parts, _ = load_splits(valid, valid.config.data, trust=True)
-    for (x, y, *_), subset in zip(names["split"](*names["load_data"]()), parts.subsets, strict=True):
+    sets = names["split"](*names["load_data"]())
+    if "make_windows" in names:
+        sets = [names["make_windows"](*rows) for rows in sets]
+    for (x, y, *_), subset in zip(sets, parts.subsets, strict=True):
         part = load_examples(subset)
         ours = x if isinstance(x, dict) else {name: x for name, _ in part.inputs}
         theirs = dict(part.inputs)
