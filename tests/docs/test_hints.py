@@ -77,6 +77,7 @@ EDITS = {
         "    - {type: Conv2D",
         "    - {type: Rescaling, scale: 1.0}\n    - {type: Conv2D",
     ),
+    "scaled-twice": Edit("Remove `rescaling`", "    - {type: Rescaling, scale: 0.00392156862745098}\n", ""),
     "channels-first-input": Edit("Declare `model.input: [32, 32, 3]`", "[3, 32, 32]", "[32, 32, 3]"),
     "dropped-mask": Edit("Remove `mask_zero`", ", mask_zero: true", ""),
     "input-mismatch": Edit("or `input: [64]` here", "input: [8, 8]", "input: [64]"),
