@@ -37,6 +37,7 @@ EDITS = {
     "bad-merge": Edit("Write its contents as keys", "<<: 3", "units: 3"),
     "unknown-alias": Edit("Write `&size` before the value", "*size", "&size 3"),
     "self-reference": Edit("write its value out", "*model", DENSE),
+    "nothing-to-train": Edit("`top` from `freeze`", "[body, top]", "[body]"),
     "tag-refused": Edit("Remove the tag", "!!python/object/apply:os.getpid []", "3"),
     "unknown-key": Edit("Did you mean `units`?", "unit:", "units:"),
     "unknown-type": Edit("Did you mean `Dense`?", "Dens,", "Dense,"),
