@@ -273,9 +273,7 @@ def test_oversized_vocabulary_is_learned_from_the_data(tmp_path):
     smaller = texts(tmp_path, "second", [WORDS | {"max_tokens": 5}, *READ], weights=str(first))
     run = train(smaller, tmp_path / "second")
     assert run.result.exit_code == 0, run.result.output
-    assert (
-        "words starts from new weights: ValueError: Attempted to set a vocabulary larger" in run.result.stderr
-    )
+    assert "words starts from new weights: Attempted to set a vocabulary larger" in run.result.stderr
     assert len(keras.models.load_model(run.path / "model.keras").get_layer("words").get_vocabulary()) == 5
 
 

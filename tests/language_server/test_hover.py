@@ -64,7 +64,7 @@ def test_layer_shows_its_shapes_and_arithmetic(hover):
         ("CosineDecay", 0, "**CosineDecay**"),
         ("EarlyStopping", 0, "Stops training when the monitored value stops improving."),
         ("patience", 0, "**patience**: "),
-        ("epochs", 0, "Number of passes over the training examples."),
+        ("epochs", 0, "Number of passes over the training examples; with `stages`, "),
         ("blocks", 0, "Stacks of layers with parameters"),
         ("type: Add", 0, "Add"),
     ],

@@ -53,6 +53,7 @@ def test_history_has_every_metric_and_the_speed_per_epoch(digits_run):
 def test_manifest_has_versions_seed_and_data(digits_run):
     manifest = json.loads((digits_run.path / "manifest.json").read_text())
     assert list(manifest) == [
+        "format",
         "started",
         "versions",
         "platform",

@@ -286,7 +286,12 @@ REFUSED_CODE = {
     "integer": (TRACKED, "10**5000", "own.py:Tracker", "an integer of more than 10,000 bits."),
     "exit": (f"return {TRACKED}", "raise SystemExit(0)", "own.py:Tracker", "fails: SystemExit: 0"),
     "hook": ("self.seen.append(", "raise SystemExit(", "own.py:Tracker", "fails: SystemExit: "),
-    "no config": (WARMUP_CONFIG, "", "own.py:Warmup", "cannot be saved with the model: NotImplementedError"),
+    "no config": (
+        WARMUP_CONFIG,
+        "",
+        "own.py:Warmup",
+        "cannot be saved with the model: Learning rate schedule",
+    ),
     "bad config": (
         RETURNED_CONFIG,
         "return {1: object()}",

@@ -54,7 +54,7 @@ def clock(monkeypatch):
 
 def test_speed_counts_training_steps_only(clock):
     observer, result = Observer(), fit.FitResult()
-    history = fit._HistoryCallback(result, observer, [], metric_order=(), examples=1000, batch_size=1000)
+    history = fit._HistoryCallback(result, observer, metric_order=(), examples=1000, batch_size=1000)
     assert history.examples_per_second == 0.0
     for epoch, seconds in enumerate((2.0, 0.5)):
         history.on_epoch_begin(epoch)
@@ -72,7 +72,7 @@ def test_speed_counts_training_steps_only(clock):
 
 def test_seconds_of_a_resumed_epoch_include_those_before(clock):
     result = fit.FitResult()
-    history = fit._HistoryCallback(result, Observer(), [], metric_order=(), examples=1000, batch_size=1000)
+    history = fit._HistoryCallback(result, Observer(), metric_order=(), examples=1000, batch_size=1000)
     history.restore_state({"seconds": 2.0, "before": 1.5})
     history.on_epoch_begin(0)
     clock.now += 0.5
