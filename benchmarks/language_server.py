@@ -1,10 +1,12 @@
 """Time from a keystroke to the problems and shapes that an editor shows, and the memory of the language server.
 
-    python benchmarks/language_server.py [--edits 300] [--soak 10000]
+    python benchmarks/language_server.py [--edits 300] [--soak 10000] [--compare 2000]
 
 The benchmark starts ``layercli lsp``, opens a config, types and deletes characters as a person does, and waits after each
-keystroke for the diagnostics and the inlay hints of that version. The second config is a ResNet50 whose 175 layers are
-written out. The start is the time from the start of the process to the first diagnostics.
+keystroke for the diagnostics and the inlay hints of that version. The second config is a ResNet50 whose 176 layers are
+written out. The start is the time from the start of the process to the first diagnostics. With ``--compare``, the benchmark
+measures nothing: it replays that many edits of the first config in one session, and compares the diagnostics after each with
+the problems of ``validate``.
 """
 
 import argparse
@@ -30,6 +32,7 @@ class Editor:
             LAYERCLI, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tempfile.gettempdir()
         )
         self.uri, self.text, self.version, self.count = Path(path).as_uri(), text, 1, 0
+        self.diagnostics = []
         self.send({"id": 0, "method": "initialize", "params": {"capabilities": {}}})
         self.send({"method": "initialized", "params": {}})
         item = {"uri": self.uri, "languageId": "yaml", "version": 1, "text": text}
@@ -74,7 +77,8 @@ class Editor:
 
         def is_done(message):
             nonlocal published
-            published |= message.get("params", {}).get("version") == self.version
+            if message.get("params", {}).get("version") == self.version:
+                published, self.diagnostics = True, message["params"]["diagnostics"]
             return message.get("id") == self.count
 
         self.read_until(is_done)
@@ -183,12 +187,40 @@ def measure(name, path, text, edits, soak):
     )
 
 
+def compare_with_validate(path, text, edits):
+    """Exit if the diagnostics after an edit are not the problems of ``validate`` on the same text."""
+    from layercli.workflows.config_files import find_problems
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / path.name
+        editor, with_problems = Editor(config, text), 0
+        for number, edit in enumerate(list(list_keystrokes(text, edits)), 1):
+            editor.replace(*edit)
+            config.write_text(editor.text)
+            expected = sorted(
+                (one.code, max((one.line or 1) - 1, 0), one.full_message)
+                for one in find_problems(str(config))
+            )
+            found = sorted(
+                (one["code"], one["range"]["start"]["line"], one["message"]) for one in editor.diagnostics
+            )
+            if found != expected:
+                sys.exit(f"edit {number}: the server has {found}, validate has {expected}")
+            with_problems += bool(expected)
+        editor.close()
+    print(f"{number} edits, {with_problems} of them with problems: equal to validate after each")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--edits", type=int, default=300)
     parser.add_argument("--soak", type=int, default=0)
+    parser.add_argument("--compare", type=int, default=0)
     arguments = parser.parse_args()
     residual = CONFIGS / "digits_residual.yaml"
+    if arguments.compare:
+        compare_with_validate(residual, residual.read_text(), arguments.compare)
+        return
     measure("residual network", residual, residual.read_text(), arguments.edits, arguments.soak)
     resnet = Path(tempfile.gettempdir()) / "resnet50.yaml"
     measure("ResNet50", resnet, write_resnet50(), arguments.edits, arguments.soak // 10)

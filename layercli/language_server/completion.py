@@ -53,6 +53,8 @@ _LISTED_ROLES: Final = ("path", "column", "monitor", "inputs", "layer name", "bl
 """Roles whose values are listed, so that examples do not help."""
 _HEADER_KEYS: Final = ("separator", "encoding", "skip_lines", "comment")
 """Keys of a table on which its column names depend."""
+_KEYS_BY_OUTPUT: Final = (("target",), ("target_type",), ("inputs",))
+"""Mappings of `data` whose keys are names of outputs or inputs; those of the others are columns."""
 _EXAMPLE_ARGUMENTS: Final = ("units", "filters", "kernel_size", "rate", "pool_size")
 
 
@@ -203,6 +205,13 @@ class _Proposals:
             yield Item("layers", "key", "layers:\n  - $1", "the layers of the block")
         elif place.role == "arguments":
             yield from self._list_parameters(path)
+        elif place.value is not None and path[:1] == ("data",) and path[1:] not in _KEYS_BY_OUTPUT:
+            names = self._list_columns()
+            yield from (Item(name, "column", f"{_escape(_show(name))}: $1", "column") for name in names)
+        elif path == ("data", "inputs"):
+            inputs = self._shapes.result.shapes if self._shapes is not None else None
+            names = list(inputs.graph.inputs) if inputs is not None else []
+            yield from (Item(name, "name", f"{_escape(name)}: $1", "input") for name in names)
         elif place.value is not None or (path[:1] == ("train",) and place.kind is not None):
             yield from (Item(name, "name", f"{_escape(name)}: $1", "output") for name in self._list_outputs())
         if place.kind is not None and not place.is_type:
@@ -300,6 +309,8 @@ class _Proposals:
     def _find_input(self, path: KeyPath) -> Tensor | None:
         """Return the input of an entry: the output of the entry above, as far as it is known."""
         entry_path = find_entry_path(path)
+        if entry_path == ("model", "layers", 0) and self._shapes is None:
+            return _read_input(self._written)
         if self._shapes is None or entry_path is None or self._shapes.result.shapes is None:
             return None
         index = entry_path[-1]
@@ -398,6 +409,15 @@ class _Proposals:
             if not entry.name.startswith(".") and entry.path != str(self._analysis.document.path):
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 yield Item(f"{name}/" if entry.is_dir() else name, "file")
+
+
+def _read_input(written: YamlNode) -> Tensor | None:
+    """Return the input of a model that has no valid layers yet, if it is a list of sizes."""
+    node = written.find(("model", "input"))
+    sizes = node.to_plain() if node is not None else None
+    if not isinstance(sizes, list) or not all(size is None or isinstance(size, int) for size in sizes):
+        return None
+    return Tensor((None, *sizes))
 
 
 def _is_remote(path: str) -> bool:

@@ -15,6 +15,7 @@ from layercli.language_server.positions import TextIndex
 from layercli.language_server.text_edits import insert_entry, remove_key, set_key
 from layercli.source.nodes import KeyPath
 
+_WORD: Final = re.compile(r"[\w.-]+")
 _PUT: Final = re.compile(r"\b[Pp]ut (?P<entry>\{type: [^}]*\}|[A-Z]\w+)(?: or [^.,]*?)? before ")
 _SET: Final = re.compile(
     r"\b(?:[Ss]et|[Aa]dd|[Uu]se|[Ww]rite|with|and|or) `(?P<key>[a-z_]+): (?P<value>[^`]+)`"
@@ -22,6 +23,7 @@ _SET: Final = re.compile(
 )
 _REMOVE: Final = re.compile(r"\b[Rr]emove `(?P<key>[a-z_]+)`(?=(?P<after>[^`]*(?:`[^`]+`)?))")
 _DECLARE: Final = re.compile(r"`model\.input: (?P<value>\[[^`]*\])`")
+_MEANT: Final = re.compile(r"Did you mean `(?P<word>[^`]+)`")
 _NAMED_LAYER: Final = re.compile(r"\bon `(?P<name>[^`]+)`")
 _TRAIN_KEYS: Final = frozenset({"loss", "metrics", "optimizer", "batch_size", "class_weight"})
 
@@ -44,6 +46,11 @@ def suggest_texts(analysis: Analysis, problem: Problem) -> Iterator[tuple[str, s
         new = set_key(analysis.index, tree, ("model",), "input", declared["value"])
         if new is not None:
             yield f"Declare `input: {declared['value']}`", new
+    meant = _MEANT.match(hint)
+    if meant is not None:
+        new = _replace_word(analysis, problem, path, meant["word"])
+        if new is not None:
+            yield hint, new
     yield from _suggest_settings(analysis, hint, path, entry_path)
     for found in _REMOVE.finditer(hint):
         for mapping in _list_targets(analysis, found["key"], found["after"], path, entry_path):
@@ -51,6 +58,17 @@ def suggest_texts(analysis: Analysis, problem: Problem) -> Iterator[tuple[str, s
             if removed is not None:
                 yield f"Remove `{found['key']}`", removed
                 break
+
+
+def _replace_word(analysis: Analysis, problem: Problem, path: KeyPath, word: str) -> str | None:
+    """Return the text with another key or value at a problem; None if it is not a single word."""
+    text = analysis.index.text
+    start = analysis.index.offset_of(problem.line or 1, problem.column or 1)
+    old = _WORD.match(text, start)
+    key = str(path[-1]) if path else ""
+    node = analysis.tree.find(path) if analysis.tree is not None else None
+    is_here = old is not None and node is not None and old[0] in (key, node.value)
+    return text[:start] + word + text[old.end() :] if old is not None and is_here else None
 
 
 def _suggest_settings(

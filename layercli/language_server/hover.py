@@ -144,7 +144,7 @@ def _describe_key(analysis: Analysis, path: KeyPath) -> Iterator[str]:
         if place.field is not None:
             yield from describe_field(key, place)
         elif key == "type":
-            yield "**type**: the name of Keras's class."
+            yield "**type**: the name of the type."
 
 
 def describe_field(name: str, place: Place) -> Iterator[str]:
@@ -248,9 +248,14 @@ def describe_row(row: NodeShapes, uses: int = 1) -> Iterator[str]:
 
 
 def _describe_block_use(name: str, rows: Sequence[NodeShapes]) -> Iterator[str]:
+    yield from _describe_rows(f"Block `{name}`", rows)
+
+
+def _describe_rows(title: str, rows: Sequence[NodeShapes]) -> Iterator[str]:
+    """Yield the number of layers, the parameters and the shapes of a block's layers."""
     count = [row.parameters for row in rows]
     total = None if None in count else sum(each or 0 for each in count)
-    yield f"Block `{name}`: {len(rows)} layers, {format_count(total)} parameters"
+    yield f"{title}: {len(rows)} layers, {format_count(total)} parameters"
     yield ""
     for row in rows[:_MAX_LINES]:
         outputs = join_words([format_shape(x.shape) for x in row.outputs]) or "?"
@@ -275,8 +280,14 @@ def _describe_named_layer(analysis: Analysis, name: str) -> Iterator[str]:
     bare_name = name.partition(":")[0]
     if shapes is None:
         return
+    # A repeated block named `body` inserts `body_1.dense`, `body_2.dense`, and so on.
+    uses = (re.compile(re.escape(bare_name) + number) for number in (r"\.", r"_\d+\."))
+    found = ([row for row in shapes.rows if use.match(row.node.name)] for use in uses)
+    inserted: list[NodeShapes] = next(filter(None, found), [])
     if bare_name in shapes.by_name:
         yield from describe_row(shapes.by_name[bare_name])
+    elif inserted:
+        yield from _describe_rows(f"Block use `{bare_name}`", inserted)
     elif bare_name in shapes.graph.inputs:
         yield f"Model input `{bare_name}`: {format_shape(shapes.graph.inputs[bare_name].shape)}"
 

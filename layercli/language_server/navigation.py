@@ -25,11 +25,19 @@ from layercli.source.load import MAX_BYTES, use_unsaved_texts
 class Navigator:
     """The names around a position of a text."""
 
-    def __init__(self, analysis: Analysis, documents: OpenDocuments, dependents: Sequence[Analysis]) -> None:
+    def __init__(
+        self,
+        analysis: Analysis,
+        documents: OpenDocuments,
+        dependents: Sequence[Analysis],
+        base: Analysis | None = None,
+    ) -> None:
+        """``base`` is the config that the text, a sweep file, varies."""
         self._analysis = analysis
+        self._config = base or analysis
         self._documents = documents
-        self.names = Names(analysis)
-        self._files = list_files(analysis, documents, dependents)
+        self.names = Names(self._config)
+        self._files = list_files(self._config, documents, [analysis, *dependents])
         self._symbols = [symbol for file in self._files for symbol in iterate_symbols(file, self.names)]
 
     def find_symbol(self, offset: int) -> Symbol | None:
@@ -98,10 +106,14 @@ class Navigator:
         return {"changes": changes}
 
     def _require_declaration(self, symbol: Symbol) -> None:
-        if not any(one.is_declaration for one in self.find_all(symbol.key)):
-            raise RequestError(
-                REQUEST_FAILED, "Its name is automatic. Add `name:` to the layer, and rename it then."
-            )
+        if any(one.is_declaration for one in self.find_all(symbol.key)):
+            return
+        kind = str(symbol.key[0])
+        if kind == "layer":
+            message = "Its name is automatic. Add `name:` to the layer, and rename it then."
+        else:
+            message = f"The config does not declare this {kind}."
+        raise RequestError(REQUEST_FAILED, message)
 
     def _check_new_name(self, key: SymbolKey, new_name: str) -> None:
         """Check that a name can have a new text."""
@@ -125,8 +137,8 @@ class Navigator:
         """Check that the config has no new errors with the changed texts."""
         unsaved = self._documents.unsaved_texts
         with use_unsaved_texts({**unsaved, **{Path(name).resolve(): text for name, text in texts.items()}}):
-            after = check_config(self._analysis.name).problems
-        if has_errors(after) and not has_errors(self._analysis.result.problems):
+            after = check_config(self._config.name).problems
+        if has_errors(after) and not has_errors(self._config.result.problems):
             raise RequestError(REQUEST_FAILED, f"The config would become invalid: {after[0].message}")
 
 
@@ -145,7 +157,7 @@ def list_files(
         if path in files or path not in analysis.read_paths:
             continue
         document = open_paths.get(path)
-        text = document.text if document is not None else _read_text(path)
+        text = document.text if document is not None else read_text(path)
         tree = parse_text(Path(name), text) if text is not None else None
         if text is not None and tree is not None:
             uri = document.uri if document is not None else uri_from_path(name)
@@ -165,7 +177,8 @@ def _list_sources(analysis: Analysis) -> dict[str, None]:
     return names
 
 
-def _read_text(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
+    """Return the text of a file; None if it is too large, unreadable or not UTF-8."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)

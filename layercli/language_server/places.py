@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from layercli.check import is_sweep
 from layercli.config.config import Config
+from layercli.config.data.section import SplitConfig
 from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.language.variables import VARS_KEY
 from layercli.config.model import ModelSection
@@ -58,6 +59,7 @@ _COLUMN_KEYS: Final = frozenset(
         "text",
     }
 )
+_SPLIT_KEYS: Final = frozenset({"group", "order", "column"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,18 @@ def _enter(place: Place, node: YamlNode | None, step: str | int) -> Place:
     cls = resolve_class(place, node)
     if cls is not None:
         found = _enter_class(cls, step)
-        return replace(found, role="column") if place.kind == "data" and step in _COLUMN_KEYS else found
+        is_column = step in (
+            _COLUMN_KEYS if place.kind == "data" else _SPLIT_KEYS if cls is SplitConfig else ()
+        )
+        return _with_columns(found, step) if is_column else found
     return place.value or Place()
+
+
+def _with_columns(place: Place, key: str) -> Place:
+    """Return a place at which a column, a list of columns or a mapping to columns is expected."""
+    columns = Place(role="column", item=Place(role="column"))
+    value = columns if key in ("target", "inputs") else place.value
+    return replace(place, role="column", item=columns.item, value=value)
 
 
 def _enter_entry(place: Place, node: YamlNode | None, step: str) -> Place:

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from layercli import runtime
+from layercli.check import is_sweep
 from layercli.language_server.analysis import Analysis, analyze_document
 from layercli.language_server.diagnostics import make_diagnostics
-from layercli.language_server.documents import Document, OpenDocuments, Settings, path_from_uri
+from layercli.language_server.documents import Document, OpenDocuments, Settings, path_from_uri, uri_from_path
 from layercli.language_server.features import CAPABILITIES, FEATURES
 from layercli.language_server.hints import ShapeHints
-from layercli.language_server.navigation import Navigator
+from layercli.language_server.links import find_target
+from layercli.language_server.navigation import Navigator, read_text
 from layercli.language_server.outline import TRAIN_COMMAND
 from layercli.language_server.transport import (
     CONTENT_MODIFIED,
@@ -381,9 +383,24 @@ class LanguageServer:
 
     def navigate(self, analysis: Analysis) -> Navigator:
         """Return the names of a text, the files that it extends and the open texts that extend it."""
-        path = analysis.document.path.resolve()
+        base = self._analyze_base(analysis)
+        path = (base or analysis).document.path.resolve()
         others = [one for one in self._analyses.values() if one is not analysis and path in one.read_paths]
-        return Navigator(analysis, self.documents, others)
+        return Navigator(analysis, self.documents, others, base)
+
+    def _analyze_base(self, analysis: Analysis) -> Analysis | None:
+        """Return the analysis of the config that a sweep file varies; None for other texts."""
+        is_sweep_file = analysis.tree is not None and is_sweep(analysis.tree)
+        path = find_target(analysis, ("base",)) if is_sweep_file else None
+        if path is None or path.resolve() not in analysis.read_paths:
+            return None
+        for document in self.documents:
+            if document.path.resolve() == path.resolve() and document.uri != analysis.document.uri:
+                return self.analyze_document(document)
+        text = read_text(path)
+        if text is None:
+            return None
+        return analyze_document(Document(uri_from_path(path), path, None, text), self.documents)
 
     def _execute(self, params: Json) -> None:
         """Show the command line that trains a config; the server itself runs nothing."""

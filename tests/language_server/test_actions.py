@@ -39,6 +39,18 @@ def test_safe_fix_of_a_problem(act):
     }
 
 
+def test_word_that_could_be_another_is_replaced_on_request_only(act):
+    text = layers("{type: Flatten}", "{type: Dense, units: 2, activation: rleu}")
+    assert act(text, "rleu") == {"Did you mean `relu`?": text.replace("rleu", "relu")}
+    assert act(text, "rleu", "source.fixAll") == {}
+
+
+def test_key_of_a_sweep_file_is_replaced(act):
+    act.path.with_name("base.yaml").write_text("model: {}\n")
+    text = "base: base.yaml\ntrial: 3\nspace: {}\n"
+    assert act(text, "trial")["Did you mean `trials`?"] == text.replace("trial", "trials")
+
+
 def test_all_safe_fixes_together(act):
     text = layers('{type: Dens, units: "3"}', "{type: Flatten}", "{type: Dense, unit: 3}")
     fixed = layers("{type: Dense, units: 3}", "{type: Flatten}", "{type: Dense, units: 3}")

@@ -96,6 +96,11 @@ def labels(items):
             ["loss", "mae", "val_loss", "val_mae"],
         ),
         (replace("target: price", "target: |"), ["floor, level", "price", "size"]),
+        (replace("target: price", "target: [|]"), ["floor, level", "price", "size"]),
+        (replace("target: price", "target: price, inputs: {input: [|]}"), ["floor, level", "price", "size"]),
+        (replace("target: price", "target: price, inputs: {|}"), ["input"]),
+        (replace("target: price", "target: price, split: {group: |}"), ["floor, level", "price", "size"]),
+        (replace("target: price", "target: price, types: {|}"), ["floor, level", "price", "size"]),
         (replace("path: table.csv", "path: |"), ["other.yaml", "sub/", "table.csv"]),
         (replace("path: table.csv", "path: sub/|"), ["sub/more.csv"]),
         (replace("path: table.csv", "path: ../|"), []),
@@ -160,3 +165,13 @@ def test_reference_replaces_its_opening(folder):
     assert (
         apply_edits(text, [item["textEdit"]]).splitlines()[line] == '    - {type: Dense, units: "${width}"}'
     )
+
+
+@pytest.mark.parametrize(("sizes", "fitting"), [("8, 3", "1D"), ("8, 8, 3", "2D"), ("8, 8, 8, 3", "3D")])
+def test_first_layer_of_a_new_config_fits_the_input(folder, sizes, fitting):
+    editor, path = Editor(), folder / "config.yaml"
+    start = f"model:\n  input: [{sizes}]\n  layers:\n    - "
+    editor.open(path, start)
+    items = sorted(editor.ask("completion", path, (3, 6))["items"], key=lambda item: item["sortText"])
+    pooling = [label for label in labels(items) if label.startswith("MaxPooling")]
+    assert pooling[0] == f"MaxPooling{fitting}"

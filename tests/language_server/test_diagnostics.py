@@ -8,7 +8,7 @@ import pytest
 
 from layercli.language_server.documents import uri_from_path
 from layercli.workflows.config_files import find_problems
-from tests.language_server.editor import Editor
+from tests.language_server.editor import Editor, place_of
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = [*sorted((ROOT / "configs").glob("*.yaml")), *sorted((ROOT / "configs" / "sweeps").glob("*.yaml"))]
@@ -91,6 +91,43 @@ def test_mutated_configs_have_the_problems_of_validate(tmp_path):
         editor.change(path, text)
         with_problems += bool(assert_equal_problems(editor, path))
     assert with_problems > 30
+
+
+def test_edits_of_two_files_in_one_session_have_the_problems_of_validate(editor, tmp_path):
+    chance = random.Random(11)
+    base, child = tmp_path / "base.yaml", tmp_path / "child.yaml"
+    valid = {
+        base: (ROOT / "configs" / "digits_residual.yaml").read_text(),
+        child: "extends: base.yaml\nname: x\n",
+    }
+    texts = dict(valid)
+    for path, text in texts.items():
+        path.write_text(text)
+        editor.open(path)
+    with_problems = 0
+    for number in range(150):
+        path = base if chance.random() < 0.7 else child
+        length = len(texts[path])
+        if number % 4 == 3:  # otherwise errors would add up until no text is valid YAML
+            start, end, new = 0, length, valid[path]
+        else:
+            start = chance.randrange(length + 1)
+            end = min(start + chance.choice((0, 0, 1, 3)), length)
+            new = chance.choice(("", "x", "1", " ", ": ", "\n", "${a}", "ü", "- ReLU\n"))
+        first, last = (place_of(texts[path], "", offset=offset) for offset in (start, end))
+        places = [dict(zip(("line", "character"), place, strict=True)) for place in (first, last)]
+        texts[path] = texts[path][:start] + new + texts[path][end:]
+        path.write_text(texts[path])
+        editor.change(path, {"range": {"start": places[0], "end": places[1]}, "text": new})
+        shown = {(uri, code, *place) for code, _, uri, *place in list_diagnostics(editor)}
+        expected = {
+            (uri_from_path(file or root), code, *place)
+            for root in texts
+            for code, _, file, *place in list_problems(root)
+        }
+        assert shown == expected, f"edit {number}"
+        with_problems += bool(expected)
+    assert 60 < with_problems < 150
 
 
 def test_unsaved_text_of_an_extended_file_counts(editor, tmp_path):

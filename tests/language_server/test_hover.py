@@ -18,6 +18,8 @@ model:
     - {type: Dense, units: "${width}", activation: relu, name: first}
     - {block: pair, repeat: 2}
     - {type: Add, inputs: [pair, previous]}
+    - {block: pair, repeat: 2, name: body}
+    - {type: Add, inputs: [body, previous]}
 train:
   epochs: 3
   loss: mse
@@ -62,11 +64,14 @@ def test_layer_shows_its_shapes_and_arithmetic(hover):
         ("mae", 0, "**MeanAbsoluteError**"),
         ("Adam", 0, "**Adam**"),
         ("CosineDecay", 0, "**CosineDecay**"),
+        ("type: Adam", 0, "**type**: the name of the type."),
         ("EarlyStopping", 0, "Stops training when the monitored value stops improving."),
         ("patience", 0, "**patience**: "),
         ("epochs", 0, "Number of passes over the training examples; with `stages`, "),
         ("blocks", 0, "Stacks of layers with parameters"),
         ("type: Add", 0, "Add"),
+        ("pair, previous", 0, "Block use `pair`: 2 layers, 132 parameters"),
+        ("body, previous", 0, "Block use `body`: 4 layers, 40 parameters"),
     ],
 )
 def test_words_are_explained(hover, word, number, text):

@@ -141,6 +141,15 @@ def test_rename_that_cannot_work_is_refused(editor, path, word, new, message):
     assert answer["error"]["message"].startswith(message)
 
 
+def test_rename_of_an_undeclared_variable_of_a_sweep_is_refused(editor, tmp_path):
+    sweep = tmp_path / "sweep.yaml"
+    editor.open(sweep, "base: none.yaml\nspace: {vars.width: {choice: [1]}}\n")
+    position = {"line": 1, "character": 14}
+    params = {"textDocument": {"uri": uri_from_path(sweep)}, "position": position, "newName": "size"}
+    answer = editor.answer("textDocument/rename", params)
+    assert answer["error"]["message"] == "The config does not declare this variable."
+
+
 def test_names_of_extended_files_are_found(editor, tmp_path):
     base, child = tmp_path / "base.yaml", tmp_path / "child.yaml"
     base.write_text('vars: {width: 32}\nmodel: {input: [8], layers: [{type: Dense, units: "${width}"}]}\n')
@@ -177,3 +186,26 @@ def test_rename_changes_open_sweep_files(editor, tmp_path, word, new):
     changes = editor.ask("rename", base, place_of(text, word), newName=new)["changes"]
     renamed = apply_edits(space, changes[uri_from_path(sweep)])
     assert renamed == space.replace(word.rstrip(":"), new)
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+@pytest.mark.parametrize(("word", "place"), [("width", "width: 8"), ("stem", "stem}")])
+def test_names_in_a_sweep_file_are_those_of_its_base(editor, tmp_path, word, place, is_open):
+    base, sweep = tmp_path / "base.yaml", tmp_path / "sweep.yaml"
+    text = "vars: {width: 8}\nmodel: {input: [4], layers: [{type: Dense, units: '${width}', name: stem}]}\n"
+    if is_open:  # the unsaved text counts
+        base.write_text("model: {}\n")
+        editor.open(base, text)
+    else:
+        base.write_text(text)
+    space = "base: base.yaml\nspace:\n  vars.width: {choice: [8]}\n  model.layers.stem.use_bias: {choice: [true]}\n"
+    editor.open(sweep, space)
+    position = place_of(space, word)
+    (found,) = editor.ask("definition", sweep, position)
+    line, character = place_of(text, place, offset=0)
+    assert found["uri"] == uri_from_path(base)
+    assert found["range"]["start"] == {"line": line, "character": character}
+    assert editor.ask("prepareRename", sweep, position)["placeholder"] == word
+    changes = editor.ask("rename", sweep, position, newName="fresh")["changes"]
+    assert apply_edits(space, changes[uri_from_path(sweep)]) == space.replace(word, "fresh")
+    assert apply_edits(text, changes[uri_from_path(base)]) == text.replace(word, "fresh")
