@@ -80,7 +80,7 @@ def capture_native_stderr(*, should_show_on_error: bool = True) -> Iterator[None
         os.dup2(captured.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             captured.seek(0)
             os.write(screen, captured.read() if should_show_on_error else b"")
             raise

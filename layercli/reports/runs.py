@@ -38,7 +38,7 @@ _TITLES: Final = frozenset(
 )
 """Titles of columns of results, which no value of a config has, too."""
 _FIRST_KEYS: Final = ("run", "name", "state", "started")
-_LISTED_STATES: Final = ("finished", "running", "unfinished")
+_LISTED_STATES: Final = ("finished", "running", "unfinished", "failed")
 
 
 def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
@@ -52,8 +52,8 @@ def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
     for run in runs:
         if run.note is not None:
             text = f"{run.path.as_posix()} is {run.state}: {run.note}."
-        elif run.state == "unfinished":
-            text = _describe_end(run)
+        elif run.state in ("unfinished", "failed"):
+            text = describe_end(run)
         else:
             continue
         _print_sentence(console, text, style="yellow")
@@ -81,17 +81,23 @@ def _print_sentence(console: Console, text: str, *, style: str = "none") -> None
     console.print(text, style=style, soft_wrap=True)
 
 
-def _describe_end(run: Run) -> str:
-    """Return why an unfinished run ended, and how to resume it."""
+def describe_end(run: Run) -> str:
+    """Return why an unfinished or failed run ended, and how to resume it."""
     path = run.path.as_posix()
     reason = (
-        sanitize_text(run.ended["message"], limit=300)
+        f"{sanitize_text(run.ended['message'], limit=300).rstrip('.')}."
         if run.ended
         else "its process ended without a message."
     )
-    is_diverged = run.ended is not None and run.ended["code"] == "loss-not-finite"
-    changes = ("--allow-changes", "--set KEY=VALUE") if is_diverged else ()
-    return f"{path} is unfinished: {reason} Resume with {format_resume_command(path, *changes)}."
+    code = run.ended["code"] if run.state == "failed" and run.ended else None
+    # Resuming without a change would fail in the same way, except after an error of the system.
+    changes: tuple[str, ...] = () if code in (None, "cannot-write") else ("--allow-changes",)
+    changes += ("--set KEY=VALUE",) if code == "loss-not-finite" else ()
+    command = format_resume_command(path, *changes, needs_trust=run.needs_trust)
+    if code is None:
+        return f"{path} is unfinished: {reason} Resume with {command}."
+    start = "Resume with" if code == "loss-not-finite" else "Fix the cause, then resume with"
+    return f"{path} failed: {reason} {start} {command}."
 
 
 def _make_columns(runs: Sequence[Run], key: str | None) -> list[Column]:

@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from layercli.check import ValidConfig
-from layercli.errors import make_file_error
+from layercli.errors import LayercliError, make_file_error
 from layercli.io.atomic import describe_os_error, write_bytes, write_text
-from layercli.io.regular import find_irregular_files
+from layercli.io.regular import find_irregular_files, is_file_inside, is_folder
 from layercli.source.dump import to_yaml
 from layercli.source.nodes import sanitize_text
 
@@ -28,6 +29,8 @@ LATEST = "latest"
 def create_run(name: str, run_dir: str | None) -> Path:
     """Create a run directory: ``run_dir``, or the next number under ``runs/<name>/``.
 
+    ``run_dir`` may be the directory of a training whose process was killed while it loaded the data.
+
     Raises:
         LayercliError: It exists and is not empty, or cannot be created.
     """
@@ -36,7 +39,8 @@ def create_run(name: str, run_dir: str | None) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         if run_dir is None:
             return _create_numbered_run(path)
-        is_empty = not any(path.iterdir())
+        names = {entry.name for entry in path.iterdir()}
+        is_empty = not names or (names == {CHECKPOINTS} and is_unstarted(path))
     except OSError as error:
         message = f"The run directory cannot be created: {describe_os_error(error)}."
         raise make_file_error(path, "run-directory", message) from None
@@ -78,6 +82,25 @@ def _create_numbered_run(root: Path) -> Path:
             number += 1
         else:
             return root / str(number)
+
+
+def is_unstarted(run_dir: Path) -> bool:
+    """Return whether layercli created a run directory, but its process ended before the training started.
+
+    Raises:
+        OSError: The directory cannot be read.
+    """
+    folder = run_dir / CHECKPOINTS
+    if any(is_file_inside(run_dir, name) for name in (MANIFEST, HISTORY, SUMMARY, MODEL)):
+        return False
+    return is_folder(folder) and {entry.name for entry in folder.iterdir()} <= {LOCK}
+
+
+def make_unstarted_error(run_dir: Path) -> LayercliError:
+    """Return the error that a run was not started, so that nothing can be read or resumed."""
+    message = "The training of this run did not start: its process ended while it loaded the data."
+    hint = f"Remove the directory, then train again: `rm -r {quote(str(run_dir))}`."
+    return make_file_error(run_dir, "run-directory", message, hint)
 
 
 def discard_run(run_dir: Path) -> None:

@@ -18,14 +18,23 @@ from layercli.errors import LayercliError, make_file_error
 from layercli.graph.best_epoch import find_best_epoch, monitor_direction
 from layercli.io.atomic import describe_os_error
 from layercli.io.regular import is_file_inside, parse_json, read_inside, require_few_values
-from layercli.runs.directory import CHECKPOINTS, CONFIG, HISTORY, MANIFEST, RUNS_ROOT, SUMMARY
+from layercli.runs.directory import (
+    CHECKPOINTS,
+    CONFIG,
+    HISTORY,
+    MANIFEST,
+    MODEL,
+    RUNS_ROOT,
+    SUMMARY,
+    is_unstarted,
+)
 from layercli.runs.lock import is_run_locked
 from layercli.runs.manifest import describe_newer_format
 from layercli.source.leaves import has_mappings, iterate_leaves, join_path
 from layercli.source.load import MAX_BYTES, load_yaml
 from layercli.source.scalars import is_number
 
-RunState = Literal["finished", "running", "unfinished", "damaged", "empty", "foreign"]
+RunState = Literal["finished", "running", "unfinished", "failed", "damaged", "empty", "foreign"]
 
 _MAX_FILE_BYTES = 64 << 20
 """Largest file of a run that is read."""
@@ -51,7 +60,9 @@ class Run:
     started: datetime | None = None
     """When it started; for runs of earlier versions, when its config was written."""
     ended: Mapping[str, str] | None = None
-    """Why an unfinished run ended, if layercli recorded it: ``code`` and ``message`` of the problem."""
+    """Why an unfinished or failed run ended, if layercli recorded it: ``code`` and ``message`` of the problem."""
+    needs_trust: bool = False
+    """Whether it can be resumed only with ``--trust``."""
 
     @property
     def name(self) -> str:
@@ -164,18 +175,21 @@ def _name_sort_key(name: str) -> tuple[bool, int, str]:
 
 def read_run(path: Path) -> Run:
     """Read a run from its directory, as far as it is written."""
-    run = _read_results(path)
     try:
         manifest = _read_json(path, MANIFEST)
     except (OSError, ValueError):
         manifest = {}
+    run = _read_results(path, manifest)
     newer = describe_newer_format(manifest)
     if newer is not None:
         run = Run(path, "damaged", f"it {newer}")
+    ended = _parse_end(manifest.get("ended")) if run.state == "unfinished" else None
     return replace(
         run,
+        state=run.state if ended is None or ended["code"] == "interrupted" else "failed",
         started=_read_start(path, manifest),
-        ended=_parse_end(manifest.get("ended")) if run.state == "unfinished" else None,
+        ended=ended,
+        needs_trust=manifest.get("needs_trust") is True,
     )
 
 
@@ -199,15 +213,19 @@ def _read_start(path: Path, manifest: Mapping[str, Any]) -> datetime | None:
         return None
 
 
-def _read_results(path: Path) -> Run:
+def _read_results(path: Path, manifest: Mapping[str, Any]) -> Run:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return Run(path, "empty", "nothing has been written to it yet")
     if CHECKPOINTS in names and is_run_locked(path):
         return _read_unfinished_run(path, names, "running")
+    if is_unstarted(path):
+        note = "its process ended before the training started; remove it, and train again"
+        return Run(path, "empty", note)
     if not names & {CONFIG, MANIFEST, HISTORY, SUMMARY}:
         return Run(path, "foreign", "it contains no files of a run")
-    if SUMMARY not in names:
+    files = manifest.get("files")
+    if SUMMARY not in names or (isinstance(files, dict) and MODEL not in files):
         return _read_unfinished_run(path, names, "unfinished")
     try:
         summary = _read_json(path, SUMMARY)

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -22,7 +23,7 @@ from layercli.io.regular import (
     read_inside,
     scan_entries,
 )
-from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL
+from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL, is_unstarted, make_unstarted_error
 from layercli.runs.environment import collect_environment
 from layercli.source.nodes import sanitize_text
 from layercli.version import __version__
@@ -66,6 +67,7 @@ def create_manifest(
         "environment": collect_environment(),
         "seed": valid.config.seed,
         "command": sys.argv,
+        "needs_trust": valid.needs_trust,
         "execution": execution,
         "data": {
             "fingerprint": fingerprint,
@@ -105,6 +107,9 @@ def require_manifest(run_dir: Path) -> dict[str, Any]:
     manifest = read_manifest_or_none(run_dir)
     if manifest is not None:
         return manifest
+    with suppress(OSError):
+        if is_unstarted(run_dir):
+            raise make_unstarted_error(run_dir)
     message = f"This is not the directory of a started run: it has no readable {MANIFEST}."
     hint = "Pass the directory of a training, such as runs/digits/1; `layercli runs` lists them."
     raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(run_dir)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -10,8 +11,20 @@ from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.io.atomic import describe_os_error
 from layercli.io.paths import describe_missing_file
 from layercli.io.regular import find_irregular_entries, is_file_inside
-from layercli.runs.directory import CONFIG, MANIFEST, MODEL, READER_STATE
-from layercli.runs.manifest import open_recorded, require_known_format
+from layercli.runs.directory import (
+    CONFIG,
+    MANIFEST,
+    MODEL,
+    READER_STATE,
+    is_unstarted,
+    make_unstarted_error,
+)
+from layercli.runs.manifest import (
+    is_finished,
+    open_recorded,
+    read_manifest_or_none,
+    require_known_format,
+)
 from layercli.runs.resume_command import format_resume_command
 from layercli.source.extend import EXTENDS
 from layercli.source.load import MAX_BYTES, load_yaml
@@ -45,14 +58,24 @@ def open_run(name: str) -> tuple[Path, ValidConfig]:
     missing = [part for part in (CONFIG, MODEL, MANIFEST) if not is_file_inside(run, part)]
     if len(missing) < 3:
         require_own_files(run)
-    if missing:
+    with suppress(OSError):
+        if is_unstarted(run):
+            raise make_unstarted_error(run)
+    manifest = read_manifest_or_none(run)
+    is_stopped = manifest is not None and not is_finished(manifest)
+    if missing or is_stopped:
         noun = "a run directory" if len(missing) == 3 else "a finished run"
         is_absent = describe_missing_file(run) == "does not exist"
         reason = "it does not exist" if is_absent else f"it has no {', '.join(missing)}"
+        if not missing:
+            reason = "its training ended before everything was written"
         message = f"This is not {noun}: {reason}."
         hint = "Pass the directory of a finished training, such as runs/digits/1; `layercli runs` lists them."
         if missing == [MODEL]:
-            hint = f"Resume with {format_resume_command(run)}, or pass the directory of a finished training."
+            hint = "Restore the file, or train the run again."
+        if manifest is not None and is_stopped and missing in ([], [MODEL]):
+            command = format_resume_command(run, needs_trust=manifest.get("needs_trust") is True)
+            hint = f"Resume with {command}, or pass the directory of a finished training."
         raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=name))
     valid = check_recorded_config(run)
     problems = []

@@ -19,7 +19,7 @@ from layercli.reports.run_page.model_card import render_model_card
 from layercli.reports.run_page.page import render_run_page
 from layercli.reports.target_summary import describe_targets
 from layercli.runs.diagnostics import read_diagnostics
-from layercli.runs.directory import CONFIG, HISTORY
+from layercli.runs.directory import CONFIG, HISTORY, is_unstarted, make_unstarted_error
 from layercli.runs.history import read_records
 from layercli.runs.listing import read_run
 from layercli.runs.manifest import read_manifest_or_none
@@ -96,6 +96,8 @@ def _read_files(path: Path) -> RunContent:
         run = read_run(path)
     except (OSError, ValueError):
         raise make_file_error(path, "run-directory", "This is not a run directory.", hint) from None
+    if run.state == "empty" and is_unstarted(path):
+        raise make_unstarted_error(path)
     if run.state in ("foreign", "empty"):
         raise make_file_error(path, "run-directory", f"This is not a run directory: {run.note}.", hint)
     summary = read_summary(path)

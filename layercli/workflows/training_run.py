@@ -345,13 +345,21 @@ def _recording_failure(run_dir: Path, manifest: Mapping[str, Any]) -> Iterator[N
     """Write the first error that ends a training into its manifest, where ``layercli runs`` reads it."""
     try:
         yield
-    except LayercliError as error:
-        problem = next(iter(error.problems), None)
-        if problem is not None:
-            ended = {"code": problem.code, "message": problem.full_message}
-            with suppress(OSError):
-                manifests.write_manifest(run_dir, {**manifest, "ended": ended})
+    except BrokenPipeError:  # nobody reads the output any more
         raise
+    except LayercliError as error:
+        if error.problems:
+            _record_end(run_dir, manifest, error.problems[0].code, error.problems[0].full_message)
+        raise
+    except Exception as error:
+        message = f"Internal error in layercli: {type(error).__name__}."
+        _record_end(run_dir, manifest, "internal-error", message)
+        raise
+
+
+def _record_end(run_dir: Path, manifest: Mapping[str, Any], code: str, message: str) -> None:
+    with suppress(OSError):
+        manifests.write_manifest(run_dir, {**manifest, "ended": {"code": code, "message": message}})
 
 
 @contextmanager

@@ -234,11 +234,47 @@ def test_unfinished_run_shows_why_it_ended_and_how_to_resume(place):
     lines = invoke("runs").stdout.splitlines()[-3:]
     resume = "Resume with `layercli train --resume runs/small"
     assert lines == [
-        f"runs/small/1 is unfinished: The loss became nan. {resume}/1 --allow-changes --set KEY=VALUE`.",
+        f"runs/small/1 failed: The loss became nan. {resume}/1 --allow-changes --set KEY=VALUE`.",
         f"runs/small/2 is unfinished: Interrupted at epoch 2. {resume}/2`.",
         f"runs/small/3 is unfinished: its process ended without a message. {resume}/3`.",
     ]
     assert read_run(place / "runs/small/2").as_json()["ended"]["code"] == "interrupted"
+
+
+def test_failed_run_shows_the_reason_and_what_to_do_first(place):
+    for number, code in enumerate(("training-failed", "cannot-write"), start=1):
+        run = place / f"runs/small/{number}"
+        (run / "summary.json").unlink()
+        write_manifest(run, needs_trust=True, ended={"code": code, "message": "The loss raised TypeError"})
+    lines = invoke("runs").stdout.splitlines()[-2:]
+    start = "failed: The loss raised TypeError. Fix the cause, then resume with `layercli train --resume"
+    assert lines == [
+        f"runs/small/1 {start} runs/small/1 --allow-changes --trust`.",
+        f"runs/small/2 {start} runs/small/2 --trust`.",
+    ]
+    assert read_run(place / "runs/small/1").as_json()["state"] == "failed"
+
+
+def test_run_without_the_hash_of_its_model_is_unfinished(place):
+    write_manifest(place / "runs/small/1", files={"config.yaml": "0"})
+    assert read_run(place / "runs/small/1").state == "unfinished"
+    write_manifest(place / "runs/small/1", files={"model.keras": "0"})
+    assert read_run(place / "runs/small/1").state == "finished"
+
+
+@pytest.mark.parametrize("names", [[], [".lock"], [".lock", "../config.yaml", "../data.json"]])
+def test_run_killed_while_it_loaded_is_empty_and_not_foreign(place, names):
+    run = place / "runs/killed/1"
+    (run / "checkpoints").mkdir(parents=True)
+    for name in names:
+        (run / "checkpoints" / name).touch()
+    note = "its process ended before the training started; remove it, and train again"
+    assert invoke("runs", run).stdout.replace("\n", "") == f"{run.as_posix()} is empty: {note}."
+    for command in (["report", run], ["evaluate", run], ["train", "--resume", run]):
+        result = invoke(*command)
+        assert result.exit_code == 1
+        assert "The training of this run did not start" in result.output
+        assert f"`rm -r {run}`" in result.output.replace("\n", "")
 
 
 def test_csv_has_a_row_for_each_run_with_all_digits(place):

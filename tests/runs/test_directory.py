@@ -60,6 +60,7 @@ def test_manifest_has_versions_seed_and_data(digits_run):
         "environment",
         "seed",
         "command",
+        "needs_trust",
         "execution",
         "data",
         "files",

@@ -61,13 +61,30 @@ def test_unfinished_run_is_refused_with_its_missing_files(copy, tmp_path):
     assert refusal(copy)[1] == "This is not a finished run: it has no manifest.json."
 
 
-def test_run_without_a_model_names_the_command_that_resumes_it(copy):
+def test_finished_run_without_its_model_must_be_restored(copy):
     (copy / "model.keras").unlink()
     with pytest.raises(LayercliError) as caught:
         open_run(str(copy))
     [problem] = caught.value.problems
     assert problem.message == "This is not a finished run: it has no model.keras."
-    assert problem.hint.startswith(f"Resume with `layercli train --resume {copy}`")
+    assert problem.hint == "Restore the file, or train the run again."
+
+
+@pytest.mark.parametrize(
+    ("has_model", "reason"),
+    [(False, "it has no model.keras"), (True, "its training ended before everything was written")],
+)
+def test_run_killed_before_its_end_names_the_command_that_resumes_it(copy, has_model, reason):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest["files"]["model.keras"]
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"needs_trust": True}))
+    if not has_model:
+        (copy / "model.keras").unlink()
+    with pytest.raises(LayercliError) as caught:
+        open_run(str(copy))
+    [problem] = caught.value.problems
+    assert problem.message == f"This is not a finished run: {reason}."
+    assert problem.hint.startswith(f"Resume with `layercli train --resume {copy} --trust`")
 
 
 def test_folder_of_runs_with_a_link_is_not_a_run(copy):

@@ -12,6 +12,7 @@ from layercli.layers.shapes import format_shape
 from layercli.page.html import Markup, join_markup, make_element, make_text
 from layercli.reports.formatting import format_count, format_duration, format_number, join_words
 from layercli.reports.run_page.content import OutputContent, RunContent
+from layercli.reports.runs import describe_end
 from layercli.source.nodes import sanitize_text
 from layercli.source.scalars import is_number
 
@@ -222,6 +223,8 @@ def _advise(content: RunContent) -> Iterator[str]:
     evaluation = content.evaluation
     if content.run.state == "unfinished":
         yield f"The training is not finished. Resume it with: layercli train --resume {content.title}"
+    if content.run.state == "failed":
+        yield describe_end(content.run)
     yield from _advise_on_training(content)
     if evaluation is None:
         return
