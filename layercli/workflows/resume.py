@@ -24,6 +24,7 @@ from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
 from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_bytes, require_own_files
+from layercli.runs.seed_directory import read_seed_directory
 from layercli.runs.training_state import check_training_state
 from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -102,6 +103,7 @@ def open_for_resume(
             false. Every difference is reported.
     """
     path = Path(run)
+    _require_single_run(path)
     require_own_files(path)
     manifest = manifests.require_manifest(path)
     content = _read_own_config(path)
@@ -125,6 +127,20 @@ def open_for_resume(
         differences=differences,
         sections=(before["train"], after["train"]),
     )
+
+
+def _require_single_run(path: Path) -> None:
+    """Check that a directory is not that of several seeds.
+
+    Raises:
+        LayercliError: It is.
+    """
+    directory = read_seed_directory(path)
+    if directory is not None:
+        run = directory.run_path(next(directory.list_members()))
+        message = "This directory has a run for each of several seeds."
+        hint = f"Run the command that created it again, or resume one of its runs, such as {sanitize_text(str(run))}."
+        raise make_file_error(path, "run-directory", message, hint)
 
 
 def _read_own_config(run: Path) -> bytes:

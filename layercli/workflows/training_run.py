@@ -49,9 +49,13 @@ def require_trainable(valid: ValidConfig, *, trust: bool) -> None:
     """Check that the config can be trained on this machine, without loading TensorFlow.
 
     Raises:
-        LayercliError: `data` or `train` is missing, custom code is not trusted, or memory is too small.
+        LayercliError: `data` or `train` is missing, there are several seeds, code is not trusted, or memory is too small.
     """
-    data, _ = require_sections(valid)
+    data, section = require_sections(valid)
+    if section.seeds is not None:
+        message = "`seeds` trains several runs, but this command trains one run for each config."
+        hint = "Pass `--set train.seeds=null`, or train the seeds with `layercli train CONFIG`."
+        raise LayercliError(valid.make_problem(("train", "seeds"), "several-seeds", message, hint))
     require_trust(valid, trust=trust, data=data)
     require_memory(valid, copies=_WEIGHT_COPIES)
 

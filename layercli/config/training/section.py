@@ -11,6 +11,7 @@ from layercli.config.training.execution import (
     ExecutionField,
     UntilConfig,
 )
+from layercli.config.training.seeds import SeedsField
 from layercli.config.training.stages import StageConfig
 from layercli.config.training.types import (
     CallbackField,
@@ -110,6 +111,13 @@ class TrainSection(StrictModel):
         Field(
             description="Limits on the minutes and steps of the training, in addition to `epochs`; null: none.",
             examples=[{"minutes": 30}],
+        ),
+    ] = None
+    seeds: Annotated[
+        SeedsField | None,
+        Field(
+            description="Seeds of several trainings: a number of seeds from `seed` on, or a list; null: one training.",
+            examples=[5],
         ),
     ] = None
     execution: ExecutionField = ExecutionConfig.model_construct()
