@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layercli import runtime
-from layercli.check import ValidConfig
+from layercli.check import ValidConfig, require_one_seed
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.training_notes import count_stage_epochs, describe_end, describe_training
@@ -51,11 +51,8 @@ def require_trainable(valid: ValidConfig, *, trust: bool) -> None:
     Raises:
         LayercliError: `data` or `train` is missing, there are several seeds, code is not trusted, or memory is too small.
     """
-    data, section = require_sections(valid)
-    if section.seeds is not None:
-        message = "`seeds` trains several runs, but this command trains one run for each config."
-        hint = "Pass `--set train.seeds=null`, or train the seeds with `layercli train CONFIG`."
-        raise LayercliError(valid.make_problem(("train", "seeds"), "several-seeds", message, hint))
+    data, _ = require_sections(valid)
+    require_one_seed(valid)
     require_trust(valid, trust=trust, data=data)
     require_memory(valid, copies=_WEIGHT_COPIES)
 
