@@ -13,6 +13,7 @@ from layercli.runs import directory as runs
 from layercli.runs.crossval_directory import CrossvalDirectory, Fold
 from layercli.runs.group_directory import GroupDirectory, Member
 from layercli.runs.seed_directory import SeedDirectory
+from layercli.workflows.batch_size import find_shared_batch_size, has_auto_batch_size, with_batch_size
 from layercli.workflows.predict import predict_set
 from layercli.workflows.resume import open_for_resume, resume_run
 from layercli.workflows.train import train_new_run
@@ -33,7 +34,7 @@ def _train_members(task: Task) -> None:
     diverged: list[Problem] = []
     for member in directory.list_members():
         try:
-            claim_member(directory, member, task["file"], task["set"], trust=task["trust"])
+            claim_member(directory, member, task["file"], task["set"], trust=task["trust"], jobs=task["jobs"])
         except LayercliError as error:
             if not any(problem.code == "loss-not-finite" for problem in error.problems):
                 raise
@@ -51,7 +52,13 @@ def _open_directory(task: Task) -> GroupDirectory:
 
 
 def claim_member(
-    directory: GroupDirectory, member: Member, file: str, overrides: list[str], *, trust: bool
+    directory: GroupDirectory,
+    member: Member,
+    file: str,
+    overrides: list[str],
+    *,
+    trust: bool,
+    jobs: int = 1,
 ) -> None:
     """Train a run of a group, or finish it, unless another process does.
 
@@ -61,13 +68,13 @@ def claim_member(
     try:
         with make_lock(directory.lock_path(member), timeout=0):
             if not directory.is_finished(member):
-                _train_member(directory, member, file, overrides, trust=trust)
+                _train_member(directory, member, file, overrides, trust=trust, jobs=jobs)
     except TimeoutError:
         return
 
 
 def _train_member(
-    directory: GroupDirectory, member: Member, file: str, overrides: list[str], *, trust: bool
+    directory: GroupDirectory, member: Member, file: str, overrides: list[str], *, trust: bool, jobs: int
 ) -> None:
     run = directory.run_path(member)
     if run.is_dir() and not is_file_inside(run, runs.MANIFEST):
@@ -76,6 +83,9 @@ def _train_member(
         resume_run(open_for_resume(str(run)), trust=trust, is_interruptible=True)
     else:
         valid = require_valid(check_config(file, [*overrides, *member.overrides]))
+        if has_auto_batch_size(valid):
+            size = find_shared_batch_size(valid, directory.path, trust=trust, jobs=jobs)
+            valid = with_batch_size(valid, size)
         train_new_run(valid, run_dir=str(run), trust=trust, is_interruptible=True)
     if isinstance(directory, CrossvalDirectory) and isinstance(member, Fold):
         predict_set(str(run), "test", str(directory.predictions_path(member)), trust=trust)

@@ -28,6 +28,7 @@ from layercli.runs.seed_directory import read_seed_directory
 from layercli.runs.training_state import check_training_state
 from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import KeyPath, sanitize_text
+from layercli.workflows.batch_size import with_batch_size
 from layercli.workflows.training_run import (
     TrainingInputs,
     TrainingRun,
@@ -113,6 +114,10 @@ def open_for_resume(
         text = None if config else content.decode("utf-8-sig")
         given = require_valid(check_config(config or str(path / runs.CONFIG), overrides, text=text))
         valid = replace(given, config=adopt_completed_metrics(own_config.config, given.config))
+        if own_config.config.train is not None:
+            valid = with_batch_size(
+                valid, own_config.config.train.batch_size
+            )  # what the start of the run found
     differences = [*_find_differences(path, manifest, content, own_config, valid)]
     if differences and not allow_changes:
         raise LayercliError(differences)

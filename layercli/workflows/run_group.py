@@ -15,6 +15,7 @@ from layercli.processes.worker_pool import LOG_FILE, StopSignal, WorkerPool
 from layercli.reports.group_progress import GroupProgress, MemberRow
 from layercli.runs.group_directory import GroupDirectory, Member
 from layercli.runs.listing import read_run
+from layercli.workflows.batch_size import SHARED_FILE, shared_lock_path
 
 _POLL_SECONDS: Final = 0.3
 """Interval in seconds between two looks at the runs."""
@@ -63,6 +64,7 @@ def train_group(
             "file": request.file,
             "set": list(request.overrides),
             "trust": request.trust,
+            "jobs": request.jobs,
             "directory": str(directory.path),
             **task,
         },
@@ -93,6 +95,8 @@ def _discard_if_unused(directory: GroupDirectory) -> None:
         for path in (
             directory.path / directory.state_file,
             directory.path / LOG_FILE,
+            directory.path / SHARED_FILE,
+            shared_lock_path(directory.path),
             *map(directory.lock_path, members),
         ):
             path.unlink(missing_ok=True)

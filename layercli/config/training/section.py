@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from layercli.config.training.batch_size import DEFAULT_BATCH_SIZE, BatchSizeField
 from layercli.config.training.execution import (
     CheckpointsConfig,
     ExecutionConfig,
@@ -42,7 +43,13 @@ class TrainSection(StrictModel):
             examples=[20],
         ),
     ] = 1
-    batch_size: Annotated[PositiveInt, Field(description="Examples per training step.", examples=[32])] = 32
+    batch_size: Annotated[
+        BatchSizeField,
+        Field(
+            description="Examples per training step; auto: the largest power of 2 that fits into memory, found at the start.",
+            examples=[32],
+        ),
+    ] = DEFAULT_BATCH_SIZE
     optimizer: Annotated[OptimizerField, Field(description="The optimizer.")] = "RMSprop"
     loss: Annotated[
         LossesField,
