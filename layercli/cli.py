@@ -24,7 +24,7 @@ from layercli.version import __version__
 PANELS = {
     "Start": ("init", "import", "layers", "schema"),
     "Check": ("validate", "watch", "lsp", "show", "diff", "inspect-shapes", "inspect-data", "build"),
-    "Train": ("train", "crossval", "launch", "sweep", "runs"),
+    "Train": ("train", "find-rate", "crossval", "launch", "sweep", "runs"),
     "Use": ("evaluate", "report", "predict", "serve"),
     "Share": ("export",),
 }

@@ -27,6 +27,7 @@ TENSORFLOW_FILES = (
     "commands/test_evaluate.py",
     "commands/test_export.py",
     "commands/test_export_tables.py",
+    "commands/test_find_rate.py",
     "commands/test_import.py",
     "commands/test_inspect_shapes.py",
     "commands/test_predict.py",

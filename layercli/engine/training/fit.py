@@ -143,7 +143,7 @@ def fit_model(
         for layer in adaptable_layers(assembled.layers[node.name], node.layer)
     ]
     if snapshot is None:
-        with _reporting_model_errors(valid, assembled):
+        with report_model_errors(valid, assembled):
             adapt_layers(assembled, valid, splits.train)
             check_computed_ids(assembled, valid, splits)
         release_memory()
@@ -434,7 +434,7 @@ class _Training:
         return LayercliError(problem)
 
     def _reporting_errors(self) -> AbstractContextManager[None]:
-        return _reporting_model_errors(self._valid, self._assembled)
+        return report_model_errors(self._valid, self._assembled)
 
 
 def _compare_with_baseline(
@@ -536,7 +536,7 @@ def _restored_record(records: list[dict[str, Any]], callbacks: list[Any]) -> dic
 
 
 @contextmanager
-def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> Iterator[None]:
+def report_model_errors(valid: ValidConfig, assembled: AssembledModel) -> Iterator[None]:
     """Report exceptions of Keras, TensorFlow and custom layers as problems of the config.
 
     Raises:
