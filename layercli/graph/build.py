@@ -310,6 +310,9 @@ class _InputResolver:
         if self._is_defined_below(name, path):
             message = f"`inputs` must name layers above, but `{name}` is declared below."
             self._report_finding("unknown-name", message, path, f"Move `{name}` above this layer.")
+        elif (index := _layer_index(path)) >= 0 and self._names[index] == name:
+            message = f"`inputs` must name layers above, but `{name}` is this layer."
+            self._report_finding("unknown-name", message, path, "Remove it, or name a layer above.")
         else:
             self._report_unknown_name(
                 "layer or input", name, path, chain(self._inputs, reversed(self._first_paths))
