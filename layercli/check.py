@@ -278,6 +278,18 @@ def require_valid(check_result: CheckResult) -> ValidConfig:
     return ValidConfig(check_result, check_result.config, check_result.shapes)
 
 
+def require_one_seed(valid: ValidConfig) -> None:
+    """Check that `train.seeds` does not ask for several runs, where a config is trained once.
+
+    Raises:
+        LayercliError: It does.
+    """
+    if valid.config.train is not None and valid.config.train.seeds is not None:
+        message = "`seeds` asks for several runs, but here a config is trained once."
+        hint = "Pass `--set train.seeds=null`. To train all seeds, run `layercli train CONFIG`."
+        raise LayercliError(valid.make_problem(("train", "seeds"), "several-seeds", message, hint))
+
+
 def check_document(document: YamlNode) -> CheckResult:
     """Check a parsed config."""
     try:

@@ -99,8 +99,13 @@ _OPTIMIZER_TEMPORARIES: Final = 2
 _CUSTOM_OPTIMIZER_SLOTS: Final = 2
 
 
-def estimate_training_memory(shapes: ModelShapes, train: TrainSection) -> TrainingMemory | None:
-    """Return the memory of a training step; None if a shape or the weights of a layer are unknown."""
+def estimate_training_memory(
+    shapes: ModelShapes, train: TrainSection, batch_size: int | None = None
+) -> TrainingMemory | None:
+    """Return the memory of a training step; None if a shape or the weights of a layer are unknown.
+
+    ``batch_size`` replaces that of ``train``.
+    """
     tensors = [tensor for row in shapes.rows for tensor in (*row.outputs, *row.inputs)]
     inputs = list(shapes.graph.inputs.values())
     has_unknown = any(tensor is None or None in tensor.shape[1:] for tensor in [*tensors, *inputs])
@@ -113,7 +118,7 @@ def estimate_training_memory(shapes: ModelShapes, train: TrainSection) -> Traini
         if weight.trainable and row.node.layer.is_trainable
     ]
     sizes = [weight.size * dtype_bytes(weight.dtype or dtype) for weight, dtype in trained]
-    batch_size = train.batch_size
+    batch_size = batch_size or train.batch_size
     activations, transient = _find_peak(shapes)
     return TrainingMemory(
         batch_size=batch_size,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layercli import runtime
-from layercli.check import ValidConfig
+from layercli.check import ValidConfig, require_one_seed
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.training_notes import count_stage_epochs, describe_end, describe_training
@@ -25,6 +25,12 @@ from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.diagnostics import keep_diagnostics
 from layercli.runs.resume_command import format_resume_command
+from layercli.workflows.batch_size import (
+    FoundBatchSize,
+    find_batch_size,
+    has_auto_batch_size,
+    with_batch_size,
+)
 from layercli.workflows.build import assemble_checked_model, complete_output_shapes, save_model
 from layercli.workflows.dataset import load_training_data
 from layercli.workflows.diagnose import diagnose_run
@@ -49,9 +55,10 @@ def require_trainable(valid: ValidConfig, *, trust: bool) -> None:
     """Check that the config can be trained on this machine, without loading TensorFlow.
 
     Raises:
-        LayercliError: `data` or `train` is missing, custom code is not trusted, or memory is too small.
+        LayercliError: `data` or `train` is missing, there are several seeds, code is not trusted, or memory is too small.
     """
     data, _ = require_sections(valid)
+    require_one_seed(valid)
     require_trust(valid, trust=trust, data=data)
     require_memory(valid, copies=_WEIGHT_COPIES)
 
@@ -67,6 +74,8 @@ class TrainingInputs:
     warnings: list[Problem]
     transfer: WeightTransfer | None
     """The weights loaded from ``model.weights``."""
+    batch_size: FoundBatchSize | None = None
+    """What was found for `batch_size: auto`."""
 
     def with_held_out_batches(self, count: int) -> TrainingInputs:
         """Return the inputs with only the first ``count`` batches of the validation and test sets."""
@@ -97,6 +106,12 @@ def load_training_inputs(
     """
     data, _ = require_sections(valid)
     valid, splits, warnings = load_training_data(complete_output_shapes(valid), data, trust=trust)
+    batch_size = None
+    if has_auto_batch_size(valid):
+        progress.print_message("Finding the batch size.")
+        batch_size = find_batch_size(valid, len(splits.train), trust=trust)
+        valid = with_batch_size(valid, batch_size.size)
+        progress.print_message(batch_size.describe(len(splits.train)))
     changed = {name: meaning for name, meaning in splits.target_meanings.items() if meaning.is_converted}
     for line in describe_targets(changed, lambda _: None):
         progress.print_message(line)
@@ -104,7 +119,7 @@ def load_training_inputs(
     transfer = load_initial_weights(assembled, valid) if should_load_weights else None
     for line in describe_transfer(transfer, valid) if transfer is not None else ():
         progress.print_message(line)
-    return TrainingInputs(valid, splits, assembled, [*warnings, *assembled.warnings], transfer)
+    return TrainingInputs(valid, splits, assembled, [*warnings, *assembled.warnings], transfer, batch_size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from layercli.reports.formatting import format_number
 from layercli.reports.run_page.content import EvaluationContent, OutputContent, RunContent
 from layercli.reports.run_page.model import make_data, make_model, make_origin
 from layercli.reports.run_page.results import make_results
+from layercli.reports.run_page.seeds import make_seeds
 from layercli.reports.run_page.summary import make_header, make_summary
 from layercli.source.nodes import sanitize_text
 from layercli.version import __version__
@@ -22,7 +23,7 @@ _MAX_COLUMNS: Final = 40
 def render_model_card(contents: Sequence[RunContent]) -> str:
     """Return the model cards of runs, one after the other."""
     footer = make_element("p", f"Written by layercli {__version__}.")
-    return convert_to_markdown(join_markup([*map(_make_card, contents), footer]))
+    return convert_to_markdown(join_markup([make_seeds(contents), *map(_make_card, contents), footer]))
 
 
 def _make_card(content: RunContent) -> Markup:
