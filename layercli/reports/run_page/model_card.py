@@ -72,8 +72,8 @@ def _make_limits(content: RunContent) -> Markup:
     ]
     if evaluation.split != "test":
         sentences.append(
-            f"The results are over the {SET_NAMES[evaluation.split]} set, which the training has used: on new examples they are "
-            "probably worse."
+            f"The results are over the {SET_NAMES[evaluation.split]} set, which the training has used: on new examples they "
+            "are probably worse."
         )
     if kinds & {"classes", "two", "sign"}:
         sentences.append("It answers with one of its classes, also if an example belongs to none of them.")
@@ -91,8 +91,8 @@ def _make_usage(content: RunContent) -> Markup:
     if not content.commands:
         return Markup()
     text = (
-        "The run directory has all that a prediction needs: the columns, fill values and class names of the training are applied "
-        "to new examples. The model in it, model.keras, is a file of Keras."
+        "The run directory has all that a prediction needs: the columns, fill values and class names of the training are "
+        "applied to new examples. The model in it, model.keras, is a file of Keras."
     )
     return join_markup([make_preformatted("\n".join(content.commands)), make_element("p", text)])
 
