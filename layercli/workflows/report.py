@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 from layercli.check import ValidConfig, check_config, require_valid
@@ -31,6 +32,7 @@ from layercli.workflows.dataset import check_dataset, complete_training_data
 from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, list_example_files, load_constants
 from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.missing_values import MissingFinder, make_missing_finder
+from layercli.workflows.next_commands import list_next_commands
 from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
@@ -166,6 +168,7 @@ def _add_results(content: RunContent, split: SplitName | None, *, trust: bool, s
         _complete_notes(content)
         return
     content.valid = valid = finished_run.valid
+    content.commands = _list_commands(content, valid)
     _complete_notes(content)
     try:
         data, _ = require_sections(valid)
@@ -178,6 +181,13 @@ def _add_results(content: RunContent, split: SplitName | None, *, trust: bool, s
         content.evaluation = _evaluate(finished_run, splits, chosen, shown_examples)
     except LayercliError as error:
         _add_problems(content, error)
+
+
+def _list_commands(content: RunContent, valid: ValidConfig) -> list[str]:
+    """Return the commands that use the model, without that of this page."""
+    results = {"run": content.title, "history": {}, "test": content.run.test}
+    report = f"layercli report {quote(content.title)}"
+    return [command for command in list_next_commands(valid, results) if not command.startswith(report)]
 
 
 def _add_problems(content: RunContent, error: LayercliError) -> None:

@@ -37,6 +37,7 @@ from layercli.workflows.diagnose import diagnose_run
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
 from layercli.workflows.signals import TrainingInterruptedError, catch_stop_signals
+from layercli.workflows.tracking import log_results, report_failure_to_mlflow
 
 if TYPE_CHECKING:
     from layercli.data.examples import Splits
@@ -156,6 +157,7 @@ class TrainingRun:
         progress.print_detail(self.execution_plan.summary)
         self._describe_batch_callbacks(progress)
         with (
+            report_failure_to_mlflow(self.run_dir, self.inputs.valid),
             _recording_failure(self.run_dir, self.manifest),
             report_disk_errors(self.run_dir, self.inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
@@ -177,6 +179,7 @@ class TrainingRun:
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifest = manifests.with_end(self.manifest, has_reached_limit=fit_result.limit_stop is not None)
             manifests.write_manifest(self.run_dir, manifest, is_finished=True)
+            log_results(self.run_dir, self.inputs.valid, summary)
         return summary
 
     @property
