@@ -28,7 +28,7 @@ def command(
     configs: Annotated[
         list[str],
         typer.Argument(
-            metavar="CONFIG...", help="Config files or folders of configs; - reads standard input."
+            metavar="CONFIG", help="Config files or folders of configs; - reads standard input."
         ),
     ],
     format_: Annotated[

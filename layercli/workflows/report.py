@@ -13,6 +13,7 @@ from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.training_notes import describe_training
 from layercli.io.atomic import report_write_errors, write_text
+from layercli.io.paths import shorten_paths
 from layercli.io.regular import read_inside
 from layercli.page.charts import require_charts
 from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
@@ -79,7 +80,7 @@ def write_report(
         _add_results(content, split, trust=trust, shown_examples=shown)
     text = render_run_page(contents) if report_format == "html" else render_model_card(contents)
     with report_write_errors("The report", output):
-        write_text(Path(output), text)
+        write_text(Path(output), shorten_paths(text))
     return {
         "ok": True,
         "output": output,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from layercli import runtime
 from layercli.check import ValidConfig, require_one_seed
 from layercli.config.training.resume_changes import ResumeChanges
-from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.errors import LayercliError, Problem, find_first_error, make_file_error
 from layercli.graph.training_notes import count_stage_epochs, describe_end, describe_training
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
@@ -367,7 +367,8 @@ def _recording_failure(run_dir: Path, manifest: Mapping[str, Any]) -> Iterator[N
         raise
     except LayercliError as error:
         if error.problems:
-            _record_end(run_dir, manifest, error.problems[0].code, error.problems[0].full_message)
+            first = find_first_error(error.problems)
+            _record_end(run_dir, manifest, first.code, first.full_message)
         raise
     except Exception as error:
         message = f"Internal error in layercli: {type(error).__name__}."
