@@ -347,23 +347,40 @@ def _layer_index(path: KeyPath) -> int:
 
 
 def _find_unused(graph: Graph) -> Iterator[Finding]:
-    """Yield a finding for each input and layer that feeds no output; Keras rejects such inputs."""
+    """Yield a finding for each input and layer that feeds no output; Keras rejects such inputs.
+
+    Layers that only unused inputs feed belong to the finding of their input, which names the last of them.
+    """
     used = find_dependencies(graph, graph.outputs)
     if not graph.outputs:
         return
-    for name in graph.inputs:
-        if name not in used:
-            path: KeyPath = ("model", "inputs", name) if len(graph.inputs) > 1 else ("model", "input")
-            message = f"The input `{name}` feeds no output of the model."
-            yield Finding(
-                code="unused-input", message=message, path=path, hint="Connect it to a layer, or remove it."
-            )
+    last_layers = {name: "" for name in graph.inputs if name not in used}
+    layer_findings = []
     for node in graph.nodes:
-        if node.name not in used:
-            yield Finding(
+        if node.name in used:
+            continue
+        if node.inputs and all(name in last_layers for name in node.inputs):
+            last_layers |= {
+                name: node.name for name in find_dependencies(graph, [node.name]) if name in last_layers
+            }
+            last_layers[node.name] = ""
+            continue
+        layer_findings.append(
+            Finding(
                 code="unused-layer",
                 message=f"`{node.name}` feeds no output of the model, so the model excludes it.",
                 path=node.path,
                 hint="Name it in the `inputs` of a layer or in `model.outputs`, or remove it.",
                 severity="warning",
             )
+        )
+    for name in graph.inputs:
+        if name in last_layers:
+            path: KeyPath = ("model", "inputs", name) if len(graph.inputs) > 1 else ("model", "input")
+            message = f"The input `{name}` feeds no output of the model."
+            last = last_layers[name]
+            hint = "Connect it to a layer, or remove it."
+            if last:
+                hint = f"Name `{last}` in the `inputs` of a layer or in `model.outputs`, or remove the input and its layers."
+            yield Finding(code="unused-input", message=message, path=path, hint=hint)
+    yield from layer_findings

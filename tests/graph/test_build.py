@@ -149,6 +149,14 @@ WRONG = {
             "Connect it to a layer, or remove it.",
         ),
     ),
+    "an unused input of layers that nothing uses": (
+        "{inputs: {a: [4], b: [4]}, layers: [{type: Dense, units: 2, inputs: b}, ReLU, {type: Dense, units: 2, inputs: a}]}",
+        (
+            "unused-input",
+            "The input `b` feeds no output of the model.",
+            "Name `re_lu` in the `inputs` of a layer or in `model.outputs`, or remove the input and its layers.",
+        ),
+    ),
     "an unused layer": (
         "{input: [4], layers: [{type: Dense, units: 2}, {type: Dense, units: 2, inputs: input}]}",
         (
