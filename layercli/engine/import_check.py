@@ -15,7 +15,7 @@ import numpy as np
 from keras.src.saving.serialization_lib import ObjectSharingScope  # as `load_model` uses it; not public
 
 from layercli.check import ValidConfig
-from layercli.engine.assemble import AssembledModel
+from layercli.engine.assemble import AssembledModel, accepts_shapes
 from layercli.engine.compare import (
     OutputDifference,
     ReferenceOutputs,
@@ -161,12 +161,15 @@ def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[La
             tensors = keras.tree.flatten(source.output)
         except (AttributeError, ValueError):
             continue  # the layer is called several times
-        original_shapes = [tuple(tensor.shape)[1:] for tensor in tensors]
-        rebuilt_shapes = [tensor.shape[1:] for tensor in row.outputs]
-        if original_shapes != rebuilt_shapes:
+        original_shapes = [tuple(tensor.shape) for tensor in tensors]
+        if not accepts_shapes(row, original_shapes):
+            shapes = (original_shapes, [tensor.shape for tensor in row.outputs])
+            original_text, rebuilt_text = (
+                ", ".join(format_shape(shape[1:]) for shape in each) for each in shapes
+            )
             raise import_difference_error(
-                f"`{'/'.join(layer_call.layer_path)}` has output shape {', '.join(map(format_shape, original_shapes))} in the "
-                f"original, but {', '.join(map(format_shape, rebuilt_shapes))} in the rebuilt model."
+                f"`{'/'.join(layer_call.layer_path)}` has output shape {original_text} in the original, but {rebuilt_text} "
+                "in the rebuilt model."
             )
         compared += 1
     return compared

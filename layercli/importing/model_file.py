@@ -128,8 +128,18 @@ def _parse_document(path: Path, text: bytes) -> dict[str, Any]:
             raise _file_error(
                 path, "unreadable-model", f"The description is nested deeper than {_MAX_DEPTH} levels.", None
             )
-        del value
+        _repair_shear(value)
     return document
+
+
+def _repair_shear(value: Any) -> None:
+    """Write each range of RandomShear as the factor it comes from: Keras writes 0.2 as (-0.2, 0.2), which it refuses."""
+    match value:
+        case {"class_name": "RandomShear", "config": dict() as config}:
+            for key in ("x_factor", "y_factor"):
+                match config.get(key):
+                    case [int() | float() as lowest, int() | float() as highest] if lowest == -highest < 0:
+                        config[key] = highest
 
 
 def find_foreign_modules(document: dict[str, Any]) -> list[str]:
