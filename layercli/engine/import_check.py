@@ -39,7 +39,7 @@ from layercli.errors import LayercliError, Problem
 from layercli.importing.build_stack import read_stack
 from layercli.importing.custom_classes import ClassResolver
 from layercli.importing.flatten import LayerCall, flatten_stack
-from layercli.importing.model_file import ModelFile
+from layercli.importing.model_file import ModelFile, with_loadable_factors
 from layercli.importing.safe_records import drop_unused_parts, find_unsafe_records
 from layercli.io.archives import ArchiveError
 from layercli.layers.shapes import format_shape
@@ -135,7 +135,7 @@ def _require_same_graph(
     custom: ClassResolver,
 ) -> None:
     """Check that importing the rebuilt model gives the same layers and wiring."""
-    stack, problems = read_stack(json.loads(assembled.model.to_json()), custom)
+    stack, problems = read_stack(with_loadable_factors(json.loads(assembled.model.to_json())), custom)
     if problems:
         raise import_difference_error(f"The rebuilt model cannot be imported: {problems[0].message}")
     rebuilt_calls, rebuilt_outputs = flatten_stack(stack)
