@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 from layercli.check import CheckResult, check_document
@@ -19,13 +17,9 @@ from layercli.config.sweep.search_space import PARAMETER_TYPES
 from layercli.config.sweep.section import STATIC_METRICS
 from layercli.config.training.log_names import collect_log_names
 from layercli.config.training.registry import SHAPE_DEPENDENT_METRICS
-from layercli.data.data_error import DataError
-from layercli.formats.csv.config import Csv
-from layercli.formats.csv.diagnostics import read_header
-from layercli.io.paths import is_file
 from layercli.language_server.analysis import Analysis
+from layercli.language_server.column_and_file_names import list_columns, list_file_names
 from layercli.language_server.completion_context import CompletionContext, find_context
-from layercli.language_server.documents import is_remote
 from layercli.language_server.drawable_values import list_drawable_values, suggest_distribution
 from layercli.language_server.hover import ENTRY_TEXTS, SECTION_TEXTS, find_entry_path
 from layercli.language_server.places import (
@@ -48,7 +42,6 @@ from layercli.schema.flow_style import format_value
 from layercli.schema.strict_model import describe_type, to_plain
 from layercli.source.nodes import KeyPath, YamlNode
 
-_MAX_FILES: Final = 500
 _MAX_ITEMS: Final = 2000
 _KINDS: Final = {
     "key": 10,
@@ -64,8 +57,6 @@ _KINDS: Final = {
 _SNIPPET: Final = 2
 _LISTED_ROLES: Final = ("path", "column", "monitor", "inputs", "layer name", "block name")
 """Roles whose values are listed, so that examples do not help."""
-_HEADER_KEYS: Final = ("separator", "encoding", "skip_lines", "comment")
-"""Keys of a table on which its column names depend."""
 _KEYS_BY_OUTPUT: Final = (("target",), ("target_type",), ("inputs",))
 """Mappings of `data` whose keys are names of outputs or inputs; those of the others are columns."""
 _CUSTOM_KINDS: Final = ("layer", "loss", "metric", "optimizer", "schedule", "callback")
@@ -334,7 +325,9 @@ class _Proposals:
         elif place.role == "column":
             yield from (Item(name, "column", _escape(_show(name)), "column") for name in self._list_columns())
         elif place.role == "path":
-            yield from self._list_files()
+            typed = self._analysis.index.text[self._context.start : self._context.end]
+            names = list_file_names(self._analysis.document.path, typed)
+            yield from (Item(name, "file") for name in names)
         elif place.role == "drawn value" and place.cls is None:
             yield from self._list_distributions(path)
         elif place.kind is not None:
@@ -445,41 +438,8 @@ class _Proposals:
         return _list_log_names(self._shapes.result if self._shapes is not None else None)
 
     def _list_columns(self) -> list[str]:
-        """Return the column names of the config's table, from its header."""
-        section = self._tree.find(("data",)) or self._written.find(("data",))
-        plain = section.to_plain() if section is not None else None
-        if not isinstance(plain, dict):
-            return []
-        named = plain.get("columns")
-        if isinstance(named, list):
-            return [str(name) for name in named]
-        path = plain.get("path")
-        if str(plain.get("type")).lower() != "csv" or not isinstance(path, str) or is_remote(path):
-            return []
-        file = self._analysis.document.path.parent / path
-        given = {key: plain[key] for key in _HEADER_KEYS if key in plain}
-        try:
-            data = Csv.model_validate({"path": str(file), "target": "target", **given})
-            return read_header(file, data).names[:_MAX_ITEMS] if is_file(file) else []
-        except (ValueError, EOFError, OSError, DataError):
-            return []
-
-    def _list_files(self) -> Iterator[Item]:
-        """Yield the files and folders in the folder of the config, or in the one that is typed."""
-        typed = self._analysis.index.text[self._context.start : self._context.end]
-        folder, slash, _ = typed.rpartition("/")
-        steps = Path(folder).parts
-        if Path(folder + slash).is_absolute() or ".." in steps or is_remote(typed):
-            return
-        try:
-            with os.scandir(self._analysis.document.path.parent / folder) as found:
-                entries = sorted(islice(found, _MAX_FILES), key=lambda entry: entry.name)
-        except (OSError, ValueError):
-            return
-        for entry in entries:
-            if not entry.name.startswith(".") and entry.path != str(self._analysis.document.path):
-                name = f"{folder}/{entry.name}" if folder else entry.name
-                yield Item(f"{name}/" if entry.is_dir() else name, "file")
+        """Return the column names of the config's table."""
+        return list_columns(self._tree if self._tree.find(("data", "path")) is not None else self._written)
 
 
 def _read_input(written: YamlNode) -> Tensor | None:

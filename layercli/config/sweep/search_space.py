@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator
 from layercli.schema.field_types import MAX_INT32
 from layercli.schema.flow_style import format_value
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
-from layercli.schema.suggestions import find_closest
+from layercli.schema.suggestions import find_closest, list_names
 from layercli.source.nodes import quote_value, sanitize_text
 
 _PARAMETER_EXAMPLE = (
@@ -222,7 +222,8 @@ def parse_search_parameter(value: Any) -> SearchParameter:
             _PARAMETER_EXAMPLE,
         )
     suggestion = next((match for key in value if (match := find_closest(str(key), [*PARAMETER_TYPES]))), None)
-    message = "Expected one of `int`, `float` and `choice`, got none."
+    given = list_names(str(key) for key in value)
+    message = f"Expected one of `int`, `float` and `choice`, got {given or 'none'}."
     raise value_error(
         "bad-space", message, f"Did you mean `{suggestion}`?" if suggestion else _PARAMETER_EXAMPLE
     )
