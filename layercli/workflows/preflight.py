@@ -11,7 +11,6 @@ from layercli.config.data.section import DataConfig
 from layercli.config.training.custom_objects import CustomObject
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
-from layercli.export_formats import EXPORT_FORMATS
 from layercli.graph.shapes import NodeShapes, tensor_bytes
 from layercli.reports.formatting import format_bytes
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -64,6 +63,8 @@ def require_export_packages(format_name: str) -> None:
     Raises:
         LayercliError: A package is not installed.
     """
+    from layercli.export_formats import EXPORT_FORMATS
+
     missing = [name for name in EXPORT_FORMATS[format_name].packages if find_spec(name) is None]
     if missing:
         message = f"{' and '.join(missing)} must be installed for the {format_name} format."
