@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -26,8 +27,7 @@ _MAX_COMPARED_NAMES = 300
 _OUTPUT_INDEX_PATTERN = re.compile(r"\d{1,4}")
 
 
-@dataclass(frozen=True, slots=True)
-class CustomPart:
+class CustomPart(NamedTuple):
     """A custom layer in the graph: the layer of a node, or one nested in it."""
 
     node: GraphNode
