@@ -163,8 +163,10 @@ class TrainingRun:
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
             fit_result = self._fit(progress, stop_request)
-            self._save_model()
-            warnings = self._check_saved_model()
+            saved = self._save_model()
+            warnings, lora = self._check_saved_model(saved)
+            if lora is not None:
+                progress.print_message(describe_merged_lora(lora))
             warnings += diagnose_run(
                 self.run_dir,
                 self.inputs,
@@ -176,6 +178,8 @@ class TrainingRun:
                 progress.print_warning(warning)
             known = [*self.inputs.valid.check_result.problems, *self.inputs.warnings]
             summary = self._summarize(fit_result, [*known, *warnings])
+            if lora is not None:
+                summary["lora"] = lora
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifest = manifests.with_end(self.manifest, has_reached_limit=fit_result.limit_stop is not None)
             manifests.write_manifest(self.run_dir, manifest, is_finished=True)
@@ -252,14 +256,20 @@ class TrainingRun:
                 warnings = diagnose_run(self.run_dir, inputs, {"loss": losses}, is_diverged=True)
                 raise LayercliError([*error.problems, *warnings]) from None
 
-    def _save_model(self) -> None:
-        """Save the trained model; its state can come from custom code, which can fail with any exception."""
+    def _save_model(self) -> AssembledModel:
+        """Save the trained model with merged low-rank updates, and return it.
+
+        Its state can come from custom code, which can fail with any exception.
+        """
         from layercli.engine.custom_objects import explain_custom_error
         from layercli.engine.keras_errors import summarize_error
+        from layercli.engine.lora import merge_trained_lora
 
         valid = self.inputs.valid
         try:
-            save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
+            merged = merge_trained_lora(self.inputs.assembled, valid)
+            save_model(merged.model, self.run_dir / runs.MODEL)
+            return merged
         except LayercliError:
             raise
         except (Exception, SystemExit) as error:
@@ -275,16 +285,22 @@ class TrainingRun:
             )
             raise LayercliError(problem) from error
 
-    def _check_saved_model(self) -> list[Problem]:
-        """Load the saved model, and compare it with the trained model on a batch of training examples."""
+    def _check_saved_model(self, saved: AssembledModel) -> tuple[list[Problem], dict[str, Any] | None]:
+        """Load the saved model, and compare it with the trained model on a batch of training examples.
+
+        Returns:
+            Warnings, and the layers with merged updates with the difference of the outputs; None if there are none.
+        """
         from layercli.engine.comparison_inputs import COMPARED_EXAMPLES, examples_to_inputs
+        from layercli.engine.lora import describe_merge
         from layercli.engine.saved_model_check import check_saved_model
 
         valid, assembled = self.inputs.valid, self.inputs.assembled
         batch_size = assembled.model.inputs[0].shape[0] or COMPARED_EXAMPLES
         batch = next(iter(self.inputs.splits.train.batches(batch_size)))
         inputs = examples_to_inputs(batch, valid.graph)
-        return check_saved_model(self.run_dir / runs.MODEL, assembled, valid, inputs)
+        lora = None if saved is assembled else describe_merge(assembled, saved, valid, inputs)
+        return check_saved_model(self.run_dir / runs.MODEL, saved, valid, inputs), lora
 
     def _summarize(self, fit_result: FitResult, warnings: Sequence[Problem]) -> dict[str, Any]:
         seconds = self._earlier_seconds + time.perf_counter() - self.started_at
@@ -320,6 +336,14 @@ class TrainingRun:
         )
         summary["problems"] = [warning.as_json() for warning in warnings]
         return summary
+
+
+def describe_merged_lora(lora: Mapping[str, Any]) -> str:
+    """Return a sentence on the merged updates, for the person who trains."""
+    count, difference = len(lora["layers"]), lora["difference"]
+    effect = f"differ by {difference:.1g} of the largest one" if difference else "are equal"
+    layers = f"{count} {'kernel' if count == 1 else 'kernels'}"
+    return f"LoRA: added the updates to {layers}; the outputs {effect}."
 
 
 class TimedCheckpointStore:
