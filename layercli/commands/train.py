@@ -38,7 +38,7 @@ def command(
     config: Annotated[
         str | None,
         typer.Argument(
-            metavar="[CONFIG]", help="The config file; - reads standard input. Optional with --resume."
+            metavar="CONFIG", help="The config file; - reads standard input. Optional with --resume."
         ),
     ] = None,
     run_dir: Annotated[

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import heapq
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
+from layercli.config.training.log_names import collect_limits
 from layercli.errors import LayercliError, make_file_error
 from layercli.io.atomic import describe_os_error, stage_file
 from layercli.reports.group_progress import GroupProgress
@@ -111,6 +113,8 @@ def _summarize(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
     names = [name for name in metrics[0] if all(name in each for each in metrics)]
     predictions = directory.path / PREDICTIONS_FILE
     examples = _merge_predictions(directory, folds, predictions)
+    _, train = require_sections(crossval.valid)
+    limits = collect_limits(train, crossval.valid.graph.output_references)
     sizes = [_count_examples(directory.run_path(fold)) for fold in folds]
     return {
         "ok": True,
@@ -119,7 +123,7 @@ def _summarize(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
             {"run": str(run.path), "fold": fold.number, "repeat": fold.repeat, "metrics": each}
             for fold, run, each in zip(folds, runs, metrics, strict=True)
         ],
-        **summarize_metrics({name: [each[name] for each in metrics] for name in names}, sizes),
+        **summarize_metrics({name: [each[name] for each in metrics] for name in names}, sizes, limits),
         "confidence": CONFIDENCE,
         "examples": examples,
         "predictions": str(predictions),
@@ -134,7 +138,9 @@ def _count_examples(run: Path) -> tuple[int, int]:
 
 
 def summarize_metrics(
-    metrics: dict[str, list[float]], sizes: Sequence[tuple[int, int]]
+    metrics: dict[str, list[float]],
+    sizes: Sequence[tuple[int, int]],
+    limits: Mapping[str, tuple[float, float]],
 ) -> dict[str, dict[str, Any]]:
     """Return mean, standard deviation (n - 1) and confidence interval of each metric over the folds.
 
@@ -145,6 +151,7 @@ def summarize_metrics(
     Args:
         metrics: Metric -> its value for each fold.
         sizes: The numbers of training and test examples of each fold.
+        limits: Metric -> its smallest and its largest possible value, at which the interval ends.
     """
     import numpy as np
     from scipy import stats
@@ -155,7 +162,8 @@ def summarize_metrics(
         count = len(values)
         mean[name], std[name] = float(np.mean(values)), float(np.std(values, ddof=1))
         error = std[name] * (1 / count + ratio) ** 0.5 * float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
-        interval[name] = [mean[name] - error, mean[name] + error]
+        low, high = limits.get(name, (-math.inf, math.inf))
+        interval[name] = [max(low, mean[name] - error), min(high, mean[name] + error)]
     return {"mean": mean, "std": std, "interval": interval}
 
 

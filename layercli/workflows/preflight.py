@@ -14,7 +14,6 @@ from layercli.config.training.batch_size import AutoBatchSize
 from layercli.config.training.custom_objects import CustomObject
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
-from layercli.export_formats import EXPORT_FORMATS
 from layercli.graph.shapes import NodeShapes, tensor_bytes
 from layercli.reports.formatting import format_bytes
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -73,6 +72,8 @@ def require_export_packages(format_name: str) -> None:
     Raises:
         LayercliError: A package is not installed.
     """
+    from layercli.export_formats import EXPORT_FORMATS
+
     missing = [name for name in EXPORT_FORMATS[format_name].packages if find_spec(name) is None]
     if missing:
         message = f"{' and '.join(missing)} must be installed for the {format_name} format."

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.training_notes import describe_training
 from layercli.io.atomic import report_write_errors, write_text
+from layercli.io.paths import shorten_paths
 from layercli.io.regular import read_inside
 from layercli.page.charts import require_charts
 from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
@@ -31,6 +33,7 @@ from layercli.workflows.dataset import check_dataset, complete_training_data
 from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, list_example_files, load_constants
 from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.missing_values import MissingFinder, make_missing_finder
+from layercli.workflows.next_commands import list_next_commands
 from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
@@ -77,7 +80,7 @@ def write_report(
         _add_results(content, split, trust=trust, shown_examples=shown)
     text = render_run_page(contents) if report_format == "html" else render_model_card(contents)
     with report_write_errors("The report", output):
-        write_text(Path(output), text)
+        write_text(Path(output), shorten_paths(text))
     return {
         "ok": True,
         "output": output,
@@ -166,6 +169,7 @@ def _add_results(content: RunContent, split: SplitName | None, *, trust: bool, s
         _complete_notes(content)
         return
     content.valid = valid = finished_run.valid
+    content.commands = _list_commands(content, valid)
     _complete_notes(content)
     try:
         data, _ = require_sections(valid)
@@ -178,6 +182,13 @@ def _add_results(content: RunContent, split: SplitName | None, *, trust: bool, s
         content.evaluation = _evaluate(finished_run, splits, chosen, shown_examples)
     except LayercliError as error:
         _add_problems(content, error)
+
+
+def _list_commands(content: RunContent, valid: ValidConfig) -> list[str]:
+    """Return the commands that use the model, without that of this page."""
+    results = {"run": content.title, "history": {}, "test": content.run.test}
+    report = f"layercli report {quote(content.title)}"
+    return [command for command in list_next_commands(valid, results) if not command.startswith(report)]
 
 
 def _add_problems(content: RunContent, error: LayercliError) -> None:

@@ -21,6 +21,7 @@ from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
+from layercli.runs.credentials import describe_command
 from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
 from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_bytes, require_own_files
@@ -268,7 +269,7 @@ def _train_from_checkpoint(
         else _parse_execution(resumable)
     )
     resume_record = {
-        "command": sys.argv,
+        "command": describe_command(sys.argv),
         **position,
         "versions": manifests.collect_versions(),
         "environment": collect_environment(),

@@ -145,11 +145,13 @@ def test_text_report_names_mean_deviation_and_interval(folder, document):
 
 
 def test_interval_is_that_of_nadeau_and_bengio():
-    found = summarize_metrics({"accuracy": [0.8, 0.9, 1.0]}, [(20, 10)] * 3)
+    metrics = {name: [0.8, 0.9, 1.0] for name in ("accuracy", "r2_score")}
+    found = summarize_metrics(metrics, [(20, 10)] * 3, {"accuracy": (0, 1)})
     assert found["mean"]["accuracy"] == pytest.approx(0.9)
     assert found["std"]["accuracy"] == pytest.approx(0.1)
     # t(0.975, 2) = 4.302653; 4.302653 * 0.1 * sqrt(1/3 + 1/2) = 0.392777
-    assert found["interval"]["accuracy"] == pytest.approx([0.507223, 1.292777], abs=1e-6)
+    assert found["interval"]["r2_score"] == pytest.approx([0.507223, 1.292777], abs=1e-6)
+    assert found["interval"]["accuracy"] == pytest.approx([0.507223, 1], abs=1e-6)
 
 
 @pytest.mark.parametrize("option", [("--folds", "1"), ("--jobs", "0"), ("--repeats", "0")])

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from layercli.config.freeze import require_short_patterns
+from layercli.config.name_patterns import require_short_patterns
 from layercli.config.training.types import CallbackField, OptimizerField
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import StrictModel
@@ -58,4 +58,4 @@ class StageConfig(StrictModel):
 
     def check(self) -> None:
         """Check that matching the patterns takes little time."""
-        require_short_patterns(self.freeze)
+        require_short_patterns("freeze", self.freeze)
