@@ -85,10 +85,15 @@ def propose_rate(curve: RateCurve) -> float:
     rates, losses = curve.rates[kept], curve.smoothed[kept]
     end, length = find_longest_fall(losses)
     start = max(0, end - length)
-    noise = measure_noise(curve.losses[: skipped + end + 1]) / math.sqrt(skipped + start + 1)
-    if losses[start] - losses[end] <= max(_MIN_FALL * abs(losses[start]), _NOISE_FACTOR * noise):
+    fall = losses[start] - losses[end]
+    if fall <= _MIN_FALL * abs(losses[start]):
         raise NoRateError(
             f"the smoothed loss did not fall: it was {losses[0]:.4g} at the rate {rates[0]:.2g} and at best {min(losses):.4g}"
+        )
+    noise = measure_noise(curve.losses[: skipped + end + 1]) / math.sqrt(skipped + start + 1)
+    if fall <= _NOISE_FACTOR * noise:
+        raise NoRateError(
+            f"the smoothed loss fell by {fall:.2g}, less than {_NOISE_FACTOR} times its noise ({noise:.2g})"
         )
     middle = max(0, end - length + length // 3 + length // 6)
     return float(f"{rates[middle]:.1e}")

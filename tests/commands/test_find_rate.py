@@ -57,7 +57,7 @@ def test_text_shows_the_curve_and_the_next_command(config):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--from", "1e-12", "--to", "1e-11"), "the smoothed loss did not fall"),
+        (("--from", "1e-12", "--to", "1e-11"), "times its noise"),
         (("--set", "train.optimizer=SGD", "--from", "1e5", "--to", "1e6"), "the loss diverged after"),
     ],
 )

@@ -71,7 +71,7 @@ def test_noise_is_not_a_fall():
     smoother = LossSmoother()
     smoothed = [smoother.add(loss) for loss in losses]
     assert max(smoothed[5:]) - min(smoothed[5:]) > 0.1
-    with pytest.raises(NoRateError, match="did not fall"):
+    with pytest.raises(NoRateError, match="less than 2 times its noise"):
         propose_rate(RateCurve(RATES[:60], losses, smoothed, 60))
 
 
