@@ -75,6 +75,11 @@ def test_noise_is_not_a_fall():
         propose_rate(RateCurve(RATES[:60], losses, smoothed, 60))
 
 
+def test_early_end_means_divergence():
+    assert not make_curve([1.0] * 100).has_diverged
+    assert make_curve([1.0] * 99).has_diverged
+
+
 def test_noise_is_measured_around_the_trend():
     assert measure_noise([1.0, 2.0, 1.0, 2.0]) == pytest.approx(0.5**0.5)
     assert measure_noise([3.0]) == 0
