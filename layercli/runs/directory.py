@@ -10,9 +10,10 @@ from shlex import quote
 from typing import Any
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, make_file_error
+from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.io.atomic import describe_os_error, write_bytes, write_text
 from layercli.io.regular import find_irregular_files, is_file_inside, is_folder
+from layercli.schema.addresses import is_address, show_address
 from layercli.source.dump import to_yaml
 from layercli.source.nodes import sanitize_text
 
@@ -34,6 +35,10 @@ def create_run(name: str, run_dir: str | None) -> Path:
     Raises:
         LayercliError: It exists and is not empty, or cannot be created.
     """
+    if run_dir is not None and is_address(run_dir):
+        message = f"A run directory must be a local or mounted path, got {show_address(run_dir)}."
+        hint = "Runs and checkpoints are written only to file systems; copy a finished run afterwards."
+        raise LayercliError(Problem(code="run-directory", message=message, hint=hint))
     path = Path(run_dir) if run_dir is not None else RUNS_ROOT / name
     try:
         path.mkdir(parents=True, exist_ok=True)
