@@ -10,7 +10,7 @@ from typing import Any, Final
 from layercli.errors import make_file_error
 from layercli.io.atomic import describe_os_error, write_json
 from layercli.io.regular import is_file_inside, parse_json, read_inside
-from layercli.runs.directory import RUNS_ROOT, require_own_entries
+from layercli.runs.directory import RUNS_ROOT, require_local_path, require_own_entries
 from layercli.source.nodes import sanitize_text
 
 STATE_FILE: Final = "crossval.json"
@@ -84,6 +84,7 @@ def open_crossval_directory(
     Raises:
         LayercliError: It has other files, or folds of another config, or cannot be created.
     """
+    require_local_path(run_dir)
     path = Path(run_dir) if run_dir is not None else RUNS_ROOT / f"{name}-crossval"
     state = {"version": 1, "folds": folds, "repeats": repeats, "config": digest}
     try:

@@ -35,10 +35,7 @@ def create_run(name: str, run_dir: str | None) -> Path:
     Raises:
         LayercliError: It exists and is not empty, or cannot be created.
     """
-    if run_dir is not None and is_address(run_dir):
-        message = f"A run directory must be a local or mounted path, got {show_address(run_dir)}."
-        hint = "Runs and checkpoints are written only to file systems; copy a finished run afterwards."
-        raise LayercliError(Problem(code="run-directory", message=message, hint=hint))
+    require_local_path(run_dir)
     path = Path(run_dir) if run_dir is not None else RUNS_ROOT / name
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -53,6 +50,18 @@ def create_run(name: str, run_dir: str | None) -> Path:
         hint = "Choose a new directory; layercli never overwrites a run."
         raise make_file_error(path, "run-directory", "The run directory is not empty.", hint)
     return path
+
+
+def require_local_path(name: str | None) -> None:
+    """Check that the directory of a run is not a remote address, which cannot be locked and written step by step.
+
+    Raises:
+        LayercliError: It is one.
+    """
+    if name is not None and is_address(name):
+        message = f"A run directory must be a local or mounted path, got {show_address(name)}."
+        hint = "Runs and checkpoints are written to file systems only; copy a finished run to or from the storage."
+        raise LayercliError(Problem(code="run-directory", message=message, hint=hint))
 
 
 def require_own_entries(folder: Path, *, may_be_link: bool) -> None:

@@ -12,6 +12,7 @@ from typing import ClassVar, Final, Generic, TypeVar
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig
 from layercli.layers.minimal_arguments import is_default_argument
+from layercli.schema.addresses import is_address
 from layercli.script.facts import ScriptFacts
 from layercli.script.python_source import (
     Brackets,
@@ -75,6 +76,9 @@ class DataScript(Generic[D]):
             ("data", "split", key)
             for key in (*split.own_files, *inexpressible, *(["fold"] if split.fold is not None else []))
         )
+        for key, names in self.data.file_paths.items():
+            if key != "split" and any(map(is_address, names)):
+                yield ("data", key)
         yield from self.find_inexpressible_values()
         if self.facts.has_weights and None not in self.facts.targets:
             yield ("data", "weights")

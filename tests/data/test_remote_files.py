@@ -193,7 +193,26 @@ def test_folders_of_images_and_texts_must_be_local(config):
         assert "must be in a local folder, got s3://b/" in problem["message"]
 
 
-def test_runs_are_written_to_local_paths_only(config):
-    result = invoke("train", config, "--run-dir", "s3://bucket/runs", "--json")
+def test_credentials_of_an_option_are_not_printed(config):
+    result = invoke("validate", config, "--set", "data.path=s3://key:hidden@bucket/a.csv")
+    assert result.exit_code == 1
+    assert "hidden" not in result.output
+
+
+def test_script_cannot_express_an_address(config):
+    result = invoke("export", config, "--format", "python", "--output", config.with_suffix(".py"), "--json")
+    assert problems(result) == [("not-expressible", 1)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "CONFIG", "--run-dir", "s3://bucket/runs"),
+        ("crossval", "CONFIG", "--folds", "2", "--run-dir", "s3://bucket/runs"),
+        ("evaluate", "s3://bucket/runs"),
+    ],
+)
+def test_runs_are_local(config, arguments):
+    result = invoke(*(str(config) if each == "CONFIG" else each for each in arguments), "--json")
     assert problems(result) == [("run-directory", None)]
     assert "A run directory must be a local or mounted path, got s3://bucket/runs." in result.output
