@@ -53,7 +53,7 @@ def write_ensemble(
         LayercliError: The models of the folds have no average, a run was modified, or the directory cannot be written.
     """
     target = directory.path / ENSEMBLE
-    paths = [directory.run_path(fold) for fold in directory.list_folds()]
+    paths = [directory.run_path(fold) for fold in directory.list_members()]
     origin = {
         "folds": {path.name: require_manifest(path)["files"].get(runs.MODEL) for path in paths},
         **{key: dict(summary[key]) for key in ("mean", "std", "interval")},

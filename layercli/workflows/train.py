@@ -82,6 +82,8 @@ def train_new_run(
                 )
                 if inputs.transfer is not None:
                     manifest["weights"] = inputs.transfer.as_json()
+                if inputs.batch_size is not None:
+                    manifest["batch_size"] = inputs.batch_size.as_json()
                 manifests.write_manifest(run, manifest)
         except BaseException:
             runs.discard_run(run)  # so that the same command works after the fix
@@ -108,8 +110,10 @@ def run_smoke_test(
     _, section = require_sections(valid)
     changes = {
         "epochs": _SMOKE_STEPS,
+        "batch_size": int(section.batch_size),  # 32 for `auto`
         "until": UntilConfig(steps=_SMOKE_STEPS),
         "checkpoints": CheckpointsConfig(epochs=_SMOKE_STEPS),
+        "seeds": None,  # one of them shows whether the training works
         "diagnostics": False,  # two steps say nothing about the layers
         "callbacks": [callback for callback in section.callbacks if not isinstance(callback, MLflow)],
     }
