@@ -100,9 +100,9 @@ class DataScript(Generic[D]):
             for key, paths in zip(split.own_files, own_files, strict=True):
                 if len(paths) > 1 or (self.data.example_suffixes and has_magic(paths[0])):
                     yield ("data", "split", key)
-        for key, names in self.data.file_paths.items():
+        for part, names in self.data.file_paths.items():
             if any(map(is_address, names)):
-                yield ("data", key)
+                yield ("data", part)
         yield from self.find_inexpressible_values()
         if self.facts.has_weights and None not in self.facts.targets:
             yield ("data", "weights")

@@ -4,9 +4,12 @@ import json
 
 import pytest
 
+from layercli.check import check_config, require_valid
 from layercli.data import remote_files
 from layercli.data.paths import expand_paths
 from layercli.data.types import DataError
+from layercli.formats.registry import make_data_script
+from layercli.script.facts import ScriptFacts
 from tests.running import invoke, problems
 from tests.s3_server import serve_objects
 
@@ -200,8 +203,10 @@ def test_credentials_of_an_option_are_not_printed(config):
 
 
 def test_script_cannot_express_an_address(config):
-    result = invoke("export", config, "--format", "python", "--output", config.with_suffix(".py"), "--json")
-    assert problems(result) == [("not-expressible", 1)]
+    valid = require_valid(check_config(str(config)))
+    script = make_data_script(valid, ScriptFacts({}))
+    assert script is not None
+    assert list(script.find_inexpressible()) == [("data", "path")]
 
 
 @pytest.mark.parametrize(
