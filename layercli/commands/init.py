@@ -338,7 +338,7 @@ def _expand_pattern(text: str) -> list[Path]:
     if is_address(text):
         from layercli.workflows.init_paths import fetch_for_init
 
-        return [fetch_for_init(text)]
+        return fetch_for_init(text)
     if Path(text).exists() or not glob.has_magic(text):
         return [Path(text)]
     return [Path(match) for match in sorted(glob.glob(text))] or [Path(text)]  # noqa: PTH207 - the pattern is a path

@@ -33,6 +33,9 @@ _CONNECT_SECONDS: Final = 10
 _REQUEST_SECONDS: Final = 60
 _PAUSE_SECONDS: Final = 0.5
 _MAX_LISTED: Final = 100_000
+_ERRORS: Final = (OSError, ValueError, NotImplementedError, ImportError)
+"""Errors of pyarrow; an ImportError if it was built without a file system."""
+_ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _NAME: Final = re.compile(r"[^\w.-]+")
 _REASONS: Final = (
     (
@@ -70,7 +73,7 @@ def fetch_file(address: str, key_path: KeyPath) -> Path:
         raise_data_error(fault[0], key_path, fault[1])
     try:
         return _fetch(address)
-    except (OSError, ValueError, NotImplementedError) as error:
+    except _ERRORS as error:
         _raise_unreadable(address, error, key_path)
 
 
@@ -92,7 +95,7 @@ def expand_address(pattern: str, key_path: KeyPath) -> list[str]:
     try:
         filesystem, path = _open_filesystem(f"{parent}/")
         infos = filesystem.get_file_info(pyarrow.fs.FileSelector(path.rstrip("/")))
-    except (OSError, ValueError, NotImplementedError) as error:
+    except _ERRORS as error:
         _raise_unreadable(pattern, error, key_path)
     if len(infos) > _MAX_LISTED:
         raise_data_error(f"{show_address(parent)} has more than {_MAX_LISTED:,} files.", key_path, None)
@@ -151,9 +154,12 @@ def _fetch(address: str) -> Path:
         except OSError as error:  # not one of the cache
             raise ValueError(str(error)) from error
 
-    key = hash_json([address, os.environ.get("AWS_ENDPOINT_URL"), version])
+    key = hash_json([address, [os.environ.get(name) for name in _ENDPOINTS], version])
     name = _NAME.sub("-", address.rsplit("/", 1)[1])[-100:]
-    local = Cache(locate_cache() / "remote").get_entry(f"{key}-{name}", write)
+    folder = locate_cache() / "remote"
+    with suppress(OSError):  # the cache reports it
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # the files can be private
+    local = Cache(folder).get_entry(f"{key}-{name}", write)
     _addresses[local] = address
     return local
 
@@ -169,7 +175,7 @@ def _open_filesystem(address: str) -> tuple[Any, str]:
         return pyarrow.fs.GcsFileSystem(
             anonymous=is_emulated, retry_time_limit=timedelta(seconds=_REQUEST_SECONDS)
         ), path
-    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+    endpoint = urlsplit(next(filter(None, map(os.environ.get, _ENDPOINTS)), ""))
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if region is None and not endpoint.netloc:
         with suppress(OSError):  # the next request reports it

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from layercli.io.credentials import hide_credentials
 from layercli.source.nodes import sanitize_text
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+"""At least two letters: one is a drive of Windows."""
 SCHEMES: Final = ("s3", "gs")
 """The storage that is read."""
 _MAX_SHOWN: Final = 200

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from layercli.data.remote_files import fetch_file, find_address
-from layercli.data.types import DataError
+from layercli.data.paths import expand_paths
+from layercli.data.remote_files import find_address
+from layercli.data.types import PATH_KEY, DataError
 from layercli.errors import LayercliError, make_file_error
 from layercli.source.nodes import sanitize_text
 
@@ -24,14 +25,14 @@ def make_relative(path: Path, folder: Path) -> str:
     return relative if relative.count("..") <= _MAX_PARENTS else str(path)
 
 
-def fetch_for_init(address: str) -> Path:
-    """Return the local copy of a remote file, whose address the config will have.
+def fetch_for_init(address: str) -> list[Path]:
+    """Return the local copies of remote files, whose addresses the config will have.
 
     Raises:
         LayercliError: It cannot be read.
     """
     try:
-        return fetch_file(address, ("data", "path"))
+        return expand_paths([address], PATH_KEY)
     except DataError as error:
         raise convert_data_error(error) from None
 

@@ -156,6 +156,21 @@ def test_inspect_data_and_init_read_addresses(config, tmp_path):
     assert invoke("validate", tmp_path / "new.yaml").exit_code == 0
 
 
+def test_init_reads_a_pattern(storage, tmp_path):
+    storage.objects["bucket/train2.csv"] = ROWS.encode()
+    result = invoke("init", "s3://bucket/train*.csv", "--target", "y", "--output", tmp_path / "new.yaml")
+    assert result.exit_code == 0, result.output
+    assert "Read 120 rows." in result.output
+    text = (tmp_path / "new.yaml").read_text()
+    assert ("s3://bucket/train.csv" in text, "s3://bucket/train2.csv" in text) == (True, True)
+
+
+@pytest.mark.usefixtures("storage")
+def test_cached_copies_are_private():
+    folder = fetch("s3://bucket/train.csv").parent
+    assert folder.stat().st_mode & 0o077 == 0
+
+
 def test_errors_of_the_content_name_the_address(storage, config):
     storage.objects["bucket/train.csv"] = ROWS.replace("59,", "x,").encode()
     result = invoke("inspect-data", config, "--json")
