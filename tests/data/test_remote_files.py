@@ -205,7 +205,13 @@ def test_addresses_are_checked_without_a_connection(storage, config, path, messa
 
 
 def test_folders_of_images_and_texts_must_be_local(config):
-    for data in ("{type: images, path: s3://b/images}", "{type: text, path: s3://b/texts}"):
+    labels = "{path: s3://b/labels.csv, file: f, target: t}"
+    for data in (
+        "{type: images, path: s3://b/images}",
+        "{type: text, path: s3://b/texts}",
+        f"{{type: images, path: images, labels: {labels}}}",
+        "{type: images, path: images, masks: {path: s3://b/masks}}",
+    ):
         config.write_text(f"data: {data}\nmodel: {{input: [4], layers: [{{type: Dense, units: 1}}]}}\n")
         [problem] = json.loads(invoke("validate", config, "--json").stdout)["problems"]
         assert "must be in a local folder, got s3://b/" in problem["message"]

@@ -167,6 +167,11 @@ class Images(DataConfig):
         return self.masks is not None
 
     @property
+    def file_paths(self) -> dict[str, list[str]]:
+        parts = {"labels": self.labels, "masks": self.masks}
+        return super().file_paths | {key: [part.path] for key, part in parts.items() if part is not None}
+
+    @property
     def can_be_remote(self) -> bool:
         return False
 
