@@ -1,7 +1,10 @@
 """Remote files: read once for each version, with the faults of networks and permissions as errors of the config."""
 
 import json
+import shutil
+from types import SimpleNamespace
 
+import pyarrow.fs
 import pytest
 
 from layercli.check import check_config, require_valid
@@ -57,11 +60,11 @@ def fetch(address):
     return path
 
 
-def fault(address):
+def fault(address, path=PATH):
     with pytest.raises(DataError) as caught:
         fetch(address)
     [finding] = caught.value.findings
-    assert (finding.code, finding.path) == ("unreadable-data", PATH)
+    assert (finding.code, finding.path) == ("unreadable-data", path)
     return finding
 
 
@@ -242,3 +245,84 @@ def test_runs_are_local(config, arguments):
     result = invoke(*(str(config) if each == "CONFIG" else each for each in arguments), "--json")
     assert problems(result) == [("run-directory", None)]
     assert "A run directory must be a local or mounted path, got s3://bucket/runs." in result.output
+
+
+class FailingFile:
+    """A file of which the first reads fail."""
+
+    def __init__(self, failures):
+        self.failures = failures
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def read_at(self, count, offset):
+        if self.failures:
+            self.failures -= 1
+            raise OSError("lost")
+        return b"0123456789"[offset : offset + count]
+
+
+@pytest.mark.parametrize(("failures", "is_read"), [(0, True), (2, True), (3, False)])
+def test_each_piece_is_tried_three_times(tmp_path, monkeypatch, failures, is_read):
+    monkeypatch.setattr(remote_files, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(remote_files, "_CHUNK_BYTES", 4)
+    storage = SimpleNamespace(open_input_file=lambda _: FailingFile(failures))
+    target = tmp_path / "copy"
+    if is_read:
+        remote_files._copy(storage, "a", 10, target)
+        assert target.read_bytes() == b"0123456789"
+    else:
+        with pytest.raises(OSError, match="lost"):
+            remote_files._copy(storage, "a", 10, target)
+
+
+@pytest.mark.usefixtures("storage")
+def test_full_disk_is_an_error_of_the_cache(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=len(ROWS) - 1))
+    finding = fault("s3://bucket/train.csv", path=("data",))
+    assert "cannot be written: No space left on device" in finding.message
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The arguments with which pyarrow's file systems are created."""
+    found = []
+    for name in ("S3FileSystem", "GcsFileSystem"):
+        monkeypatch.setattr(pyarrow.fs, name, lambda _name=name, **options: found.append((_name, options)))
+    monkeypatch.setattr(pyarrow.fs, "resolve_s3_region", lambda bucket: f"region of {bucket}")
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_NO_SIGN_REQUEST", "STORAGE_EMULATOR_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    return found
+
+
+def test_region_is_that_of_the_bucket_unless_it_is_set(opened, monkeypatch):
+    assert remote_files._open_filesystem("s3://bucket/a/b.csv")[1] == "bucket/a/b.csv"
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_NO_SIGN_REQUEST", "YES")
+    remote_files._open_filesystem("s3://bucket/b.csv")
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://minio.example:9000")
+    remote_files._open_filesystem("s3://bucket/b.csv")
+    assert [(options["region"], options["anonymous"]) for _, options in opened] == [
+        ("region of bucket", False),
+        ("eu-west-1", True),
+        (None, True),
+    ]
+    assert "endpoint_override" not in opened[0][1]
+    assert (opened[2][1]["endpoint_override"], opened[2][1]["scheme"]) == ("minio.example:9000", "https")
+
+
+def test_google_storage_uses_its_credentials_except_in_an_emulator(opened, monkeypatch):
+    assert remote_files._open_filesystem("gs://bucket/b.csv")[1] == "bucket/b.csv"
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:4443")
+    remote_files._open_filesystem("gs://bucket/b.csv")
+    assert [(name, options["anonymous"]) for name, options in opened] == [
+        ("GcsFileSystem", False),
+        ("GcsFileSystem", True),
+    ]
