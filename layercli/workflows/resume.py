@@ -16,12 +16,12 @@ from layercli.config.training.resume_changes import ResumeChanges, select_stage
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.metrics import adopt_completed_metrics
 from layercli.io.atomic import describe_os_error, remove_partial_files, write_bytes
+from layercli.io.credentials import describe_command
 from layercli.io.regular import parse_json, read_inside
 from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
-from layercli.runs.credentials import describe_command
 from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
 from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_bytes, require_own_files

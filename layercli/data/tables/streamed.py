@@ -11,6 +11,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig
+from layercli.data.cache import Cache
 from layercli.data.examples import (
     ASSUMED_TEXT_BYTES,
     Dataset,
@@ -21,7 +22,6 @@ from layercli.data.examples import (
 )
 from layercli.data.labels import TargetForm
 from layercli.data.split import BLOCK_ROWS, SplitPlan
-from layercli.data.tables.cache import Cache
 from layercli.data.tables.decode import decode_table
 from layercli.data.tables.imputation import BATCH_ROWS, learn_inputs
 from layercli.data.tables.plan import TablePlan

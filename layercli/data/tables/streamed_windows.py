@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from layercli.data.cache import Cache, hash_json
 from layercli.data.examples import Examples
 from layercli.data.labels import unwrap_single
 from layercli.data.new_examples import to_object_array
-from layercli.data.tables.cache import Cache, hash_json
 from layercli.data.tables.decode import find_complete_rows
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.plan import TablePlan

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn
 
+from layercli.data.cache import Cache
 from layercli.data.memory import MEMORY_DIVISOR
 from layercli.data.new_examples import NewExamples
 from layercli.data.tables.arrow import normalize_table
-from layercli.data.tables.cache import Cache
 from layercli.data.tables.files import list_repeated_names
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import DataError, raise_data_error

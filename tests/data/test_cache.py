@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from layercli.data.tables.cache import Cache
+from layercli.data.cache import Cache
 from layercli.data.types import DataError
 
 
