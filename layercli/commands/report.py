@@ -41,9 +41,7 @@ def _choose_format(output: str | None, report_format: ReportFormat | None) -> tu
 
 
 def command(
-    runs: Annotated[
-        list[str], typer.Argument(metavar="RUN", help="The directories of one or several runs.")
-    ],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="The directories of one or several runs.")],
     output: Annotated[
         str | None,
         typer.Option(
