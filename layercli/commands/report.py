@@ -41,7 +41,10 @@ def _choose_format(output: str | None, report_format: ReportFormat | None) -> tu
 
 
 def command(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="The directories of one or several runs.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN", help="The directories of one or several runs, or of several seeds."),
+    ],
     output: Annotated[
         str | None,
         typer.Option(

@@ -64,7 +64,7 @@ def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]
         )
     else:
         out.print(
-            "Loaded; only the shapes of its weights were compared: its lookups have learned nothing yet."
+            "Loaded. Only the shapes of its weights were compared: a layer has not learned from data yet."
         )
     metrics = result["metrics"]
     if metrics is not None:

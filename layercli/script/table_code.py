@@ -283,12 +283,12 @@ class TableScript(DataScript[T]):
             yield f"{INDENT}table = table.filter(table[{quote_string(column)}].is_valid())"
         plan = self.facts.table_plan
         for column, form in self.facts.date_formats.items():
-            if plan is None or column not in self.data.dates:
-                continue
-            yield from self._write_dates(column, form)
-            for name, number in plan.dates.items():
-                if number.column == column:
-                    yield from self._write_date_number(name, number.feature, number.first_day)
+            numbers = {} if plan is None else plan.dates
+            of_column = {name: number for name, number in numbers.items() if number.column == column}
+            if of_column:
+                yield from self._write_dates(column, form)
+            for name, number in of_column.items():
+                yield from self._write_date_number(name, number.feature, number.first_day)
 
     def _write_dates(self, column: str, form: str) -> list[str]:
         """Return the lines that assign the dates of a column to ``dates``."""

@@ -23,5 +23,5 @@ def test_report_of_an_export_without_compared_examples():
     assert out.getvalue().splitlines() == [
         "Wrote m.py (2.0 KiB).",
         "The script reads the same examples: 3 train.",
-        "Loaded; only the shapes of its weights were compared: its lookups have learned nothing yet.",
+        "Loaded. Only the shapes of its weights were compared: a layer has not learned from data yet.",
     ]

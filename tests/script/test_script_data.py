@@ -92,6 +92,10 @@ CASES = {
         lines(TIMES, NUMBERS, KINDS, header="when,n,y"),
         {"inputs": {"x": ["n", "when"]}, "dates": {"when": ["hour", "minute", "elapsed"]}},
     ),
+    "dates of a column that is not read": (
+        lines(TIMES, NUMBERS, KINDS, header="when,n,y"),
+        {"inputs": {"x": ["n"]}, "dates": {"when": ["month"]}},
+    ),
     "seconds since 1970": (
         lines([f"{1_600_000_000 + 86_400 * row}" for row in range(ROWS)], KINDS, header="when,y"),
         {"dates": {"when": ["year", "weekday"]}},
