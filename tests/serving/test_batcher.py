@@ -14,16 +14,28 @@ class EchoModel:
         return [Answer({}, (), (None,) * request.count) for request in requests]
 
 
-def answer_rounds(rounds, *, active, max_batch=128):
-    """Send requests in rounds, one after the other; return the number of requests of each batch."""
+def answer_rounds(rounds, *, active, later=None, max_batch=128):
+    """Send requests in rounds, one after the other; return the number of requests of each batch.
+
+    ``active`` are the requests that are being received, and ``later`` those after the first batch.
+    """
     sizes, model = [], EchoModel()
 
     async def run():
         limits = BatchLimits(max_batch, max_delay=1000.0, max_queue=10, timeout=2000.0)
-        batcher = Batcher(limits, lambda jobs, *_: sizes.append(jobs), lambda: active)
+        batcher = Batcher(
+            limits,
+            lambda jobs, *_: sizes.append(jobs),
+            lambda: later if sizes and later is not None else active,
+        )
         answering = asyncio.create_task(batcher.run())
         for round_ in rounds:
-            answers = await asyncio.gather(*(batcher.submit(model, Prepared(n, None)) for n in round_))
+            requests = []
+            for count in round_:
+                requests.append(asyncio.create_task(batcher.submit(model, Prepared(count, None))))
+                for _ in range(20):  # so that a request for which nobody waits comes too late
+                    await asyncio.sleep(0)
+            answers = await asyncio.gather(*requests)
             assert [len(answer.errors) for answer in answers] == list(round_)
         answering.cancel()
 
@@ -40,7 +52,7 @@ def test_requests_that_are_being_received_are_awaited():
 
 
 def test_as_many_requests_as_in_the_last_batch_are_awaited():
-    assert answer_rounds([[1, 1], [1, 1]], active=0) == [2, 2]
+    assert answer_rounds([[1, 1], [1, 1]], active=2, later=0) == [2, 2]
 
 
 def test_a_full_batch_waits_for_nobody():
