@@ -43,8 +43,8 @@ class Batcher:
     def __init__(
         self,
         limits: BatchLimits,
-        observe: Callable[[int, int, float], None] = lambda *_: None,
-        count_active: Callable[[], int] = lambda: 1,
+        observe: Callable[[int, int, float], None],
+        count_active: Callable[[], int],
     ) -> None:
         self._limits = limits
         self._count_active = count_active

@@ -14,10 +14,11 @@ class EchoModel:
         return [Answer({}, (), (None,) * request.count) for request in requests]
 
 
-def answer_rounds(rounds, *, active, later=None, max_batch=128):
+def answer_rounds(rounds, *, active, later=None, max_batch=128, turns=20):
     """Send requests in rounds, one after the other; return the number of requests of each batch.
 
-    ``active`` are the requests that are being received, and ``later`` those after the first batch.
+    ``active`` are the requests that are being received, and ``later`` those after the first batch. Between two requests
+    other tasks have ``turns``, so that a request for which nobody waits comes too late.
     """
     sizes, model = [], EchoModel()
 
@@ -33,7 +34,7 @@ def answer_rounds(rounds, *, active, later=None, max_batch=128):
             requests = []
             for count in round_:
                 requests.append(asyncio.create_task(batcher.submit(model, Prepared(count, None))))
-                for _ in range(20):  # so that a request for which nobody waits comes too late
+                for _ in range(turns):
                     await asyncio.sleep(0)
             answers = await asyncio.gather(*requests)
             assert [len(answer.errors) for answer in answers] == list(round_)
@@ -53,6 +54,10 @@ def test_requests_that_are_being_received_are_awaited():
 
 def test_as_many_requests_as_in_the_last_batch_are_awaited():
     assert answer_rounds([[1, 1], [1, 1]], active=2, later=0) == [2, 2]
+
+
+def test_examples_beyond_the_largest_batch_are_the_next_one():
+    assert answer_rounds([[2, 2, 2, 2]], active=1, max_batch=4, turns=0) == [2, 2]
 
 
 def test_a_full_batch_waits_for_nobody():
