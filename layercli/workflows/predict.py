@@ -272,12 +272,12 @@ class _ErrorCounter:
         if self._first is None:
             return []
         row, error = self._first
-        count = (
-            f"{self._wrong_rows:,} of {self._rows:,} examples {'has' if self._wrong_rows == 1 else 'have'}"
-            if self._rows > 1
-            else "The example has"
-        )
-        message = f"{count} no prediction; the first is example {row}: {error}."
+        if self._rows == 1:
+            message = f"The example has no prediction: {error}."
+        else:
+            have = "has" if self._wrong_rows == 1 else "have"
+            count = f"{self._wrong_rows:,} of {self._rows:,} examples {have}"
+            message = f"{count} no prediction; the first is example {row}: {error}."
         hint = "The column `error` of the output has the reason for each. Correct these examples, and predict again."
         severity: Severity = "error" if self.has_only_errors else "warning"
         return [Problem(code="no-prediction", severity=severity, message=message, hint=hint)]
