@@ -135,9 +135,8 @@ class WindowedExamples(IndexedSubset):
     def is_small(self) -> bool:
         """Whether the windows may be copied into memory."""
         arrays = [array for _, array in self.empty_batch.inputs]
-        return (
-            len(self) * sum(array.itemsize * prod(array.shape[1:]) for array in arrays) <= _MAX_MEMORY_BYTES
-        )
+        window_bytes: int = sum(array.itemsize * prod(array.shape[1:]) for array in arrays)
+        return len(self) * window_bytes <= _MAX_MEMORY_BYTES
 
     def load(self) -> Examples:
         """Return the windows in memory."""
