@@ -1,7 +1,7 @@
 """Peak memory of a training on large data of each type, as a multiple of its data in memory.
 
 Each training runs in a new process; the peak of one with few examples, which is that of Python and TensorFlow, is subtracted.
-The last column is the growth of the peak from a third of the data to all of it, without what any large data needs, such as batches.
+The last column is the growth of the peak from a third of the data to all of it: without what all large data needs, as batches.
 Streamed data is read in batches, so its peak does not depend on its size.
 
 python benchmarks/memory.py [--mib 150] [--types csv parquet ...]
