@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.freeze import find_frozen_names, find_unmatched_patterns
 from layercli.config.layer_entries import LayerEntry, Uncertainty, order_inputs
 from layercli.config.model import LAYERS_PATH
+from layercli.config.name_patterns import find_matching_names, find_unmatched_patterns
 from layercli.config.names import INPUT, assign_names
 from layercli.graph.finding import Finding
+from layercli.graph.lora import LORA_PATH, check_lora_patterns, find_lora_ranks, set_lora_rank
 from layercli.layers.base import Layer
 from layercli.layers.custom_layers import CustomLayer, find_custom_layers, make_unknown_layer
 from layercli.layers.shapes import Tensor
@@ -26,8 +28,7 @@ _MAX_COMPARED_NAMES = 300
 _OUTPUT_INDEX_PATTERN = re.compile(r"\d{1,4}")
 
 
-@dataclass(frozen=True, slots=True)
-class CustomPart:
+class CustomPart(NamedTuple):
     """A custom layer in the graph: the layer of a node, or one nested in it."""
 
     node: GraphNode
@@ -128,7 +129,8 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
     nodes: list[GraphNode] = []
     by_name: dict[str, GraphNode] = {}
     previous = next(iter(inputs)) if len(inputs) == 1 else None
-    frozen = set(find_frozen_names(config.model.freeze, names))
+    frozen = set(find_matching_names(config.model.freeze, names))
+    ranks = find_lora_ranks(config.model.lora_rank, names)
     for index, (entry, name) in enumerate(zip(entries, names, strict=True)):
         path: KeyPath = (*LAYERS_PATH, index)
         entry, reuse_of = (
@@ -141,7 +143,10 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
             tuple(source for source, _ in sources),
             tuple(pick for _, pick in sources),
         )
-        layer = _freeze_layer(entry.layer) if name in frozen and reuse_of is None else entry.layer
+        layer = entry.layer
+        if reuse_of is None:
+            layer = _freeze_layer(layer) if name in frozen else layer
+            layer = set_lora_rank(layer, ranks[name]) if name in ranks else layer
         nodes.append(
             GraphNode(
                 name,
@@ -160,6 +165,11 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
     graph = Graph(inputs, nodes, tuple(name for name, _ in outputs), tuple(pick for _, pick in outputs))
     findings = [*(wiring.findings or _find_unused(graph))]
     findings += check_freeze_patterns(config.model.freeze, names, ("model", "freeze"))
+    findings += [
+        _describe_unmatched(pattern, names, LORA_PATH, pattern)
+        for _, pattern in find_unmatched_patterns(config.model.lora_rank, names)
+    ]
+    findings += check_lora_patterns(config.model.lora_rank, nodes)
     return graph, findings
 
 
@@ -172,12 +182,18 @@ def _freeze_layer(layer: Layer) -> Layer:
 def check_freeze_patterns(freeze: Sequence[str], names: Sequence[str], path: KeyPath) -> Iterator[Finding]:
     """Yield a finding for each name or pattern of ``freeze`` that matches no layer."""
     for index, pattern in find_unmatched_patterns(freeze, names):
-        yield Finding(
-            code="unknown-name",
-            message=f"`freeze` must match a layer name, got {quote_value(pattern)}.",
-            path=(*path, index),
-            hint=did_you_mean(pattern, names, otherwise=f"Known names: {list_names(names)}."),
-        )
+        yield _describe_unmatched(pattern, names, path, index)
+
+
+def _describe_unmatched(pattern: str, names: Sequence[str], path: KeyPath, step: int | str) -> Finding:
+    """Return the finding for a name or pattern, which the key at ``path`` has, that matches no layer."""
+    return Finding(
+        code="unknown-name",
+        message=f"`{path[-1]}` must match a layer name, got {quote_value(pattern)}.",
+        path=(*path, step),
+        hint=did_you_mean(pattern, names, otherwise=f"Known names: {list_names(names)}."),
+        at_key=isinstance(step, str),
+    )
 
 
 class _InputResolver:
@@ -310,6 +326,9 @@ class _InputResolver:
         if self._is_defined_below(name, path):
             message = f"`inputs` must name layers above, but `{name}` is declared below."
             self._report_finding("unknown-name", message, path, f"Move `{name}` above this layer.")
+        elif (index := _layer_index(path)) >= 0 and self._names[index] == name:
+            message = f"`inputs` must name layers above, but `{name}` is this layer."
+            self._report_finding("unknown-name", message, path, "Remove it, or name a layer above.")
         else:
             self._report_unknown_name(
                 "layer or input", name, path, chain(self._inputs, reversed(self._first_paths))

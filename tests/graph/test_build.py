@@ -125,6 +125,14 @@ WRONG = {
             "Move `b` above this layer.",
         ),
     ),
+    "a layer as its own input": (
+        "{input: [4], layers: [{type: Dense, units: 4}, {type: Add, inputs: [dense, add]}]}",
+        (
+            "unknown-name",
+            "`inputs` must name layers above, but `add` is this layer.",
+            "Remove it, or name a layer above.",
+        ),
+    ),
     "a first layer without inputs": (
         "{inputs: {a: [4], b: [4]}, layers: [Flatten]}",
         (
