@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -272,11 +272,7 @@ class Examples(IndexedSubset, Dataset):
         hasher = hashlib.sha256()
         weights = [] if self.weights is None else [self.weights]
         for array in (*(array for _, array in (*self.inputs, *self.targets)), *weights):
-            hasher.update(f"{array.dtype}{array.shape}".encode())
-            if array.dtype.kind == "O":  # text
-                hasher.update("\0".join(map(str, array.ravel())).encode())
-            else:
-                hasher.update(np.ascontiguousarray(array).data)
+            update_digest(hasher, array.dtype, array.shape, [array])
         return hasher.hexdigest()
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
@@ -302,6 +298,19 @@ class Examples(IndexedSubset, Dataset):
     def read_strata(self) -> Array | None:
         """Return one integer for each combination of labels: int64 of shape (samples,)."""
         return compute_strata([array for _, array in self.targets if is_labels(array)])
+
+
+def update_digest(hasher: Any, dtype: Any, shape: tuple[int, ...], parts: Iterable[Array]) -> None:
+    """Add an array of this dtype and shape to a hash, given its consecutive parts."""
+    hasher.update(f"{dtype}{shape}".encode())
+    for number, part in enumerate(parts):
+        if dtype.kind == "O":  # text, some at a time, because it is copied
+            values = part.ravel()
+            for first in range(0, len(values), _MAX_BATCH):
+                separator = "\0" if number or first else ""
+                hasher.update((separator + "\0".join(map(str, values[first : first + _MAX_BATCH]))).encode())
+        else:
+            hasher.update(np.ascontiguousarray(part).data)
 
 
 def compute_strata(labels: Sequence[Array]) -> Array | None:
