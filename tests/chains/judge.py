@@ -124,6 +124,7 @@ def _find_wrong_streams(arguments: Sequence[str], code: int, stdout: str, stderr
 
 
 def read_problems(output: str) -> list[dict[str, Any]]:
-    """Return the errors of a JSON document."""
-    problems: list[dict[str, Any]] = json.loads(output).get("problems", [])
+    """Return the errors of a JSON document, after which standard error may follow."""
+    document, _ = json.JSONDecoder().raw_decode(output)
+    problems: list[dict[str, Any]] = document.get("problems", [])
     return [problem for problem in problems if problem["severity"] == "error"]
