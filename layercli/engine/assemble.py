@@ -37,6 +37,7 @@ from layercli.engine.keras_errors import (
 from layercli.engine.keras_objects import keras_object
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
+from layercli.graph.lora import ignores_lora_alpha
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_after_custom_layers
 from layercli.graph.text_vectors import should_squeeze_texts
 from layercli.layers.base import Weight
@@ -102,6 +103,8 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
                 layers[node.name], codes[node.name], tensors[node.name] = _assemble_layer(
                     layer_inputs, node, valid
                 )
+                if ignores_lora_alpha(node.layer):
+                    layers[node.name].lora_alpha = node.layer.lora_alpha  # type: ignore[attr-defined]
         if codes[node.name]:
             problems.extend(_custom_layer_warning(node, valid, str(item.message)) for item in caught)
     outputs = _select_model_outputs(tensors, codes, valid)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -28,8 +27,7 @@ def use_dtype_policy(policy: str | None) -> Iterator[None]:
         _dtype_policy.reset(token)
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(NamedTuple):
     """A variable that the layer creates in ``build()``."""
 
     name: str
@@ -44,8 +42,7 @@ class Weight:
         return math.prod(self.shape)
 
 
-@dataclass(frozen=True, slots=True)
-class InferredLayer:
+class InferredLayer(NamedTuple):
     """Outputs, weights and cost of a layer for known inputs."""
 
     outputs: tuple[Tensor, ...]

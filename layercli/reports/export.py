@@ -63,7 +63,9 @@ def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]
             f"{result['tolerance']:g} is allowed."
         )
     else:
-        out.print("Loaded. Outputs were not compared, because a layer learns from data.")
+        out.print(
+            "Loaded. Only the shapes of its weights were compared: a layer has not learned from data yet."
+        )
     metrics = result["metrics"]
     if metrics is not None:
         for name, before in metrics["before"].items():

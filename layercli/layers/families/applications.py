@@ -69,6 +69,11 @@ class Application(Layer):
         """Whether the model takes values from 0 to 255."""
         return bool(getattr(self, "include_preprocessing", True))
 
+    @property
+    def weights_file(self) -> str | None:
+        """The file with weights that the config names, relative to the config."""
+        return None if self.weights in (None, IMAGENET) else str(self.weights)
+
     def keras_arguments(self) -> dict[str, Any]:
         return {key: value for key, value in self.arguments().items() if key not in self.layer_arguments}
 
