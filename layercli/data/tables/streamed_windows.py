@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,8 @@ def _cache_rows(
             if include_targets:
                 weights = np.ones(len(examples)) if examples.weights is None else examples.weights
                 columns += [
-                    array.reshape(len(array), -1) for array in (*(y for _, y in examples.targets), weights)
+                    array.reshape(len(array), math.prod(array.shape[1:]))
+                    for array in (*(y for _, y in examples.targets), weights)
                 ]
             file[first : first + len(examples)] = np.concatenate(columns, axis=1)
             first += len(examples)
