@@ -79,8 +79,10 @@ class StreamedRows(Dataset):
                 hasher.update(batch.digest().encode())
             return {"sha256": hasher.hexdigest()}
 
-        document = Cache.default().get_json(["content", *self.row_groups.cache_key(self.plan)], read)
-        return str(document["sha256"])
+        document = Cache.default().get_texts(
+            ["content", *self.row_groups.cache_key(self.plan)], read, ["sha256"]
+        )
+        return document["sha256"]
 
     @cached_property
     def _group_bytes(self) -> list[int]:

@@ -215,7 +215,7 @@ class CsvFiles:
         except (pa.ArrowKeyError, *READ_ERRORS) as error:
             self._raise_unreadable(file, error)
 
-    def to_parquet(self, file: Path, columns: set[str]) -> tuple[Path, bool]:  # noqa: ARG002 - all are converted
+    def to_parquet(self, file: Path, columns: set[str]) -> tuple[Path, bool]:
         """Return the table as a Parquet file in the cache, and that its texts are trimmed."""
         data = self.data
         options = [
@@ -223,7 +223,7 @@ class CsvFiles:
             *(data.encoding, data.skip_lines, data.comment, data.decimal, sorted(data.dates)),
         ]
         return Cache.default().get_file(
-            file, "csv", options, lambda target: self._convert_to_parquet(file, target)
+            file, "csv", options, lambda target: self._convert_to_parquet(file, target), columns
         ), True
 
     def locate_value(self, file: Path, column: str, row: int) -> str | None:

@@ -140,7 +140,11 @@ class ParquetFiles:
         if max((size.decoded_bytes for size in sizes), default=0) <= _MAX_GROUP_BYTES:
             return file, False
         return Cache.default().get_file(
-            file, "parquet", sorted(columns), lambda target: self._split_row_groups(file, target, columns)
+            file,
+            "parquet",
+            sorted(columns),
+            lambda target: self._split_row_groups(file, target, columns),
+            columns,
         ), False
 
     def locate_value(self, file: Path, column: str, row: int) -> str | None:
