@@ -32,6 +32,7 @@ from layercli.graph.checks.outputs import check_outputs
 from layercli.graph.checks.runtime import check_runtime
 from layercli.graph.finding import Finding
 from layercli.graph.inputs import check_missing_input, resolve_model_inputs
+from layercli.graph.lora import check_lora_kernels, merge_lora
 from layercli.graph.metrics import complete_metrics
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_graph_shapes
 from layercli.layers.custom_layers import find_class_beside
@@ -111,6 +112,13 @@ class ValidConfig:
         assert self.check_result.document is not None
         config = self.config.model_copy(update={"model": model})
         return require_valid(_check_config_in(self.check_result.document, config, []))
+
+    def with_merged_lora(self) -> ValidConfig:
+        """Return the config of the same model without low-rank updates, as a training saves it."""
+        graph = merge_lora(self.graph)
+        if graph is self.graph:
+            return self
+        return replace(self, shapes=infer_graph_shapes(graph, self.config.model.dtype))
 
     def make_problem(
         self, path: KeyPath, code: str, message: str, hint: str | None = None, severity: Severity = "error"
@@ -274,6 +282,18 @@ def require_valid(check_result: CheckResult) -> ValidConfig:
     return ValidConfig(check_result, check_result.config, check_result.shapes)
 
 
+def require_one_seed(valid: ValidConfig) -> None:
+    """Check that `train.seeds` does not ask for several runs, where a config is trained once.
+
+    Raises:
+        LayercliError: It does.
+    """
+    if valid.config.train is not None and valid.config.train.seeds is not None:
+        message = "`seeds` asks for several runs, but here a config is trained once."
+        hint = "Pass `--set train.seeds=null`. To train all seeds, run `layercli train CONFIG`."
+        raise LayercliError(valid.make_problem(("train", "seeds"), "several-seeds", message, hint))
+
+
 def check_document(document: YamlNode) -> CheckResult:
     """Check a parsed config."""
     try:
@@ -348,6 +368,9 @@ def _check_config_in(
         from layercli.graph.checks.pretrained import check_pretrained_inputs
 
         problems.extend(_problem_from_finding(document, found) for found in check_pretrained_inputs(shapes))
+    problems.extend(
+        _problem_from_finding(document, found) for found in check_lora_kernels(config.model, graph)
+    )
     problems.extend(_problem_from_finding(document, found) for found in check_ids(shapes, {}))
     has_no_errors = not has_errors(problems)
     problems.extend(

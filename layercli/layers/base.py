@@ -84,6 +84,10 @@ class Layer(Component):
     """Whether a real output has the dtype of an integer input, although Keras declares the compute dtype."""
     passes_mask: ClassVar[bool] = False
     """Whether Keras uses the mask of the input or passes it on; otherwise it drops the mask with a warning."""
+    must_be_nested: ClassVar[bool] = False
+    """Whether Keras can call the layer only inside another one, such as Pipeline."""
+    can_be_nested: ClassVar[bool] = True
+    """Whether the layer can be an argument of another one, such as TimeDistributed."""
     hints: ClassVar[dict[str, str]] = {
         "input_shape": _INPUT_HINT,
         "input_dim": _INPUT_HINT,

@@ -23,6 +23,7 @@ from layercli.check import (
     check_document,
     collect_validation_problems,
     is_sweep,
+    require_one_seed,
     require_valid,
 )
 from layercli.config.language.expand import name_entries
@@ -174,6 +175,7 @@ def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan
     parameter_paths = _find_parameter_paths(document, base_document, problems)
     try:
         valid = require_valid(check_document(base_document))
+        require_one_seed(valid)
     except LayercliError as error:
         raise LayercliError([*problems, *error.problems]) from None
     if valid.config.train is None or valid.config.data is None:

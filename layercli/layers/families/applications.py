@@ -26,6 +26,7 @@ class Application(Layer):
     family: ClassVar[str] = "applications"
     input_description: ClassVar[str] = "images of shape (batch, height, width, channels)"
     rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
+    can_be_nested: ClassVar[bool] = False
     dtype: ClassVar[None] = None  # type: ignore[misc]  # Keras's functions do not have it
 
     preprocessing_mode: ClassVar[str | None] = None
