@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -118,29 +119,29 @@ class _LockingJournalStorage(JournalStorage, BaseHeartbeat):
         self._locks_folder = locks_folder
         self._own_locks: dict[int, BaseFileLock] = {}
         """Locks of running trials of this process, by trial id."""
-        self._held_records: list[dict[str, Any]] | None = None
-        """Records to be written later; None if they are written at once."""
+        self._thread = threading.local()
+        """The records that a thread holds back, if any."""
         self._retry_callback = RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
 
     @contextmanager
     def hold_records(self) -> Iterator[None]:
-        """Write the records of this process together at the end. Until then the storage does not know them."""
-        held = self._held_records = []
+        """Write the records of this thread together at the end. Until then the storage does not know them."""
+        held = self._thread.held_records = []
         try:
             yield
         finally:
-            self._held_records = None
+            self._thread.held_records = None
             if held:
                 with self._thread_lock:
                     self._backend.append_logs(held)
                     self._sync_with_backend()
 
     def _write_log(self, op_code: int, extra_fields: dict[str, Any]) -> None:
-        if self._held_records is None:
+        held: list[dict[str, Any]] | None = getattr(self._thread, "held_records", None)
+        if held is None:
             super()._write_log(op_code, extra_fields)
         else:
-            worker_id = self._replay_result.worker_id
-            self._held_records.append({"op_code": op_code, "worker_id": worker_id, **extra_fields})
+            held.append({"op_code": op_code, "worker_id": self._replay_result.worker_id, **extra_fields})
 
     def record_heartbeat(self, trial_id: int) -> None:
         if trial_id not in self._own_locks:

@@ -1,6 +1,7 @@
 """Limits and several objectives in sweeps whose trainings are a function of the config."""
 
 import math
+import threading
 
 import pytest
 
@@ -81,6 +82,22 @@ def test_grid_tries_each_combination_once_and_refuses_the_large_ones(begin):
     rows = run(*begin(text.replace("trials: 6", "trials: 100")))
     states = sorted((row["params"]["model.layers[0].units"], row["state"]) for row in rows)
     assert states == [(50, "complete")] * 2 + [(90, "complete")] * 2 + [(200, "refused")] * 2
+
+
+def test_workers_try_each_combination_of_a_grid_once_under_limits(begin):
+    text = SWEEP.replace("{type: SAMPLER, seed: 1}", "GridSampler").replace("trials: 6", "trials: 100")
+    text = text.replace("{int: [1, 1000]}", "{choice: [50, 90, 100, 101, 200, 900]}")
+    text = text.replace("{float: [1e-4, 1e-1], log: true}", "{choice: [0.01, 0.1]}")
+    plan, directory, study = begin(text)
+    threads = [threading.Thread(target=run, args=(plan, directory, study)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    rows = list_trial_rows(plan, study.get_trials(deepcopy=False))
+    states = {row["state"]: sum(one["state"] == row["state"] for one in rows) for row in rows}
+    assert states == {"complete": 6, "refused": 6}  # each of 6 sizes with 2 rates
+    assert len({str(row["params"]) for row in rows}) == 12
 
 
 def test_tpe_finds_a_narrow_optimum_under_limits(begin):
