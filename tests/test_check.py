@@ -1142,7 +1142,7 @@ def test_malformed_data_section(problems, section, found):
             "{loss: mse, batch_size: 0}",
             (
                 "out-of-range",
-                "`batch_size` must be a positive integer, got 0.",
+                "`batch_size` must be a positive integer or auto, got 0.",
                 "For example `batch_size: 32`.",
             ),
         ),

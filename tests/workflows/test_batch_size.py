@@ -102,7 +102,7 @@ def test_trial_process_may_be_killed(config, monkeypatch, size, fits, peak):
     assert (found.fits, found.peak_bytes) == (fits, peak)
 
 
-def test_memory_errors_are_told_from_others():
+def test_memory_error_is_recognised_by_its_cause():
     exhausted = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
     wrapped = LayercliError(Problem(code="training-failed", message="x"))
     wrapped.__cause__ = exhausted
