@@ -193,6 +193,8 @@ def make_app_for(arguments: Sequence[str]) -> typer.Typer:
     """Return the Typer app with the commands that these arguments need: making each takes time."""
     first = arguments[0] if arguments else ""
     if first in COMMANDS:
+        if os.environ.get("PYDANTIC_DISABLE_PLUGINS") == "1" and runtime.is_cli_process:
+            _leave_out_plugin_search()
         return make_app([first])
     return make_app(is_listing=not first or first.startswith("-"))
 
@@ -209,9 +211,8 @@ def _read_docstring(module: str) -> str | None:
     return ast.get_docstring(functions["command"])
 
 
-def _disable_pydantic_plugins() -> None:
-    """Leave out Pydantic's plugins: their search reads every installed package, and only its import takes 10 ms."""
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+def _leave_out_plugin_search() -> None:
+    """Replace Pydantic's search for plugins, which is off anyway: its import takes 10 ms."""
     loader = ModuleType("pydantic.plugin._loader")
     loader.get_plugins = tuple  # type: ignore[attr-defined]
     sys.modules.setdefault(loader.__name__, loader)
@@ -224,7 +225,8 @@ def main() -> None:
     # No Python process that this one or a library starts imports modules from the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
     gc.disable()  # for speed: checking creates little garbage; the engine enables it again
-    _disable_pydantic_plugins()
+    # For speed: the search for plugins reads every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     if os.environ.get(COMPLETION_VARIABLE, "").startswith("complete_"):
         sys.exit(print_completions(list(COMMANDS)))
     try:
