@@ -1001,7 +1001,10 @@ def test_key_at_wrong_level(problems, line, key, hint):
         ("epochs", "It belongs under `train:`."),
         ("name", "The model's name is the config's `name`, next to `model:`."),
         ("layer", "Did you mean `layers`?"),
-        ("compile", "`model` takes `layers`, `input`, `inputs`, `outputs`, `dtype`, `weights`, `freeze`, `lora_rank`."),
+        (
+            "compile",
+            "`model` takes `layers`, `input`, `inputs`, `outputs`, `dtype`, `weights`, `freeze`, `lora_rank`.",
+        ),
     ],
 )
 def test_unknown_model_key(problems, key, hint):

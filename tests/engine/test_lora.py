@@ -1,6 +1,5 @@
 """LoRA equals Keras's, resumes exactly, and is merged into the kernels of the saved model."""
 
-
 import keras
 import numpy as np
 import pytest
