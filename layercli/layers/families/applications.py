@@ -5,7 +5,14 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from layercli.layers.applications.architectures import Head, Record, infer_architecture, read_architecture
+from layercli.layers.applications.architectures import (
+    Head,
+    Record,
+    TracedLayer,
+    infer_architecture,
+    read_architecture,
+    trace_architecture,
+)
 from layercli.layers.applications.mobilenets import list_mobilenet, list_mobilenet_v2, list_mobilenet_v3
 from layercli.layers.arguments import ActivationName
 from layercli.layers.base import InferredLayer, Layer
@@ -93,6 +100,10 @@ class Application(Layer):
         x = self.require_one_input(inputs)
         self._check_input(x)
         return infer_architecture(list(self.list_records()), x, self.head)
+
+    def trace_layers(self, x: Tensor) -> Iterator[TracedLayer]:
+        """Yield the layers of the architecture with their shapes for an input that ``infer`` accepts."""
+        yield from trace_architecture(list(self.list_records()), self.cast(x), self.head)
 
     def _check_input(self, x: Tensor) -> None:
         """Check the size and channels of an input by Keras's rules.
