@@ -158,3 +158,19 @@ def test_explanation_lists_feature_maps_and_the_types_of_layers():
     parts = "2,125,536 (35 Conv2D) + 68,224 (52 BatchNormalization) + 64,224 (17 DepthwiseConv2D)"
     assert found.parameters == f"{parts} = 2,257,984"
     assert found.weights == "260 weights in 119 layers"
+
+
+@pytest.mark.parametrize(
+    ("weights", "hint"),
+    [
+        ("imagnet", "Did you mean `imagenet`?"),
+        ("weights.keras", "Write `weights: imagenet`, or `weights: null`."),
+    ],
+)
+def test_weights_are_imagenet_or_an_hdf5_file(weights, hint):
+    layer = {"type": "MobileNet", "weights": weights, "include_top": False}
+    with pytest.raises(ValidationError) as caught:
+        LAYERS.parse(layer)
+    (error,) = caught.value.errors()
+    assert (error["loc"], error["ctx"]["hint"]) == (("weights",), hint)
+    assert LAYERS.parse(layer | {"weights": "a.weights.h5"}).weights == "a.weights.h5"
