@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -27,8 +28,7 @@ _MAX_COMPARED_NAMES = 300
 _OUTPUT_INDEX_PATTERN = re.compile(r"\d{1,4}")
 
 
-@dataclass(frozen=True, slots=True)
-class CustomPart:
+class CustomPart(NamedTuple):
     """A custom layer in the graph: the layer of a node, or one nested in it."""
 
     node: GraphNode
@@ -326,6 +326,9 @@ class _InputResolver:
         if self._is_defined_below(name, path):
             message = f"`inputs` must name layers above, but `{name}` is declared below."
             self._report_finding("unknown-name", message, path, f"Move `{name}` above this layer.")
+        elif (index := _layer_index(path)) >= 0 and self._names[index] == name:
+            message = f"`inputs` must name layers above, but `{name}` is this layer."
+            self._report_finding("unknown-name", message, path, "Remove it, or name a layer above.")
         else:
             self._report_unknown_name(
                 "layer or input", name, path, chain(self._inputs, reversed(self._first_paths))
@@ -360,23 +363,40 @@ def _layer_index(path: KeyPath) -> int:
 
 
 def _find_unused(graph: Graph) -> Iterator[Finding]:
-    """Yield a finding for each input and layer that feeds no output; Keras rejects such inputs."""
+    """Yield a finding for each input and layer that feeds no output; Keras rejects such inputs.
+
+    Layers that only unused inputs feed belong to the finding of their input, which names the last of them.
+    """
     used = find_dependencies(graph, graph.outputs)
     if not graph.outputs:
         return
-    for name in graph.inputs:
-        if name not in used:
-            path: KeyPath = ("model", "inputs", name) if len(graph.inputs) > 1 else ("model", "input")
-            message = f"The input `{name}` feeds no output of the model."
-            yield Finding(
-                code="unused-input", message=message, path=path, hint="Connect it to a layer, or remove it."
-            )
+    last_layers = {name: "" for name in graph.inputs if name not in used}
+    layer_findings = []
     for node in graph.nodes:
-        if node.name not in used:
-            yield Finding(
+        if node.name in used:
+            continue
+        if node.inputs and all(name in last_layers for name in node.inputs):
+            last_layers |= {
+                name: node.name for name in find_dependencies(graph, [node.name]) if name in last_layers
+            }
+            last_layers[node.name] = ""
+            continue
+        layer_findings.append(
+            Finding(
                 code="unused-layer",
                 message=f"`{node.name}` feeds no output of the model, so the model excludes it.",
                 path=node.path,
                 hint="Name it in the `inputs` of a layer or in `model.outputs`, or remove it.",
                 severity="warning",
             )
+        )
+    for name in graph.inputs:
+        if name in last_layers:
+            path: KeyPath = ("model", "inputs", name) if len(graph.inputs) > 1 else ("model", "input")
+            message = f"The input `{name}` feeds no output of the model."
+            last = last_layers[name]
+            hint = "Connect it to a layer, or remove it."
+            if last:
+                hint = f"Name `{last}` in the `inputs` of a layer or in `model.outputs`, or remove the input and its layers."
+            yield Finding(code="unused-input", message=message, path=path, hint=hint)
+    yield from layer_findings

@@ -107,8 +107,13 @@ _FROZEN_LAYER_BYTES: Final = 5 << 18
 """TensorFlow's operations, their gradients and their compiled form for one layer of a pretrained model."""
 
 
-def estimate_training_memory(shapes: ModelShapes, train: TrainSection) -> TrainingMemory | None:
-    """Return the memory of a training step; None if a shape or the weights of a layer are unknown."""
+def estimate_training_memory(
+    shapes: ModelShapes, train: TrainSection, batch_size: int | None = None
+) -> TrainingMemory | None:
+    """Return the memory of a training step; None if a shape or the weights of a layer are unknown.
+
+    ``batch_size`` replaces that of ``train``.
+    """
     tensors = [tensor for row in shapes.rows for tensor in (*row.outputs, *row.inputs)]
     inputs = list(shapes.graph.inputs.values())
     has_unknown = any(tensor is None or None in tensor.shape[1:] for tensor in [*tensors, *inputs])
@@ -123,7 +128,7 @@ def estimate_training_memory(shapes: ModelShapes, train: TrainSection) -> Traini
         if weight.trainable and row.node.layer.is_trainable
     ]
     sizes = [weight.size * dtype_bytes(weight.dtype or dtype) for weight, dtype in trained]
-    batch_size = train.batch_size
+    batch_size = batch_size or train.batch_size
     activations, transient, merged_kernels = _find_peak(shapes)
     largest_update = max(map(_count_merged_bytes, shapes.rows), default=0)
     return TrainingMemory(

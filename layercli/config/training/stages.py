@@ -11,7 +11,7 @@ from layercli.schema.strict_model import StrictModel
 
 _SHARED_KEYS: Final = (
     *("batch_size", "loss", "loss_weights", "class_weight", "metrics", "weighted_metrics"),
-    *("distribution", "diagnostics", "until", "execution", "checkpoints"),
+    *("distribution", "diagnostics", "until", "seeds", "execution", "checkpoints"),
 )
 """Keys of ``train`` that are the same in all stages."""
 
