@@ -44,3 +44,10 @@ def test_modified_and_missing_files_are_named(valid, tmp_path):
 
 def test_older_runs_have_no_hashes(valid):
     assert list(check_weight_files(valid, {})) == []
+
+
+@pytest.mark.parametrize("weights", ["imagenet", None])
+def test_weights_that_are_not_in_a_file_have_no_hash(weights, tmp_path):
+    model = {"input": [32, 32, 3], "layers": [BACKBONE | {"weights": weights}]}
+    config = write_config(tmp_path, [], data=None, train=None, model=model)
+    assert hash_weight_files(require_valid(check_config(str(config)))) == {}
