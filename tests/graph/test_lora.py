@@ -4,7 +4,7 @@ import pytest
 
 from layercli.check import check_config, require_valid
 from layercli.graph.lora import ignores_lora_alpha, merge_lora
-from layercli.layers.registry import LAYERS
+from layercli.layers.registry import LAYERS as CATALOGUE
 from tests.running import write_config
 
 LAYERS = [
@@ -114,4 +114,4 @@ def test_merged_graph_has_no_updates_in_nested_layers(tmp_path):
     ],
 )
 def test_keras_ignores_the_scale_of_an_embedding(layer, expected):
-    assert ignores_lora_alpha(LAYERS.parse(layer)) is expected
+    assert ignores_lora_alpha(CATALOGUE.parse(layer)) is expected
