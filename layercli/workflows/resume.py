@@ -37,6 +37,7 @@ from layercli.workflows.training_run import (
     report_disk_errors,
     require_trainable,
 )
+from layercli.workflows.weight_files import check_weight_files
 
 if TYPE_CHECKING:
     from layercli.engine.training.execution_plan import ExecutionPlan
@@ -197,6 +198,8 @@ def resume_run(
         )
         _warn_of_other_environment(resumable, progress)
         changes = resumable.find_changes(checkpoint)
+        if checkpoint is None and (problems := [*check_weight_files(valid, resumable.manifest)]):
+            raise LayercliError(problems)
         inputs = load_training_inputs(valid, progress, should_load_weights=checkpoint is None, trust=trust)
         data_differences = [*_check_data_fingerprint(resumable, inputs.splits.fingerprint())]
         differences = [*resumable.differences, *data_differences]
