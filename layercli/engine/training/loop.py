@@ -24,7 +24,10 @@ TRAINING_START: Final = Position(0, 0)
 
 
 class Evaluator:
-    """Evaluates a compiled model in blocks of ``max_steps_per_call`` steps; ``step`` replaces its ``test_step``."""
+    """Evaluates a compiled model in blocks of ``max_steps_per_call`` steps; ``step`` replaces its ``test_step``.
+
+    Feeds of at most ``max_eager_steps`` steps are evaluated without tracing a graph.
+    """
 
     def __init__(
         self,
@@ -33,9 +36,11 @@ class Evaluator:
         max_steps_per_call: int,
         workers: Workers | None = None,
         step: StepFunction | None = None,
+        max_eager_steps: int = 0,
     ) -> None:
         self._model = model
         self._step = step or model.test_step
+        self._max_eager_steps = max_eager_steps
         self._max_steps_per_call = max_steps_per_call
         self._workers = workers
         self._test_steps: FusedSteps | None = None
@@ -44,7 +49,8 @@ class Evaluator:
         """Return the loss and metrics over a feed; the values equal those of Keras's ``evaluate``."""
         model = self._model
         if self._test_steps is None:
-            self._test_steps = FusedSteps(model, self._step, feed, workers=self._workers)
+            is_eager = count_steps(feed) <= self._max_eager_steps
+            self._test_steps = FusedSteps(model, self._step, feed, workers=self._workers, is_eager=is_eager)
         callback_list = callbacks or keras.callbacks.CallbackList(model=model)
         spans = _split_spans(0, count_steps(feed), self._max_steps_per_call)
         callback_list.on_test_begin()
