@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.checks.consistency import check_consistency
@@ -45,6 +46,7 @@ def build_model(valid: ValidConfig, *, trust: bool = False, should_be_savable: b
     )
 
 
+@show_activity("Building the model")
 def assemble_checked_model(valid: ValidConfig, *, should_be_savable: bool) -> AssembledModel:
     """Assemble the model and compare its output shapes with the static ones.
 
@@ -89,6 +91,7 @@ def complete_output_shapes(valid: ValidConfig) -> ValidConfig:
     return built
 
 
+@show_activity("Saving the model")
 def save_model(model: Any, output_path: Path) -> None:
     """Save the model to a .keras file. ``target`` is written completely or not at all.
 
@@ -99,6 +102,7 @@ def save_model(model: Any, output_path: Path) -> None:
         model.save(staging)
 
 
+@show_activity("Running the model")
 def check_forward_pass(
     valid: ValidConfig, *, trust: bool = False
 ) -> tuple[ValidConfig, ForwardShapes | None, list[Problem]]:

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 from keras.src.backend import compute_output_spec  # not public
 
+from layercli.activity import show_activity
 from layercli.engine.training.feed import Feed, Tensors
 from layercli.engine.training.multi_worker import Workers
 
@@ -69,6 +70,7 @@ class FusedSteps:
             )
         return logs
 
+    @show_activity("Compiling")
     def _trace(self, function: Any, *extra_specs: Any, jit_compile: bool = False) -> Any:
         """Return the function as a graph."""
         if self._is_eager:
