@@ -1,4 +1,4 @@
-"""The estimated memory of a training step next to the measured peak, on eight models.
+"""The estimated memory of a training step next to the measured peak, on twelve models.
 
 Only training steps are measured: the checkpoints and the check of the saved model in `layercli train` need more. Each model
 is trained in a new process; the peak of a tiny one, which is that of Python and TensorFlow, and the size of the data are
@@ -72,6 +72,11 @@ def dense(units: int) -> dict[str, object]:
     return {"type": "Dense", "units": units, "activation": "relu"}
 
 
+def backbone(kind: str, **arguments: object) -> list[object]:
+    layer = {"type": kind, "include_top": False, "weights": None, "pooling": "avg", **arguments}
+    return [layer, *HEAD]
+
+
 MODELS: dict[str, tuple[list[int], str, list[object], int]] = {
     "tiny": ([4], "float32", HEAD, 32),
     "dense": ([512], "float32", [*[dense(1024)] * 8, *HEAD], 8192),
@@ -113,6 +118,15 @@ MODELS: dict[str, tuple[list[int], str, list[object], int]] = {
         1024,
     ),
     "transformer": ([128], "int32", transformer_layers(), 128),
+    "LoRA": (
+        [4096],
+        "float32",
+        [{**dense(8192), "lora_rank": 8}, {**dense(4096), "lora_rank": 8}, *HEAD],
+        64,
+    ),
+    "MobileNetV2": ([96, 96, 3], "float32", backbone("MobileNetV2"), 64),
+    "ResNet50": ([64, 64, 3], "float32", backbone("ResNet50"), 64),
+    "frozen MobileNetV2": ([96, 96, 3], "float32", backbone("MobileNetV2", trainable=False), 64),
 }  # shape, dtype, layers, batch size
 
 

@@ -30,15 +30,13 @@ from layercli.graph.checks.ids import check_ids
 from layercli.graph.checks.learners import check_learners
 from layercli.graph.checks.monitors import check_monitors
 from layercli.graph.checks.outputs import check_outputs
-from layercli.graph.checks.pretrained import check_pretrained_inputs
 from layercli.graph.checks.runtime import check_runtime
-from layercli.graph.checks.stages import check_stages
 from layercli.graph.finding import Finding
 from layercli.graph.inputs import check_missing_input, resolve_model_inputs
+from layercli.graph.lora import check_lora_kernels, merge_lora
 from layercli.graph.metrics import complete_metrics
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_graph_shapes
 from layercli.layers.custom_layers import find_class_beside
-from layercli.layers.families.applications import IMAGENET, Application
 from layercli.layers.shapes import format_shape
 from layercli.schema.suggestions import limit_suggestions
 from layercli.source.extend import EXTENDS, load_extended
@@ -116,6 +114,13 @@ class ValidConfig:
         config = self.config.model_copy(update={"model": model})
         return require_valid(_check_config_in(self.check_result.document, config, []))
 
+    def with_merged_lora(self) -> ValidConfig:
+        """Return the config of the same model without low-rank updates, as a training saves it."""
+        graph = merge_lora(self.graph)
+        if graph is self.graph:
+            return self
+        return replace(self, shapes=infer_graph_shapes(graph, self.config.model.dtype))
+
     def make_problem(
         self, path: KeyPath, code: str, message: str, hint: str | None = None, severity: Severity = "error"
     ) -> Problem:
@@ -160,9 +165,8 @@ class ValidConfig:
 
     def _resolve_weights_file(self, node: GraphNode) -> dict[str, str]:
         """Return the absolute path of a pretrained model's own file of weights; nothing without one."""
-        if not isinstance(node.layer, Application) or node.layer.weights in (None, IMAGENET):
-            return {}
-        return {"weights": str(self.check_result.directory_of(node.path) / str(node.layer.weights))}
+        file = getattr(node.layer, "weights_file", None)
+        return {"weights": str(self.check_result.directory_of(node.path) / file)} if file is not None else {}
 
     def problem_from_shape_error(self, row: NodeShapes, shapes: ModelShapes) -> Problem:
         """Return the error of a row as a problem; ``shapes`` has the rows before it."""
@@ -280,6 +284,18 @@ def require_valid(check_result: CheckResult) -> ValidConfig:
     return ValidConfig(check_result, check_result.config, check_result.shapes)
 
 
+def require_one_seed(valid: ValidConfig) -> None:
+    """Check that `train.seeds` does not ask for several runs, where a config is trained once.
+
+    Raises:
+        LayercliError: It does.
+    """
+    if valid.config.train is not None and valid.config.train.seeds is not None:
+        message = "`seeds` asks for several runs, but here a config is trained once."
+        hint = "Pass `--set train.seeds=null`. To train all seeds, run `layercli train CONFIG`."
+        raise LayercliError(valid.make_problem(("train", "seeds"), "several-seeds", message, hint))
+
+
 def check_document(document: YamlNode) -> CheckResult:
     """Check a parsed config."""
     try:
@@ -350,7 +366,13 @@ def _check_config_in(
         _problem_from_finding(document, found)
         for found in check_image_channels(shapes, input_is_editable=config.data is None)
     )
-    problems.extend(_problem_from_finding(document, found) for found in check_pretrained_inputs(shapes))
+    if any(row.node.layer.family == "applications" for row in shapes.rows):
+        from layercli.graph.checks.pretrained import check_pretrained_inputs
+
+        problems.extend(_problem_from_finding(document, found) for found in check_pretrained_inputs(shapes))
+    problems.extend(
+        _problem_from_finding(document, found) for found in check_lora_kernels(config.model, graph)
+    )
     problems.extend(_problem_from_finding(document, found) for found in check_ids(shapes, {}))
     has_no_errors = not has_errors(problems)
     problems.extend(
@@ -360,7 +382,12 @@ def _check_config_in(
     problems.extend(
         _problem_from_finding(document, found) for found in check_monitors(completed, graph.output_references)
     )
-    problems.extend(_problem_from_finding(document, found) for found in check_stages(config.train, shapes))
+    if config.train is not None and config.train.stages is not None:
+        from layercli.graph.checks.stages import check_stages
+
+        problems.extend(
+            _problem_from_finding(document, found) for found in check_stages(config.train, shapes)
+        )
     if has_no_errors or is_malformed:
         problems.extend(
             _problem_from_finding(document, found) for found in consistency.check_consistency(config, shapes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from os import PathLike, fspath
@@ -119,6 +119,11 @@ class TooManyProblemsError(LayercliError):
 def has_errors(problems: Iterable[Problem]) -> bool:
     """Return whether any of the problems is an error."""
     return any(problem.severity == "error" for problem in problems)
+
+
+def find_first_error(problems: Sequence[Problem]) -> Problem:
+    """Return the first problem that is an error; the first warning if there is none."""
+    return next((problem for problem in problems if problem.severity == "error"), problems[0])
 
 
 def make_file_error(

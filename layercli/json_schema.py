@@ -155,7 +155,8 @@ def _model_schema() -> JsonSchema:
     }
     fields["layers"] |= {"type": "array", "items": {"$ref": "#/$defs/entry"}, "minItems": 1}
     fields |= {
-        name: _field_schema(ModelSection.model_fields[name]) for name in ("dtype", "weights", "freeze")
+        name: _field_schema(ModelSection.model_fields[name])
+        for name in ("dtype", "weights", "freeze", "lora_rank")
     }
     fields["outputs"] |= {"type": ["string", "array", "null"]}
     return {"type": "object", "properties": fields, "required": ["layers"], "additionalProperties": False}

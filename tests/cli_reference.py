@@ -41,7 +41,7 @@ def render_command(name: str, command: Callable[..., None]) -> str:
         is_required = parameter.default is inspect.Parameter.empty
         if isinstance(info, ArgumentInfo):
             metavar = info.metavar or parameter.name.upper()
-            usage.append(metavar)
+            usage.append(f"{metavar if is_required else f'[{metavar}]'}{'...' if is_list(kind) else ''}")
             arguments.append((f"`{metavar}`", info.help or ""))
             continue
         names = [info.default, *info.param_decls] if isinstance(info.default, str) else [*info.param_decls]
@@ -57,6 +57,11 @@ def render_command(name: str, command: Callable[..., None]) -> str:
         parts.append(render_table(("Argument", "Description"), arguments))
     parts.append(render_table(("Option", "Description", "Default"), options))
     return "\n".join(parts)
+
+
+def is_list(kind: Any) -> bool:
+    """Return whether a parameter takes several values."""
+    return any(typing.get_origin(each) is list for each in (kind, *typing.get_args(kind)))
 
 
 def format_type(kind: Any) -> str:

@@ -32,6 +32,7 @@ TENSORFLOW_FILES = (
     "commands/test_predict.py",
     "commands/test_report.py",
     "commands/test_train.py",
+    "commands/test_train_seeds.py",
     "config/training",
     "docs/test_console.py",
     "docs/test_serve.py",

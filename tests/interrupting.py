@@ -132,7 +132,10 @@ def outcome(run: Path) -> dict[str, Any]:
         "history": [{key: line[key] for key in line if key not in VARYING_KEYS} for line in lines],
         "summary": {key: summary.get(key) for key in ("epochs", "history", "best", "test", "restored_epoch")},
         "arrays": dict(checkpoint.arrays),
-        "callbacks": checkpoint.state["callbacks"],
+        "callbacks": [
+            {key: value for key, value in callback.items() if key != "events"}  # names of event files
+            for callback in checkpoint.state["callbacks"]
+        ],
         "model": weights(run / "model.keras"),
         "log": log.read_text() if log.exists() else None,
     }

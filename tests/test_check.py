@@ -625,6 +625,20 @@ AGREEMENT = {
         ],
         ("return_sequences: true", "return_sequences: false"),
     ),
+    "a layer of two outputs at the end": (
+        IMAGES.replace(", 1]", "]")
+        + model("", "{type: GRU, units: 10, activation: softmax, return_state: true}")
+        + loss(SPARSE),
+        [
+            (
+                "shape-mismatch",
+                5,
+                "An output of a model that is trained must be one tensor, but `gru` returns 2.",
+                "Write `outputs: gru:0` in `model` to train its first output.",
+            )
+        ],
+        (", return_state: true", ""),
+    ),
     "images out, one label in": (
         IMAGES + model("", "{type: Conv2D, filters: 10, kernel_size: 3, activation: softmax}") + loss(SPARSE),
         [
@@ -1001,7 +1015,10 @@ def test_key_at_wrong_level(problems, line, key, hint):
         ("epochs", "It belongs under `train:`."),
         ("name", "The model's name is the config's `name`, next to `model:`."),
         ("layer", "Did you mean `layers`?"),
-        ("compile", "`model` takes `layers`, `input`, `inputs`, `outputs`, `dtype`, `weights`, `freeze`."),
+        (
+            "compile",
+            "`model` takes `layers`, `input`, `inputs`, `outputs`, `dtype`, `weights`, `freeze`, `lora_rank`.",
+        ),
     ],
 )
 def test_unknown_model_key(problems, key, hint):
@@ -1125,7 +1142,7 @@ def test_malformed_data_section(problems, section, found):
             "{loss: mse, batch_size: 0}",
             (
                 "out-of-range",
-                "`batch_size` must be a positive integer, got 0.",
+                "`batch_size` must be a positive integer or auto, got 0.",
                 "For example `batch_size: 32`.",
             ),
         ),

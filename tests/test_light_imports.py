@@ -142,3 +142,19 @@ for name in {CONFIGS}:
         editor.ask("completion", path, place_of(text, "target: ", offset=8))
 """
     assert not modules_after(code) & HEAVY
+
+
+def test_validate_loads_only_the_parts_that_a_config_needs():
+    config = str(ROOT / "configs" / "digits_cnn.yaml")
+    code = f"import sys\n{RUN}\nrun('validate', {config!r})\nprint('\\n' + ' '.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    modules = {name.removeprefix("layercli.") for name in done.stdout.splitlines()[-1].split()}
+    assert "layers.families.convolutional" in modules
+    assert "importlib.metadata" not in modules
+    unneeded = {
+        *("config.data.tables", "config.language.feature_space", "export_formats", "graph.checks.pretrained"),
+        *("graph.checks.stages", "layers.families.applications", "layers.families.recurrent", "sweep.plan"),
+    }
+    assert not modules & unneeded

@@ -19,7 +19,7 @@ from layercli.plot.render import PLOT_SUFFIXES
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.model_shapes import print_model_summary
 from layercli.reports.problems import print_problems, problems_json
-from layercli.workflows.build import BuiltModel, build_model, save_model
+from layercli.workflows.build import BuiltModel, build_model, require_vocabularies, save_model
 from layercli.workflows.initial_weights import describe_transfer
 from layercli.workflows.plot import ThemeName, write_plot
 
@@ -104,6 +104,7 @@ def command(
     with redirect_stdout_for_json(json):
         built = build_model(valid, trust=trust, should_be_savable=target is not None)
         if target is not None:
+            require_vocabularies(built)
             save_model(built.model, target)
     if plot is not None:
         write_plot(plot, built.valid, unfold=unfold, theme=theme)

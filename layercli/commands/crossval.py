@@ -8,7 +8,7 @@ import typer
 
 from layercli.commands.options import JsonOption, SetOption, TrustOption
 from layercli.reports.console import is_terminal, make_console, print_json
-from layercli.reports.crossval import CrossvalProgress, print_crossval_summary, print_next_commands
+from layercli.reports.crossval import make_fold_progress, print_crossval_summary, print_next_commands
 from layercli.reports.problems import print_problems
 from layercli.source.load import STDIN
 from layercli.workflows.crossval import CrossvalRequest, open_crossval, run_crossval
@@ -43,17 +43,19 @@ def command(
     """Train once for each fold, test on the fold, and combine the results."""
     if config == STDIN:
         raise typer.BadParameter("CONFIG must be a file, because several processes read it.")
-    request = CrossvalRequest(config, set_ or (), folds, repeats, run_dir, jobs, trust, ensemble)
+    request = CrossvalRequest(
+        config, set_ or (), run_dir, jobs, trust, folds=folds, repeats=repeats, ensemble=ensemble
+    )
     crossval = open_crossval(request)
     print_problems(make_console(error=True), crossval.valid.check_result.problems)
     out = make_console(error=json)
     total = folds * repeats
-    done = sum(map(crossval.directory.is_finished, crossval.directory.list_folds()))
+    done = sum(map(crossval.directory.is_finished, crossval.directory.list_members()))
     finished_note = f"; {done} are finished" if done else ""
     out.print(
         f"Cross-validation: {total} trainings in {crossval.directory.path}{finished_note}.", soft_wrap=True
     )
-    progress = CrossvalProgress(out, is_live=is_terminal(error=json), total=total, repeats=repeats)
+    progress = make_fold_progress(out, is_live=is_terminal(error=json), total=total, repeats=repeats)
     summary = run_crossval(crossval, progress)
     if not json:
         print_crossval_summary(out, summary)

@@ -51,7 +51,7 @@ def command(
     data: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[DATA]",
+            metavar="DATA",
             help="A table (CSV, Parquet, JSON lines, Feather), or several files of one; arrays (.npz, .npy); or a folder of "
             "images or texts.",
         ),

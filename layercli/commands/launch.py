@@ -15,7 +15,7 @@ def command(
     arguments: Annotated[
         list[str],
         typer.Argument(
-            metavar="-- train CONFIG ...", help="The command that each process runs. Only train is allowed."
+            metavar="-- train CONFIG", help="The command that each process runs. Only train is allowed."
         ),
     ],
     workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Number of processes.")],

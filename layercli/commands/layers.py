@@ -20,7 +20,7 @@ def command(
     type_: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TYPE]", help="The layer to describe, in any spelling. Default: list all layers."
+            metavar="TYPE", help="The layer to describe, in any spelling. Default: list all layers."
         ),
     ] = None,
     json: JsonOption = False,

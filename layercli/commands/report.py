@@ -42,7 +42,8 @@ def _choose_format(output: str | None, report_format: ReportFormat | None) -> tu
 
 def command(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="The directories of one or several runs.")
+        list[str],
+        typer.Argument(metavar="RUN", help="The directories of one or several runs, or of several seeds."),
     ],
     output: Annotated[
         str | None,

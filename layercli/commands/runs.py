@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +14,11 @@ from layercli.commands.options import JsonOption
 from layercli.errors import make_file_error
 from layercli.reports.console import make_console, print_json
 from layercli.reports.runs import RunsFormat, format_runs, print_run_comparison, print_runs
+from layercli.reports.seeds import print_seed_comparison
 from layercli.runs.directory import RUNS_ROOT
 from layercli.runs.listing import Run, find_runs
 from layercli.runs.query import Condition, filter_by_name, find_config_differences, list_run_keys, sort_runs
+from layercli.runs.seed_groups import compare_groups, find_seed_groups
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
 
@@ -70,7 +72,14 @@ def command(
     conditions = [_parse_condition(text) for text in where or ()]
     selected_runs = select_runs(_find_runs(paths), name, conditions, sort, reverse=reverse)[:limit]
     if json:
-        extra = {"differences": find_config_differences(selected_runs)} if compare else {}
+        extra: dict[str, Any] = {}
+        if compare:
+            groups = find_seed_groups(selected_runs)
+            extra = {
+                "differences": find_config_differences(selected_runs),
+                "groups": [group.as_json() for group in groups],
+                "tests": [test.as_json() for test in compare_groups(groups)],
+            }
         print_json({"ok": True, "runs": [run.as_json() for run in selected_runs], **extra, "problems": []})
         return
     if runs_format is not None:
@@ -85,6 +94,8 @@ def command(
         )
     elif compare:
         print_run_comparison(out, selected_runs, find_config_differences(selected_runs))
+        if groups := find_seed_groups(selected_runs):
+            print_seed_comparison(out, groups, compare_groups(groups))
     else:
         print_runs(out, selected_runs, sort)
 

@@ -89,7 +89,7 @@ def print_usage_error_json(error: Any) -> None:
 
 
 class Command(TyperCommand):
-    """A command whose error for an unknown option names the key of the config, or the option that is meant."""
+    """A command whose usage errors name it; that for an unknown option names the key of the config or the option to write."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; add what to write to the error for an unknown option."""
@@ -98,6 +98,8 @@ class Command(TyperCommand):
             return super().parse_args(ctx, add_left_out_values(args))
         except Exception as error:
             option = getattr(error, "option_name", None)
+            if isinstance(error, _ANY_USAGE_ERROR) and error.ctx is None:  # of an option without its value
+                error.ctx = ctx
             known = {name for parameter in self.params for name in parameter.opts}
             advice = suggest_option(option, given, known) if isinstance(option, str) else None
             if advice is not None:

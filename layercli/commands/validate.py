@@ -27,9 +27,7 @@ class ProblemFormat(StrEnum):
 def command(
     configs: Annotated[
         list[str],
-        typer.Argument(
-            metavar="CONFIG...", help="Config files or folders of configs; - reads standard input."
-        ),
+        typer.Argument(metavar="CONFIG", help="Config files or folders of configs; - reads standard input."),
     ],
     format_: Annotated[
         ProblemFormat | None,

@@ -6,12 +6,12 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from layercli.config.freeze import require_short_patterns
 from layercli.config.layer_entries import LayerEntryField
+from layercli.config.name_patterns import require_short_patterns
 from layercli.config.names import parse_layer_name
 from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.component import parse_at_key
-from layercli.schema.field_types import MAX_INT32
+from layercli.schema.field_types import MAX_INT32, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import KeyPath, quote_value
 
@@ -223,8 +223,18 @@ class ModelSection(StrictModel):
         ),
     ] = []  # noqa: RUF012
 
+    lora_rank: Annotated[
+        dict[str, PositiveInt],
+        Field(
+            description="Names of layers that train a low-rank update (LoRA) instead of their kernel, each with its rank; "
+            "* and ? match any text.",
+            examples=[{"hidden*": 4}],
+        ),
+    ] = {}  # noqa: RUF012
+
     def check(self) -> None:
-        require_short_patterns(self.freeze)
+        require_short_patterns("freeze", self.freeze)
+        require_short_patterns("lora_rank", self.lora_rank)
         if self.input is not None and self.inputs is not None:
             message = "`model` must have `input` or `inputs`, not both."
             raise ArgumentError("inputs", message, "Put all inputs under `inputs`.")

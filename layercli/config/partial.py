@@ -60,6 +60,7 @@ def build_partial_config(value: Any, malformed: Collection[Any]) -> Config | Non
             dtype=None,
             weights=None,
             freeze=[],
+            lora_rank={},
             layers=[
                 parse_layer_entry(item)
                 if number not in malformed

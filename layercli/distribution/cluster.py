@@ -37,6 +37,12 @@ def join_cluster(valid: ValidConfig) -> list[Problem]:
     return [] if runtime.cluster.rank else [*find_group_differences(valid)]
 
 
+def is_group_process(valid: ValidConfig) -> bool:
+    """Return whether this process is, or must be, one of several that train one model together."""
+    distribution = valid.config.train.distribution if valid.config.train is not None else "none"
+    return distribution == "multi_worker" or (distribution == "auto" and _parse_tf_config() is not None)
+
+
 def _parse_tf_config() -> runtime.Cluster | None:
     """Return the cluster of ``TF_CONFIG``; None if it has fewer than two processes."""
     text = os.environ.get(TF_CONFIG)

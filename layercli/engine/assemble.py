@@ -38,6 +38,7 @@ from layercli.engine.keras_errors import (
 from layercli.engine.keras_objects import keras_object
 from layercli.errors import LayercliError, Problem
 from layercli.graph.build import GraphNode
+from layercli.graph.lora import ignores_lora_alpha
 from layercli.graph.shapes import ModelShapes, NodeShapes, infer_after_custom_layers
 from layercli.graph.text_vectors import should_squeeze_texts
 from layercli.layers.base import Weight
@@ -103,6 +104,8 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
                 layers[node.name], codes[node.name], tensors[node.name] = _assemble_layer(
                     layer_inputs, node, valid
                 )
+                if ignores_lora_alpha(node.layer):
+                    layers[node.name].lora_alpha = node.layer.lora_alpha  # type: ignore[attr-defined]
         if codes[node.name]:
             problems.extend(_custom_layer_warning(node, valid, str(item.message)) for item in caught)
     outputs = _select_model_outputs(tensors, codes, valid)
@@ -309,6 +312,10 @@ def _connect_layer(
     outputs = output if isinstance(output, (list, tuple)) else [output]
     if not outputs or not all(keras.backend.is_keras_tensor(tensor) for tensor in outputs):
         raise _wrong_output_error(output, node, valid, codes)
+    if any(output is tensor for output in outputs for tensor in tensors):
+        message = f"`{node.name}` must return a new tensor from `compute_output_spec`, got its input."
+        hint = "Return `keras.KerasTensor(inputs.shape, inputs.dtype)`, or remove the method."
+        raise LayercliError(valid.make_problem(node.path, "layer-refused", message, hint))
     if not node.layer.is_trainable:
         # As a constructor argument it does not reach inner layers, and a repeated value has no effect.
         layer.trainable = True
@@ -347,11 +354,11 @@ def check_output_shapes(assembled: AssembledModel, valid: ValidConfig) -> list[P
             actual = [
                 tuple(tensor.shape) for tensor in (output if isinstance(output, (list, tuple)) else [output])
             ]
-            if not _is_compatible(row, actual):
+            if not accepts_shapes(row, actual):
                 problems.append(shape_mismatch_problem(row, valid, actual))
         elif row.node.custom_parts and (traced := _trace_shapes(assembled, row.node, valid)):
             declared = tuple(Tensor(tuple(each.shape), each.dtype) for each in keras.tree.flatten(output))
-            if not _is_compatible(replace(row, outputs=declared), traced):
+            if not accepts_shapes(replace(row, outputs=declared), traced):
                 problems.append(shape_mismatch_problem(replace(row, outputs=declared), valid, traced))
     return problems
 
@@ -380,7 +387,7 @@ def _trace_shapes(assembled: AssembledModel, node: GraphNode, valid: ValidConfig
     return [tuple(each.shape) for each in keras.tree.flatten(traced)]
 
 
-def _is_compatible(row: NodeShapes, actual: Sequence[Shape]) -> bool:
+def accepts_shapes(row: NodeShapes, actual: Sequence[Shape]) -> bool:
     """Return whether the shapes match the declared ones; an axis that Keras does not know matches any size."""
     return len(actual) == len(row.outputs) and all(
         len(shape) == len(declared.shape)

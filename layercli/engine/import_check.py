@@ -15,7 +15,7 @@ import numpy as np
 from keras.src.saving.serialization_lib import ObjectSharingScope  # as `load_model` uses it; not public
 
 from layercli.check import ValidConfig
-from layercli.engine.assemble import AssembledModel
+from layercli.engine.assemble import AssembledModel, accepts_shapes
 from layercli.engine.compare import (
     OutputDifference,
     ReferenceOutputs,
@@ -39,7 +39,7 @@ from layercli.errors import LayercliError, Problem
 from layercli.importing.build_stack import read_stack
 from layercli.importing.custom_classes import ClassResolver
 from layercli.importing.flatten import LayerCall, flatten_stack
-from layercli.importing.model_file import ModelFile
+from layercli.importing.model_file import ModelFile, with_loadable_factors
 from layercli.importing.safe_records import drop_unused_parts, find_unsafe_records
 from layercli.io.archives import ArchiveError
 from layercli.layers.shapes import format_shape
@@ -135,7 +135,7 @@ def _require_same_graph(
     custom: ClassResolver,
 ) -> None:
     """Check that importing the rebuilt model gives the same layers and wiring."""
-    stack, problems = read_stack(json.loads(assembled.model.to_json()), custom)
+    stack, problems = read_stack(with_loadable_factors(json.loads(assembled.model.to_json())), custom)
     if problems:
         raise import_difference_error(f"The rebuilt model cannot be imported: {problems[0].message}")
     rebuilt_calls, rebuilt_outputs = flatten_stack(stack)
@@ -161,12 +161,15 @@ def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[La
             tensors = keras.tree.flatten(source.output)
         except (AttributeError, ValueError):
             continue  # the layer is called several times
-        original_shapes = [tuple(tensor.shape)[1:] for tensor in tensors]
-        rebuilt_shapes = [tensor.shape[1:] for tensor in row.outputs]
-        if original_shapes != rebuilt_shapes:
+        original_shapes = [tuple(tensor.shape) for tensor in tensors]
+        if not accepts_shapes(row, original_shapes):
+            shapes = (original_shapes, [tensor.shape for tensor in row.outputs])
+            original_text, rebuilt_text = (
+                ", ".join(format_shape(shape[1:]) for shape in each) for each in shapes
+            )
             raise import_difference_error(
-                f"`{'/'.join(layer_call.layer_path)}` has output shape {', '.join(map(format_shape, original_shapes))} in the "
-                f"original, but {', '.join(map(format_shape, rebuilt_shapes))} in the rebuilt model."
+                f"`{'/'.join(layer_call.layer_path)}` has output shape {original_text} in the original, but {rebuilt_text} "
+                "in the rebuilt model."
             )
         compared += 1
     return compared

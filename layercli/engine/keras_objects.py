@@ -44,7 +44,19 @@ def keras_object(
     if isinstance(component, (CustomLayer, CustomObject)):
         assert create_custom_layer is not None
         return create_custom_layer(component, arguments)
-    return _find_keras_class(type(component), namespace)(**arguments)
+    created = _find_keras_class(type(component), namespace)(**arguments)
+    if component.type_name() == "RandomShear":
+        _make_shear_loadable(created, component)
+    return created
+
+
+def _make_shear_loadable(layer: Any, component: Component) -> None:
+    """Let the layer's config have its own factors: Keras writes 0.2 as (-0.2, 0.2), and does not load a negative one."""
+    config = layer.get_config()
+    refused = [key for key in ("x_factor", "y_factor") if config[key][0] < 0]
+    if refused:
+        config |= {key: component.arguments()[key] for key in refused}
+        layer.get_config = lambda: dict(config)
 
 
 def keras_value(value: Any, create_custom_layer: CreateCustomLayer | None = None) -> Any:

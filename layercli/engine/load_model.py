@@ -26,12 +26,12 @@ def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = No
     """Return the model of a run's config with the run's weights, read from the bytes that were hashed.
 
     The architecture in the model file is never deserialized: it could name any class of Keras. With ``train``, the
-    model is compiled and the state of its optimizer is loaded too.
+    model is compiled and the state of its optimizer is loaded too. Low-rank updates are in the kernels.
 
     Raises:
         LayercliError: the file was modified, is damaged or does not fit the config, or a custom layer cannot be loaded.
     """
-    assembled = assemble_model(valid)
+    assembled = assemble_model(valid.with_merged_lora())
     model = assembled.model
     if train is not None:
         compile_with_optimizer(assembled, train, valid)

@@ -42,7 +42,7 @@ class TablePreview:
     notes: tuple[str, ...] = ()
     """What a person should know about how the file is read, as sentences."""
     nested: tuple[str, ...] = ()
-    """Columns of lists or objects, which are not among the columns."""
+    """Columns of lists, objects or bytes, which are not among the columns."""
 
     @property
     def columns(self) -> list[ColumnFacts]:
@@ -186,7 +186,7 @@ def _preview_typed(type_name: str, path: Path, *more: Path) -> TablePreview:
 
     found, words = _survey_with_words(survey)
     _require_rows(path, found)
-    nested = tuple(files.list_nested_columns(path))
+    nested = tuple(files.list_unusable_columns(path))
     found = _mark_ambiguous_words(found)
     notes = [*_describe_columns(found, words, None), *_describe_nested(nested)]
     return TablePreview(found, type_name, _make_column_keys(found, words), tuple(notes), nested)
@@ -196,7 +196,7 @@ def _describe_nested(names: Sequence[str]) -> Iterator[str]:
     if names:
         listed = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in names[:_MAX_LISTED_NAMES])
         more = f" and {len(names) - _MAX_LISTED_NAMES:,} more" if len(names) > _MAX_LISTED_NAMES else ""
-        yield f"Not used: {listed}{more}, which {'has' if len(names) == 1 else 'have'} lists or objects."
+        yield f"Not used: {listed}{more}, which {'has' if len(names) == 1 else 'have'} lists, objects or bytes."
 
 
 def _preview_csv(path: Path, *more: Path) -> TablePreview:

@@ -33,6 +33,12 @@ def is_adaptable(layer: Component) -> bool:
     )
 
 
+def learns_vocabulary(layer: Component) -> bool:
+    """Return whether the layer, or a nested layer, learns its vocabulary from the data."""
+    is_learned = ADAPTABLE_LAYERS.get(layer.type_name()) == "vocabulary" and is_adaptable(layer)
+    return is_learned or any(map(learns_vocabulary, inner_layers(layer)))
+
+
 def learns_normalization(layer: Component) -> bool:
     """Return whether the layer, or a nested layer, divides columns by deviations that it learns from the data.
 

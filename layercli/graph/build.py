@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from layercli.config.config import Config
-from layercli.config.freeze import find_frozen_names, find_unmatched_patterns
 from layercli.config.layer_entries import LayerEntry, Uncertainty, order_inputs
 from layercli.config.model import LAYERS_PATH
+from layercli.config.name_patterns import find_matching_names, find_unmatched_patterns
 from layercli.config.names import INPUT, assign_names
 from layercli.graph.finding import Finding
+from layercli.graph.lora import LORA_PATH, check_lora_patterns, find_lora_ranks, set_lora_rank
 from layercli.layers.base import Layer
 from layercli.layers.custom_layers import CustomLayer, find_custom_layers, make_unknown_layer
 from layercli.layers.shapes import Tensor
@@ -26,8 +28,7 @@ _MAX_COMPARED_NAMES = 300
 _OUTPUT_INDEX_PATTERN = re.compile(r"\d{1,4}")
 
 
-@dataclass(frozen=True, slots=True)
-class CustomPart:
+class CustomPart(NamedTuple):
     """A custom layer in the graph: the layer of a node, or one nested in it."""
 
     node: GraphNode
@@ -128,7 +129,8 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
     nodes: list[GraphNode] = []
     by_name: dict[str, GraphNode] = {}
     previous = next(iter(inputs)) if len(inputs) == 1 else None
-    frozen = set(find_frozen_names(config.model.freeze, names))
+    frozen = set(find_matching_names(config.model.freeze, names))
+    ranks = find_lora_ranks(config.model.lora_rank, names)
     for index, (entry, name) in enumerate(zip(entries, names, strict=True)):
         path: KeyPath = (*LAYERS_PATH, index)
         entry, reuse_of = (
@@ -141,7 +143,10 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
             tuple(source for source, _ in sources),
             tuple(pick for _, pick in sources),
         )
-        layer = _freeze_layer(entry.layer) if name in frozen and reuse_of is None else entry.layer
+        layer = entry.layer
+        if reuse_of is None:
+            layer = _freeze_layer(layer) if name in frozen else layer
+            layer = set_lora_rank(layer, ranks[name]) if name in ranks else layer
         nodes.append(
             GraphNode(
                 name,
@@ -160,6 +165,11 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
     graph = Graph(inputs, nodes, tuple(name for name, _ in outputs), tuple(pick for _, pick in outputs))
     findings = [*(wiring.findings or _find_unused(graph))]
     findings += check_freeze_patterns(config.model.freeze, names, ("model", "freeze"))
+    findings += [
+        _describe_unmatched(pattern, names, LORA_PATH, pattern)
+        for _, pattern in find_unmatched_patterns(config.model.lora_rank, names)
+    ]
+    findings += check_lora_patterns(config.model.lora_rank, nodes)
     return graph, findings
 
 
@@ -172,12 +182,18 @@ def _freeze_layer(layer: Layer) -> Layer:
 def check_freeze_patterns(freeze: Sequence[str], names: Sequence[str], path: KeyPath) -> Iterator[Finding]:
     """Yield a finding for each name or pattern of ``freeze`` that matches no layer."""
     for index, pattern in find_unmatched_patterns(freeze, names):
-        yield Finding(
-            code="unknown-name",
-            message=f"`freeze` must match a layer name, got {quote_value(pattern)}.",
-            path=(*path, index),
-            hint=did_you_mean(pattern, names, otherwise=f"Known names: {list_names(names)}."),
-        )
+        yield _describe_unmatched(pattern, names, path, index)
+
+
+def _describe_unmatched(pattern: str, names: Sequence[str], path: KeyPath, step: int | str) -> Finding:
+    """Return the finding for a name or pattern, which the key at ``path`` has, that matches no layer."""
+    return Finding(
+        code="unknown-name",
+        message=f"`{path[-1]}` must match a layer name, got {quote_value(pattern)}.",
+        path=(*path, step),
+        hint=did_you_mean(pattern, names, otherwise=f"Known names: {list_names(names)}."),
+        at_key=isinstance(step, str),
+    )
 
 
 class _InputResolver:
@@ -310,6 +326,9 @@ class _InputResolver:
         if self._is_defined_below(name, path):
             message = f"`inputs` must name layers above, but `{name}` is declared below."
             self._report_finding("unknown-name", message, path, f"Move `{name}` above this layer.")
+        elif (index := _layer_index(path)) >= 0 and self._names[index] == name:
+            message = f"`inputs` must name layers above, but `{name}` is this layer."
+            self._report_finding("unknown-name", message, path, "Remove it, or name a layer above.")
         else:
             self._report_unknown_name(
                 "layer or input", name, path, chain(self._inputs, reversed(self._first_paths))
@@ -344,23 +363,40 @@ def _layer_index(path: KeyPath) -> int:
 
 
 def _find_unused(graph: Graph) -> Iterator[Finding]:
-    """Yield a finding for each input and layer that feeds no output; Keras rejects such inputs."""
+    """Yield a finding for each input and layer that feeds no output; Keras rejects such inputs.
+
+    Layers that only unused inputs feed belong to the finding of their input, which names the last of them.
+    """
     used = find_dependencies(graph, graph.outputs)
     if not graph.outputs:
         return
-    for name in graph.inputs:
-        if name not in used:
-            path: KeyPath = ("model", "inputs", name) if len(graph.inputs) > 1 else ("model", "input")
-            message = f"The input `{name}` feeds no output of the model."
-            yield Finding(
-                code="unused-input", message=message, path=path, hint="Connect it to a layer, or remove it."
-            )
+    last_layers = {name: "" for name in graph.inputs if name not in used}
+    layer_findings = []
     for node in graph.nodes:
-        if node.name not in used:
-            yield Finding(
+        if node.name in used:
+            continue
+        if node.inputs and all(name in last_layers for name in node.inputs):
+            last_layers |= {
+                name: node.name for name in find_dependencies(graph, [node.name]) if name in last_layers
+            }
+            last_layers[node.name] = ""
+            continue
+        layer_findings.append(
+            Finding(
                 code="unused-layer",
                 message=f"`{node.name}` feeds no output of the model, so the model excludes it.",
                 path=node.path,
                 hint="Name it in the `inputs` of a layer or in `model.outputs`, or remove it.",
                 severity="warning",
             )
+        )
+    for name in graph.inputs:
+        if name in last_layers:
+            path: KeyPath = ("model", "inputs", name) if len(graph.inputs) > 1 else ("model", "input")
+            message = f"The input `{name}` feeds no output of the model."
+            last = last_layers[name]
+            hint = "Connect it to a layer, or remove it."
+            if last:
+                hint = f"Name `{last}` in the `inputs` of a layer or in `model.outputs`, or remove the input and its layers."
+            yield Finding(code="unused-input", message=message, path=path, hint=hint)
+    yield from layer_findings

@@ -7,7 +7,6 @@ from typing import Any
 
 from layercli.config.config import Config
 from layercli.config.data.section import DataFacts
-from layercli.config.data.tables import TableConfig
 from layercli.config.model import MAX_RANK, InputSpec
 from layercli.config.names import INPUT
 from layercli.graph.finding import Finding
@@ -111,6 +110,9 @@ def _missing_input_finding(config: Config | None, shape: list[int | None] | None
             "`model.input`, the shape of one example without the batch axis, is required "
             f"because {data.title()} has no declared shape."
         )
+    # Imported here: few configs lack an input.
+    from layercli.config.data.tables import TableConfig
+
     is_table = isinstance(data, TableConfig)
     windows = data.windows if isinstance(data, TableConfig) else None
     hint = (

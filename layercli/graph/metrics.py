@@ -7,8 +7,8 @@ declarations in the metric classes decide what is right; this module describes t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 from layercli.config.config import Config
 from layercli.config.data.section import DataFacts
@@ -42,8 +42,7 @@ from layercli.source.nodes import KeyPath
 _METRIC_KEYS: Final = ("metrics", "weighted_metrics")
 
 
-@dataclass(frozen=True, slots=True)
-class AdaptedMetric:
+class AdaptedMetric(NamedTuple):
     """One metric of a config, and what it becomes for the target and predictions of its output."""
 
     path: KeyPath

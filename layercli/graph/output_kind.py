@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from layercli.config.config import Config
 from layercli.config.training.custom_objects import CustomObject
@@ -28,8 +27,7 @@ _PROBABILITY_LOSSES: Final = (
 PROBABILITY_ACTIVATIONS: Final = ("sigmoid", "softmax", "hard_sigmoid", "sparse_sigmoid", "sparsemax")
 
 
-@dataclass(frozen=True, slots=True)
-class OutputKind:
+class OutputKind(NamedTuple):
     """The meaning of an output's values."""
 
     kind: Literal["classes", "two", "labels", "sign", "numbers"]

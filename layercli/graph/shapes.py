@@ -14,7 +14,7 @@ from layercli.config.model import MAX_ELEMENTS
 from layercli.graph.adaptable import learns_output_size, with_output_sizes
 from layercli.graph.build import Graph, GraphNode
 from layercli.layers.base import InferredLayer, Layer, Weight, use_dtype_policy
-from layercli.layers.object_registry import INITIALIZERS
+from layercli.layers.initializer_shapes import check_initializers
 from layercli.layers.shapes import (
     LearnedShape,
     LearnedSize,
@@ -24,10 +24,7 @@ from layercli.layers.shapes import (
     Tensor,
     format_shape,
 )
-from layercli.schema.component import Component
 
-_INITIALIZER_AXES: Final = {"Identity": (2, 2), "Orthogonal": (2, None)}
-"""Initializer -> smallest and largest number of axes of a weight that it can fill."""
 _MAX_AXES: Final = 64  # of a NumPy array
 
 _EXAMPLE_SIZE: Final = 720_720
@@ -283,9 +280,10 @@ def _infer_layer(layer: Layer, node: GraphNode, inputs: tuple[Tensor, ...]) -> I
         ShapeError: The layer does not accept the inputs.
     """
     try:
+        _require_callable(layer)
         inferred = layer.infer_named(inputs, node.input_keys)
         _check_sizes(inferred)
-        _check_initializers(layer, inferred)
+        check_initializers(layer, inferred.weights if inferred.has_known_weights else ())
     except ShapeError as error:
         is_learned = any(isinstance(dim, LearnedSize) for x in inputs for dim in x.shape)
         for size in _OTHER_SIZES if is_learned and not isinstance(error, RankError) else ():
@@ -303,22 +301,14 @@ def _replace_learned_axes(x: Tensor, size: int | None) -> Tensor:
     return Tensor(tuple(new if isinstance(dim, LearnedSize) else dim for dim in x.shape), x.dtype)
 
 
-def _check_initializers(layer: Layer, inferred: InferredLayer) -> None:
-    """Raise ShapeError for an initializer of matrices on a weight of another rank, such as `identity` on a bias."""
-    for weight in inferred.weights if inferred.has_known_weights else ():
-        name = weight.name.rpartition("/")[2]
-        argument = f"{name}_initializer" if hasattr(layer, f"{name}_initializer") else ""
-        argument = argument or f"{name.removesuffix('_kernel')}_initializer"
-        initializer = getattr(layer, argument, None)
-        if isinstance(initializer, Component):
-            initializer = initializer.type_name()
-        kind = INITIALIZERS.find(initializer) if isinstance(initializer, str) else None
-        lowest, highest = _INITIALIZER_AXES.get(kind or "", (0, None))
-        axes = len(weight.shape)
-        if axes < lowest or (highest is not None and axes > highest):
-            expected = f"{lowest} axes" if highest is not None else f"at least {lowest} axes"
-            message = f"`{argument}: {initializer}` requires a weight of {expected}, got {format_shape(weight.shape)}."
-            raise ShapeError(message, hint=f"Remove `{argument}`.", argument=argument)
+def _require_callable(layer: Layer) -> None:
+    """Raise ShapeError for a layer that Keras can call only inside another one."""
+    if layer.must_be_nested:
+        raise ShapeError(
+            f"Keras cannot build a model with {layer.title()}, except inside another layer.",
+            hint=f"Write `{{type: Pipeline, layers: [{{type: {layer.type_name()}}}]}}`, with its arguments in the inner "
+            "layer.",
+        )
 
 
 def _check_sizes(inferred: InferredLayer) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layercli.config.freeze import find_frozen_names
+from layercli.config.name_patterns import find_matching_names
 from layercli.config.training.section import TrainSection
 from layercli.graph.build import Graph
 from layercli.graph.shapes import ModelShapes, sum_if_known
@@ -47,7 +47,7 @@ def find_stage_frozen_names(train: TrainSection, graph: Graph, index: int) -> li
     if train.stages is None:
         return []
     names = [node.name for node in graph.nodes if node.reuse_of is None and node.layer.is_trainable]
-    frozen = set(find_frozen_names(train.stages[index].freeze, names))
+    frozen = set(find_matching_names(train.stages[index].freeze, names))
     return [name for name in names if name in frozen]
 
 

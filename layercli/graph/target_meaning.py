@@ -7,8 +7,7 @@ The loss and the output decide, not the dtype: 0.0 and 1.0 are two classes for b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from layercli.config.config import Config
 from layercli.config.data.section import DataFacts, TargetFacts, TargetValues
@@ -37,8 +36,7 @@ TargetKind: TypeAlias = Literal[
 ShapeRelation: TypeAlias = Literal["equal", "one-for-all-units", "different"]
 
 
-@dataclass(frozen=True, slots=True)
-class TargetMeaning:
+class TargetMeaning(NamedTuple):
     """The meaning of the target of one output, and the form in which training receives it."""
 
     kind: TargetKind

@@ -99,8 +99,13 @@ _OPTIMIZER_TEMPORARIES: Final = 2
 _CUSTOM_OPTIMIZER_SLOTS: Final = 2
 
 
-def estimate_training_memory(shapes: ModelShapes, train: TrainSection) -> TrainingMemory | None:
-    """Return the memory of a training step; None if a shape or the weights of a layer are unknown."""
+def estimate_training_memory(
+    shapes: ModelShapes, train: TrainSection, batch_size: int | None = None
+) -> TrainingMemory | None:
+    """Return the memory of a training step; None if a shape or the weights of a layer are unknown.
+
+    ``batch_size`` replaces that of ``train``.
+    """
     tensors = [tensor for row in shapes.rows for tensor in (*row.outputs, *row.inputs)]
     inputs = list(shapes.graph.inputs.values())
     has_unknown = any(tensor is None or None in tensor.shape[1:] for tensor in [*tensors, *inputs])
@@ -113,8 +118,9 @@ def estimate_training_memory(shapes: ModelShapes, train: TrainSection) -> Traini
         if weight.trainable and row.node.layer.is_trainable
     ]
     sizes = [weight.size * dtype_bytes(weight.dtype or dtype) for weight, dtype in trained]
-    batch_size = train.batch_size
-    activations, transient = _find_peak(shapes)
+    batch_size = batch_size or train.batch_size
+    activations, transient, merged_kernels = _find_peak(shapes)
+    largest_update = max(map(_count_merged_bytes, shapes.rows), default=0)
     return TrainingMemory(
         batch_size=batch_size,
         weights=shapes.weight_bytes,
@@ -123,8 +129,10 @@ def estimate_training_memory(shapes: ModelShapes, train: TrainSection) -> Traini
             count_optimizer_bytes(train.optimizer, weight, dtype_bytes(weight.dtype or dtype))
             for weight, dtype in trained
         ),
-        activations=batch_size * activations,
-        temporary=max(batch_size * transient, _OPTIMIZER_TEMPORARIES * max(sizes, default=0)),
+        activations=batch_size * activations + merged_kernels,
+        temporary=max(
+            batch_size * transient + largest_update, _OPTIMIZER_TEMPORARIES * max(sizes, default=0)
+        ),
         batch=batch_size * sum(map(_example_bytes, inputs)),
     )
 
@@ -133,12 +141,24 @@ def _example_bytes(tensor: Tensor) -> int:
     return math.prod(dim or 1 for dim in tensor.shape[1:]) * dtype_bytes(tensor.dtype)
 
 
-def _find_peak(shapes: ModelShapes) -> tuple[int, int]:
-    """Return the bytes per example of kept tensors and of other tensors where their sum is largest.
+def _count_merged_bytes(row: NodeShapes) -> int:
+    """Return the bytes of the sum of a kernel and its low-rank update, which each step computes; 0 without an update.
+
+    Its gradient has the same size.
+    """
+    layer = row.node.layer
+    if getattr(layer, "lora_rank", None) is None or not row.weights or not layer.is_trainable:
+        return 0
+    return row.weights[0].size * dtype_bytes(layer.compute_dtype)
+
+
+def _find_peak(shapes: ModelShapes) -> tuple[int, int, int]:
+    """Return the bytes per example of kept tensors and of other tensors where their sum is largest, and kept kernels.
 
     The gradients are computed in the reverse order of the layers. That of a layer needs what the layers up to it keep, the
-    gradients of its outputs and those of its inputs.
+    gradients of its outputs and those of its inputs. The gradient of an input reads the kernel with its low-rank update.
     """
+    merged_kernels = 0
     sources: dict[str, str] = {}
     """The node whose memory a node's output has."""
     first_reader: dict[str, int] = {}
@@ -160,6 +180,7 @@ def _find_peak(shapes: ModelShapes) -> tuple[int, int]:
         if is_view:
             continue
         kept = _find_kept(row)
+        merged_kernels += has_gradient * _count_merged_bytes(row)
         if kept.has_input:
             for name in inputs:
                 first_reader.setdefault(name, index)
@@ -174,7 +195,7 @@ def _find_peak(shapes: ModelShapes) -> tuple[int, int]:
             added[index] += sizes[name]
     kept_bytes = list(accumulate(added))
     peak = max(range(len(added)), key=lambda index: kept_bytes[index] + moving[index], default=None)
-    return (0, 0) if peak is None else (kept_bytes[peak], moving[peak])
+    return (0, 0, 0) if peak is None else (kept_bytes[peak], moving[peak], merged_kernels)
 
 
 def _count_workspace_bytes(row: NodeShapes) -> int:

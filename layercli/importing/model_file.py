@@ -129,6 +129,21 @@ def _parse_document(path: Path, text: bytes) -> dict[str, Any]:
                 path, "unreadable-model", f"The description is nested deeper than {_MAX_DEPTH} levels.", None
             )
         del value
+    return with_loadable_factors(document)
+
+
+def with_loadable_factors(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document, in which each range of RandomShear is the factor that Keras made it from.
+
+    Keras writes 0.2 as (-0.2, 0.2), which it refuses to load.
+    """
+    for _, value in _walk_values(document):
+        match value:
+            case {"class_name": "RandomShear", "config": dict() as config}:
+                for key in ("x_factor", "y_factor"):
+                    match config.get(key):
+                        case [int() | float() as lowest, int() | float() as highest] if lowest == -highest:
+                            config[key] = highest
     return document
 
 

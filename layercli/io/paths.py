@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -30,6 +32,15 @@ def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def shorten_paths(text: str) -> str:
+    """Return a text whose absolute paths are relative to the current folder if they are below it, else to ``~``."""
+    with suppress(OSError, RuntimeError):  # the folder was deleted, or the user has no home
+        for folder, short in ((Path.cwd(), ""), (Path.home(), "~/")):
+            if folder != Path(folder.anchor):
+                text = re.sub(rf"(?<![\w.~/-]){re.escape(folder.as_posix())}/", short, text)
+    return text
 
 
 def locate_cache() -> Path:

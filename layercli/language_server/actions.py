@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
-from layercli.check import check_config
 from layercli.errors import Problem
 from layercli.language_server.analysis import Analysis
 from layercli.language_server.documents import OpenDocuments
-from layercli.language_server.hint_fixes import suggest_texts
+from layercli.language_server.hint_fixes import suggest_names, suggest_texts
 from layercli.language_server.refactorings import list_refactorings
 from layercli.language_server.text_edits import make_edit
 from layercli.language_server.transport import Json
 from layercli.source.load import use_unsaved_texts
 from layercli.workflows.autofix import fix_problem, fix_text
+from layercli.workflows.config_files import check_text
 
 QUICK_FIX: Final = "quickfix"
 FIX_ALL: Final = "source.fixAll.layercli"
@@ -51,6 +51,8 @@ def _iterate_actions(
         near = [problem for problem in problems if _overlaps(analysis, problem, start, end)]
         for problem in near[:_MAX_PROBLEMS]:
             yield from _list_quick_fixes(analysis, problem)
+        for title, text in suggest_names(analysis, start):
+            yield _make_action(analysis, QUICK_FIX, title, text)
     if _is_wanted(FIX_ALL, wanted) and problems and not (is_automatic and wanted is None):
         fixed = fix_text(analysis.name, analysis.index.text)
         if fixed != analysis.index.text:
@@ -88,14 +90,17 @@ def _list_quick_fixes(analysis: Analysis, problem: Problem) -> Iterator[Json]:
 
 def _is_solved(analysis: Analysis, problem: Problem, text: str) -> bool:
     """Return whether a text lacks a problem, and has no more errors than before."""
-    after = check_config(analysis.name, text=text).problems
+    after = check_text(analysis.name, text).problems
     before = analysis.result.problems
     errors = [sum(one.severity == "error" for one in problems) for problems in (before, after)]
-    return _count_equal(problem, after) < _count_equal(problem, before) and errors[1] <= errors[0]
+    counts = [sum(_is_same(problem, one) for one in problems) for problems in (before, after)]
+    return counts[1] < counts[0] and errors[1] <= errors[0]
 
 
-def _count_equal(problem: Problem, problems: Iterable[Problem]) -> int:
-    return sum(one.code == problem.code for one in problems)
+def _is_same(problem: Problem, other: Problem) -> bool:
+    """Return whether a problem remains as another one; after a correct name there can be one more of its code."""
+    is_name = str(problem.hint or "").startswith("Did you mean")
+    return problem.code == other.code and (not is_name or problem.message == other.message)
 
 
 def _make_action(

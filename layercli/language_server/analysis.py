@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from layercli.check import CheckResult
+from layercli.check import CheckResult, is_sweep
 from layercli.errors import LayercliError
 from layercli.graph.shapes import NodeShapes
-from layercli.language_server.documents import Document, OpenDocuments
+from layercli.language_server.documents import Document, OpenDocuments, is_remote
 from layercli.language_server.positions import BYTE_ORDER_MARK, TextIndex
+from layercli.source.extend import load_extended
 from layercli.source.load import MAX_BYTES, parse_yaml, split_lines, use_unsaved_texts
 from layercli.source.nodes import Mark, SourceText, YamlNode
 from layercli.workflows.config_files import check_file
@@ -33,6 +34,8 @@ class Analysis:
     """The values of only this file, as written; None if it is not valid YAML."""
     read_paths: frozenset[Path]
     """The files that the check has read, or looked for."""
+    unsaved_texts: Mapping[Path, str]
+    """The texts that replaced files in the check, by their resolved paths."""
 
     @property
     def name(self) -> str:
@@ -43,6 +46,22 @@ class Analysis:
     def is_complete(self) -> bool:
         """Whether the config is valid enough that the shapes of all layers are known as far as they can be."""
         return self.result.config is not None
+
+    @cached_property
+    def base(self) -> YamlNode | None:
+        """The config that a sweep file varies, with the files that it extends; None for other texts."""
+        return self.load_base(self.tree)
+
+    def load_base(self, tree: YamlNode | None) -> YamlNode | None:
+        """Return the config that ``tree``, a version of this text, varies; None if it is not a sweep file."""
+        named = tree.find(("base",)) if tree is not None and is_sweep(tree) else None
+        if named is None or not isinstance(named.value, str) or is_remote(named.value):
+            return None
+        with use_unsaved_texts(self.unsaved_texts):
+            try:
+                return load_extended(str(self.document.path.parent / named.value))
+            except LayercliError:
+                return None
 
     @cached_property
     def rows_by_place(self) -> dict[tuple[int, int], list[NodeShapes]]:
@@ -71,11 +90,11 @@ class Analysis:
 
 def analyze_document(document: Document, documents: OpenDocuments) -> Analysis:
     """Check a text; other open texts replace the files that it extends."""
-    version, index = document.version, document.index
-    with use_unsaved_texts(documents.unsaved_texts) as files:
+    version, index, texts = document.version, document.index, documents.unsaved_texts
+    with use_unsaved_texts(texts) as files:
         result = check_file(document.name)
         tree = _load_tree(document, result)
-    return Analysis(document, version, index, result, tree, frozenset(files.read_paths))
+    return Analysis(document, version, index, result, tree, frozenset(files.read_paths), texts)
 
 
 def _load_tree(document: Document, result: CheckResult) -> YamlNode | None:

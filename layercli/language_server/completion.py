@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
+from layercli.check import CheckResult, check_document
 from layercli.config.config import Config
 from layercli.config.language.blocks import parse_blocks
 from layercli.config.language.variables import VARS_KEY
 from layercli.config.names import INPUT, PREVIOUS
+from layercli.config.sweep.search_space import PARAMETER_TYPES
+from layercli.config.sweep.section import STATIC_METRICS
 from layercli.config.training.log_names import collect_log_names
 from layercli.config.training.registry import SHAPE_DEPENDENT_METRICS
-from layercli.data.data_error import DataError
-from layercli.formats.csv.config import Csv
-from layercli.formats.csv.diagnostics import read_header
-from layercli.io.paths import is_file
-from layercli.json_schema import CATALOGUES
 from layercli.language_server.analysis import Analysis
+from layercli.language_server.column_and_file_names import list_columns, list_file_names
 from layercli.language_server.completion_context import CompletionContext, find_context
+from layercli.language_server.drawable_values import list_drawable_values, suggest_distribution
 from layercli.language_server.hover import ENTRY_TEXTS, SECTION_TEXTS, find_entry_path
-from layercli.language_server.places import Place, find_place, resolve_class
+from layercli.language_server.places import (
+    COMPONENTS,
+    Place,
+    find_drawn_path,
+    find_place,
+    resolve_class,
+)
+from layercli.language_server.python_definitions import find_definition, list_definitions
 from layercli.language_server.transport import Json
+from layercli.layers.custom_layers import split_reference
 from layercli.layers.feature_space import FeatureSpace
 from layercli.layers.object_registry import ACTIVATIONS
 from layercli.layers.registry import LAYERS
@@ -35,7 +42,6 @@ from layercli.schema.flow_style import format_value
 from layercli.schema.strict_model import describe_type, to_plain
 from layercli.source.nodes import KeyPath, YamlNode
 
-_MAX_FILES: Final = 500
 _MAX_ITEMS: Final = 2000
 _KINDS: Final = {
     "key": 10,
@@ -51,10 +57,10 @@ _KINDS: Final = {
 _SNIPPET: Final = 2
 _LISTED_ROLES: Final = ("path", "column", "monitor", "inputs", "layer name", "block name")
 """Roles whose values are listed, so that examples do not help."""
-_HEADER_KEYS: Final = ("separator", "encoding", "skip_lines", "comment")
-"""Keys of a table on which its column names depend."""
 _KEYS_BY_OUTPUT: Final = (("target",), ("target_type",), ("inputs",))
 """Mappings of `data` whose keys are names of outputs or inputs; those of the others are columns."""
+_CUSTOM_KINDS: Final = ("layer", "loss", "metric", "optimizer", "schedule", "callback")
+"""Kinds whose types can name custom code."""
 _EXAMPLE_ARGUMENTS: Final = ("units", "filters", "kernel_size", "rate", "pool_size")
 
 
@@ -148,6 +154,8 @@ class _Proposals:
         written = analysis.result.written or (shapes.result.written if shapes is not None else None)
         self._written = written if written is not None else context.tree
         """The config with the files that it extends."""
+        self._base = analysis.load_base(self._tree)
+        """The base config of a sweep file."""
 
     def list_items(self) -> Iterator[Item]:
         """Yield everything that can be written at the cursor."""
@@ -155,9 +163,13 @@ class _Proposals:
         if context.is_reference:
             yield from self._list_references()
             return
-        place = find_place(self._tree, context.path)
+        place = find_place(self._tree, context.path, self._base)
         if context.is_key:
             yield from self._list_keys(place, context.path)
+            return
+        definitions = list(self._list_definitions(place))
+        if definitions:
+            yield from definitions
             return
         yield from self._list_values(place, context.path)
         is_below_key = context.path and not isinstance(context.path[-1], int)
@@ -198,7 +210,11 @@ class _Proposals:
                 yield item
 
     def _list_all_keys(self, place: Place, path: KeyPath, node: YamlNode | None) -> Iterator[Item]:
-        if place.role == "entry":
+        if place.role == "space":
+            yield from self._list_drawable_paths()
+        elif place.role == "drawn value" and place.cls is None:
+            yield from _list_distribution_keys()
+        elif place.role == "entry":
             yield from self._list_entry_keys(node)
         elif place.role == "block":
             yield Item("params", "key", "params: {$1}", "defaults of the parameters")
@@ -212,18 +228,63 @@ class _Proposals:
             inputs = self._shapes.result.shapes if self._shapes is not None else None
             names = list(inputs.graph.inputs) if inputs is not None else []
             yield from (Item(name, "name", f"{_escape(name)}: $1", "input") for name in names)
-        elif place.value is not None or (path[:1] == ("train",) and place.kind is not None):
+        elif not _has_type(node) and (
+            place.value is not None or (path[:1] == ("train",) and place.kind is not None)
+        ):
             yield from (Item(name, "name", f"{_escape(name)}: $1", "output") for name in self._list_outputs())
         if place.kind is not None and not place.is_type:
             yield Item("type", "key", "type: $1", f"the {place.kind}'s type", rank=0)
         cls = resolve_class(place, node)
         if cls is None:
+            yield from self._list_custom_arguments(node)
             return
         for name, field in cls.model_fields.items():
             yield _make_key(name, Place(field=field, cls=None))
-        if cls is Config:
+        if cls is Config:  # these keys have no field
             for name, text in SECTION_TEXTS.items():
                 yield Item(name, "key", f"{name}: $1", documentation=text)
+
+    def _list_definitions(self, place: Place) -> Iterator[Item]:
+        """Yield the classes, and for a loss or a metric the functions, of a Python file whose name is typed."""
+        file = self._analysis.index.text[self._context.start : self._context.end].rpartition(":")[0]
+        is_custom = place.kind in _CUSTOM_KINDS or place.role == "entry"
+        if not is_custom or split_reference(f"{file}:X") is None:
+            return
+        for one in list_definitions(self._analysis.document.path.parent / file):
+            if one.is_class or place.kind in ("loss", "metric"):
+                required = [name for name, default in (one.arguments or {}).items() if default is None]
+                given = ", ".join(f"{name}: ${{{number}}}" for number, name in enumerate(required, 1))
+                label = f"{file}:{one.name}"
+                insert = f"{{type: {label}, {given}}}" if given and not place.is_type else None
+                yield Item(label, "type", insert, "custom code", one.summary, rank=0)
+
+    def _list_custom_arguments(self, node: YamlNode | None) -> Iterator[Item]:
+        """Yield the arguments of a class in custom code, as its source declares them."""
+        named = node.find(("type",)) if node is not None and isinstance(node.value, dict) else None
+        definition = find_definition(self._analysis.document.path.parent, named.value) if named else None
+        for name, default in (definition.arguments or {}).items() if definition is not None else ():
+            detail = "required" if default is None else f"default {default}"
+            yield Item(name, "key", f"{name}: $1", detail, rank=1 if default is None else 5)
+
+    def _list_drawable_paths(self) -> Iterator[Item]:
+        """Yield the values of the base config, each with a range or a choice around it."""
+        for one in list_drawable_values(self._base) if self._base is not None else ():
+            drawn = _mark_distribution(suggest_distribution(one.value, list_options(one.place)))
+            detail = f"{'in the base config' if one.is_written else 'by default'}: {_show(one.value)}"
+            description = one.place.field.description if one.place.field is not None else None
+            rank = 2 if one.is_written else 5
+            yield Item(one.name, "key", f"{_escape(one.name)}: {drawn}", detail, description or "", rank)
+
+    def _list_distributions(self, path: KeyPath) -> Iterator[Item]:
+        """Yield a range or a choice around the value of the base config."""
+        base_path = find_drawn_path(self._base, str(path[1])) if self._base is not None else None
+        if self._base is None or base_path is None:
+            return
+        node, place = self._base.find(base_path), find_place(self._base, base_path)
+        value = node.value if node is not None else _read_default(place)
+        if isinstance(value, (bool, int, float, str)):
+            text = suggest_distribution(value, list_options(place))
+            yield Item(text, "value", _mark_distribution(text), f"around {_show(value)}", rank=0)
 
     def _list_entry_keys(self, node: YamlNode | None) -> Iterator[Item]:
         given = node.value if node is not None and isinstance(node.value, dict) else {}
@@ -264,7 +325,11 @@ class _Proposals:
         elif place.role == "column":
             yield from (Item(name, "column", _escape(_show(name)), "column") for name in self._list_columns())
         elif place.role == "path":
-            yield from self._list_files()
+            typed = self._analysis.index.text[self._context.start : self._context.end]
+            names = list_file_names(self._analysis.document.path, typed)
+            yield from (Item(name, "file") for name in names)
+        elif place.role == "drawn value" and place.cls is None:
+            yield from self._list_distributions(path)
         elif place.kind is not None:
             yield from _list_types(place)
         yield from (Item(_show(option), "value", rank=1) for option in place.options)
@@ -367,48 +432,14 @@ class _Proposals:
         return shapes.graph.output_references if shapes is not None else ()
 
     def _list_log_names(self) -> list[str]:
-        config = self._shapes.result.config if self._shapes is not None else None
-        if config is None or config.train is None:
-            return ["loss", "val_loss"]
-        names = list(collect_log_names(config.train, self._list_outputs()))
-        return [*(f"val_{name}" for name in names), *names]
+        """Return the logged values; of a sweep file those of its base config, and what follows from the config."""
+        if self._base is not None:
+            return [*_list_log_names(check_document(self._base)), *STATIC_METRICS]
+        return _list_log_names(self._shapes.result if self._shapes is not None else None)
 
     def _list_columns(self) -> list[str]:
-        """Return the column names of the config's table, from its header."""
-        section = self._tree.find(("data",)) or self._written.find(("data",))
-        plain = section.to_plain() if section is not None else None
-        if not isinstance(plain, dict):
-            return []
-        named = plain.get("columns")
-        if isinstance(named, list):
-            return [str(name) for name in named]
-        path = plain.get("path")
-        if str(plain.get("type")).lower() != "csv" or not isinstance(path, str) or _is_remote(path):
-            return []
-        file = self._analysis.document.path.parent / path
-        given = {key: plain[key] for key in _HEADER_KEYS if key in plain}
-        try:
-            data = Csv.model_validate({"path": str(file), "target": "target", **given})
-            return read_header(file, data).names[:_MAX_ITEMS] if is_file(file) else []
-        except (ValueError, EOFError, OSError, DataError):
-            return []
-
-    def _list_files(self) -> Iterator[Item]:
-        """Yield the files and folders in the folder of the config, or in the one that is typed."""
-        typed = self._analysis.index.text[self._context.start : self._context.end]
-        folder, slash, _ = typed.rpartition("/")
-        steps = Path(folder).parts
-        if Path(folder + slash).is_absolute() or ".." in steps or _is_remote(typed):
-            return
-        try:
-            with os.scandir(self._analysis.document.path.parent / folder) as found:
-                entries = sorted(islice(found, _MAX_FILES), key=lambda entry: entry.name)
-        except (OSError, ValueError):
-            return
-        for entry in entries:
-            if not entry.name.startswith(".") and entry.path != str(self._analysis.document.path):
-                name = f"{folder}/{entry.name}" if folder else entry.name
-                yield Item(f"{name}/" if entry.is_dir() else name, "file")
+        """Return the column names of the config's table."""
+        return list_columns(self._tree if self._tree.find(("data", "path")) is not None else self._written)
 
 
 def _read_input(written: YamlNode) -> Tensor | None:
@@ -420,8 +451,47 @@ def _read_input(written: YamlNode) -> Tensor | None:
     return Tensor((None, *sizes))
 
 
-def _is_remote(path: str) -> bool:
-    return "://" in path or path.startswith(("//", "\\\\"))
+def list_options(place: Place) -> list[str]:
+    """Return the words that are valid at a place."""
+    names = ACTIVATIONS if place.kind == "activation" else ()
+    return [*names, *(one for one in place.options if isinstance(one, str))]
+
+
+def _list_log_names(result: CheckResult | None) -> list[str]:
+    """Return the values that the training of a config logs."""
+    train = result.config.train if result is not None and result.config is not None else None
+    if result is None or train is None or result.shapes is None:
+        return ["loss", "val_loss"]
+    names = list(collect_log_names(train, result.shapes.graph.output_references))
+    return [*(f"val_{name}" for name in names), *names]
+
+
+def _has_type(node: YamlNode | None) -> bool:
+    return node is not None and isinstance(node.value, dict) and "type" in node.value
+
+
+def _read_default(place: Place) -> Any:
+    if place.field is None or place.field.is_required():
+        return None
+    return to_plain(place.field.get_default(call_default_factory=True))
+
+
+def _mark_distribution(text: str) -> str:
+    """Return a range or a choice as a snippet whose values can be filled in."""
+    numbers = iter(range(1, 100))
+    return re.sub(
+        r"(?<=[\[ ])[^\[\]{},: ]+(?=[\],])",
+        lambda found: f"${{{next(numbers)}:{_escape(found[0])}}}",
+        text,
+    )
+
+
+def _list_distribution_keys() -> Iterator[Item]:
+    """Yield the keys of which a value of `space` has one."""
+    for key, cls in PARAMETER_TYPES.items():
+        values = "${1:1}, ${2:10}" if key == "int" else "${1:0.1}, ${2:1.0}" if key == "float" else "$1"
+        description = cls.model_fields[key].description or ""
+        yield Item(key, "key", f"{key}: [{values}]", cls.title(), description, rank=1)
 
 
 def _list_types(place: Place) -> Iterator[Item]:
@@ -429,7 +499,7 @@ def _list_types(place: Place) -> Iterator[Item]:
     if place.kind == "activation":
         yield from (Item(name, "value", rank=2) for name in ACTIVATIONS)
         return
-    catalogue = CATALOGUES[str(place.kind)]
+    catalogue = COMPONENTS[str(place.kind)]
     if place.kind == "metric" and not place.is_type:
         yield Item(SHAPE_DEPENDENT_METRICS[0], "type", documentation="Chosen by the target.", rank=1)
     has_short_names = place.kind in ("loss", "metric", "initializer", "regularizer", "constraint")

@@ -50,7 +50,10 @@ def find_context(path: Path, text: str, offset: int) -> CompletionContext | None
     found = (_OPEN_REFERENCE if is_reference else _WORD_BEFORE).search(line)
     assert found is not None
     word = found[0]
-    if not is_reference and ":" in word:  # the value directly after a colon, as in `{type:`
+    is_in_file = re.search(r"\.py:\w*$", word) is not None  # a class, as in `layers.py:Scale`
+    if (
+        not is_reference and ":" in word and not is_in_file
+    ):  # the value directly after a colon, as in `{type:`
         word = word.rpartition(":")[2]
     start = offset - len(word)
     after = _WORD_AFTER.match(text, offset)

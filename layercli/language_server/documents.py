@@ -35,6 +35,11 @@ def path_from_uri(uri: str) -> Path | None:
     return Path(path) if path and "\0" not in path else None
 
 
+def is_remote(path: str) -> bool:
+    """Return whether the name of a file in a config is one of another machine."""
+    return "://" in path or path.startswith(("//", "\\\\"))
+
+
 def uri_from_path(path: str | Path) -> str:
     """Return the URI of a file."""
     shown = Path(os.path.normpath(Path(path).absolute())).as_posix()  # links stay as they are written

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from layercli.config.model import LAYERS_PATH
 from layercli.errors import Problem
 from layercli.language_server.analysis import Analysis, parse_text
+from layercli.language_server.column_and_file_names import list_columns, list_file_names
 from layercli.language_server.hover import find_entry_path
-from layercli.language_server.places import find_path
+from layercli.language_server.links import find_target
+from layercli.language_server.places import find_path, find_place
 from layercli.language_server.positions import TextIndex
 from layercli.language_server.text_edits import insert_entry, remove_key, set_key
+from layercli.schema.flow_style import format_value
+from layercli.schema.suggestions import find_closest
 from layercli.source.nodes import KeyPath
 
 _WORD: Final = re.compile(r"[\w.-]+")
@@ -24,7 +28,12 @@ _SET: Final = re.compile(
 _REMOVE: Final = re.compile(r"\b[Rr]emove `(?P<key>[a-z_]+)`(?=(?P<after>[^`]*(?:`[^`]+`)?))")
 _DECLARE: Final = re.compile(r"`model\.input: (?P<value>\[[^`]*\])`")
 _MEANT: Final = re.compile(r"Did you mean `(?P<word>[^`]+)`")
+_VALID_NAMES: Final = re.compile(r"(?:Valid names:|It logs|The outputs are) (?P<names>`.*`)\.")
+_QUOTED: Final = re.compile(r"`([^`]+)`")
+_QUOTED_WORD: Final = re.compile(r"[`\"]([\w.-]{1,100})[`\"]")
 _NAMED_LAYER: Final = re.compile(r"\bon `(?P<name>[^`]+)`")
+_UNKNOWN_SIZE: Final = re.compile(r"\bN\b")
+"""A letter for a number that only the data determines."""
 _TRAIN_KEYS: Final = frozenset({"loss", "metrics", "optimizer", "batch_size", "class_weight"})
 
 
@@ -48,9 +57,10 @@ def suggest_texts(analysis: Analysis, problem: Problem) -> Iterator[tuple[str, s
             yield f"Declare `input: {declared['value']}`", new
     meant = _MEANT.match(hint)
     if meant is not None:
-        new = _replace_word(analysis, problem, path, meant["word"])
-        if new is not None:
-            yield hint, new
+        yield from ((hint, new) for new in _replace_word(analysis, problem, path, meant["word"]))
+    valid = _VALID_NAMES.match(hint)
+    if valid is not None:
+        yield from _suggest_closest_name(analysis, problem, path, _QUOTED.findall(valid["names"]))
     yield from _suggest_settings(analysis, hint, path, entry_path)
     for found in _REMOVE.finditer(hint):
         for mapping in _list_targets(analysis, found["key"], found["after"], path, entry_path):
@@ -60,22 +70,70 @@ def suggest_texts(analysis: Analysis, problem: Problem) -> Iterator[tuple[str, s
                 break
 
 
-def _replace_word(analysis: Analysis, problem: Problem, path: KeyPath, word: str) -> str | None:
-    """Return the text with another key or value at a problem; None if it is not a single word."""
-    text = analysis.index.text
+def _replace_word(
+    analysis: Analysis, problem: Problem, path: KeyPath, word: str, old_word: str | None = None
+) -> Iterator[str]:
+    """Yield the text with another key or value at a problem, or with another word inside of it.
+
+    Args:
+        analysis: The text.
+        problem: The problem.
+        path: The path of the key or value.
+        word: The new word.
+        old_word: The word to replace; None for each word that the message quotes, and for the whole key or value.
+    """
+    text, tree = analysis.index.text, analysis.tree
     start = analysis.index.offset_of(problem.line or 1, problem.column or 1)
+    node = tree.find(path) if tree is not None else None
     old = _WORD.match(text, start)
-    key = str(path[-1]) if path else ""
-    node = analysis.tree.find(path) if analysis.tree is not None else None
-    is_here = old is not None and node is not None and old[0] in (key, node.value)
-    return text[:start] + word + text[old.end() :] if old is not None and is_here else None
+    end = analysis.index.node_span(node)[1] if node is not None else start
+    for quoted in _QUOTED_WORD.findall(problem.message) if old_word is None else (old_word,):
+        found = list(re.finditer(rf"(?<![\w-]){re.escape(quoted)}(?![\w-])", text[start:end]))
+        if len(found) == 1:
+            yield text[: start + found[0].start()] + word + text[start + found[0].end() :]
+    is_whole = old is not None and node is not None and old[0] in (str(path[-1]) if path else "", node.value)
+    if old is not None and is_whole and old_word is None:
+        yield text[:start] + word + text[old.end() :]
+
+
+def _suggest_closest_name(
+    analysis: Analysis, problem: Problem, path: KeyPath, names: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the replacement of the word that a message quotes by the closest of the names that its hint lists."""
+    for word in _QUOTED_WORD.findall(problem.message):
+        closest = find_closest(word, names)
+        if closest is not None:
+            title = f"Did you mean `{closest}`?"
+            yield from ((title, new) for new in _replace_word(analysis, problem, path, closest, word))
+
+
+def suggest_names(analysis: Analysis, offset: int) -> Iterator[tuple[str, str]]:
+    """Yield the correct spelling of a column or file name at an offset, which only the disk knows."""
+    tree = analysis.tree
+    path, part = find_path(analysis.index, tree, offset)
+    if tree is None or part == "around":
+        return
+    node, role = tree.find(path), find_place(tree, path).role
+    if node is None or not isinstance(node.value, str) or role not in ("column", "path"):
+        return
+    if role == "column":
+        names = list_columns(analysis.result.written or tree)
+    else:
+        target = find_target(analysis, path)
+        is_missing = target is not None and not target.exists()
+        names = list_file_names(analysis.document.path, node.value) if is_missing else []
+    closest = find_closest(node.value, names) if node.value not in names else None
+    if closest is not None and closest.rstrip("/") != node.value.rstrip("/"):
+        start, end = analysis.index.node_span(node)
+        text = analysis.index.text
+        yield f"Did you mean `{closest}`?", text[:start] + format_value(closest) + text[end:]
 
 
 def _suggest_settings(
     analysis: Analysis, hint: str, path: KeyPath, entry_path: KeyPath | None
 ) -> Iterator[tuple[str, str]]:
     """Yield the changes of keys that a hint lists: each by itself, and all together."""
-    settings = list(_SET.finditer(hint))
+    settings = [found for found in _SET.finditer(hint) if not _UNKNOWN_SIZE.search(found["value"])]
     for group in [*([found] for found in settings), *([settings] if len(settings) > 1 else [])]:
         text: str | None = analysis.index.text
         for found in group:

@@ -6,11 +6,21 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from layercli.config.language.blocks import parse_blocks
+from layercli.config.language.blocks import BLOCKS_KEY, parse_blocks
 from layercli.config.language.variables import VARS_KEY
+from layercli.errors import LayercliError
 from layercli.graph.shapes import NodeShapes
+from layercli.io.paths import is_file
 from layercli.language_server.analysis import Analysis
-from layercli.language_server.places import Place, find_path, find_place, resolve_class
+from layercli.language_server.links import find_target
+from layercli.language_server.places import (
+    Place,
+    find_drawn_path,
+    find_path,
+    find_place,
+    resolve_class,
+)
+from layercli.language_server.python_definitions import Definition, find_definition
 from layercli.language_server.transport import Json
 from layercli.layers.base import Layer
 from layercli.layers.feature_space import FeatureSpace
@@ -21,6 +31,8 @@ from layercli.reports.formatting import format_count, join_words
 from layercli.schema.flow_style import format_value
 from layercli.schema.strict_model import describe_type, to_plain
 from layercli.source.dump import to_flow_yaml
+from layercli.source.extend import EXTENDS, load_extended
+from layercli.source.load import use_unsaved_texts
 from layercli.source.nodes import KeyPath, YamlNode, describe_position
 
 REFERENCE: Final = re.compile(r"\$\{([A-Za-z_]\w*)\}")
@@ -99,11 +111,11 @@ def find_entry_path(path: KeyPath) -> KeyPath | None:
 
 
 def _describe_value(analysis: Analysis, path: KeyPath, node: YamlNode) -> Iterator[str]:
-    place = find_place(analysis.tree, path)
+    place = find_place(analysis.tree, path, analysis.base)
     if place.role in ("entry", "block name") or (
         place.kind == "layer" and place.is_type and find_entry_path(path)
     ):
-        yield from _describe_entry(analysis, find_entry_path(path) or path, place)
+        yield from _describe_entry(analysis, find_entry_path(path) or path)
         return
     if place.role in ("inputs", "reuse", "layer name") and isinstance(node.value, str):
         yield from _describe_named_layer(analysis, node.value)
@@ -114,9 +126,64 @@ def _describe_value(analysis: Analysis, path: KeyPath, node: YamlNode) -> Iterat
             yield from describe_class(cls)
         elif isinstance(node.value, str) and place.kind == "activation":
             yield f"Activation `{node.value}`."
+        else:
+            yield from _describe_definition(node)
         return
+    entry_path = find_entry_path(path)
+    if place.role == "path":
+        yield from _describe_key(analysis, path)
+        yield from _describe_file(analysis, path)
+    elif entry_path is not None and path[len(entry_path) :] in (("name",), ("repeat",)):
+        yield from _describe_entry(analysis, entry_path)
+    elif place.field is not None:
+        yield from describe_field(_find_key(path), place)
+    else:
+        yield from _describe_key(analysis, path[:-1] if isinstance(path[-1], int) else path)
+
+
+def _find_key(path: KeyPath) -> str:
+    """Return the name of the value at a path; for an item of a `choice`, the one that is drawn."""
+    if path[0] == "space" and len(path) == 4:
+        return str(path[1]).rpartition(".")[2]
+    return str(path[-1])
+
+
+def _describe_file(analysis: Analysis, path: KeyPath) -> Iterator[str]:
+    """Yield whether the file that a value names exists, and what a config that it names declares."""
+    target = find_target(analysis, path)
+    if target is None:
+        return
+    yield ""
+    if path[-1] not in (EXTENDS, "base"):
+        yield f"The file {'exists' if is_file(target) else 'does not exist'}."
+        return
+    with use_unsaved_texts(analysis.unsaved_texts):
+        try:
+            base = load_extended(str(target))
+        except LayercliError as error:
+            yield f"The file has a problem: {error.problems[0].message}"
+            return
+    yield "The file declares:"
+    for step, node in base.children:
+        keys = ", ".join(f"`{key}`" for key, _ in node.children[:_MAX_LINES] if isinstance(key, str))
+        yield f"- `{step}`: {keys}" if keys else f"- `{step}`"
+
+
+def _describe_drawn_path(analysis: Analysis, name: str) -> Iterator[str]:
+    """Yield the meaning of the value that a key of `space` names, and its value in the base config."""
+    base = analysis.base
+    path = find_drawn_path(base, name) if base is not None else None
+    if base is None or path is None or analysis.tree is None:
+        return
+    place, node = find_place(base, path), base.find(path)
     if place.field is not None:
         yield from describe_field(str(path[-1]), place)
+        yield ""
+    if node is None:
+        yield f"The base config does not set `{name}`."
+        return
+    position = describe_position(base.find_mark(path), analysis.tree.mark)
+    yield f"In the base config: `{_shorten(node.to_plain())}`, at {position}."
 
 
 def _describe_key(analysis: Analysis, path: KeyPath) -> Iterator[str]:
@@ -125,14 +192,18 @@ def _describe_key(analysis: Analysis, path: KeyPath) -> Iterator[str]:
     key = str(path[-1])
     parent = find_place(tree, path[:-1])
     entry_path = find_entry_path(path)
-    if parent.role == "entry" and key in ENTRY_TEXTS:
+    if parent.role == "space":
+        yield from _describe_drawn_path(analysis, key)
+    elif parent.role == "entry" and key in ENTRY_TEXTS:
         if key in ("type", "block", "reuse"):
-            yield from _describe_entry(analysis, entry_path or path, find_place(tree, path))
+            yield from _describe_entry(analysis, entry_path or path)
         else:
             yield f"**{key}**: {ENTRY_TEXTS[key]}"
     elif len(path) == 1 and key in SECTION_TEXTS:
         yield f"**{key}**: {SECTION_TEXTS[key]}"
-    elif path[:1] == (VARS_KEY,) and len(path) == 2:
+    elif (path[:1] == (VARS_KEY,) and len(path) == 2) or (
+        path[:1] == (BLOCKS_KEY,) and path[2:-1] == ("params",)
+    ):
         yield from _describe_reference(analysis, key, path)
     elif parent.role == "blocks":
         yield from _describe_block(analysis, key)
@@ -140,9 +211,14 @@ def _describe_key(analysis: Analysis, path: KeyPath) -> Iterator[str]:
         named = tree.find((*entry_path, "block"))
         yield f"**{key}**: parameter of the block `{named.value if named is not None else '?'}`."
     else:
-        place = find_place(tree, path)
+        place = find_place(tree, path, analysis.base)
+        definition = _find_definition(tree.find(path[:-1]))
         if place.field is not None:
             yield from describe_field(key, place)
+        elif definition is not None and key in (definition.arguments or {}):
+            default = (definition.arguments or {})[key]
+            shown = "required" if default is None else f"default `{_shorten_text(default)}`"
+            yield f"**{key}**: argument of `{definition.name}` in custom code; {shown}."
         elif key == "type":
             yield "**type**: the name of the type."
 
@@ -166,7 +242,10 @@ def describe_field(name: str, place: Place) -> Iterator[str]:
 
 
 def _shorten(value: Any) -> str:
-    text = format_value(value)
+    return _shorten_text(format_value(value))
+
+
+def _shorten_text(text: str) -> str:
     return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"
 
 
@@ -210,7 +289,7 @@ def _list_arguments(arguments: Sequence[tuple[str, Any, bool, str | None]]) -> I
         yield f"- and {len(arguments) - _MAX_LINES} more"
 
 
-def _describe_entry(analysis: Analysis, path: KeyPath, place: Place) -> Iterator[str]:
+def _describe_entry(analysis: Analysis, path: KeyPath) -> Iterator[str]:
     """Yield what is known about an entry: its shapes and arithmetic, then the page of its type."""
     tree = analysis.tree
     node = tree.find(path) if tree is not None else None
@@ -227,8 +306,28 @@ def _describe_entry(analysis: Analysis, path: KeyPath, place: Place) -> Iterator
     cls = resolve_class(Place(role="entry"), node)
     if cls is not None:
         yield from describe_class(cls)
-    elif not rows and place.kind == "layer":
+    else:
+        yield from _describe_definition(node)
+
+
+def _find_definition(node: YamlNode | None) -> Definition | None:
+    """Return the class or function in custom code that a type, or the type of a component, names."""
+    named = node.find(("type",)) if node is not None and isinstance(node.value, dict) else node
+    return find_definition(named.mark.source.directory, named.value) if named is not None else None
+
+
+def _describe_definition(node: YamlNode) -> Iterator[str]:
+    """Yield what the source of a class or function in custom code declares."""
+    definition = _find_definition(node)
+    if definition is None:
         return
+    yield f"**{definition.name}** (custom code)"
+    yield ""
+    if definition.summary:
+        yield definition.summary
+        yield ""
+    for name, default in list((definition.arguments or {}).items())[:_MAX_LINES]:
+        yield f"- `{name}` ({'required' if default is None else f'`{_shorten_text(default)}`'})"
 
 
 def describe_row(row: NodeShapes, uses: int = 1) -> Iterator[str]:
@@ -269,7 +368,8 @@ def _describe_block(analysis: Analysis, name: str) -> Iterator[str]:
     block = parse_blocks(written, []).get(name) if written is not None else None
     if block is None:
         return
-    yield f"Block `{name}`: {len(block.layers)} entries"
+    count = len(block.layers)
+    yield f"Block `{name}`: {'1 entry' if count == 1 else f'{count} entries'}"
     for parameter, default in block.params.items():
         shown = "required" if default is None else f"`{_shorten(default.to_plain())}`"
         yield f"- `{parameter}` ({shown})"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from layercli.config.model import LAYERS_PATH
 from layercli.language_server.analysis import Analysis
-from layercli.language_server.documents import uri_from_path
+from layercli.language_server.documents import is_remote, uri_from_path
 from layercli.language_server.places import find_place
 from layercli.language_server.transport import Json
 from layercli.layers.custom_layers import FILE_TYPE_PATTERN
@@ -20,13 +20,7 @@ def find_target(analysis: Analysis, path: KeyPath) -> Path | None:
     """Return the file that the value at a path names; None if it names none, or one of another machine."""
     node = analysis.tree.find(path) if analysis.tree is not None else None
     text = node.value if node is not None else None
-    if (
-        not isinstance(text, str)
-        or not text
-        or "${" in text
-        or "://" in text
-        or text.startswith(("//", "\\\\"))
-    ):
+    if not isinstance(text, str) or not text or "${" in text or is_remote(text):
         return None
     folder = analysis.document.path.parent
     if path[-1:] == ("type",) and FILE_TYPE_PATTERN.fullmatch(text):

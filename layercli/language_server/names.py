@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from layercli.config.freeze import has_wildcard
 from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.language.variables import VARS_KEY
+from layercli.config.name_patterns import has_wildcard
 from layercli.config.names import INPUT, PREVIOUS
 from layercli.language_server.analysis import Analysis
 from layercli.language_server.hover import REFERENCE, find_entry_path

@@ -13,17 +13,24 @@ from layercli.check import is_sweep
 from layercli.config.config import Config
 from layercli.config.data.section import SplitConfig
 from layercli.config.language.blocks import BLOCKS_KEY
+from layercli.config.language.expand import name_entries
 from layercli.config.language.variables import VARS_KEY
 from layercli.config.model import ModelSection
+from layercli.config.sweep.pruners import PRUNERS
+from layercli.config.sweep.samplers import SAMPLERS
+from layercli.config.sweep.search_space import PARAMETER_TYPES
 from layercli.config.sweep.section import Objective, SweepConfig
 from layercli.config.training.stages import StageConfig
+from layercli.errors import LayercliError
 from layercli.json_schema import CATALOGUES, type_schema
 from layercli.language_server.positions import TextIndex
 from layercli.layers.feature_space import FeatureSpace
 from layercli.schema.component import Component
 from layercli.schema.strict_model import StrictModel
 from layercli.source.extend import EXTENDS
+from layercli.source.load import MAX_DEPTH
 from layercli.source.nodes import KeyPath, YamlNode, normalize_type_name
+from layercli.source.overrides import set_node, split_key
 
 Role: TypeAlias = Literal[
     "blocks",
@@ -38,9 +45,13 @@ Role: TypeAlias = Literal[
     "column",
     "path",
     "vars",
+    "space",
+    "drawn value",
 ]
 Part: TypeAlias = Literal["key", "value", "around"]
 
+COMPONENTS: Final = {**CATALOGUES, "sampler": SAMPLERS, "pruner": PRUNERS}
+"""Kind of component -> its catalogue, also for those of sweep files."""
 _PATH_KEYS: Final = frozenset({"path", "labels_path", "weights", "base"})
 _COLUMN_KEYS: Final = frozenset(
     {
@@ -118,13 +129,35 @@ def find_path(index: TextIndex, tree: YamlNode | None, offset: int) -> tuple[Key
         node = child
 
 
-def find_place(tree: YamlNode | None, path: KeyPath) -> Place:
-    """Return what is expected at a path of a config or a sweep file."""
+def find_place(tree: YamlNode | None, path: KeyPath, base: YamlNode | None = None) -> Place:
+    """Return what is expected at a path of a config or a sweep file, whose base config is ``base``."""
     place, node = Place(cls=SweepConfig if tree is not None and is_sweep(tree) else Config), tree
-    for step in path:
-        place = _enter(place, node, step)
+    for number, step in enumerate(path):
+        is_drawn = number == 3 and path[0] == "space" and path[2] == "choice" and isinstance(step, int)
+        base_path = find_drawn_path(base, str(path[1])) if is_drawn and base is not None else None
+        place = find_place(base, base_path) if base_path is not None else _enter(place, node, step)
         node = node.find((step,)) if node is not None else None
+        if place.role == "drawn value":
+            place = replace(place, cls=_find_distribution(node))
     return place
+
+
+def find_drawn_path(base: YamlNode, name: str) -> KeyPath | None:
+    """Return the path in a base config that a key of `space` names, or None."""
+    steps = split_key(name)
+    if steps is None or not isinstance(base.value, dict) or len(steps) > MAX_DEPTH:
+        return None
+    root = replace(base, value=dict(base.value), keys=dict(base.keys))
+    try:
+        return set_node(root, steps, YamlNode(None, base.mark), base.mark, name_entries)
+    except LayercliError:
+        return None
+
+
+def _find_distribution(node: YamlNode | None) -> type[StrictModel] | None:
+    """Return the class of the range or the choice that a value of `space` declares."""
+    given = node.value if node is not None and isinstance(node.value, dict) else {}
+    return next((cls for key, cls in PARAMETER_TYPES.items() if key in given), None)
 
 
 def resolve_class(place: Place, node: YamlNode | None) -> type[StrictModel] | type[Component] | None:
@@ -139,7 +172,7 @@ def resolve_class(place: Place, node: YamlNode | None) -> type[StrictModel] | ty
 
 def load_component(kind: str, name: str) -> type[Component] | None:
     """Return the class of a type by any spelling of its name, or None."""
-    catalogue = CATALOGUES.get(kind)
+    catalogue = COMPONENTS.get(kind)
     if catalogue is None:
         return None
     bare_name = name.removeprefix("keras.layers.")
@@ -203,6 +236,9 @@ def _enter_class(cls: type[StrictModel] | type[Component], step: str) -> Place:
         (ModelSection, "freeze"): Place(item=Place(role="layer name")),
         (StageConfig, "freeze"): Place(item=Place(role="layer name")),
         (Objective, "metric"): Place(role="monitor"),
+        (SweepConfig, "sampler"): Place(kind="sampler"),
+        (SweepConfig, "pruner"): Place(kind="pruner"),
+        (SweepConfig, "space"): Place(role="space", value=Place(role="drawn value")),
     }
     field = cls.model_fields.get(step)
     known = special.get((cls, step))

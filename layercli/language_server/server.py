@@ -424,7 +424,9 @@ class LanguageServer:
             shown = list(self._published.get(file, {}).get(file, ()))
             for root, found in self._published.items():
                 known = {(one["code"], str(one["range"]["start"])) for one in shown}
-                if root != file:  # a file that extends this one has its problems too
+                if root != file and root in self._due:
+                    found.pop(file, None)  # they are those of an older text; its check publishes the new ones
+                elif root != file:  # a file that extends this one has its problems too
                     shown += [
                         one
                         for one in found.get(file, ())

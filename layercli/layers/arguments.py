@@ -32,6 +32,26 @@ DataFormat: TypeAlias = Annotated[ExactDataFormat, CaseInsensitive]
 _PADDING_TEXT = "valid: no padding; same: the output is as long as the input / strides."
 ExactPadding: TypeAlias = Annotated[Literal["valid", "same"], Field(description=_PADDING_TEXT)]
 Padding: TypeAlias = Annotated[ExactPadding, CaseInsensitive]
+WindowFunction: TypeAlias = Literal[
+    "hann",
+    "hamming",
+    "blackman",
+    "bartlett",
+    "barthann",
+    "blackmanharris",
+    "bohman",
+    "boxcar",
+    "cosine",
+    "exponential",
+    "flattop",
+    "lanczos",
+    "nuttall",
+    "parzen",
+    "taylor",
+    "triang",
+    "tukey",
+]
+"""The windows of ``scipy.signal.get_window`` that need no argument."""
 
 
 _ACTIVATION_TEXT = "the name of an activation"

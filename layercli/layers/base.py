@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -28,8 +27,7 @@ def use_dtype_policy(policy: str | None) -> Iterator[None]:
         _dtype_policy.reset(token)
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
+class Weight(NamedTuple):
     """A variable that the layer creates in ``build()``."""
 
     name: str
@@ -44,8 +42,7 @@ class Weight:
         return math.prod(self.shape)
 
 
-@dataclass(frozen=True, slots=True)
-class InferredLayer:
+class InferredLayer(NamedTuple):
     """Outputs, weights and cost of a layer for known inputs."""
 
     outputs: tuple[Tensor, ...]
@@ -87,6 +84,10 @@ class Layer(Component):
     """Whether a real output has the dtype of an integer input, although Keras declares the compute dtype."""
     passes_mask: ClassVar[bool] = False
     """Whether Keras uses the mask of the input or passes it on; otherwise it drops the mask with a warning."""
+    must_be_nested: ClassVar[bool] = False
+    """Whether Keras can call the layer only inside another one, such as Pipeline."""
+    can_be_nested: ClassVar[bool] = True
+    """Whether the layer can be an argument of another one, such as TimeDistributed."""
     hints: ClassVar[dict[str, str]] = {
         "input_shape": _INPUT_HINT,
         "input_dim": _INPUT_HINT,

@@ -150,7 +150,7 @@ def parse_inner_layer(value: object) -> Layer:
     if isinstance(value, str) and is_custom_type(value):
         value = {"type": value}
     if not isinstance(value, dict) or "type" not in value:
-        return LAYERS.parse(value)
+        return _require_nestable(LAYERS.parse(value))
     type_name = value["type"]
     if isinstance(type_name, str) and is_custom_type(type_name):
         arguments = {key: item for key, item in value.items() if key != "type"}
@@ -158,8 +158,20 @@ def parse_inner_layer(value: object) -> Layer:
             del arguments["name"]
         if "name" in arguments:
             parse_at_key("name", _check_inner_name, arguments["name"])
-        return parse_custom_entry(type_name, arguments)
-    return _parse_inner_entry(value)
+        return _require_nestable(parse_custom_entry(type_name, arguments))
+    return _require_nestable(_parse_inner_entry(value))
+
+
+def _require_nestable(layer: Layer) -> Layer:
+    """Return the layer.
+
+    Raises:
+        PydanticCustomError: it cannot be an argument of another layer.
+    """
+    if layer.can_be_nested:
+        return layer
+    message = f"{layer.title()} is a pretrained model and cannot be nested in another layer."
+    raise value_error("wrong-type", message, "Make it an entry of `model.layers`.")
 
 
 def _parse_inner_entry(value: dict[str, Any]) -> Layer:

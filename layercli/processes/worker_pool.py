@@ -69,7 +69,7 @@ class WorkerPool:
             if worker.returncode == ExitCode.OK:
                 continue
             if worker.returncode == ExitCode.INVALID_INPUT and answer:
-                raise LayercliError(_parse_problem(document) for document in json.loads(answer))
+                raise LayercliError(parse_problem(document) for document in json.loads(answer))
             self._crashes += 1
             if self._crashes > _MAX_CRASHES:
                 raise LayercliError(self._make_crash_problem(worker.returncode))
@@ -95,7 +95,8 @@ class WorkerPool:
         return Problem(code="worker-died", message=message, hint=hint)
 
 
-def _parse_problem(document: Mapping[str, Any]) -> Problem:
+def parse_problem(document: Mapping[str, Any]) -> Problem:
+    """Return the problem that a worker wrote as JSON."""
     return Problem(
         code=document["code"],
         message=document["message"],

@@ -54,11 +54,18 @@ def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]
     if compared.get("sets"):
         sizes_of_sets = ", ".join(f"{count:,} {name}" for name, count in compared["sets"].items() if count)
         out.print(f"The script reads the same examples: {sizes_of_sets}.")
-    out.print(f"Loaded and compared with the original on {' and '.join(compared_on)}, in batches of {sizes}.")
-    out.print(
-        f"Largest difference: {compared['largest_difference']:.1e} of the largest output; "
-        f"{result['tolerance']:g} is allowed."
-    )
+    if compared_on:
+        out.print(
+            f"Loaded and compared with the original on {' and '.join(compared_on)}, in batches of {sizes}."
+        )
+        out.print(
+            f"Largest difference: {compared['largest_difference']:.1e} of the largest output; "
+            f"{result['tolerance']:g} is allowed."
+        )
+    else:
+        out.print(
+            "Loaded. Only the shapes of its weights were compared: a layer has not learned from data yet."
+        )
     metrics = result["metrics"]
     if metrics is not None:
         for name, before in metrics["before"].items():

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from layercli.check import ValidConfig
+from layercli.config.training.batch_size import AutoBatchSize
 from layercli.graph.shapes import NodeShapes
 from layercli.graph.stages import StagePlan, plan_stages
 from layercli.graph.training_memory import TrainingMemory, estimate_training_memory
@@ -140,9 +141,10 @@ def print_inspection(console: Console, valid: ValidConfig, forward_shapes: Forwa
 def print_training_memory(console: Console, memory: TrainingMemory) -> None:
     """Print the estimated memory of a training step and its parts."""
     names = ("weights", "gradients", "optimizer", "activations", "temporary", "batch")
+    note = " (auto is found by training)" if isinstance(memory.batch_size, AutoBatchSize) else ""
     parts = ", ".join(f"{name} {format_bytes(getattr(memory, name))}" for name in names)
     console.print(
-        f"Training memory for a batch of {memory.batch_size:,}: about {format_bytes(memory.total)} ({parts})."
+        f"Training memory for a batch of {memory.batch_size:,}{note}: about {format_bytes(memory.total)} ({parts})."
     )
 
 

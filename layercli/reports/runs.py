@@ -8,6 +8,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from layercli.reports.formatting import format_count, format_duration, format_number
+from layercli.reports.provenance import COMMIT, DATA, describe_provenance
 from layercli.reports.run_tables import (
     Column,
     find_fitting_columns,
@@ -32,6 +33,8 @@ _MAX_DIFFERENCES: Final = 40
 _MAX_RESULTS: Final = 40
 _MAX_ROW_DIFFERENCES: Final = 12
 """Most config values in the list of runs."""
+_HASH_LENGTH: Final = 10
+"""Characters of a hash that is shown."""
 _DATE: Final = "date"
 _TITLES: Final = frozenset(
     {"run", _DATE, "state", "epochs", "best", "test", "time", "params", "name", "loss"}
@@ -243,11 +246,32 @@ def _compare_results(runs: Sequence[Run]) -> dict[str, list[str]]:
         rows
         | {name: [_format_value(run.value(name)) for run in runs] for name in metrics}
         | {
+            **_compare_provenance(runs),
             "time": [_format_time(run) for run in runs],
             "examples/s": ["" if speed is None else f"{speed:,.0f}" for speed in speeds],
             "parameters": [_format_optional_count(run.parameters) for run in runs],
         }
     )
+
+
+def _compare_provenance(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Return the commits of runs, and what else is known to differ in their machines, versions and data."""
+    origins = [describe_provenance(run.manifest) for run in runs]
+    titles = dict.fromkeys(title for origin in origins for title in origin)
+    rows = {title: [origin.get(title, "") for origin in origins] for title in titles}
+    return {
+        title: [_shorten(title, cell) for cell in cells]
+        for title, cells in rows.items()
+        if title == COMMIT or len({cell for cell in cells if cell}) > 1
+    }
+
+
+def _shorten(title: str, text: str) -> str:
+    """Return the first characters of a hash, and what follows it."""
+    if title not in (COMMIT, DATA):
+        return text
+    value, _, note = text.removeprefix("sha256:").partition(" ")
+    return f"{value[:_HASH_LENGTH]} {note}".rstrip()
 
 
 _SEPARATE_ROWS = ("run", "name", "state", "epochs", "seconds", "examples_per_second", "parameters")

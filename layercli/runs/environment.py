@@ -1,14 +1,16 @@
-"""The parts of a machine that change the last bits of a result: processor, threads and settings of the libraries."""
+"""The machine of a training: what changes the last bits of a result, and what it was."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from layercli.runs.credentials import hide_credentials
 from layercli.source.nodes import sanitize_text
 
 _CPU_FILE: Final = Path("/proc/cpuinfo")
@@ -25,6 +27,15 @@ _SETTINGS: Final = (
 )
 """Environment variables that change how sums are divided or which instructions are used."""
 
+IMAGE_VARIABLE: Final = "LAYERCLI_IMAGE"
+"""Environment variable with the name of the container image, which a container cannot know itself."""
+_CONTAINER_VARIABLE: Final = "container"
+"""Set by systemd-nspawn, LXC and Podman."""
+_PODMAN_FILE: Final = Path("/run/.containerenv")
+_DOCKER_FILE: Final = Path("/.dockerenv")
+_PODMAN_IMAGE: Final = re.compile(r'^image="([^"]*)"$', re.MULTILINE)
+_MAX_TEXT: Final = 200
+
 
 def collect_environment() -> dict[str, str | None]:
     """Return the processor, the number of its cores that may be used, and the settings of the libraries."""
@@ -33,6 +44,36 @@ def collect_environment() -> dict[str, str | None]:
         "cores": str(_count_cores()),
         **{name: os.environ.get(name) for name in _SETTINGS},
     }
+
+
+def collect_machine(*, memory: int | None, gpus: Sequence[str]) -> dict[str, Any]:
+    """Return what is known of memory in bytes, GPUs, and the container and its image."""
+    container, image = _find_container()
+    found = {"memory": memory, "gpus": list(gpus) or None, "container": container, "image": image}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _find_container() -> tuple[str | None, str | None]:
+    """Return the kind of the container and the name of its image, as far as they are known."""
+    image = os.environ.get(IMAGE_VARIABLE) or None
+    kind = os.environ.get(_CONTAINER_VARIABLE) or None
+    if any(os.environ.get(f"{name}_CONTAINER") for name in ("APPTAINER", "SINGULARITY")):
+        kind = "apptainer"
+    elif _PODMAN_FILE.is_file():
+        kind = "podman"
+        with suppress(OSError), _PODMAN_FILE.open(encoding="utf-8", errors="replace") as file:
+            found = _PODMAN_IMAGE.search(file.read(_MAX_BYTES))
+            image = image or (found[1] if found else None)
+    elif _DOCKER_FILE.exists():
+        kind = "docker"
+    if os.environ.get("KUBERNETES_SERVICE_HOST"):
+        kind = "kubernetes"
+    clean = (
+        None if text is None else sanitize_text(hide_credentials(text), limit=_MAX_TEXT)
+        for text in (kind, image)
+    )
+    kind, image = clean
+    return kind, image
 
 
 def describe_differences(recorded: Any, current: Mapping[str, str | None]) -> Iterator[str]:

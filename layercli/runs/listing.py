@@ -29,6 +29,7 @@ from layercli.runs.directory import (
     SUMMARY,
     is_unstarted,
 )
+from layercli.runs.git_state import parse_git_state
 from layercli.runs.lock import is_run_locked
 from layercli.runs.manifest import describe_newer_format
 from layercli.source.leaves import has_mappings, iterate_leaves, join_path
@@ -64,6 +65,8 @@ class Run:
     """Why an unfinished or failed run ended, if layercli recorded it: ``code`` and ``message`` of the problem."""
     needs_trust: bool = False
     """Whether it can be resumed only with ``--trust``."""
+    manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The JSON of its manifest, whose values can have any type; empty if it cannot be read."""
 
     @property
     def name(self) -> str:
@@ -130,6 +133,7 @@ class Run:
             "parameters": self.parameters,
             "started": None if self.started is None else self.started.isoformat(timespec="seconds"),
             "ended": None if self.ended is None else dict(self.ended),
+            "git": parse_git_state(self.manifest),
         }
 
 
@@ -191,6 +195,7 @@ def read_run(path: Path) -> Run:
         started=_read_start(path, manifest),
         ended=ended,
         needs_trust=manifest.get("needs_trust") is True,
+        manifest=manifest,
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +23,10 @@ from layercli.io.regular import (
     read_inside,
     scan_entries,
 )
+from layercli.runs.credentials import describe_command
 from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL, is_unstarted, make_unstarted_error
-from layercli.runs.environment import collect_environment
+from layercli.runs.environment import collect_environment, collect_machine
+from layercli.runs.git_state import read_git_state
 from layercli.source.nodes import sanitize_text
 from layercli.version import __version__
 
@@ -43,6 +45,9 @@ _MAX_RECORDED_BYTES = 256 << 20
 _MAX_HASHED_BYTES = 2 << 30
 """Bytes of all recorded files other than the model; a file without content can be of any size."""
 _PACKAGES = ("keras", "tensorflow", "numpy", "scikit-learn")
+"""A run is resumed only with the same versions of these."""
+_READING_PACKAGES = ("h5py", "ml-dtypes", "pillow", "pyarrow", "pydantic", "pyyaml")
+"""Packages whose versions are recorded, but need not be the same."""
 
 
 def collect_versions() -> dict[str, str]:
@@ -56,17 +61,38 @@ def collect_versions() -> dict[str, str]:
     }
 
 
+def collect_packages() -> dict[str, str]:
+    """Return the versions of packages that read data, configs and weights, as far as they are installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in _READING_PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 def create_manifest(
-    valid: ValidConfig, *, counts: tuple[int, ...], fingerprint: str, execution: Mapping[str, Any]
+    valid: ValidConfig,
+    *,
+    counts: tuple[int, ...],
+    fingerprint: str,
+    execution: Mapping[str, Any],
+    memory: int | None,
+    gpus: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the manifest of a run that starts: time, versions, seed, command line, execution, data."""
+    """Return the manifest of a run that starts: time, commit, versions, machine, seed, command line, execution, data."""
+    git_state = read_git_state(Path(valid.check_result.file))
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        **({} if git_state is None else {"git": git_state.as_json()}),
         "versions": collect_versions(),
+        "packages": collect_packages(),
         "platform": platform.platform(),
         "environment": collect_environment(),
+        "machine": collect_machine(memory=memory, gpus=gpus),
         "seed": valid.config.seed,
-        "command": sys.argv,
+        "command": describe_command(sys.argv),
         "needs_trust": valid.needs_trust,
         "execution": execution,
         "data": {

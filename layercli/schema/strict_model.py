@@ -226,7 +226,7 @@ def _describe_error(
     return value_error(
         _PROBLEM_CODES.get(code, "wrong-type"),
         f"{_format_field(location)} must be {expected}, got {shown}.",
-        _suggest_value(code, name, received, field),
+        _suggest_value(code, name, received, field, key=_last_key(location)),
     )
 
 
@@ -410,13 +410,19 @@ class ExpectedText:
         self.text = text
 
 
-def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str | None:
+def _last_key(location: tuple[Any, ...]) -> str:
+    """Return the key of the value: that of the field, or in a mapping such as `loss_weights` its own one."""
+    return sanitize_text(str([step for step in location if isinstance(step, str)][-1]), limit=60)
+
+
+def _suggest_value(code: str, name: str, received: Any, field: FieldInfo, *, key: str) -> str | None:
+    """Return a hint for a value of a field; ``key`` is the key whose value it is."""
     options = _literal_options(field.annotation)
     if renamed := explain_value(name, received, options):
         return renamed
     if isinstance(received, str):
         closest = suggest_closest(received, {str(option): str(option) for option in options})
-        if hint := closest or _suggest_for_text(code, name, received):
+        if hint := closest or _suggest_for_text(code, key, received):
             return hint
     if code == "bool_type" and received in (0, 1) and isinstance(received, int):
         return f"Write `{name}: {'true' if received else 'false'}`."
@@ -430,7 +436,7 @@ def _suggest_value(code: str, name: str, received: Any, field: FieldInfo) -> str
         inner = f"{{type: {format_value(received['type'])}, ...}}" if "type" in received else "..."
         return f"Write a list: `{name}: [{sanitize_text(inner, limit=60)}]`."
     if code in ("int_from_float", "int_type") and isinstance(received, float) and received.is_integer():
-        return f"Write `{name}: {int(received)}`."
+        return f"Write `{key}: {int(received)}`."
     if field.examples or options:
         return f"For example `{name}: {format_value((field.examples or options)[0])}`."
     return None

@@ -36,9 +36,11 @@ def _write_assignment(
 
 def write_label_encoding(facts: ScriptFacts) -> list[str]:
     """Return the lines that replace texts, or labels that are mapped, in ``y`` by integers from 0."""
-    variables = {name: "y" if name is None else f"y[{quote_string(name)}]" for name in facts.targets}
+    if facts.own_sets:
+        return []  # `main` numbers the classes
+    variables = facts.name_targets()
     return [
-        f"classes, {variables[name]} = np.unique({variables[name]}, return_inverse=True)"
+        facts.write_class_numbers(variables[name], variables[name])
         for name, target in facts.targets.items()
         if target.has_named_labels
     ]

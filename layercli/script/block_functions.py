@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from layercli.check import ValidConfig
 from layercli.graph.build import GraphNode
+from layercli.graph.lora import ignores_lora_alpha
 from layercli.script.keras_calls import argument_expressions
 from layercli.script.python_source import Expression
 
@@ -116,7 +117,9 @@ def _can_be_function(group: LayerGroup, valid: ValidConfig, excluded_names: set[
     shared = {node.reuse_of for node in valid.graph.nodes if node.reuse_of}
     if any(node.reuse_of or node.name in shared or node.name in excluded_names for node in nodes):
         return False
-    if any(not node.layer.is_trainable or node.custom_parts for node in nodes):
+    if any(
+        not node.layer.is_trainable or node.custom_parts or ignores_lora_alpha(node.layer) for node in nodes
+    ):
         return False
     hidden = inside - {nodes[-1].name}
     outside = [node for node in valid.graph.nodes if node.name not in inside]

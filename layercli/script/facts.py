@@ -11,6 +11,7 @@ from layercli.config.data.section import DataConfig, DataFacts, TargetFacts
 from layercli.config.data.tables import TableConfig, WindowsConfig
 from layercli.graph.target_meaning import TargetMeaning, resolve_target_meanings
 from layercli.layers.shapes import Shape
+from layercli.script.python_source import quote_string
 
 if TYPE_CHECKING:
     from layercli.data.tables.plan import TablePlan
@@ -89,6 +90,24 @@ class ScriptFacts:
     """The number of examples that are split together; None if it is all of them."""
     windows: WindowsConfig | None = None
     """The sequences of rows that are the examples; None if each row is one."""
+    own_sets: tuple[str, ...] = ()
+    """The sets, val and test, that have separate files; then ``load_data`` takes the files of a set."""
+
+    @property
+    def source(self) -> str:
+        """The variable of ``load_data`` with the files to read."""
+        return "source" if self.own_sets else "DATA"
+
+    def write_class_numbers(self, variable: str, values: str) -> str:
+        """Return the statement that assigns class numbers from 0 to a variable; all values if ``main`` numbers them."""
+        if self.own_sets:
+            return f"{variable} = np.asarray({values})"
+        return f"classes, {variable} = np.unique({values}, return_inverse=True)"
+
+    def name_targets(self, suffix: str = "") -> dict[str | None, str]:
+        """Return the variable of each target, of all examples or of the set whose suffix is given."""
+        y = f"y{suffix}"
+        return {name: y if name is None else f"{y}[{quote_string(name)}]" for name in self.targets}
 
     @property
     def conversions(self) -> Mapping[str, str]:
@@ -147,10 +166,11 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
     has_class_folders = data.example_suffixes is not None  # the script itself numbers the folders
     meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
     has_weights = dataset_facts is not None and dataset_facts.has_weights
+    own_sets = _list_own_sets(data)
     targets = {
         name: ScriptTarget(
             meanings.get(name),
-            has_named_labels=bool(class_names.get(name)) and not has_class_folders,
+            has_named_labels=bool(class_names.get(name)) and (not has_class_folders or bool(own_sets)),
             class_names=class_names.get(name, ()),
             has_number_names=dataset_facts is not None and name in dataset_facts.number_targets,
             shape=target.shape,
@@ -160,7 +180,7 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
         for name, target in facts.named_targets.items()
     }
     if dataset_facts is None:
-        return ScriptFacts(targets)
+        return ScriptFacts(targets, own_sets=own_sets)
     return ScriptFacts(
         targets,
         dataset_facts.input_names,
@@ -173,7 +193,12 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
         dataset_facts.named_sets,
         dataset_facts.block_rows,
         data.windows if isinstance(data, TableConfig) else None,
+        own_sets,
     )
+
+
+def _list_own_sets(data: DataConfig) -> tuple[str, ...]:
+    return tuple("val" if name == "validation" else name for name in data.split.own_files)
 
 
 def _describe_positions(
@@ -200,6 +225,7 @@ def _assume_facts(valid: ValidConfig, data: DataConfig) -> ScriptFacts:
         {name: _assume_target(valid, data, name) for name in outputs},
         tuple(inputs) if inputs and len(valid.graph.inputs) > 1 else (),
         data.arguments().get("weights") is not None,
+        own_sets=_list_own_sets(data),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from layercli.check import ValidConfig
 from layercli.config.names import assign_names
 from layercli.graph.build import GraphNode
+from layercli.graph.lora import ignores_lora_alpha
 from layercli.graph.text_vectors import should_squeeze_texts
 from layercli.layers.base import Layer
 from layercli.layers.custom_layers import CustomLayer
@@ -280,7 +281,8 @@ class _ModelWriter:
     ) -> None:
         arguments = self._call_arguments(scope, node)
         owner = node.reuse_of or node.name
-        if node.reuse_of is None and (node.name in self._shared_nodes or _is_frozen_by_statement(node)):
+        has_statement = _is_frozen_by_statement(node) or ignores_lora_alpha(node.layer)
+        if node.reuse_of is None and (node.name in self._shared_nodes or has_statement):
             variable = scope.names.new(f"{node.name}_layer")
             self._layer_variables[node.name] = variable
             call = _layer_call(node, self._kept_names, replacements)
@@ -302,6 +304,9 @@ class _ModelWriter:
                 CallExpression(call.head, call.arguments, tuple(arguments)),
                 later_uses,
             )
+        if node.reuse_of is None and ignores_lora_alpha(node.layer):
+            alpha = f"{self._layer_variables[node.name]}.lora_alpha = {node.layer.arguments()['lora_alpha']}"
+            scope.statements.append(("", f"{alpha}  # Keras ignores the argument"))
         if node.reuse_of is None and _is_frozen_by_statement(node):
             scope.statements.append(("", f"{self._layer_variables[node.name]}.trainable = False"))
 

@@ -8,13 +8,14 @@ from typing import Final
 from layercli.config.data.section import SplitConfig, SplitSize
 from layercli.script.data_script import INDENT
 from layercli.script.facts import ScriptFacts
-from layercli.script.python_source import LINE_WIDTH, quote_string
+from layercli.script.python_source import LINE_WIDTH
 from layercli.script.window_code import write_series_parts
 
 
 def write_split(split: SplitConfig, facts: ScriptFacts, *, shuffle: bool) -> list[str]:
     """Return the lines of ``split``; several inputs or targets are a dict."""
-    variables = {name: "y" if name is None else f"y[{quote_string(name)}]" for name in facts.targets}
+    split = split.without_own_files()
+    variables = facts.name_targets()
     count = f"len({next(iter(variables.values()))})"
     in_blocks = _should_split_in_blocks(facts, shuffle=shuffle)
     order = f"np.random.default_rng(SEED).permutation({count})" if shuffle else f"np.arange({count})"
@@ -63,16 +64,22 @@ def _list_labels(split: SplitConfig, facts: ScriptFacts, variables: Mapping[str 
 
 def _write_conversions(facts: ScriptFacts, variables: Mapping[str | None, str]) -> list[str]:
     """Return the lines that convert targets to the form of their loss, and that return the sets."""
-    lines = [
-        f'{INDENT}{variables[name]} = np.eye({target.one_hot_units}, dtype="float32")[{target.write_labels(variables[name])}]'
-        for name, target in facts.targets.items()
-        if target.one_hot_units is not None
-    ]
-    lines += _write_position_axes(facts, variables)
+    lines = list(write_target_forms(facts, variables, "weights"))
     rows = [_write_rows("x", is_mapping=bool(facts.input_names))]
     rows.append(_write_rows("y", is_mapping=any(name is not None for name in facts.targets)))
     rows += [_write_rows(name, is_mapping=False) for name in facts.set_names[2:]]
     return [*lines, *_write_return(rows)]
+
+
+def write_target_forms(
+    facts: ScriptFacts, variables: Mapping[str | None, str], weights: str
+) -> Iterator[str]:
+    """Write the conversion of targets, and of weights, to the form of their loss."""
+    for name, target in facts.targets.items():
+        if target.one_hot_units is not None:
+            labels = target.write_labels(variables[name])
+            yield f'{INDENT}{variables[name]} = np.eye({target.one_hot_units}, dtype="float32")[{labels}]'
+    yield from _write_position_axes(facts, variables, weights)
 
 
 def _should_split_in_blocks(facts: ScriptFacts, *, shuffle: bool) -> bool:
@@ -226,7 +233,9 @@ def _write_key_parts(key: str, count: str, sizes: tuple[str, str], *, shuffle: b
     return [*lines, f"{INDENT}parts = [np.flatnonzero(sets == number) for number in range(3)]"]
 
 
-def _write_position_axes(facts: ScriptFacts, variables: Mapping[str | None, str]) -> Iterator[str]:
+def _write_position_axes(
+    facts: ScriptFacts, variables: Mapping[str | None, str], weights: str
+) -> Iterator[str]:
     """Write the reshaping of targets and weights for outputs with a value for each position."""
     for name, target in facts.targets.items():
         if target.lacks_unit_axis:
@@ -234,7 +243,8 @@ def _write_position_axes(facts: ScriptFacts, variables: Mapping[str | None, str]
     axes = facts.first_target.position_axes
     if facts.has_weights and axes:
         shape = ", ".join(["-1", *["1"] * axes])
-        yield f"{INDENT}weights = np.broadcast_to(weights.reshape({shape}), y.shape[:{axes + 1}])"
+        sizes = f"{next(iter(variables.values()))}.shape[:{axes + 1}]"
+        yield f"{INDENT}{weights} = np.broadcast_to({weights}.reshape({shape}), {sizes})"
 
 
 def _write_classes(labels: list[str]) -> list[str]:
@@ -287,5 +297,5 @@ def _write_return(rows: list[str]) -> list[str]:
 
 
 def _write_size(size: SplitSize, count: str) -> str:
-    assert not isinstance(size, list)  # refused before
+    assert not isinstance(size, list)  # these sets are not part of the split
     return str(size) if isinstance(size, int) else f"round({size!r} * {count})"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from glob import has_magic
+from glob import escape, has_magic
+from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
 from layercli.config.data.tables import DEFAULT_WORD, FALSE_WORDS, TRUE_WORDS, TableConfig, WindowsConfig
@@ -79,8 +80,12 @@ class TableScript(DataScript[T]):
 
     @property
     def reads_several_files(self) -> bool:
-        """True if the table is concatenated from several files."""
-        return len(self.data.path) > 1 or has_magic(self.data.path[0])
+        """True if the table of a set is concatenated from several files."""
+        sets = [self.data.path, *map(self.own_paths, self.own_files.values())]
+        return any(len(paths) > 1 or has_magic(paths[0]) for paths in sets)
+
+    def own_paths(self, paths: Sequence[str]) -> Sequence[str]:
+        return [f"{escape(path)}/*" if Path(path).is_dir() else path for path in paths]
 
     @property
     def text_inputs(self) -> set[str]:
@@ -96,6 +101,8 @@ class TableScript(DataScript[T]):
     def is_plain(self) -> bool:
         """Whether pyarrow without conversions reads the columns as layercli does: numbers, none of them missing."""
         data = self.data
+        if self.facts.own_sets:  # their columns can have another order or other types
+            return False
         used = {column for columns in self._input_columns.values() for column in columns}
         kept_columns = {*used, *(column for _, column, _ in data.target_references)}
         is_default = data.missing.values == [DEFAULT_WORD] and data.missing.numbers == "refuse"
@@ -166,7 +173,7 @@ class TableScript(DataScript[T]):
         contents = "texts" if text_inputs and len(text_inputs) == len(data.inputs or {}) else "numbers"
         lines = [
             *([] if self.is_plain else [*self.write_read_table(), "", "", *self._write_read_numbers()]),
-            "def load_data():",
+            self.load_data_head,
             f'{INDENT}"""Read columns of a table: {contents} and their target."""',
         ]
         if self.is_plain:
@@ -190,11 +197,16 @@ class TableScript(DataScript[T]):
 
     def _write_read_files(self) -> list[str]:
         if not self.reads_several_files:
-            return [f"{INDENT}table = read_table(DATA)"]
+            return [f"{INDENT}table = read_table({self.facts.source})"]
+        source = self.facts.source
         if not self.has_typed_columns:
-            return [f"{INDENT}table = pa.concat_tables([read_table(path) for path in DATA])"]
+            return [f"{INDENT}table = pa.concat_tables([read_table(path) for path in {source}])"]
+        return self.write_join_files("read_table(path)")
+
+    def write_join_files(self, read: str) -> list[str]:
+        """Return the lines that assign the rows of all files to ``table``; ``read`` is the code that reads ``path``."""
         return [
-            f"{INDENT}tables = [read_table(path) for path in DATA]",
+            f"{INDENT}tables = [{read} for path in {self.facts.source}]",
             f'{INDENT}table = pa.concat_tables(tables, promote_options="permissive")',
         ]
 
@@ -271,12 +283,12 @@ class TableScript(DataScript[T]):
             yield f"{INDENT}table = table.filter(table[{quote_string(column)}].is_valid())"
         plan = self.facts.table_plan
         for column, form in self.facts.date_formats.items():
-            if plan is None or column not in self.data.dates:
-                continue
-            yield from self._write_dates(column, form)
-            for name, number in plan.dates.items():
-                if number.column == column:
-                    yield from self._write_date_number(name, number.feature, number.first_day)
+            numbers = {} if plan is None else plan.dates
+            of_column = {name: number for name, number in numbers.items() if number.column == column}
+            if of_column:
+                yield from self._write_dates(column, form)
+            for name, number in of_column.items():
+                yield from self._write_date_number(name, number.feature, number.first_day)
 
     def _write_dates(self, column: str, form: str) -> list[str]:
         """Return the lines that assign the dates of a column to ``dates``."""
@@ -405,9 +417,9 @@ class TableScript(DataScript[T]):
                 texts = f"{reference}.cast(pa.string())" if self.has_typed_columns else reference
                 yield f"{INDENT}labels = pc.utf8_trim_whitespace({texts})"
                 reference = "labels"
-            yield f"{INDENT}classes, y = np.unique({reference}, return_inverse=True)"
+            yield INDENT + self.facts.write_class_numbers("y", reference)
         elif target.has_named_labels or self.data.target_type == "labels":
-            yield f"{INDENT}classes, y = np.unique({self._write_numbers(column)}, return_inverse=True)"
+            yield INDENT + self.facts.write_class_numbers("y", self._write_numbers(column))
         else:
             dtype = '"int32"' if target.is_labels else '"float32"'
             yield f"{INDENT}y = {self._write_numbers(column)}.astype({dtype})"

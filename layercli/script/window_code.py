@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from layercli.config.data.tables import WindowsConfig
 from layercli.script.data_script import INDENT
 from layercli.script.facts import ScriptFacts
-from layercli.script.python_source import quote_string, render_literal, render_statement
+from layercli.script.python_source import CallExpression, quote_string, render_literal, render_statement
 
 
 def write_series(windows: WindowsConfig, times: Sequence[str]) -> Iterator[str]:
@@ -79,5 +79,6 @@ def write_windows_of_sets(facts: ScriptFacts, splits: Sequence[str]) -> Iterator
     if facts.windows is None:
         return
     for split_name in splits:
-        arrays = ", ".join(f"{name}_{split_name}" for name in facts.array_names)
-        yield f"{INDENT}{arrays} = make_windows({arrays}, series_{split_name})"
+        arrays = [f"{name}_{split_name}" for name in facts.array_names]
+        call = CallExpression("make_windows", (*arrays, f"series_{split_name}"))
+        yield from render_statement(call, INDENT, before=f"{', '.join(arrays)} = ")

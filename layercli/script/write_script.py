@@ -16,7 +16,7 @@ from layercli.graph.best_epoch import monitor_direction
 from layercli.graph.build import GraphNode
 from layercli.layers.families.applications import Application
 from layercli.schema.component import Component
-from layercli.script.data_script import INDENT, DataScript
+from layercli.script.data_script import INDENT, SET_CONSTANTS, DataScript
 from layercli.script.facts import ScriptFacts
 from layercli.script.keras_calls import constructor_call, name_or_call, value_expression
 from layercli.script.metric_code import write_convert_inputs
@@ -31,7 +31,7 @@ from layercli.script.python_source import (
     render_literal,
     render_statement,
 )
-from layercli.script.split_code import write_split, write_split_functions
+from layercli.script.split_code import write_split, write_split_functions, write_target_forms
 from layercli.script.window_code import write_make_windows, write_windows_of_sets
 from layercli.source.nodes import KeyPath
 
@@ -156,6 +156,7 @@ def _write_imports(
     standard, others, custom = set(), {"import keras"}, set(custom_code_imports(valid))
     if data_script is not None:
         others |= data_script.imports()
+        standard |= data_script.standard_imports()
         custom |= data_script.user_imports()
     if has_data_files or files.weights_name or files.vocabularies_name:
         standard.add("from pathlib import Path")
@@ -271,8 +272,12 @@ class _Main:
         train = self.valid.config.train
         lines = ["def main():", f"{INDENT}keras.utils.set_random_seed(SEED)"]
         if self.data_script is not None:
-            lines.append(f"{INDENT}{', '.join(self.facts.loaded_names)} = load_data()")
+            source = self.facts.source if self.facts.own_sets else ""
+            lines.append(f"{INDENT}{', '.join(self.facts.loaded_names)} = load_data({source and 'DATA'})")
+            lines += self._write_class_numbers()
             lines += self._write_split_assignment()
+            for name in self.facts.own_sets:
+                lines += self._write_own_set(name)
             lines += self.data_script.write_fill_missing(self._split_names)
             lines += write_windows_of_sets(self.facts, self._split_names)
             lines += self._write_text_conversion()
@@ -293,7 +298,9 @@ class _Main:
     def _write_split_assignment(self) -> Iterator[str]:
         """Write the call of ``split``, whose arrays are named by their set."""
         arrays = {
-            name: ", ".join(f"{array}_{name}" for array in self.facts.set_names) for name in self._split_names
+            name: ", ".join(f"{array}_{name}" for array in self.facts.set_names)
+            for name in self._split_names
+            if name not in self.facts.own_sets
         }
         call = f"split({', '.join(self.facts.loaded_names)})"
         targets = [f"({arrays[name]})" if name in arrays else "_" for name in ("train", "val", "test")]
@@ -304,6 +311,32 @@ class _Main:
         names = [name if name in arrays else "_" for name in ("train", "val", "test")]
         yield f"{INDENT}{', '.join(names)} = {call}"
         yield from (f"{INDENT}{variables} = {name}" for name, variables in arrays.items())
+
+    def _write_class_numbers(self) -> Iterator[str]:
+        """Write the numbering of the classes; those of sets with separate files get the same numbers."""
+        targets = self._list_numbered_targets()
+        if any(name is not None for name in targets):
+            yield f"{INDENT}classes = {{}}"
+        for name, variable in targets.items():
+            yield f"{INDENT}{_write_classes(name)}, {variable} = np.unique({variable}, return_inverse=True)"
+
+    def _list_numbered_targets(self, suffix: str = "") -> dict[str | None, str]:
+        """Return the variables of the targets whose classes ``main`` numbers."""
+        variables = self.facts.name_targets(suffix) if self.facts.own_sets else {}
+        return {
+            name: variable
+            for name, variable in variables.items()
+            if self.facts.targets[name].has_named_labels
+        }
+
+    def _write_own_set(self, name: str) -> Iterator[str]:
+        """Write the code that reads a set with separate files."""
+        arrays = [f"{array}_{name}" for array in self.facts.set_names]
+        ignored = ["_"] * (len(self.facts.loaded_names) - len(arrays))
+        yield f"{INDENT}{', '.join([*arrays, *ignored])} = load_data({SET_CONSTANTS[name]})"
+        for target, variable in self._list_numbered_targets(f"_{name}").items():
+            yield f"{INDENT}{variable} = np.searchsorted({_write_classes(target)}, {variable})"
+        yield from write_target_forms(self.facts, self.facts.name_targets(f"_{name}"), f"weights_{name}")
 
     def _write_text_conversion(self) -> Iterator[str]:
         """Write the conversion of texts to string tensors, which Keras requires."""
@@ -366,6 +399,10 @@ class _Main:
         if self.facts.has_weights:
             arguments.append(NamedValue("sample_weight=", "weights_test"))
         return CallExpression("model.evaluate", tuple(arguments))
+
+
+def _write_classes(target: str | None) -> str:
+    return "classes" if target is None else f"classes[{quote_string(target)}]"
 
 
 def _make_compile_call(train: TrainSection) -> CallExpression:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from layercli.errors import Problem
+from layercli.errors import Problem, find_first_error
 
 
 class RequestError(Exception):
@@ -44,5 +44,6 @@ def make_bad_request(message: str, hint: str | None = None, *, path: str = "") -
 
 def make_error_document(problems: Sequence[Problem]) -> dict[str, Any]:
     """Return the document of an error; ``error`` is the key of the Open Inference Protocol."""
-    text = " ".join(filter(None, (problems[0].full_message, problems[0].hint))) if problems else "Error."
+    first = find_first_error(problems) if problems else None
+    text = "Error." if first is None else " ".join(filter(None, (first.full_message, first.hint)))
     return {"ok": False, "error": text, "problems": [problem.as_json() for problem in problems]}

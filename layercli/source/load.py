@@ -58,8 +58,12 @@ _file_texts: ContextVar[FileTexts | None] = ContextVar("file texts", default=Non
 
 @contextmanager
 def use_unsaved_texts(texts: Mapping[Path, str]) -> Iterator[FileTexts]:
-    """Read texts in place of the files with these resolved paths, and record which files are read."""
-    file_texts = FileTexts(texts)
+    """Read texts in place of the files with these resolved paths, and record which files are read.
+
+    Texts that are used already stay in use for other files.
+    """
+    outer = _file_texts.get()
+    file_texts = FileTexts(texts if outer is None else {**outer.unsaved, **texts})
     token = _file_texts.set(file_texts)
     try:
         yield file_texts

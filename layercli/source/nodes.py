@@ -116,7 +116,7 @@ def describe_position(mark: Mark, other: Mark) -> str:
     if not mark.source.has_positions:
         return mark.source.name
     line = f"line {mark.line}"
-    return line if mark.source is other.source else f"{line} of {mark.source.name}"
+    return line if mark.source.name == other.source.name else f"{line} of {mark.source.name}"
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from layercli.check import (
     check_document,
     collect_validation_problems,
     is_sweep,
+    require_one_seed,
     require_valid,
 )
 from layercli.config.language.expand import name_entries
@@ -33,7 +34,7 @@ from layercli.config.sweep.section import SweepConfig
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.io.paths import is_file
 from layercli.source.extend import load_extended
-from layercli.source.load import STDIN, load_yaml
+from layercli.source.load import STDIN, find_unsaved_text, load_yaml
 from layercli.source.nodes import KeyPath, YamlNode, problem_in, quote_value, sanitize_text
 from layercli.source.overrides import apply_overrides, set_node, split_key
 from layercli.sweep.model_limits import SIZE_NOUNS, measure_model
@@ -159,11 +160,12 @@ def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan
     base_path = Path(base.value) if Path(base.value).is_absolute() else Path(file).parent / base.value
     base_file = f"./{STDIN}" if str(base_path) == STDIN else str(base_path)  # a file of that name
     try:
-        if not base_path.exists():
+        is_on_disk = find_unsaved_text(base_path) is None
+        if is_on_disk and not base_path.exists():
             message = f"`base` must be an existing config, got {quote_value(base.value)}."
             hint = "Check the path; it is relative to the folder of the sweep file."
             raise LayercliError(problem_in(document, ("base",), "unreadable-file", message, hint=hint))
-        if not is_file(base_path):  # a pipe would wait for a writer
+        if is_on_disk and not is_file(base_path):  # a pipe would wait for a writer
             message = f"`base` must be a regular file, got {quote_value(base.value)}."
             raise LayercliError(problem_in(document, ("base",), "unreadable-file", message))
         base_document = load_extended(base_file)
@@ -173,6 +175,7 @@ def read_sweep_plan(file: str, overrides: Sequence[str] = ()) -> tuple[SweepPlan
     parameter_paths = _find_parameter_paths(document, base_document, problems)
     try:
         valid = require_valid(check_document(base_document))
+        require_one_seed(valid)
     except LayercliError as error:
         raise LayercliError([*problems, *error.problems]) from None
     if valid.config.train is None or valid.config.data is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -115,13 +116,20 @@ def _write_files(
 ) -> None:
     config = build_trial_config(plan, study, number)
     run = next(row["run"] for row in rows if row["number"] == number)
-    test_scores = read_run(Path(run)).test if run and is_run(Path(run)) else {}
     page = render_report_page(
-        plan, rows, study.get_trials(deepcopy=False), importances, test_scores=test_scores
+        plan, rows, study.get_trials(deepcopy=False), importances, test_scores=_read_test_scores(run)
     )
     with report_write_errors("The result of the sweep", directory):
         runs.write_config(directory, config, BEST_CONFIG)
         write_text(directory / REPORT_PAGE, page)
+
+
+def _read_test_scores(run: str | None) -> dict[str, Any]:
+    """Return the test scores of a trial; empty if its run was deleted, or is on another machine."""
+    with suppress(OSError):
+        if run is not None and is_run(Path(run)):
+            return dict(read_run(Path(run)).test)
+    return {}
 
 
 def summarize_sweep(plan: SweepPlan, study: optuna.Study, directory: Path) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import yaml
 
-from layercli.check import check_config, is_sweep
 from layercli.errors import Problem
 from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.schema.other_names import find_renamed_key
 from layercli.schema.suggestions import Suggestion
 from layercli.source.load import YamlLoader, split_lines
+from layercli.workflows.config_files import check_text
 
 _REPLACEMENT_PATTERN = re.compile(
     r"(?:Write(?: it as a number, without quotes or separators:)?|Remove the quotes(?: and separators)?:) "
@@ -155,11 +155,8 @@ def _apply_safe_edits(file: str, text: str) -> str:
 
 
 def _find_errors(file: str, text: str) -> list[Problem]:
-    body = text.removeprefix("\ufeff")
-    result = check_config(file, text=body)
-    if result.written is not None and is_sweep(result.written):
-        return []  # they are those of a config
-    return [problem for problem in result.problems if problem.severity == "error"]
+    problems = check_text(file, text.removeprefix("\ufeff")).problems
+    return [problem for problem in problems if problem.severity == "error"]
 
 
 def _is_improvement(before: list[Problem], after: list[Problem], edits: list[_Edit]) -> bool:
@@ -216,6 +213,10 @@ def _make_edit(problem: Problem, line: str, end: int, current: str) -> _Edit | N
     if new is None:
         return None
     reveals_errors = False
+    if problem.code == "unknown-key" and "." in current:  # a path in `space` of a sweep file
+        steps = [new if step == _find_quoted_word(problem.message) else step for step in current.split(".")]
+        new = ".".join(steps)
+        return _Edit(problem.line, start, end, new, path, reveals_errors=False) if new != current else None
     if problem.code == "unknown-key":
         path = f"{path.removesuffix(current)}{new}"
         reveals_errors = find_renamed_key(current, [new]) is not None
@@ -240,6 +241,11 @@ def _find_replacement(problem: Problem) -> str | None:
         write["key"] in (None, own_key) or problem.via is not None
     )  # a variable has a different name than the key
     return write["value"] if has_matching_key and "..." not in write["value"] else None
+
+
+def _find_quoted_word(message: str) -> str | None:
+    found = re.search(r'"([^"]+)"', message)
+    return found[1] if found is not None else None
 
 
 def _locate_scalars(lines: list[str]) -> dict[tuple[int, int], tuple[int, str]]:

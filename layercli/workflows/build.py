@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, has_errors
+from layercli.graph.adaptable import learns_vocabulary
 from layercli.graph.checks.consistency import check_consistency
 from layercli.io.atomic import report_write_errors, stage_file
 from layercli.workflows.initial_weights import load_initial_weights
@@ -89,6 +90,25 @@ def complete_output_shapes(valid: ValidConfig) -> ValidConfig:
     if has_errors(problems):
         raise LayercliError(problems)
     return built
+
+
+def require_vocabularies(built: BuiltModel) -> None:
+    """Check that each lookup layer has a vocabulary: Keras saves a model without one, but cannot load it.
+
+    Raises:
+        LayercliError: a lookup layer has not learned its vocabulary.
+    """
+    loaded = built.transfer.transferred if built.transfer is not None else ()
+    problems = []
+    for node in built.valid.graph.nodes:
+        if node.reuse_of is None and learns_vocabulary(node.layer) and node.name not in loaded:
+            message = f"`{node.name}` has no vocabulary yet, and Keras cannot load a saved model without it."
+            hint = (
+                "Run `layercli train`, which learns it and saves the model, or add `vocabulary` to the layer."
+            )
+            problems.append(built.valid.make_problem(node.path, "not-savable", message, hint))
+    if problems:
+        raise LayercliError(problems)
 
 
 @show_activity("Saving the model")

@@ -14,7 +14,7 @@ from layercli.check import CheckResult, check_config, is_sweep, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.io.regular import MAX_ENTRIES
 from layercli.layers.registry import LAYERS
-from layercli.source.load import MAX_BYTES, STDIN
+from layercli.source.load import MAX_BYTES, STDIN, use_unsaved_texts
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import check_memory
 
@@ -72,6 +72,12 @@ def check_file(file: str, overrides: Sequence[str] = ()) -> CheckResult:
         return CheckResult(result.file, _find_sweep_problems(file, overrides), written=result.written)
     too_large = check_memory(require_valid(result), copies=1, severity="warning") if result.ok else None
     return replace(result, problems=[*result.problems, too_large]) if too_large else result
+
+
+def check_text(file: str, text: str) -> CheckResult:
+    """Check a text in place of the content of a config or a sweep file."""
+    with use_unsaved_texts({Path(file).resolve(): text}):
+        return check_file(file)
 
 
 def _find_sweep_problems(file: str, overrides: Sequence[str]) -> list[Problem]:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import heapq
-import json
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
+from layercli.config.training.log_names import collect_limits
 from layercli.errors import LayercliError, make_file_error
 from layercli.io.atomic import describe_os_error, stage_file
-from layercli.processes.worker_pool import LOG_FILE, StopSignal, WorkerPool
-from layercli.reports.crossval import CrossvalProgress, FoldRow
+from layercli.reports.group_progress import GroupProgress
 from layercli.runs.crossval_directory import (
     PREDICTIONS_FILE,
-    STATE_FILE,
     CrossvalDirectory,
     Fold,
     open_crossval_directory,
@@ -31,25 +27,19 @@ from layercli.source.nodes import sanitize_text
 from layercli.source.scalars import is_number
 from layercli.workflows.ensemble_config import require_averageable
 from layercli.workflows.preflight import require_sections
+from layercli.workflows.run_group import GroupRequest, hash_config, train_group
 from layercli.workflows.training_run import require_trainable
 
-_POLL_SECONDS: Final = 0.3
-"""Interval in seconds between two looks at the folds."""
 CONFIDENCE: Final = 0.95
 _ROW = "row"
 
 
-@dataclass(frozen=True, slots=True)
-class CrossvalRequest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossvalRequest(GroupRequest):
     """The options of a cross-validation."""
 
-    file: str
-    overrides: Sequence[str]
     folds: int
     repeats: int = 1
-    run_dir: str | None = None
-    jobs: int = 1
-    trust: bool = False
     ensemble: bool = False
     """Whether the models are averaged in the end, so that a config without an average is refused before."""
 
@@ -77,18 +67,17 @@ def open_crossval(request: CrossvalRequest) -> OpenCrossval:
         require_averageable(valid, count=request.folds * request.repeats)
     document = valid.to_resolved_dict(is_for_run=True)
     document["data"]["split"].pop("fold")
-    content = json.dumps(document, sort_keys=True, default=str)
     directory = open_crossval_directory(
         valid.check_result.name,
         request.run_dir,
         folds=request.folds,
         repeats=request.repeats,
-        digest=hashlib.sha256(content.encode()).hexdigest(),
+        digest=hash_config(document),
     )
     return OpenCrossval(request, valid, directory)
 
 
-def run_crossval(crossval: OpenCrossval, progress: CrossvalProgress) -> dict[str, Any]:
+def run_crossval(crossval: OpenCrossval, progress: GroupProgress) -> dict[str, Any]:
     """Train all folds in worker processes. Return the document of ``crossval --json``.
 
     An interruption stops the workers; the same command trains the rest.
@@ -96,37 +85,14 @@ def run_crossval(crossval: OpenCrossval, progress: CrossvalProgress) -> dict[str
     Raises:
         LayercliError: A fold cannot be trained, or the predictions cannot be written.
     """
-    request, directory = crossval.request, crossval.directory
-    folds = list(directory.list_folds())
-    waiting = [fold for fold in folds if not directory.is_finished(fold)]
+    directory = crossval.directory
+    folds = list(directory.list_members())
     task = {
-        "file": request.file,
-        "set": list(request.overrides),
-        "trust": request.trust,
-        "directory": str(directory.path),
         "folds": directory.folds,
         "repeats": directory.repeats,
-        "command": ["layercli", "crossval", request.file],
+        "command": ["layercli", "crossval", crossval.request.file],
     }
-    pool = WorkerPool(
-        "layercli.workflows.crossval_worker",
-        task,
-        jobs=min(request.jobs, len(waiting)),
-        directory=directory.path,
-    )
-    try:
-        with StopSignal("trainings") as stop_signal, progress, pool:
-            reader, is_working = _FoldReader(directory), bool(waiting)
-            while is_working:
-                time.sleep(_POLL_SECONDS)
-                stop_signal.raise_if_received()
-                progress.show_folds(reader.read_rows())
-                is_working = pool.supervise(reader.finished_count)
-            stop_signal.raise_if_received()
-            progress.show_folds(reader.read_rows())
-    except LayercliError:
-        _discard_if_unused(directory)  # so that the same directory works after the fix
-        raise
+    train_group(crossval.request, directory, task, progress)
     try:
         return _summarize(crossval, folds)
     except (OSError, ValueError, LookupError, ArithmeticError, csv.Error) as error:
@@ -140,49 +106,6 @@ def _make_damage_error(directory: CrossvalDirectory, error: Exception) -> Layerc
     return make_file_error(directory.path, "run-directory", message, hint)
 
 
-def _discard_if_unused(directory: CrossvalDirectory) -> None:
-    """Remove the files of a cross-validation of which no fold has started, and the directory unless it has others."""
-    folds = list(directory.list_folds())
-    if any(directory.run_path(fold).is_dir() for fold in folds):
-        return
-    with suppress(OSError):
-        for path in (
-            directory.path / STATE_FILE,
-            directory.path / LOG_FILE,
-            *map(directory.lock_path, folds),
-        ):
-            path.unlink(missing_ok=True)
-        directory.path.rmdir()
-
-
-class _FoldReader:
-    """Reads the states of folds; a finished one only once."""
-
-    def __init__(self, directory: CrossvalDirectory) -> None:
-        self._directory = directory
-        self._folds = list(directory.list_folds())
-        self._finished: dict[Fold, FoldRow] = {}
-
-    @property
-    def finished_count(self) -> int:
-        """The number of finished folds at the last reading."""
-        return len(self._finished)
-
-    def read_rows(self) -> list[FoldRow]:
-        """Return the state of each fold that has started."""
-        rows = []
-        for fold in self._folds:
-            row = self._finished.get(fold)
-            if row is None and (path := self._directory.run_path(fold)).is_dir():
-                is_finished = self._directory.is_finished(fold)
-                row = FoldRow(fold, read_run(path), is_finished=is_finished)
-                if is_finished:
-                    self._finished[fold] = row
-            if row is not None:
-                rows.append(row)
-        return rows
-
-
 def _summarize(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
     directory = crossval.directory
     runs = [read_run(directory.run_path(fold)) for fold in folds]
@@ -190,6 +113,8 @@ def _summarize(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
     names = [name for name in metrics[0] if all(name in each for each in metrics)]
     predictions = directory.path / PREDICTIONS_FILE
     examples = _merge_predictions(directory, folds, predictions)
+    _, train = require_sections(crossval.valid)
+    limits = collect_limits(train, crossval.valid.graph.output_references)
     sizes = [_count_examples(directory.run_path(fold)) for fold in folds]
     return {
         "ok": True,
@@ -198,7 +123,7 @@ def _summarize(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
             {"run": str(run.path), "fold": fold.number, "repeat": fold.repeat, "metrics": each}
             for fold, run, each in zip(folds, runs, metrics, strict=True)
         ],
-        **summarize_metrics({name: [each[name] for each in metrics] for name in names}, sizes),
+        **summarize_metrics({name: [each[name] for each in metrics] for name in names}, sizes, limits),
         "confidence": CONFIDENCE,
         "examples": examples,
         "predictions": str(predictions),
@@ -213,7 +138,9 @@ def _count_examples(run: Path) -> tuple[int, int]:
 
 
 def summarize_metrics(
-    metrics: dict[str, list[float]], sizes: Sequence[tuple[int, int]]
+    metrics: dict[str, list[float]],
+    sizes: Sequence[tuple[int, int]],
+    limits: Mapping[str, tuple[float, float]],
 ) -> dict[str, dict[str, Any]]:
     """Return mean, standard deviation (n - 1) and confidence interval of each metric over the folds.
 
@@ -224,6 +151,7 @@ def summarize_metrics(
     Args:
         metrics: Metric -> its value for each fold.
         sizes: The numbers of training and test examples of each fold.
+        limits: Metric -> its smallest and its largest possible value, at which the interval ends.
     """
     import numpy as np
     from scipy import stats
@@ -234,7 +162,8 @@ def summarize_metrics(
         count = len(values)
         mean[name], std[name] = float(np.mean(values)), float(np.std(values, ddof=1))
         error = std[name] * (1 / count + ratio) ** 0.5 * float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
-        interval[name] = [mean[name] - error, mean[name] + error]
+        low, high = limits.get(name, (-math.inf, math.inf))
+        interval[name] = [max(low, mean[name] - error), min(high, mean[name] + error)]
     return {"mean": mean, "std": std, "interval": interval}
 
 

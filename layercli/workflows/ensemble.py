@@ -26,7 +26,7 @@ from layercli.workflows.build import assemble_checked_model, save_model
 from layercli.workflows.dataset import load_training_data
 from layercli.workflows.ensemble_config import branch_prefix, make_ensemble_document, require_averageable
 from layercli.workflows.finished_run import FinishedRun
-from layercli.workflows.preflight import require_memory, require_sections
+from layercli.workflows.preflight import read_memory_limit, require_memory, require_sections
 
 if TYPE_CHECKING:
     from layercli.data.examples import Splits
@@ -53,7 +53,7 @@ def write_ensemble(
         LayercliError: The models of the folds have no average, a run was modified, or the directory cannot be written.
     """
     target = directory.path / ENSEMBLE
-    paths = [directory.run_path(fold) for fold in directory.list_folds()]
+    paths = [directory.run_path(fold) for fold in directory.list_members()]
     origin = {
         "folds": {path.name: require_manifest(path)["files"].get(runs.MODEL) for path in paths},
         **{key: dict(summary[key]) for key in ("mean", "std", "interval")},
@@ -230,6 +230,7 @@ def _write_run(
     _, splits, _ = load_training_data(valid, data, trust=trust)
     assembled = assemble_checked_model(valid, should_be_savable=True)
     from layercli.engine.ensemble import load_branch
+    from layercli.engine.gpus import list_gpu_names
     from layercli.engine.load_model import compile_with_optimizer
     from layercli.engine.training.execution_plan import plan_execution
 
@@ -259,6 +260,8 @@ def _write_run(
         counts=tuple(map(len, splits.subsets)),
         fingerprint=splits.fingerprint(),
         execution=plan_execution(valid, splits.train).as_json(),
+        memory=read_memory_limit(),
+        gpus=list_gpu_names(),
     )
     manifests.write_manifest(staging, {**manifest, ENSEMBLE: origin}, is_finished=True)
 

@@ -14,6 +14,8 @@ from layercli.source.nodes import KeyPath
 _OUTPUTS_PATH: Final[KeyPath] = ("model", "outputs")
 _TRAINING_KEYS: Final = ("callbacks", "diagnostics", "checkpoints", "stages", "until")
 """Keys of `train` that act only during a training."""
+_TRAINED_KEYS: Final = ("weights", "freeze", "lora_rank")
+"""Keys of `model` that act only during a training."""
 _OUTPUT_KEYS: Final = ("loss", "loss_weights", "metrics", "weighted_metrics")
 _AVERAGE: Final = "average"
 
@@ -90,7 +92,7 @@ def make_ensemble_document(folds: Sequence[ValidConfig]) -> dict[str, Any]:
         for node in fold.graph.nodes
         if fold.config.model.freeze and node.reuse_of is None and not node.layer.is_trainable
     ]
-    model = {key: value for key, value in document["model"].items() if key not in ("weights", "freeze")}
+    model = {key: value for key, value in document["model"].items() if key not in _TRAINED_KEYS}
     train = {key: value for key, value in document["train"].items() if key not in _TRAINING_KEYS}
     split = {"validation": 0, "test": 0}  # each example was in the training set of a fold
     return {

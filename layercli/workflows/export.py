@@ -12,6 +12,7 @@ from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.export_formats import EXPORT_FORMATS
+from layercli.graph.lora import has_lora
 from layercli.io.atomic import write_text
 from layercli.runs.directory import MODEL
 from layercli.runs.open_run import open_run
@@ -91,7 +92,8 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     # A .keras file also gets the optimizer's state, so that others can train it further. Keras loads it only where the
     # classes of the loss, the metrics and the optimizer are known.
     has_keras_classes = all(custom.noun == "callback" for custom, _ in valid.custom_objects)
-    should_compile = format_name == "keras" and has_keras_classes
+    # The optimizer of a model with LoRA trained the updates, which are in the kernels now.
+    should_compile = format_name == "keras" and has_keras_classes and not has_lora(valid.graph)
     model = load_model(run, valid, train=valid.config.train if should_compile else None)
     options = source.make_options(request, model)
     test_inputs = source.build_cases(request)

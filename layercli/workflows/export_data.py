@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, Problem
+from layercli.errors import LayercliError, Problem, find_first_error
 from layercli.workflows.dataset import load_splits
 from layercli.workflows.evaluate import SPLIT_NAMES, SplitName
 
@@ -32,7 +32,7 @@ def load_run_splits(valid: ValidConfig, *, trust: bool) -> tuple[Splits | None, 
 
 def make_unreadable_data_warning(valid: ValidConfig, error: LayercliError) -> Problem:
     """Return the warning that the data cannot be read."""
-    first = error.problems[0]
+    first = find_first_error(error.problems)
     message = f"Cannot read the data of the run, so the comparison uses random inputs: {first.message}"
     return valid.make_problem(("data",), first.code, message, first.hint, "warning")
 

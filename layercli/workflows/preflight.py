@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig
+from layercli.config.training.batch_size import AutoBatchSize
 from layercli.config.training.custom_objects import CustomObject
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
-from layercli.export_formats import EXPORT_FORMATS
 from layercli.graph.shapes import NodeShapes, tensor_bytes
 from layercli.reports.formatting import format_bytes
 from layercli.source.nodes import KeyPath, sanitize_text
 
+_MEMORY_INFO_FILE = Path("/proc/meminfo")
+_CGROUP_FOLDERS = {
+    Path("/sys/fs/cgroup"): ("memory.max", "memory.current"),
+    Path("/sys/fs/cgroup/memory"): ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
+"""Folder of a control group -> its files with the limit and the usage, in versions 2 and 1."""
 _CGROUP_LIMIT_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
@@ -64,6 +72,8 @@ def require_export_packages(format_name: str) -> None:
     Raises:
         LayercliError: A package is not installed.
     """
+    from layercli.export_formats import EXPORT_FORMATS
+
     missing = [name for name in EXPORT_FORMATS[format_name].packages if find_spec(name) is None]
     if missing:
         message = f"{' and '.join(missing)} must be installed for the {format_name} format."
@@ -160,7 +170,8 @@ def require_memory(valid: ValidConfig, *, copies: int) -> None:
 def check_memory(valid: ValidConfig, *, copies: int, severity: Severity = "error") -> Problem | None:
     """Return a problem if the model does not fit into the memory of this machine."""
     needed = copies * valid.shapes.weight_bytes
-    batch_size = valid.config.train.batch_size if valid.config.train and copies > 1 else 1
+    declared = valid.config.train.batch_size if valid.config.train and copies > 1 else 1
+    batch_size = 1 if isinstance(declared, AutoBatchSize) else declared
     needed += valid.shapes.activation_bytes(batch_size)
     available = read_memory_limit()
     if available is None or needed <= available:
@@ -188,6 +199,36 @@ def read_memory_limit() -> int | None:
         except (OSError, ValueError):
             continue  # the control group is absent or has no limit
     return min(limits)
+
+
+def read_available_memory() -> int | None:
+    """Return the bytes that this process and its children can use in addition, or None if they are unknown.
+
+    It is the smaller of the free memory of the machine, and of what the control group has left; pages of files that can be
+    dropped count as free.
+    """
+    found = []
+    with suppress(OSError, ValueError, LookupError):
+        lines = _MEMORY_INFO_FILE.read_text().splitlines()
+        [line] = [line for line in lines if line.startswith("MemAvailable:")]
+        found.append(1024 * int(line.split()[1]))
+    for folder, (limit_name, usage_name) in _CGROUP_FOLDERS.items():
+        with suppress(OSError, ValueError):
+            limit, usage = (int((folder / name).read_text()) for name in (limit_name, usage_name))
+            fields = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            dropped = int(fields.get("total_inactive_file") or fields.get("inactive_file") or 0)
+            found.append(max(0, limit - usage + dropped))
+    return min(found, default=read_memory_limit())
+
+
+def read_peak_memory() -> int | None:
+    """Return the largest memory that this process has had, in bytes, or None if the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _count_layer_bytes(row: NodeShapes) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
 from layercli.activity import show_activity
@@ -13,6 +14,7 @@ from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.training_notes import describe_training
 from layercli.io.atomic import report_write_errors, write_text
+from layercli.io.paths import shorten_paths
 from layercli.io.regular import read_inside
 from layercli.page.charts import require_charts
 from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
@@ -24,6 +26,7 @@ from layercli.runs.directory import CONFIG, HISTORY, is_unstarted, make_unstarte
 from layercli.runs.history import read_records
 from layercli.runs.listing import read_run
 from layercli.runs.manifest import read_manifest_or_none
+from layercli.runs.seed_directory import read_seed_directory
 from layercli.runs.summary import read_summary
 from layercli.source.load import MAX_BYTES
 from layercli.source.scalars import is_number
@@ -31,6 +34,7 @@ from layercli.workflows.dataset import check_dataset, complete_training_data
 from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, list_example_files, load_constants
 from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.missing_values import MissingFinder, make_missing_finder
+from layercli.workflows.next_commands import list_next_commands
 from layercli.workflows.preflight import require_sections, require_trust
 
 if TYPE_CHECKING:
@@ -60,7 +64,7 @@ def write_report(
     """Write the page or the model card of one or several runs. Return the document of ``report --json``.
 
     Args:
-        runs: The directories of the runs; unfinished and damaged ones are shown as far as they can be read.
+        runs: The directories of the runs, or of several seeds; unfinished and damaged ones are shown as far as possible.
         output: The file.
         report_format: "html" for the page, "markdown" for the model card.
         split: The set over which the models are evaluated; None is the first of test, validation and training that is
@@ -72,19 +76,26 @@ def write_report(
     """
     if report_format == "html":
         require_charts()
-    contents = [_read_files(Path(name)) for name in runs]
-    shown = _SHOWN_EXAMPLES if len(runs) == 1 else _SHOWN_EXAMPLES_OF_SEVERAL
+    contents = [_read_files(path) for name in runs for path in _list_runs(Path(name))]
+    shown = _SHOWN_EXAMPLES if len(contents) == 1 else _SHOWN_EXAMPLES_OF_SEVERAL
     for content in contents:
         _add_results(content, split, trust=trust, shown_examples=shown)
     text = render_run_page(contents) if report_format == "html" else render_model_card(contents)
     with report_write_errors("The report", output):
-        write_text(Path(output), text)
+        write_text(Path(output), shorten_paths(text))
     return {
         "ok": True,
         "output": output,
-        "runs": list(runs),
+        "runs": [str(content.run.path) for content in contents],
         "problems": [problem.as_json() for content in contents for problem in content.problems],
     }
+
+
+def _list_runs(path: Path) -> list[Path]:
+    """Return the runs of a directory of several seeds, or the path itself."""
+    directory = read_seed_directory(path)
+    paths = [] if directory is None else [*map(directory.run_path, directory.list_members())]
+    return [each for each in paths if each.is_dir()] or [path]
 
 
 def _read_files(path: Path) -> RunContent:
@@ -160,6 +171,7 @@ def _add_results(content: RunContent, split: SplitName | None, *, trust: bool, s
         _complete_notes(content)
         return
     content.valid = valid = finished_run.valid
+    content.commands = _list_commands(content, valid)
     _complete_notes(content)
     try:
         data, _ = require_sections(valid)
@@ -172,6 +184,13 @@ def _add_results(content: RunContent, split: SplitName | None, *, trust: bool, s
         content.evaluation = _evaluate(finished_run, splits, chosen, shown_examples)
     except LayercliError as error:
         _add_problems(content, error)
+
+
+def _list_commands(content: RunContent, valid: ValidConfig) -> list[str]:
+    """Return the commands that use the model, without that of this page."""
+    results = {"run": content.title, "history": {}, "test": content.run.test}
+    report = f"layercli report {quote(content.title)}"
+    return [command for command in list_next_commands(valid, results) if not command.startswith(report)]
 
 
 def _add_problems(content: RunContent, error: LayercliError) -> None:

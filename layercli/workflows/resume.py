@@ -21,12 +21,15 @@ from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
+from layercli.runs.credentials import describe_command
 from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
 from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_bytes, require_own_files
+from layercli.runs.seed_directory import read_seed_directory
 from layercli.runs.training_state import check_training_state
 from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import KeyPath, sanitize_text
+from layercli.workflows.batch_size import with_batch_size
 from layercli.workflows.training_run import (
     TrainingInputs,
     TrainingRun,
@@ -102,6 +105,7 @@ def open_for_resume(
             false. Every difference is reported.
     """
     path = Path(run)
+    _require_single_run(path)
     require_own_files(path)
     manifest = manifests.require_manifest(path)
     content = _read_own_config(path)
@@ -111,6 +115,10 @@ def open_for_resume(
         text = None if config else content.decode("utf-8-sig")
         given = require_valid(check_config(config or str(path / runs.CONFIG), overrides, text=text))
         valid = replace(given, config=adopt_completed_metrics(own_config.config, given.config))
+        if own_config.config.train is not None:
+            valid = with_batch_size(
+                valid, own_config.config.train.batch_size
+            )  # what the start of the run found
     differences = [*_find_differences(path, manifest, content, own_config, valid)]
     if differences and not allow_changes:
         raise LayercliError(differences)
@@ -125,6 +133,20 @@ def open_for_resume(
         differences=differences,
         sections=(before["train"], after["train"]),
     )
+
+
+def _require_single_run(path: Path) -> None:
+    """Check that a directory is not that of several seeds.
+
+    Raises:
+        LayercliError: It is.
+    """
+    directory = read_seed_directory(path)
+    if directory is not None:
+        run = directory.run_path(next(directory.list_members()))
+        message = "This directory has a run for each of several seeds."
+        hint = f"Run the command that created it again, or resume one of its runs, such as {sanitize_text(str(run))}."
+        raise make_file_error(path, "run-directory", message, hint)
 
 
 def _read_own_config(run: Path) -> bytes:
@@ -247,7 +269,7 @@ def _train_from_checkpoint(
         else _parse_execution(resumable)
     )
     resume_record = {
-        "command": sys.argv,
+        "command": describe_command(sys.argv),
         **position,
         "versions": manifests.collect_versions(),
         "environment": collect_environment(),

@@ -222,7 +222,9 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
     by_name = {column.name: column for column in table.columns}
     if target is not None:
         if target in table.nested:
-            message = f"`{sanitize_text(target, limit=60)}` cannot be the target: it has lists or objects."
+            message = (
+                f"`{sanitize_text(target, limit=60)}` cannot be the target: it has lists, objects or bytes."
+            )
             raise _make_error(path, message, "Name a different column with --target.")
         if target not in by_name:
             otherwise = f"The columns are {', '.join(map(sanitize_text, list(by_name)[:20]))}."

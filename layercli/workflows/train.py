@@ -18,7 +18,7 @@ from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.lock import lock_run
-from layercli.workflows.preflight import require_sections
+from layercli.workflows.preflight import read_memory_limit, require_sections
 from layercli.workflows.signals import TrainingInterruptedError
 from layercli.workflows.training_run import (
     TrainingRun,
@@ -68,6 +68,7 @@ def train_new_run(
                     inputs = inputs.with_held_out_batches(smoke_steps)
                 runs.write_config(run, valid)
                 write_json(run / runs.READER_STATE, ReaderState.from_splits(inputs.splits).to_json())
+                from layercli.engine.gpus import list_gpu_names
                 from layercli.engine.training.execution_plan import plan_execution
 
                 execution = plan_execution(valid, inputs.splits.train)
@@ -76,9 +77,13 @@ def train_new_run(
                     counts=inputs.split_sizes,
                     fingerprint=inputs.splits.fingerprint(),
                     execution=execution.as_json(),
+                    memory=read_memory_limit(),
+                    gpus=list_gpu_names(),
                 )
                 if inputs.transfer is not None:
                     manifest["weights"] = inputs.transfer.as_json()
+                if inputs.batch_size is not None:
+                    manifest["batch_size"] = inputs.batch_size.as_json()
                 manifests.write_manifest(run, manifest)
         except BaseException:
             runs.discard_run(run)  # so that the same command works after the fix
@@ -105,8 +110,10 @@ def run_smoke_test(
     _, section = require_sections(valid)
     changes = {
         "epochs": _SMOKE_STEPS,
+        "batch_size": int(section.batch_size),  # 32 for `auto`
         "until": UntilConfig(steps=_SMOKE_STEPS),
         "checkpoints": CheckpointsConfig(epochs=_SMOKE_STEPS),
+        "seeds": None,  # one of them shows whether the training works
         "diagnostics": False,  # two steps say nothing about the layers
         "callbacks": [callback for callback in section.callbacks if not isinstance(callback, MLflow)],
     }

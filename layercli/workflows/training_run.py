@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layercli import runtime
-from layercli.check import ValidConfig
+from layercli.check import ValidConfig, require_one_seed
 from layercli.config.training.resume_changes import ResumeChanges
-from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.errors import LayercliError, Problem, find_first_error, make_file_error
 from layercli.graph.training_notes import count_stage_epochs, describe_end, describe_training
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
@@ -25,12 +25,19 @@ from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.diagnostics import keep_diagnostics
 from layercli.runs.resume_command import format_resume_command
+from layercli.workflows.batch_size import (
+    FoundBatchSize,
+    find_batch_size,
+    has_auto_batch_size,
+    with_batch_size,
+)
 from layercli.workflows.build import assemble_checked_model, complete_output_shapes, save_model
 from layercli.workflows.dataset import load_training_data
 from layercli.workflows.diagnose import diagnose_run
 from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
 from layercli.workflows.signals import TrainingInterruptedError, catch_stop_signals
+from layercli.workflows.tracking import log_results, report_failure_to_mlflow
 
 if TYPE_CHECKING:
     from layercli.data.examples import Splits
@@ -49,9 +56,10 @@ def require_trainable(valid: ValidConfig, *, trust: bool) -> None:
     """Check that the config can be trained on this machine, without loading TensorFlow.
 
     Raises:
-        LayercliError: `data` or `train` is missing, custom code is not trusted, or memory is too small.
+        LayercliError: `data` or `train` is missing, there are several seeds, code is not trusted, or memory is too small.
     """
     data, _ = require_sections(valid)
+    require_one_seed(valid)
     require_trust(valid, trust=trust, data=data)
     require_memory(valid, copies=_WEIGHT_COPIES)
 
@@ -67,6 +75,8 @@ class TrainingInputs:
     warnings: list[Problem]
     transfer: WeightTransfer | None
     """The weights loaded from ``model.weights``."""
+    batch_size: FoundBatchSize | None = None
+    """What was found for `batch_size: auto`."""
 
     def with_held_out_batches(self, count: int) -> TrainingInputs:
         """Return the inputs with only the first ``count`` batches of the validation and test sets."""
@@ -97,6 +107,12 @@ def load_training_inputs(
     """
     data, _ = require_sections(valid)
     valid, splits, warnings = load_training_data(complete_output_shapes(valid), data, trust=trust)
+    batch_size = None
+    if has_auto_batch_size(valid):
+        progress.print_message("Finding the batch size.")
+        batch_size = find_batch_size(valid, len(splits.train), trust=trust)
+        valid = with_batch_size(valid, batch_size.size)
+        progress.print_message(batch_size.describe(len(splits.train)))
     changed = {name: meaning for name, meaning in splits.target_meanings.items() if meaning.is_converted}
     for line in describe_targets(changed, lambda _: None):
         progress.print_message(line)
@@ -104,7 +120,7 @@ def load_training_inputs(
     transfer = load_initial_weights(assembled, valid) if should_load_weights else None
     for line in describe_transfer(transfer, valid) if transfer is not None else ():
         progress.print_message(line)
-    return TrainingInputs(valid, splits, assembled, [*warnings, *assembled.warnings], transfer)
+    return TrainingInputs(valid, splits, assembled, [*warnings, *assembled.warnings], transfer, batch_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +157,16 @@ class TrainingRun:
         progress.print_detail(self.execution_plan.summary)
         self._describe_batch_callbacks(progress)
         with (
+            report_failure_to_mlflow(self.run_dir, self.inputs.valid),
             _recording_failure(self.run_dir, self.manifest),
             report_disk_errors(self.run_dir, self.inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
             fit_result = self._fit(progress, stop_request)
-            self._save_model()
-            warnings = self._check_saved_model()
+            saved = self._save_model()
+            warnings, lora = self._check_saved_model(saved)
+            if lora is not None:
+                progress.print_message(describe_merged_lora(lora))
             warnings += diagnose_run(
                 self.run_dir,
                 self.inputs,
@@ -159,9 +178,12 @@ class TrainingRun:
                 progress.print_warning(warning)
             known = [*self.inputs.valid.check_result.problems, *self.inputs.warnings]
             summary = self._summarize(fit_result, [*known, *warnings])
+            if lora is not None:
+                summary["lora"] = lora
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
             manifest = manifests.with_end(self.manifest, has_reached_limit=fit_result.limit_stop is not None)
             manifests.write_manifest(self.run_dir, manifest, is_finished=True)
+            log_results(self.run_dir, self.inputs.valid, summary)
         return summary
 
     @property
@@ -234,14 +256,20 @@ class TrainingRun:
                 warnings = diagnose_run(self.run_dir, inputs, {"loss": losses}, is_diverged=True)
                 raise LayercliError([*error.problems, *warnings]) from None
 
-    def _save_model(self) -> None:
-        """Save the trained model; its state can come from custom code, which can fail with any exception."""
+    def _save_model(self) -> AssembledModel:
+        """Save the trained model with merged low-rank updates, and return it.
+
+        Its state can come from custom code, which can fail with any exception.
+        """
         from layercli.engine.custom_objects import explain_custom_error
         from layercli.engine.keras_errors import summarize_error
+        from layercli.engine.lora import merge_trained_lora
 
         valid = self.inputs.valid
         try:
-            save_model(self.inputs.assembled.model, self.run_dir / runs.MODEL)
+            merged = merge_trained_lora(self.inputs.assembled, valid)
+            save_model(merged.model, self.run_dir / runs.MODEL)
+            return merged
         except LayercliError:
             raise
         except (Exception, SystemExit) as error:
@@ -257,16 +285,22 @@ class TrainingRun:
             )
             raise LayercliError(problem) from error
 
-    def _check_saved_model(self) -> list[Problem]:
-        """Load the saved model, and compare it with the trained model on a batch of training examples."""
+    def _check_saved_model(self, saved: AssembledModel) -> tuple[list[Problem], dict[str, Any] | None]:
+        """Load the saved model, and compare it with the trained model on a batch of training examples.
+
+        Returns:
+            Warnings, and the layers with merged updates with the difference of the outputs; None if there are none.
+        """
         from layercli.engine.comparison_inputs import COMPARED_EXAMPLES, examples_to_inputs
+        from layercli.engine.lora import describe_merge
         from layercli.engine.saved_model_check import check_saved_model
 
         valid, assembled = self.inputs.valid, self.inputs.assembled
         batch_size = assembled.model.inputs[0].shape[0] or COMPARED_EXAMPLES
         batch = next(iter(self.inputs.splits.train.batches(batch_size)))
         inputs = examples_to_inputs(batch, valid.graph)
-        return check_saved_model(self.run_dir / runs.MODEL, assembled, valid, inputs)
+        lora = None if saved is assembled else describe_merge(assembled, saved, valid, inputs)
+        return check_saved_model(self.run_dir / runs.MODEL, saved, valid, inputs), lora
 
     def _summarize(self, fit_result: FitResult, warnings: Sequence[Problem]) -> dict[str, Any]:
         seconds = self._earlier_seconds + time.perf_counter() - self.started_at
@@ -302,6 +336,14 @@ class TrainingRun:
         )
         summary["problems"] = [warning.as_json() for warning in warnings]
         return summary
+
+
+def describe_merged_lora(lora: Mapping[str, Any]) -> str:
+    """Return a sentence on the merged updates, for the person who trains."""
+    count, difference = len(lora["layers"]), lora["difference"]
+    effect = f"differ by {difference:.1g} of the largest one" if difference else "are equal"
+    layers = f"{count} {'kernel' if count == 1 else 'kernels'}"
+    return f"LoRA: added the updates to {layers}; the outputs {effect}."
 
 
 class TimedCheckpointStore:
@@ -349,7 +391,8 @@ def _recording_failure(run_dir: Path, manifest: Mapping[str, Any]) -> Iterator[N
         raise
     except LayercliError as error:
         if error.problems:
-            _record_end(run_dir, manifest, error.problems[0].code, error.problems[0].full_message)
+            first = find_first_error(error.problems)
+            _record_end(run_dir, manifest, first.code, first.full_message)
         raise
     except Exception as error:
         message = f"Internal error in layercli: {type(error).__name__}."

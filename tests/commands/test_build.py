@@ -1,12 +1,15 @@
 import json
 import zipfile
 
+import keras
 import numpy as np
 import pytest
+import yaml
 
 from layercli import api
 from layercli.workflows import preflight
 from tests.running import CONFIGS, invoke, problems, run_python, write_config
+from tests.stacks import document
 
 PREDICT = """
 import sys, numpy, keras
@@ -201,3 +204,41 @@ def test_training_requires_more_memory_than_building(iris, monkeypatch):
     )
     monkeypatch.setattr(preflight, "read_memory_limit", lambda: None)
     assert preflight.check_memory(valid, copies=4) is None
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [{"type": "RandomShear", "x_factor": 0.2}, {"type": "RandomCrop", "height": 4, "width": 4, "seed": 1}],
+    ids=lambda layer: layer["type"],
+)
+def test_augmentation_is_loaded_by_keras_and_imported(layer, tmp_path):
+    # Keras writes the factor 0.2 as (-0.2, 0.2), which RandomShear refuses.
+    config, saved, back = (tmp_path / name for name in ("config.yaml", "m.keras", "back.yaml"))
+    config.write_text(document([8, 8, 1], [layer]))
+    assert invoke("build", config, "--output", saved).exit_code == 0
+    assert type(keras.saving.load_model(saved).layers[1]).__name__ == layer["type"]
+    assert invoke("import", saved, "--output", back).exit_code == 0
+    assert yaml.safe_load(back.read_text())["model"]["layers"] == [layer]
+
+
+def test_model_without_vocabulary_is_not_saved(tmp_path):
+    # Keras raises "keys and values cannot be empty tensors" when it loads such a file.
+    config, saved = tmp_path / "config.yaml", tmp_path / "m.keras"
+    config.write_text(document([1], ["StringLookup"], dtype="string"))
+    result = invoke("build", config, "--output", saved, "--json")
+    assert [problem["code"] for problem in json.loads(result.stdout)["problems"]] == ["not-savable"]
+    assert not saved.exists()
+    config.write_text(document([1], [{"type": "StringLookup", "vocabulary": ["a"]}], dtype="string"))
+    assert invoke("build", config, "--output", saved).exit_code == 0
+
+
+def test_layer_that_returns_its_input_is_refused(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "import keras\n\n\nclass Own(keras.layers.Layer):\n"
+        "    def compute_output_spec(self, inputs):\n        return inputs\n"
+    )
+    (tmp_path / "config.yaml").write_text(document([4], [{"type": "own.py:Own"}]))
+    result = invoke("build", tmp_path / "config.yaml", "--trust", "--json")
+    assert [problem["message"] for problem in json.loads(result.stdout)["problems"]] == [
+        "`own` must return a new tensor from `compute_output_spec`, got its input."
+    ]

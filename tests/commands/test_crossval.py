@@ -12,7 +12,7 @@ from layercli.engine.load_model import load_model
 from layercli.runs.crossval_directory import CrossvalDirectory
 from layercli.runs.open_run import open_run
 from layercli.workflows.crossval import summarize_metrics
-from layercli.workflows.crossval_worker import _claim_fold
+from layercli.workflows.group_worker import claim_member
 from tests.running import invoke, problems
 from tests.warm_processes import start_processes_warm
 
@@ -110,7 +110,7 @@ def test_killed_fold_is_trained_or_finished(folder, document, tmp_path):
     copy = tmp_path / "cv"
     shutil.copytree(folder / "cv", copy)
     directory = CrossvalDirectory(copy, 2, 2)
-    before, _, third, _ = directory.list_folds()
+    before, _, third, _ = directory.list_members()
     expected = {fold: directory.predictions_path(fold).read_text() for fold in (before, third)}
     directory.predictions_path(before).unlink()  # killed after the training
     directory.predictions_path(third).unlink()  # killed before its start
@@ -118,7 +118,7 @@ def test_killed_fold_is_trained_or_finished(folder, document, tmp_path):
         (copy / "3" / name).unlink()
     shutil.rmtree(copy / "3" / "checkpoints")
     for fold in (before, third):
-        _claim_fold(directory, fold, str(folder / "small.yaml"), [], trust=False)
+        claim_member(directory, fold, str(folder / "small.yaml"), [], trust=False)
         assert directory.predictions_path(fold).read_text() == expected[fold]
 
 
@@ -152,11 +152,13 @@ def test_text_report_names_mean_deviation_and_interval(folder, document):
 
 
 def test_interval_is_that_of_nadeau_and_bengio():
-    found = summarize_metrics({"accuracy": [0.8, 0.9, 1.0]}, [(20, 10)] * 3)
+    metrics = {name: [0.8, 0.9, 1.0] for name in ("accuracy", "r2_score")}
+    found = summarize_metrics(metrics, [(20, 10)] * 3, {"accuracy": (0, 1)})
     assert found["mean"]["accuracy"] == pytest.approx(0.9)
     assert found["std"]["accuracy"] == pytest.approx(0.1)
     # t(0.975, 2) = 4.302653; 4.302653 * 0.1 * sqrt(1/3 + 1/2) = 0.392777
-    assert found["interval"]["accuracy"] == pytest.approx([0.507223, 1.292777], abs=1e-6)
+    assert found["interval"]["r2_score"] == pytest.approx([0.507223, 1.292777], abs=1e-6)
+    assert found["interval"]["accuracy"] == pytest.approx([0.507223, 1], abs=1e-6)
 
 
 @pytest.mark.parametrize("option", [("--folds", "1"), ("--jobs", "0"), ("--repeats", "0")])

@@ -2,14 +2,17 @@
 
 import json
 import re
+import zipfile
+from pathlib import Path
 
 import pytest
 import yaml
 
 from layercli.check import check_config, require_valid
 from layercli.reports.show import print_yaml
-from tests.running import CONFIGS, invoke
+from tests.running import CONFIGS, invoke, problems
 
+GOLDEN = Path(__file__).parents[1] / "runs/golden/format-1.zip"
 ALL = sorted(CONFIGS.glob("*.yaml"))
 
 
@@ -160,3 +163,31 @@ def test_colors_only_on_terminals(monkeypatch, capsys):
     monkeypatch.undo()
     print_yaml(text)
     assert capsys.readouterr().out == text
+
+
+@pytest.fixture
+def old_run(tmp_path):
+    """A run of an earlier version, whose manifest has no commit and no machine."""
+    with zipfile.ZipFile(GOLDEN) as archive:
+        archive.extractall(tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_run_is_shown_with_its_origin(old_run):
+    shown = invoke("show", old_run).stdout
+    config = yaml.safe_load((old_run / "config.yaml").read_text())
+    assert yaml.safe_load(shown)["data"] == config["data"]
+    assert "# keras: 3.15.1" in shown.splitlines()
+    assert "# commit" not in shown
+    manifest = json.loads((old_run / "manifest.json").read_text())
+    manifest["git"] = {"commit": "abc", "dirty": False}
+    (old_run / "manifest.json").write_text(json.dumps(manifest))
+    document = json.loads(invoke("show", old_run, "--json").stdout)
+    assert document["provenance"]["commit"] == "abc"
+
+
+def test_run_is_shown_as_it_was_trained(old_run):
+    result = invoke("show", old_run, "--set", "seed=3")
+    assert (result.exit_code, "--set" in result.output) == (2, True)
+    (old_run / "config.yaml").write_text("model: {}\n")
+    assert problems(invoke("show", old_run, "--json")) == [("run-directory", None)]

@@ -63,7 +63,7 @@ def test_sweep_file_is_checked_with_its_base(tmp_path):
     path.write_text(sweep.replace("val_accuracy", "val_acuracy"))
     (problem,) = json.loads(invoke("validate", path, "--json").stdout)["problems"]
     assert (problem["code"], problem["line"]) == ("unknown-monitor", 7)
-    assert compute_fixes(str(path))[0] == compute_fixes(str(path))[1]
+    assert compute_fixes(str(path))[1] == sweep
 
 
 @pytest.mark.usefixtures("folder")
@@ -225,3 +225,21 @@ def test_closed_pipe_keeps_exit_code(config, code):
     with os.fdopen(writer, "wb") as closed:
         done = subprocess.run(arguments, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_fix_of_a_sweep_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    base = "data: {type: sklearn, dataset: digits, split: {validation: 0.1}}\nmodel:\n  layers:\n"
+    layers = "    - {type: Dense, units: 8}\n    - {type: Dense, units: 10, activation: softmax}\n"
+    (tmp_path / "base.yaml").write_text(base + layers + "train: {loss: crossentropy, epochs: 2}\n")
+    fixed = (
+        "base: base.yaml\nspace:\n  train.epochs: {int: [1, 4]}\n  model.layers.dense.use_bias: {choice: [true, false]}\n"
+        "objective: {metric: val_loss}\ntrials: 3  # few\nsampler: TPESampler\n"
+    )
+    wrong = fixed.replace("epochs", "epoch").replace("layers.d", "layer.d").replace("trials", "trial")
+    (tmp_path / "sweep.yaml").write_text(wrong.replace("Sampler", "Samplr"))
+    result = invoke("validate", "--fix", "sweep.yaml")
+    assert (tmp_path / "sweep.yaml").read_text() == fixed
+    assert "-trial: 3  # few\n" in result.stdout
+    assert result.stdout.endswith("1 file checked: no problems.\n")
+    assert (tmp_path / "base.yaml").read_text().startswith(base)

@@ -116,6 +116,12 @@ def test_epoch_order_depends_only_on_seed_and_epoch():
     assert compute_epoch_order(50, None).tolist() == list(range(50))
 
 
+def test_epoch_order_is_that_of_checkpoints_with_64_bit_orders():
+    assert compute_epoch_order(10, ShuffleSeed(3, 1)).tolist() == [4, 1, 2, 8, 5, 0, 7, 9, 6, 3]
+    large = compute_epoch_order(70_000, ShuffleSeed(3, 1))
+    assert np.array_equal(large, np.random.default_rng([3, 1]).permutation(70_000))
+
+
 @pytest.mark.parametrize(
     ("x", "sizes"),
     [

@@ -12,7 +12,7 @@ from tests.running import invoke
 
 TRAINING = "layercli train configs/diabetes_regression.yaml --set train.epochs=3"
 """The command of the tutorial that trains the run of the other pages."""
-VARYING = (" train ", " evaluate ", " predict ", " export ", "predictions.csv")
+VARYING = (" train ", " runs --compare ", " evaluate ", " predict ", " export ", "predictions.csv")
 """Parts of commands whose numbers depend on the machine."""
 PAGES = sorted({block.page for block in BLOCKS if block.language == "console"})
 
@@ -43,6 +43,8 @@ def folder(tmp_path, request):
     if "runs/diabetes/" in commands and TRAINING not in commands:
         shutil.copytree(request.getfixturevalue("diabetes_run"), tmp_path / "runs")
         np.save(tmp_path / "new.npy", np.zeros((3, 10), "float32"))
+    if "--seeds" in commands:
+        request.getfixturevalue("warm_processes")
     return tmp_path
 
 

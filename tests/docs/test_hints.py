@@ -38,6 +38,7 @@ EDITS = {
     "unknown-alias": Edit("Write `&size` before the value", "*size", "&size 3"),
     "self-reference": Edit("write its value out", "*model", DENSE),
     "nothing-to-train": Edit("`top` from `freeze`", "[body, top]", "[body]"),
+    "random-kernel": Edit("Add `weights` to `model`", "model:\n", "model:\n  weights: runs/digits/1\n"),
     "tag-refused": Edit("Remove the tag", "!!python/object/apply:os.getpid []", "3"),
     "unknown-key": Edit("Did you mean `units`?", "unit:", "units:"),
     "unknown-type": Edit("Did you mean `Dense`?", "Dens,", "Dense,"),

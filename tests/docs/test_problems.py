@@ -17,10 +17,12 @@ LISTED = [
 ]
 NO_CODES = {
     *("utf-8", "utf-8-sig", "inspect-shapes", "inspect-data", "scikit-learn"),
-    *("one-hot", "multi-label", "one-for-all-units"),
+    *("cross-validation", "one-hot", "multi-label", "one-for-all-units"),
     *("aria-label", "color-scheme"),
     *("utf-16", "utf-16-le", "utf-16-be", "latin-1"),
     *("is-args", "content-length", "no-referrer"),
+    *("image-segmentation", "tabular-regression", "time-series-forecasting", "model-index"),
+    *("ls-files", "packed-refs", "ml-dtypes"),
 }
 """Words with a hyphen in the source that are not problem codes."""
 ONE_WORD = {"empty", "interrupted", "overfitting", "saturated"}

@@ -10,9 +10,10 @@ import pytest
 from pyarrow import parquet
 
 from layercli.config.data.section import DATA_TYPES
+from layercli.data.reader_state import ReaderState
 from layercli.data.types import DataError
 from layercli.formats.csv import new_rows as new_rows_module
-from layercli.formats.registry import iterate_new_rows, load_dataset
+from layercli.formats.registry import iterate_new_rows, load_dataset, load_new_dataset
 
 TRAINING = "id,a,t,y\n1,0.5,x,n\n2,,y,y\n30000000000,2,x,n\n"
 DTYPES = {"id": "int64", "a": "float32", "t": "string"}
@@ -249,3 +250,26 @@ def test_texts_of_json_have_the_numbers_of_training():
         (1000, 1.5, ""),
         '`a` must be a number, got "much"',
     ]
+
+
+def test_rows_without_a_header_for_a_table_without_one():
+    learned = learn(TRAINING.partition("\n")[2], columns=["id", "a", "t", "y"], missing={"numbers": "zero"})
+    assert read(learned, "7,1,x\n")[0] == [(7, 1.0, "x")]
+    with pytest.raises(DataError, match=r"The input begins with the names of its columns \(no, mean, word\)"):
+        read(learned, "no,mean,word\n7,1,x\n")
+    with pytest.raises(DataError, match="begins with the names"):
+        load_new_dataset_of(learned, "no,mean,word,label\n7,1,x,n\n")
+
+
+def test_rows_without_a_header_for_a_table_with_one():
+    learned = learn(missing={"numbers": "zero"})
+    with pytest.raises(DataError, match=r"its first line is a row \(7, 1, x\)"):
+        read(learned, "7,1,x\n")
+    with pytest.raises(DataError, match=r"new.csv must begin with the names .* its first line is a row"):
+        load_new_dataset_of(learned, "7,1,x,n\n8,1,x,n\n")
+
+
+def load_new_dataset_of(learned, text):
+    Path("new.csv").write_text(text)
+    data, plan = learned
+    return load_new_dataset(data, ["new.csv"], ReaderState({}, table_plan=plan), has_targets=True)

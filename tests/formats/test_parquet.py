@@ -49,3 +49,10 @@ def test_invalid_file_column_type_and_memory(place):
         'The column `when` must contain numbers, got dates (t.parquet, which has "2020-01-01")'
     )
     assert "this machine has 10 bytes of memory" in refusal(memory=10, **data, stream="never")[1]
+
+
+def test_bytes_that_are_not_text_cannot_be_a_column_of_texts(place):
+    data = parquet(place, b=[b"a", b"\xff"], y=[1.0, 2.0])
+    assert refusal(**data, types={"b": "text"}, inputs={"b": ["b"]})[1] == (
+        "The column `b` must contain text, got bytes that are not UTF-8."
+    )

@@ -259,7 +259,29 @@ def test_json_lines_and_feather_are_known_by_name_or_content(tmp_path, name):
         type_name = "jsonl"
     table = preview_table(tmp_path / name)
     assert (table.type_name, kinds(table)) == (type_name, {"a": "integer", "in.b": "category"})
-    assert "Not used: `l`, which has lists or objects." in table.notes
+    assert "Not used: `l`, which has lists, objects or bytes." in table.notes
+
+
+@pytest.mark.usefixtures("cache")
+def test_bytes_that_are_texts_are_texts_and_others_are_not_used(tmp_path):
+    rows = [[b"red", b"blu\xc3\xa9"][n % 2] for n in range(30)]
+    table = pa.table({"t": pa.array(rows), "b": pa.array([b"\xff", *rows[1:]]), "y": range(30)})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    found = preview_table(tmp_path / "t.parquet")
+    assert kinds(found) == {"t": "category", "y": "integer"}
+    assert sorted(found.columns[0].values) == ["blu\u00e9", "red"]
+    assert found.notes == ("Not used: `b`, which has lists, objects or bytes.",)
+
+
+@pytest.mark.usefixtures("cache")
+def test_column_of_a_type_that_parquet_lacks_is_not_used(tmp_path):
+    spans = pa.array([(1, 2, 3)] * 30, pa.month_day_nano_interval())
+    feather.write_feather(pa.table({"a": range(30), "span": spans}), tmp_path / "t.feather", "uncompressed")
+    found = preview_table(tmp_path / "t.feather")
+    assert (kinds(found), found.notes) == (
+        {"a": "integer"},
+        ("Not used: `span`, which has lists, objects or bytes.",),
+    )
 
 
 def describe(folder, values, name="v"):

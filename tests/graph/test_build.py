@@ -125,6 +125,14 @@ WRONG = {
             "Move `b` above this layer.",
         ),
     ),
+    "a layer as its own input": (
+        "{input: [4], layers: [{type: Dense, units: 4}, {type: Add, inputs: [dense, add]}]}",
+        (
+            "unknown-name",
+            "`inputs` must name layers above, but `add` is this layer.",
+            "Remove it, or name a layer above.",
+        ),
+    ),
     "a first layer without inputs": (
         "{inputs: {a: [4], b: [4]}, layers: [Flatten]}",
         (
@@ -139,6 +147,14 @@ WRONG = {
             "unused-input",
             "The input `b` feeds no output of the model.",
             "Connect it to a layer, or remove it.",
+        ),
+    ),
+    "an unused input of layers that nothing uses": (
+        "{inputs: {a: [4], b: [4]}, layers: [{type: Dense, units: 2, inputs: b}, ReLU, {type: Dense, units: 2, inputs: a}]}",
+        (
+            "unused-input",
+            "The input `b` feeds no output of the model.",
+            "Name `re_lu` in the `inputs` of a layer or in `model.outputs`, or remove the input and its layers.",
         ),
     ),
     "an unused layer": (

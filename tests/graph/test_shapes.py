@@ -202,13 +202,55 @@ def test_unknown_number_of_words_is_fixed_where_it_starts(layers, other):
         ({"type": "Dense", "units": 3, "kernel_initializer": "identity"}, None),
         ({"type": "Conv1D", "filters": 3, "kernel_size": 1, "kernel_initializer": "orthogonal"}, None),
         ({"type": "SimpleRNN", "units": 3, "recurrent_initializer": "identity"}, None),
+        (
+            {"type": "LayerNormalization", "gamma_initializer": "stft"},
+            "`gamma_initializer: stft` requires a weight of the shape (n, 1, m) with m above 1, got (4,).",
+        ),
+        (
+            {"type": "DepthwiseConv1D", "kernel_size": 3, "depthwise_initializer": {"type": "STFT"}},
+            "`depthwise_initializer: STFT` requires a weight of the shape (n, 1, m) with m above 1, got (3, 4, 1).",
+        ),
+        (
+            {
+                "type": "TimeDistributed",
+                "layer": {"type": "Dense", "units": 2, "bias_initializer": "identity"},
+            },
+            "`bias_initializer: identity` requires a weight of 2 axes, got (2,).",
+        ),
+        (
+            {"type": "RNN", "cell": {"type": "LSTMCell", "units": 2, "bias_initializer": "orthogonal"}},
+            "`bias_initializer: orthogonal` requires a weight of at least 2 axes, got (8,).",
+        ),
+        (
+            {"type": "Pipeline", "layers": [{"type": "Dense", "units": 2, "bias_initializer": "identity"}]},
+            "`bias_initializer: identity` requires a weight of 2 axes, got (2,).",
+        ),
     ],
 )
 def test_initializer_of_matrices_on_another_weight(layer, message):
-    # Keras raises an error for the same three when it creates the weights.
-    shape = [5, 4] if layer["type"] in ("Conv1D", "SimpleRNN") else [4]
-    document = {"model": {"input": shape, "layers": [layer]}}
-    result = check_config("config.yaml", text=yaml.safe_dump(document))
-    assert [problem.message for problem in result.problems if problem.severity == "error"] == (
-        [message] if message else []
-    )
+    # Keras raises an error for the same layers when it creates the weights, or writes a file that it cannot load.
+    shape = [4] if layer["type"] in ("Dense", "LayerNormalization") else [5, 4]
+    assert list_errors({"input": shape, "layers": [layer]}) == ([message] if message else [])
+
+
+def test_fourier_initializer_fills_kernel_of_one_channel():
+    layer = {"type": "Conv1D", "filters": 3, "kernel_size": 4, "kernel_initializer": {"type": "STFT"}}
+    assert list_errors({"input": [8, 1], "layers": [layer]}) == []
+
+
+def test_equalization_is_only_used_inside_a_layer():
+    message = "Keras cannot build a model with Equalization, except inside another layer."
+    assert list_errors({"input": [8, 8, 3], "layers": ["Equalization"]}) == [message]
+    pipeline = {"type": "Pipeline", "layers": [{"type": "Equalization", "bins": 16}]}
+    assert list_errors({"input": [8, 8, 3], "layers": [pipeline]}) == []
+
+
+def test_pretrained_model_is_not_nested():
+    message = "MobileNetV2 is a pretrained model and cannot be nested in another layer."
+    layer = {"type": "TimeDistributed", "layer": {"type": "MobileNetV2", "include_top": False}}
+    assert list_errors({"input": [3, 96, 96, 3], "layers": [layer]}) == [message]
+
+
+def list_errors(model):
+    result = check_config("config.yaml", text=yaml.safe_dump({"model": model}))
+    return [problem.message for problem in result.problems if problem.severity == "error"]

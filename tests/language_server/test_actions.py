@@ -51,6 +51,89 @@ def test_key_of_a_sweep_file_is_replaced(act):
     assert act(text, "trial")["Did you mean `trials`?"] == text.replace("trial", "trials")
 
 
+TABLE = "data: {type: csv, path: prices.csv, target: price}\nmodel:\n  input: [2]\n  layers: [{type: Dense, units: 1}]\n"
+TRAIN = "train: {loss: mse, metrics: [mae]}\n"
+DENSE = "{type: Dense, units: 3, name: first}"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "right"),
+    [
+        (layers(DENSE, "{type: Add, inputs: [first, previous]}"), "[first", "[frist"),
+        (layers(DENSE, after="  outputs: first\n"), "outputs: first", "outputs: firts"),
+        (layers(DENSE, after="  freeze: [first]\n"), "[first]", "[frst]"),
+        ("vars: {width: 3}\n" + layers('{type: Dense, units: "${width}"}'), "${width}", "${widht}"),
+        ("vars: {width: 3}\n" + layers('{type: Dense, units: "${width * 2}"}'), "${width", "${wdth"),
+        ("blocks:\n  pair: {layers: [ReLU]}\n" + layers("{block: pair}"), "{block: pair", "{block: piar"),
+        (TABLE + TRAIN, "target: price", "target: prices"),
+        (TABLE.replace("price}", "[size, price]}"), "[size", "[siez"),
+        (TABLE, "prices.csv", "price.csv"),
+        ("extends: base.yaml\n" + layers("ReLU"), "base.yaml", "bsae.yaml"),
+        (
+            TABLE + TRAIN.replace("}", ", callbacks: [{type: EarlyStopping, monitor: mae}]}"),
+            "r: mae",
+            "r: mea",
+        ),
+        (
+            "data: {type: sklearn, dataset: digits, split: {validation: 0.1}}\nmodel:\n  layers: [{type: Dense, units: 10}]\n"
+            "train: {loss: crossentropy, metrics: [accuracy], callbacks: [{type: EarlyStopping, monitor: val_accuracy}]}\n",
+            "val_accuracy",
+            "val_acuracy",
+        ),
+    ],
+)
+def test_misspelt_names_are_replaced(act, text, wrong, right):
+    act.path.with_name("prices.csv").write_text("size,price\n1,2\n")
+    act.path.with_name("base.yaml").write_text("seed: 1\n")
+    assert text.count(wrong) == 1
+    misspelt = text.replace(wrong, right)
+    found = act(misspelt, right)
+    assert [title for title, new in found.items() if new == text and title.startswith("Did you mean")]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("dense.units", "dens.units"),
+        ("train.epochs", "train.epoch"),
+        ("{int: [4, 8]}", "{itn: [4, 8]}"),
+        ("val_loss", "val_los"),
+        ("TPESampler", "TPESamplr"),
+        ("base.yaml", "bse.yaml"),
+        ("trials", "trial"),
+    ],
+)
+def test_misspelt_names_of_a_sweep_file_are_replaced(act, wrong, right):
+    base = "data: {type: sklearn, dataset: digits, split: {validation: 0.1}}\nmodel:\n  layers:\n"
+    train = "train: {loss: crossentropy}\n"
+    act.path.with_name("base.yaml").write_text(
+        layers(
+            "{type: Dense, units: 4}",
+            "{type: Dense, units: 10, activation: softmax}",
+            before=base,
+            after=train,
+        )
+    )
+    text = (
+        "base: base.yaml\nspace:\n  model.layers.dense.units: {int: [4, 8]}\n  train.epochs: {int: [1, 3]}\n"
+        "objective: {metric: val_loss}\nsampler: {type: TPESampler}\ntrials: 3\n"
+    )
+    assert text.count(wrong) == 1
+    found = act(text.replace(wrong, right), right)
+    assert text in found.values()
+
+
+def test_correct_names_have_no_actions(act):
+    act.path.with_name("prices.csv").write_text("size,price\n1,2\n")
+    assert act(TABLE + TRAIN, "price}") == {}
+    assert act(TABLE + TRAIN, "prices.csv") == {}
+
+
+def test_size_that_only_the_data_knows_is_not_inserted(act):
+    act.path.with_name("prices.csv").write_text("size,price\n1,2\n")
+    assert act((TABLE + TRAIN).replace("  input: [2]\n", ""), "model") == {}
+
+
 def test_all_safe_fixes_together(act):
     text = layers('{type: Dens, units: "3"}', "{type: Flatten}", "{type: Dense, unit: 3}")
     fixed = layers("{type: Dense, units: 3}", "{type: Flatten}", "{type: Dense, units: 3}")

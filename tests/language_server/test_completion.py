@@ -3,6 +3,8 @@
 import pytest
 
 from layercli.check import check_config
+from layercli.errors import has_errors
+from layercli.workflows.config_files import find_problems
 from tests.language_server.editor import Editor, apply_edits
 
 TEXT = """\
@@ -175,3 +177,118 @@ def test_first_layer_of_a_new_config_fits_the_input(folder, sizes, fitting):
     items = sorted(editor.ask("completion", path, (3, 6))["items"], key=lambda item: item["sortText"])
     pooling = [label for label in labels(items) if label.startswith("MaxPooling")]
     assert pooling[0] == f"MaxPooling{fitting}"
+
+
+VALID = """\
+data: {type: sklearn, dataset: digits, split: {validation: 0.1}}
+model:
+  layers:
+    - {type: Dense, units: 16, activation: relu, name: first}
+    - {type: Dropout, rate: 0.2}
+    - {type: Dense, units: 10, activation: softmax}
+train: {epochs: 3, loss: crossentropy, optimizer: {type: Adam, learning_rate: 3e-3}}
+"""
+SWEEP = """\
+base: config.yaml
+space:
+  model.layers.first.units: {int: [8, 32]}
+  model.layers.first.activation: {choice: [relu, tanh]}
+objective: {metric: val_loss}
+sampler: {type: TPESampler, seed: 1}
+"""
+
+
+@pytest.fixture
+def complete_sweep(folder):
+    """Complete at the `|` in a sweep file; return the inserted text of each item, by its label."""
+    (folder / "config.yaml").write_text(TEXT)
+    (folder / "code.py").write_text(
+        "class Scale(Layer):\n    def __init__(self, factor, axis=1):\n        1 / 0\n\n"
+        "class Plain(Layer): pass\ndef focal(y_true, y_pred): pass\nclass _Hidden: pass\n"
+    )
+    editor = Editor(capabilities=SNIPPETS)
+
+    def complete_sweep(text, name="sweep.yaml"):
+        path = folder / name
+        before, _, after = text.partition("|")
+        editor.open(path, before + after)
+        position = before.count("\n"), len(before.rpartition("\n")[2])
+        found = editor.ask("completion", path, position)["items"]
+        found.sort(key=lambda item: item["sortText"])
+        return {item["label"]: item["textEdit"]["newText"] for item in found}
+
+    return complete_sweep
+
+
+@pytest.mark.parametrize("place", ["  |\nobjective", "  mod|\nobjective"])
+def test_paths_of_the_base_config_with_their_ranges(complete_sweep, place):
+    found = complete_sweep(SWEEP.replace("objective", place))
+    written = ["model.layers.pair.with.units", "train.epochs", "train.loss"]
+    assert list(found)[:4] == [*written, "vars.width"]
+    assert "model.layers.first.units" not in found
+    assert found["vars.width"] == "vars.width: {int: [${1:16}, ${2:64}]}"
+    assert (
+        found["model.layers.dense.use_bias"]
+        == "model.layers.dense.use_bias: {choice: [${1:false}, ${2:true}]}"
+    )
+
+
+def test_proposed_paths_are_valid_in_editors_without_snippets(folder):
+    editor, path = Editor(), folder / "sweep.yaml"
+    (folder / "config.yaml").write_text(VALID)
+    text = "base: config.yaml\nspace:\n  \nobjective: {metric: val_loss}\n"
+    editor.open(path, text)
+    items = editor.ask("completion", path, (2, 2))["items"]
+    assert len(items) > 15
+    for item in items:
+        path.write_text(apply_edits(text, [item["textEdit"]]))
+        assert not has_errors(find_problems(str(path))), item
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("{int: [8, 32]}", "|", {"{int: [8, 32]}": "{int: [${1:8}, ${2:32}]}"}),
+        ("{choice: [relu, tanh]}", "|", {"{choice: [false, true]}": None}),
+        ("{int: [8, 32]}", "{int: [8, 32], |}", {"log": "log: ${1:false}", "step": "step: $1"}),
+        ("{int: [8, 32]}", "{|}", {"int": "int: [${1:1}, ${2:10}]", "choice": "choice: [$1]"}),
+        ("tanh", "|", {"selu": "selu", "softmax": "softmax"}),
+        ("TPESampler", "|", {"GridSampler": "GridSampler"}),
+        ("{type: TPESampler, seed: 1}", "|", {"GridSampler": "GridSampler"}),
+        ("seed: 1", "|", {"multivariate": "multivariate: $1"}),
+        ("val_loss", "|", {"val_mae": "val_mae", "parameters": "parameters", "flops": "flops"}),
+        ("objective", "pru|\nobjective", {"pruner": "pruner: ${1:MedianPruner}"}),
+    ],
+)
+def test_values_of_a_sweep_file(complete_sweep, old, new, expected):
+    assert SWEEP.count(old) == 1
+    found = complete_sweep(SWEEP.replace(old, new).replace("first.activation: |", "first.use_bias: |"))
+    assert [one for one in expected if one not in found] == []
+    assert all(found[label] == text for label, text in expected.items() if text is not None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("    - {type: Dense, units: 1}", "    - code.py:|", {"code.py:Plain": "code.py:Plain"}),
+        (
+            "    - {type: Dense, units: 1}",
+            "    - code.py:S|",
+            {"code.py:Scale": "{type: code.py:Scale, factor: ${1}}"},
+        ),
+        ("type: Dense, units: 1", "type: code.py:|", {"code.py:Scale": "code.py:Scale"}),
+        ("type: Dense, units: 1", "type: code.py:Scale, |", {"factor": "factor: $1", "axis": "axis: $1"}),
+        ("loss: mse", "loss: code.py:|", {"code.py:focal": "code.py:focal"}),
+    ],
+)
+def test_classes_and_arguments_of_custom_code(complete_sweep, old, new, expected):
+    found = complete_sweep(TEXT.replace(old, new), "custom.yaml")
+    assert {label: found.get(label) for label in expected} == expected
+    assert not [label for label in found if "Hidden" in label]
+    assert "code.py:focal" not in found or "loss" in old
+
+
+def test_only_files_in_the_folder_are_searched_for_classes(complete_sweep, folder):
+    (folder.parent / "outside.py").write_text("class Secret: pass\n")
+    for name in ("../outside.py", str(folder.parent / "outside.py"), "missing.py", "sub.py"):
+        assert not [one for one in complete_sweep(TEXT.replace("mse", f"{name}:|")) if "Secret" in one]

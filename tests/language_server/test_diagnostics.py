@@ -228,3 +228,31 @@ def test_diagnostics_carry_the_version_of_the_text(editor, tmp_path):
     editor.open(path, "model: {}\n")
     editor.change(path, "model: {input: [4]}\n")
     assert editor.diagnostics[uri_from_path(path)]["version"] == 2
+
+
+def test_opened_file_has_no_problems_of_its_text_on_the_disk(editor, tmp_path):
+    base, child = tmp_path / "base.yaml", tmp_path / "child.yaml"
+    base.write_text("model: [\n")
+    editor.open(child, "extends: base.yaml\n")
+    assert [one["code"] for one in editor.problems(base)] == ["yaml-syntax"]
+    assert editor.open(base, "model: {input: [4], layers: [ReLU]}\n") == []
+    editor.wait_for_checks()
+    assert editor.problems(base) == editor.problems(child) == []
+    editor.change(base, "model: {input: [4], layers: [Relux]}\n")
+    assert [one["code"] for one in editor.problems(base)] == ["unknown-type"]
+
+
+def test_unsaved_base_of_a_sweep_counts(editor, tmp_path):
+    base, sweep = tmp_path / "base.yaml", tmp_path / "sweep.yaml"
+    text = (ROOT / "configs" / "digits_dense.yaml").read_text()
+    space = "space:\n  model.layers.dense.units: {int: [8, 16]}\n"
+    editor.open(sweep, f"base: base.yaml\n{space}objective: {{metric: val_loss}}\n")
+    assert [one["code"] for one in editor.problems(sweep)] == ["unreadable-file"]
+    editor.open(base, text)  # never saved
+    editor.wait_for_checks()
+    assert editor.problems(sweep) == []
+    editor.change(base, text.replace("Dense, units: 64", "Dense, unit: 64"))
+    assert [one["code"] for one in editor.problems(base)] == ["unknown-key"]
+    editor.close(base)
+    editor.wait_for_checks()
+    assert [one["code"] for one in editor.problems(sweep)] == ["unreadable-file"]

@@ -76,6 +76,7 @@ SHAPES = [
     (None, 784),
     (None, 32, 32, 3),
     (None, 16000, 1),
+    (None, 16000),
 ]
 """Some layer's input each."""
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import Tensor
+from layercli.layers.shapes import ShapeError, Tensor
 from tests.layers.parity import assert_built_alike, assert_parity, static
 
 
@@ -102,3 +102,14 @@ def test_any_frames_agree_with_keras(length, step, samples, channels):
     if step is not None or length > 1:
         arguments = {"frame_length": length, "frame_step": step}
         check("STFTSpectrogram", arguments, [(None, samples, channels)])
+
+
+@pytest.mark.parametrize(("samples", "is_accepted"), [(1024, False), (1025, True), (None, True)])
+def test_mel_sound_is_longer_than_its_mirrored_end(samples, is_accepted):
+    # `tf.pad(x, [[1024, 1024]], mode="reflect")` needs 1,025 values.
+    layer = LAYERS.load("MelSpectrogram")()
+    if is_accepted:
+        layer.infer((Tensor((None, samples), "float32"),))
+        return
+    with pytest.raises(ShapeError, match="at most 2047 for 1024 samples"):
+        layer.infer((Tensor((None, samples), "float32"),))

@@ -1,11 +1,14 @@
 """The environment of a run: recorded, and compared when it is resumed."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
+
+import pytest
 
 from layercli.reports.progress import SilentProgress
 from layercli.runs import environment
-from layercli.runs.environment import collect_environment, describe_differences
+from layercli.runs.environment import collect_environment, collect_machine, describe_differences
 from layercli.workflows.resume import _warn_of_other_environment
 
 
@@ -53,3 +56,49 @@ def test_resume_warns_of_each_difference():
     assert warning.message.endswith(
         "The result can differ in the last bits from that of an uninterrupted run."
     )
+
+
+@pytest.fixture
+def no_container(monkeypatch):
+    for name in ("container", "LAYERCLI_IMAGE", "APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    for name in ("_PODMAN_FILE", "_DOCKER_FILE"):
+        monkeypatch.setattr(environment, name, Path("/absent"))
+
+
+@pytest.mark.usefixtures("no_container")
+def test_unknown_parts_of_a_machine_are_left_out():
+    assert collect_machine(memory=None, gpus=[]) == {}
+    assert collect_machine(memory=5, gpus=["A100"]) == {"memory": 5, "gpus": ["A100"]}
+
+
+@pytest.mark.usefixtures("no_container")
+def test_image_of_podman_is_read_from_its_file(monkeypatch, tmp_path):
+    file = tmp_path / "containerenv"
+    file.write_text('engine="podman-4"\nimage="quay.io/me/keras:2"\nimageid="ab"\n')
+    monkeypatch.setattr(environment, "_PODMAN_FILE", file)
+    podman = {"container": "podman", "image": "quay.io/me/keras:2"}
+    assert collect_machine(memory=None, gpus=[]) == podman
+    monkeypatch.setenv("LAYERCLI_IMAGE", "https://me:secret@reg.io/x")
+    assert collect_machine(memory=None, gpus=[])["image"] == "https://***@reg.io/x"
+
+
+@pytest.mark.usefixtures("no_container")
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("container", "systemd-nspawn", "systemd-nspawn"),
+        ("APPTAINER_CONTAINER", "/home/me/x.sif", "apptainer"),
+        ("KUBERNETES_SERVICE_HOST", "10.0.0.1", "kubernetes"),
+    ],
+)
+def test_containers_are_known_by_their_variables(monkeypatch, name, value, kind):
+    monkeypatch.setenv(name, value)
+    assert collect_machine(memory=None, gpus=[]) == {"container": kind}
+
+
+@pytest.mark.usefixtures("no_container")
+def test_docker_is_known_by_its_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "_DOCKER_FILE", tmp_path)
+    assert collect_machine(memory=None, gpus=[]) == {"container": "docker"}

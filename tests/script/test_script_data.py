@@ -92,6 +92,10 @@ CASES = {
         lines(TIMES, NUMBERS, KINDS, header="when,n,y"),
         {"inputs": {"x": ["n", "when"]}, "dates": {"when": ["hour", "minute", "elapsed"]}},
     ),
+    "dates of a column that is not read": (
+        lines(TIMES, NUMBERS, KINDS, header="when,n,y"),
+        {"inputs": {"x": ["n"]}, "dates": {"when": ["month"]}},
+    ),
     "seconds since 1970": (
         lines([f"{1_600_000_000 + 86_400 * row}" for row in range(ROWS)], KINDS, header="when,y"),
         {"dates": {"when": ["year", "weekday"]}},
@@ -205,7 +209,7 @@ def read_main(names):
     return found
 
 
-def assert_same_sets(config):
+def assert_same_sets(config, sets=frozenset({"train", "test"})):
     valid = require_valid(check_config(str(config)))
     facts, splits, warnings, valid = collect_script_facts(valid)
     assert splits is not None, warnings
@@ -214,7 +218,7 @@ def assert_same_sets(config):
     assert_formatted(text)
     found = read_main(defined(text, config.parent / "script.py"))
     expected = list_set_arrays(splits)
-    assert {name.split("_")[1].partition("/")[0] for name in expected} >= {"train", "test"}
+    assert {name.split("_")[1].partition("/")[0] for name in expected} >= sets
     for name, array in expected.items():
         variable, _, part = name.partition("/")
         ours = np.asarray(found[variable][part] if part else found[variable])
@@ -289,9 +293,11 @@ def test_script_reads_several_typed_files(kind, tmp_path):
 
 
 HOURS = [f"2020-03-{1 + row * 7 % 20:02}T{row % 24:02}:30" for row in range(ROWS)]
-VALUES = lines(PATIENTS, SETS, HOURS, every(6, NUMBERS, ""), NUMBERS, header="who,set,when,n,y")
+HALVES = [f"{row // 20}" for row in range(ROWS)]
+VALUES = lines(PATIENTS, SETS, HALVES, HOURS, every(6, NUMBERS, ""), NUMBERS, header="who,set,half,when,n,y")
 WINDOWS = {
     "one series": {"length": 3},
+    "series by two columns": {"length": 2, "by": ["set", "half"], "time": "when", "horizon": 0},
     "series by time": {"length": 2, "by": "set", "time": "when"},
     "series in the order of the file": {"length": 2, "horizon": 0, "by": "set"},
     "steps and stride by a number": {"length": 2, "horizon": 2, "stride": 2, "steps": 2, "time": "y"},
@@ -322,8 +328,147 @@ def test_script_makes_the_same_windows(name, tmp_path):
 @pytest.mark.parametrize("name", REFUSED)
 def test_script_names_settings_that_windows_exclude(name, tmp_path):
     changes, path = REFUSED[name]
-    valid = require_valid(check_config(str(write_windows(tmp_path, {"length": 2}, **changes))))
+    assert find_refused(write_windows(tmp_path, {"length": 2}, **changes)) == [path]
+
+
+def rewrite(config, **changes):
+    """Change keys of the data section of a config, and return the config."""
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    document["data"] |= changes
+    config.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    return config
+
+
+OWN_ROWS = "y,n\n b,3.5\nb,4\n"
+"""Two rows of a set of its own: one of two classes, and columns in another order."""
+OWN_SETS = {
+    "a test file": {"validation": 0.2, "test": "own.csv"},
+    "both files": {"validation": "own.csv", "test": ["own.csv", "own/b.csv"]},
+    "a folder and classes": {"validation": 0.25, "test": "own", "stratify": True},
+    "a pattern and order": {"validation": "own/*.csv", "test": 0.2, "order": "n"},
+}
+
+
+@pytest.mark.parametrize("name", OWN_SETS)
+def test_script_reads_separate_files_of_a_set(name, tmp_path):
+    config = rewrite(write_case(tmp_path, "labels with blanks"), split=OWN_SETS[name], inputs={"x": "n"})
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    document["model"] = {"inputs": {"x": [1]}, "layers": document["model"]["layers"]}
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    (tmp_path / "own").mkdir()
+    for file in ("own.csv", "own/a.csv", "own/b.csv"):
+        (tmp_path / file).write_text(OWN_ROWS, encoding="utf-8")
+    assert_same_sets(config, {"train", "val", "test"})
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather", "jsonl"])
+@pytest.mark.parametrize("name", ["missing words", "dates", "weights and several targets"])
+def test_script_reads_separate_typed_files_of_a_set(kind, name, tmp_path):
+    config = write_case(tmp_path, name, kind=kind)
+    own = write_typed(read_csv(tmp_path / "d.csv").slice(5, 9), tmp_path, kind)
+    (tmp_path / own).rename(tmp_path / f"own{own[1:]}")
+    write_case(tmp_path, name, kind=kind)
+    assert_same_sets(rewrite(config, split={"validation": 0.2, "test": f"own{own[1:]}"}))
+
+
+COMMENTS = {
+    "comments": ({"comment": "#"}, "utf-8"),
+    "comments and a title": ({"comment": "#", "skip_lines": 2}, "utf-8"),
+    "comments in UTF-16": ({"comment": "#", "encoding": "utf-16"}, "utf-16"),
+    "comments in separate files": ({"comment": "#", "split": {"test": "own.csv"}}, "utf-8"),
+}
+
+
+@pytest.mark.parametrize("name", COMMENTS)
+def test_script_skips_comments(name, tmp_path):
+    changes, encoding = COMMENTS[name]
+    config = rewrite(write_case(tmp_path, "labels with blanks"), **changes)
+    title = "# first\nfrom a machine\n" if "skip_lines" in changes else "# first\n"
+    rows = lines(NUMBERS, every(3, KINDS, " a"), header="n,y").splitlines()
+    text = title + "\n".join([*rows[:9], " \t# a,comment", *rows[9:], "#end"])
+    for file in ("d.csv", "own.csv"):
+        (tmp_path / file).write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    assert_same_sets(config)
+
+
+WINDOW_DATA = {
+    "several files by time": ("csv", {"path": ["d.csv", "e.csv"]}),
+    "several files of a typed format": ("parquet", {"path": "?.parquet"}),
+    "weights": ("csv", {"weights": "half"}),
+    "a separate test file": ("csv", {"split": {"validation": 0.2, "test": "e.csv"}}),
+    "separate typed files": ("jsonl", {"split": {"validation": "e.jsonl.gz", "test": 0.4}}),
+}
+
+
+@pytest.mark.parametrize("name", WINDOW_DATA)
+def test_script_makes_the_same_windows_of_other_data(name, tmp_path):
+    kind, changes = WINDOW_DATA[name]
+    windows = {"length": 2, "by": ["set"], "time": "when", "horizon": 0}
+    config = write_windows(tmp_path, windows)
+    header, *rows = VALUES.splitlines()
+    for file, kept in (("e", rows[1::2]), ("d", rows)):
+        (tmp_path / "d.csv").write_text("\n".join([header, *kept]), encoding="utf-8")
+        if kind == "csv":
+            (tmp_path / "d.csv").replace(tmp_path / f"{file}.csv")
+        else:
+            typed = write_typed(read_csv(tmp_path / "d.csv"), tmp_path, kind)
+            (tmp_path / typed).replace(tmp_path / f"{file}{typed[1:]}")
+    path = "d.csv" if kind == "csv" else f"d{typed[1:]}"
+    assert_same_sets(rewrite(config, **({"type": kind, "path": path} | changes)))
+
+
+def write_arrays(folder, name, rows):
+    x, y = np.arange(rows * 2.0).reshape(rows, 2), np.array(["b", "a", "b"])[np.arange(rows) % 3]
+    np.savez(folder / f"{name}.npz", x=x, y=y, w=x[:, 0])
+    np.save(folder / f"{name}x.npy", x)
+    np.save(folder / f"{name}y.npy", y[:rows])
+
+
+ARRAYS = {
+    "npz": {"path": "d.npz", "features": "x", "target": "y", "weights": "w", "split": {"test": "own.npz"}},
+    "npy": {
+        "features": "dx.npy",
+        "target": "dy.npy",
+        "split": {"test": ["ownx.npy", "owny.npy"], "validation": 9, "stratify": True},
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+def test_script_reads_separate_arrays_of_a_set(kind, tmp_path):
+    config = write_case(tmp_path, "labels with blanks")
+    write_arrays(tmp_path, "d", 30)
+    write_arrays(tmp_path, "own", 1)
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    document["data"] = {"type": kind} | ARRAYS[kind]
+    document["model"]["input"] = [2]
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    assert_same_sets(config)
+
+
+def test_script_reads_separate_folders_of_a_set(tmp_path):
+    for folder, names in (("train", "cab"), ("test", "b")):
+        for name in names:
+            (tmp_path / folder / name).mkdir(parents=True)
+            for number in range(4):
+                text = f"{name * number} of {folder}"
+                (tmp_path / folder / name / f"{number}.txt").write_text(text, encoding="utf-8")
+    layers = [
+        {"type": "TextVectorization", "output_mode": "multi_hot", "max_tokens": 20},
+        {"type": "Dense", "units": 3, "activation": "softmax"},
+    ]
+    model = {"input": {"shape": [1], "dtype": "string"}, "layers": layers}
+    data = {"type": "text", "path": "train", "split": {"test": "test", "validation": 3}}
+    document = {"data": data, "model": model, "train": {"loss": "sparse_categorical_crossentropy"}}
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    assert_same_sets(config, {"train", "val", "test"})
+    assert find_refused(rewrite(config, split={"test": ["test", "train"]})) == ["data.split.test"]
+
+
+def find_refused(config):
+    """Return the paths of the settings that a script cannot express."""
+    valid = require_valid(check_config(str(config)))
     facts, _, warnings, valid = collect_script_facts(valid)
     assert warnings == []
-    problems = find_inexpressible(valid, facts, make_data_script(valid, facts))
-    assert [problem.path for problem in problems] == [path]
+    return [problem.path for problem in find_inexpressible(valid, facts, make_data_script(valid, facts))]

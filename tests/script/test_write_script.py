@@ -603,10 +603,6 @@ def test_dtype_policy_and_frozen_layers(tmp_path):
         ({"train": {"distribution": "mirrored"}}, "train.distribution"),
         ({"train": {"callbacks": [{"type": "MLflow"}]}}, "train.callbacks[0]"),
         (
-            {"data": {"type": "csv", "path": "x.csv", "target": "y", "comment": "#"}},
-            "data.comment",
-        ),
-        (
             {"data": {"type": "csv", "path": "x.csv", "target": "y", "split": {"group": "a", "test": 0.2}}},
             "data.split.group",
         ),

@@ -8,7 +8,7 @@ import pytest
 from layercli.errors import LayercliError
 from layercli.io.regular import open_log
 from layercli.reports.console import make_console
-from layercli.reports.crossval import CrossvalProgress
+from layercli.reports.crossval import make_fold_progress
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import make_sweep_directory
 from layercli.workflows.crossval import CrossvalRequest, open_crossval, run_crossval
@@ -107,9 +107,9 @@ def test_log_is_appended_only_to_a_regular_file(tmp_path):
     "content", [b"", b"row,y\nx,1\n", b"row,y\n1\n", b"\xff", b"row,y\n" + b"1" * 200_000]
 )
 def test_damaged_predictions_of_folds_are_answered(config, content, tmp_path):
-    crossval = open_crossval(CrossvalRequest(str(config), (), 2, run_dir=str(tmp_path / "cv")))
+    crossval = open_crossval(CrossvalRequest(str(config), (), str(tmp_path / "cv"), folds=2))
     for number in (1, 2):
         (tmp_path / "cv" / f"predictions-{number}.csv").write_bytes(content)
         (tmp_path / "cv" / str(number)).mkdir()
     with pytest.raises(LayercliError, match="results of the folds cannot be combined"):
-        run_crossval(crossval, CrossvalProgress(make_console(), is_live=False, total=2, repeats=1))
+        run_crossval(crossval, make_fold_progress(make_console(), is_live=False, total=2, repeats=1))

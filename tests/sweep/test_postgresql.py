@@ -12,7 +12,7 @@ import pytest
 
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
-from layercli.sweep.trials import find_owner, tally_trials
+from layercli.sweep.trials import find_owner, list_counted_trials
 from tests.running import IRIS
 
 URL = os.environ.get("LAYERCLI_TEST_POSTGRESQL")
@@ -82,7 +82,7 @@ def test_each_trial_finishes_once_when_a_worker_is_killed(machine):
     assert trials[victim.number].state.name == "FAIL"  # its worker was killed
     again = [trial for trial in trials if trial.system_attrs.get("retry_history") == [victim.number]]
     assert [trial.params for trial in again] == [trials[victim.number].params]
-    counted = tally_trials(trials).trials
+    counted = list_counted_trials(trials)
     assert [trial.state.name for trial in counted] == ["COMPLETE"] * TRIALS
     assert len({find_owner(trial) for trial in counted}) >= 3
     finished = [trial for trial in trials if trial.state.name == "COMPLETE"]

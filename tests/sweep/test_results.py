@@ -116,19 +116,34 @@ def test_sweep_without_a_complete_trial_reports_the_last_problem(plan, tmp_path)
     assert problem.message == "None of the 3 trials is complete. The last problem: second"
 
 
+def complete_trial(plan, **attributes):
+    """A study with one complete trial."""
+    study = optuna.create_study(direction="maximize")
+    study.enqueue_trial({"model.layers[0].units": 8, "model.layers[1].activation": "softmax"})
+    trial = study.ask()
+    for name, parameter in plan.sweep.parameters.items():
+        parameter.suggest_value(trial, name)
+    for name, value in attributes.items():
+        trial.set_user_attr(name, value)
+    study.tell(trial, 0.5)
+    return study
+
+
+@pytest.mark.parametrize("run", ["runs/swept/1", "elsewhere/first"])
+def test_run_on_another_machine_has_no_test_scores(plan, tmp_path, monkeypatch, run):
+    monkeypatch.chdir(tmp_path)
+    opened = plan()
+    summary = summarize_sweep(opened, complete_trial(opened, run=run), tmp_path)
+    assert summary["best"]["run"] == run
+
+
 def test_full_disk_at_the_end_of_a_sweep_is_a_problem(plan, tmp_path, monkeypatch):
     def write(path, text):
         raise OSError(errno.ENOSPC, "No space left on device", path, text)
 
     monkeypatch.setattr(results, "write_text", write)
     opened = plan()
-    values = {"model.layers[0].units": 8, "model.layers[1].activation": "softmax"}
-    study = optuna.create_study(direction="maximize")
-    study.enqueue_trial(values)
-    trial = study.ask()
-    for name, parameter in opened.sweep.parameters.items():
-        parameter.suggest_value(trial, name)
-    study.tell(trial, 0.5)
+    study = complete_trial(opened)
     with pytest.raises(
         LayercliError, match="The result of the sweep cannot be written: No space left on device"
     ):

@@ -232,6 +232,7 @@ space:
   model.layers[1].activation: {choice: [relu, softmax]}
 objective: {metric: val_accuracy, direction: maximize}
 sampler: Grid
+pruner: NopPruner
 trials: 100
 """
 

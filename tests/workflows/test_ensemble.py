@@ -15,9 +15,9 @@ from layercli.errors import LayercliError
 from layercli.graph.adaptable import find_scaled_outputs
 from layercli.runs.crossval_directory import CrossvalDirectory
 from layercli.runs.open_run import open_run
-from layercli.workflows.crossval_worker import _claim_fold
 from layercli.workflows.ensemble import write_ensemble
 from layercli.workflows.ensemble_config import make_ensemble_document, require_averageable
+from layercli.workflows.group_worker import claim_member
 from tests.running import invoke
 
 CONFIG = """
@@ -69,8 +69,8 @@ def directory(tmp_path_factory):
     (folder / "sizes.yaml").write_text(CONFIG)
     found = CrossvalDirectory(folder / "cv", 2, 1)
     found.path.mkdir()
-    for fold in found.list_folds():
-        _claim_fold(found, fold, str(folder / "sizes.yaml"), [], trust=False)
+    for fold in found.list_members():
+        claim_member(found, fold, str(folder / "sizes.yaml"), [], trust=False)
     return found
 
 
@@ -88,7 +88,7 @@ def test_outputs_are_the_mean_of_the_folds(directory, ensemble):
     path, _ = ensemble
     words = np.array([["w1"], ["w8"], ["unknown"]], dtype=object)
     inputs = {"numbers": np.array([[0.5, -1], [2, 0], [-3, 1]], "float32"), "word": words}
-    folds = [run_model(directory.run_path(fold), inputs) for fold in directory.list_folds()]
+    folds = [run_model(directory.run_path(fold), inputs) for fold in directory.list_members()]
     assert not np.allclose(folds[0][1], folds[1][1])
     for index, received in enumerate(run_model(path, inputs)):
         expected = np.mean([outputs[index] for outputs in folds], axis=0)
@@ -99,7 +99,7 @@ def test_replacements_of_missing_numbers_are_averaged_with_a_warning(directory, 
     path, warnings = ensemble
     values = [
         json.loads((directory.run_path(fold) / "data.json").read_text())["plan"]["fill"]["a"]
-        for fold in directory.list_folds()
+        for fold in directory.list_members()
     ]
     merged = json.loads((path / "data.json").read_text())["plan"]["fill"]["a"]
     assert values[0] != values[1]
@@ -113,7 +113,7 @@ def test_other_commands_read_the_averaged_model(directory, ensemble, tmp_path):
     raw = tmp_path / "new.csv"
     raw.write_text("a,b,word\n0.5,-1,w1\n,0,w9\n")
     predictions = []
-    for number, run in enumerate([*map(directory.run_path, directory.list_folds()), path]):
+    for number, run in enumerate([*map(directory.run_path, directory.list_members()), path]):
         output = tmp_path / f"{number}.jsonl"
         result = invoke("predict", run, "--input", raw, "--output", output)
         assert result.exit_code == 0, result.output
@@ -198,7 +198,7 @@ def test_too_many_layers_are_refused(tmp_path):
 
 
 def test_layers_are_renamed_and_outputs_averaged(directory):
-    folds = [open_run(str(directory.run_path(fold)))[1] for fold in directory.list_folds()]
+    folds = [open_run(str(directory.run_path(fold)))[1] for fold in directory.list_members()]
     document = make_ensemble_document(folds)
     layers = {layer["name"]: layer for layer in document["model"]["layers"]}
     assert len(layers) == 2 * 10 + 2

@@ -61,7 +61,7 @@ CASES = {
 def test_all_schedules_and_callbacks_are_covered():
     assert set(SCHEDULED) == {SCHEDULES.load(name).type_name() for name in SCHEDULES.names}
     case = yaml.safe_dump(list(CASES.values()))
-    apart = {"MLflow"}  # records a resumed training as a separate run
+    apart = {"MLflow"}  # needs a server: tests/engine/training/test_mlflow_callback.py
     assert [name for name in CALLBACKS.names if name not in case] == sorted(apart)
 
 

@@ -72,7 +72,7 @@ def test_column_of_lists_cannot_be_the_target(tmp_path, monkeypatch):
     path.write_text("".join(f'{{"a": {n % 7}, "b": {n % 3}, "y": [{n}]}}\n' for n in range(30)))
     with pytest.raises(LayercliError) as raised:
         assign_columns(path, preview_table(path), "y")
-    assert raised.value.problems[0].message == "`y` cannot be the target: it has lists or objects."
+    assert raised.value.problems[0].message == "`y` cannot be the target: it has lists, objects or bytes."
 
 
 def test_columns_are_numbers_categories_dates_and_texts(tmp_path):

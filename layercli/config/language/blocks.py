@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from layercli.config.language.variables import is_variable_name
 from layercli.errors import Problem
@@ -15,8 +15,7 @@ _BLOCK_KEYS = ("params", "layers")
 _BLOCKS_EXAMPLE = "For example `blocks: {residual: {params: {filters: 64}, layers: [...]}}`."
 
 
-@dataclass(frozen=True, slots=True)
-class BlockDefinition:
+class BlockDefinition(NamedTuple):
     """A declared block."""
 
     name: str

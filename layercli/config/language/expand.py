@@ -7,7 +7,6 @@ from typing import Final, Literal, NoReturn, TypeAlias
 
 from layercli import runtime
 from layercli.config.language.blocks import BLOCKS_KEY, BlockDefinition, parse_blocks
-from layercli.config.language.feature_space import expand_feature_space
 from layercli.config.language.scopes import (
     MAX_INPUTS,
     NameScope,
@@ -34,6 +33,7 @@ from layercli.source.nodes import (
     Mark,
     YamlNode,
     describe_position,
+    normalize_type_name,
     problem_at,
     problem_in,
     quote_value,
@@ -61,7 +61,13 @@ def expand_document(document: YamlNode) -> tuple[YamlNode, ProblemList]:
         LayercliError: the expanded document is too large, or FeatureSpace has no valid feature.
     """
     problems = ProblemList()
-    return expand_feature_space(_expand_blocks(document, problems), problems), problems
+    document = _expand_blocks(document, problems)
+    if any(is_feature_space(node) for _, node in (document.find(LAYERS_PATH) or document).children):
+        # Imported here: few configs have one.
+        from layercli.config.language.feature_space import expand_feature_space
+
+        document = expand_feature_space(document, problems)
+    return document, problems
 
 
 def _expand_blocks(document: YamlNode, problems: ProblemList) -> YamlNode:
@@ -101,6 +107,13 @@ def _expand_blocks(document: YamlNode, problems: ProblemList) -> YamlNode:
 def _model_keys(document: YamlNode) -> list[str]:
     model = document.find(("model",))
     return list(model.value) if model is not None and isinstance(model.value, dict) else []
+
+
+def is_feature_space(entry: YamlNode) -> bool:
+    """Return whether an entry is a FeatureSpace, by its type."""
+    kind = entry.value.get("type") if isinstance(entry.value, dict) else entry
+    text = kind.value if kind is not None else None
+    return isinstance(text, str) and normalize_type_name(text.rpartition(".")[2]) == "featurespace"
 
 
 def name_entries(items: list[YamlNode]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
+from layercli.config.language.expand import is_feature_space
 from layercli.config.model import LAYERS_PATH
 from layercli.config.names import MAX_LAYER_NAME_LENGTH, RESERVED_NAMES
 from layercli.errors import LayercliError, ProblemList
@@ -25,7 +26,6 @@ from layercli.source.nodes import (
     sanitize_text,
 )
 
-_TYPE_NAME: Final = "featurespace"
 _CROSS_KEYS: Final = ("feature_names", "crossing_dim", "output_mode")
 _TABLE_TYPES: Final = ("csv", "parquet", "jsonl", "feather")
 _NAME_LENGTH: Final = MAX_LAYER_NAME_LENGTH - 50
@@ -43,7 +43,7 @@ def expand_feature_space(document: YamlNode, problems: ProblemList) -> YamlNode:
     layers = document.find(LAYERS_PATH)
     if layers is None or not isinstance(layers.value, list):
         return document
-    places = [index for index, node in enumerate(layers.value) if _is_feature_space(node)]
+    places = [index for index, node in enumerate(layers.value) if is_feature_space(node)]
     for index in places:
         if index:
             message = "FeatureSpace must be the first layer, because its inputs are the columns of the table."
@@ -52,12 +52,6 @@ def expand_feature_space(document: YamlNode, problems: ProblemList) -> YamlNode:
     if places and places != [0]:
         raise LayercliError(problems)
     return _Expansion(document, problems).expand() if places else document
-
-
-def _is_feature_space(node: YamlNode) -> bool:
-    kind = node.value.get("type") if isinstance(node.value, dict) else node
-    text = kind.value if kind is not None else None
-    return isinstance(text, str) and normalize_type_name(text.rpartition(".")[2]) == _TYPE_NAME
 
 
 @dataclass(frozen=True, slots=True)

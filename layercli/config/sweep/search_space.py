@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator
 from layercli.schema.field_types import MAX_INT32
 from layercli.schema.flow_style import format_value
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
-from layercli.schema.suggestions import find_closest
+from layercli.schema.suggestions import find_closest, list_names
 from layercli.source.nodes import quote_value, sanitize_text
 
 _PARAMETER_EXAMPLE = (
@@ -193,7 +193,7 @@ class Choice(StrictModel):
 
 SearchParameter: TypeAlias = IntRange | FloatRange | Choice
 
-_PARAMETER_TYPES: Final[Mapping[str, type[IntRange | FloatRange | Choice]]] = {
+PARAMETER_TYPES: Final[Mapping[str, type[IntRange | FloatRange | Choice]]] = {
     "int": IntRange,
     "float": FloatRange,
     "choice": Choice,
@@ -212,19 +212,18 @@ def parse_search_parameter(value: Any) -> SearchParameter:
             f"Expected a mapping with `int`, `float` or `choice`, got {quote_value(value)}.",
             _PARAMETER_EXAMPLE,
         )
-    kinds = [kind for kind in _PARAMETER_TYPES if kind in value]
+    kinds = [kind for kind in PARAMETER_TYPES if kind in value]
     if len(kinds) == 1:
-        return _PARAMETER_TYPES[kinds[0]].model_validate(value)
+        return PARAMETER_TYPES[kinds[0]].model_validate(value)
     if kinds:
         raise value_error(
             "bad-space",
             f"Expected only one of `int`, `float` and `choice`, got {' and '.join(kinds)}.",
             _PARAMETER_EXAMPLE,
         )
-    suggestion = next(
-        (match for key in value if (match := find_closest(str(key), [*_PARAMETER_TYPES]))), None
-    )
-    message = "Expected one of `int`, `float` and `choice`, got none."
+    suggestion = next((match for key in value if (match := find_closest(str(key), [*PARAMETER_TYPES]))), None)
+    given = list_names(str(key) for key in value)
+    message = f"Expected one of `int`, `float` and `choice`, got {given or 'none'}."
     raise value_error(
         "bad-space", message, f"Did you mean `{suggestion}`?" if suggestion else _PARAMETER_EXAMPLE
     )

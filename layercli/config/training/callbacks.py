@@ -12,6 +12,8 @@ from layercli.schema.field_types import MAX_INT32, NonNegativeInt
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
+MLFLOW_FILE: Final = "mlflow.json"
+"""The file in the run directory with the id of the MLflow run."""
 RESERVED_RUN_FILES: Final = frozenset(
     {
         "checkpoints",
@@ -20,6 +22,7 @@ RESERVED_RUN_FILES: Final = frozenset(
         "diagnostics.jsonl",
         "history.jsonl",
         "manifest.json",
+        MLFLOW_FILE,
         "model.keras",
         "summary.json",
     }
@@ -232,6 +235,8 @@ def iterate_output_paths(callbacks: Iterable[Component]) -> Iterator[str]:
             yield callback.filename
         elif isinstance(callback, TensorBoard):
             yield callback.log_dir
+        elif isinstance(callback, MLflow):
+            yield MLFLOW_FILE
 
 
 def get_monitor(callback: Component) -> str | None:

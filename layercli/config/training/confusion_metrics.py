@@ -1,5 +1,6 @@
 """Keras's metrics of true and false positives and negatives."""
 
+import math
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PlainValidator
@@ -68,6 +69,7 @@ class _ConfusionAtThresholds(_ConfusionMetric):
 
 class _ConfusionCount(_ConfusionAtThresholds):
     direction: ClassVar[Direction] = None
+    limits: ClassVar[tuple[float, float]] = (0, math.inf)
 
 
 class TruePositives(_ConfusionCount):

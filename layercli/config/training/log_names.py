@@ -1,10 +1,21 @@
 """The names under which training logs losses and metrics, with their better direction."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
-from layercli.config.training.metrics import Direction, metric_direction, metric_log_name
+from layercli.config.training.metrics import (
+    Direction,
+    metric_direction,
+    metric_limits,
+    metric_log_name,
+)
+from layercli.config.training.registry import LOSSES
 from layercli.config.training.section import TrainSection
 from layercli.schema.component import Component
+
+_SIGNED_LOSSES: Final = frozenset({"CosineSimilarity", "KLDivergence", "Poisson"})
+"""Losses that can be negative."""
 
 
 def collect_log_names(train: TrainSection, outputs: Sequence[str] = ()) -> dict[str, Direction]:
@@ -20,6 +31,23 @@ def collect_log_names(train: TrainSection, outputs: Sequence[str] = ()) -> dict[
         names |= dict.fromkeys((f"{output}_loss" for output in outputs), "min")
     metrics = collect_logged_metrics(train, outputs)
     return names | {name: metric_direction(metric) for name, metric in metrics.items()}
+
+
+def collect_limits(train: TrainSection, outputs: Sequence[str] = ()) -> dict[str, tuple[float, float]]:
+    """Return the smallest and the largest possible value of each name that Keras logs; infinite if they are unknown.
+
+    The arguments are as in ``collect_log_names``.
+    """
+    outputs = outputs or _list_named_outputs(train)
+    loss_names = ["loss", *(f"{output}_loss" for output in outputs)]
+    losses = [train.loss_of(output) for output in outputs or [""]]
+    kinds = [loss.type_name() if isinstance(loss, Component) else "" for loss in losses if loss is not None]
+    is_signed = any(kind in _SIGNED_LOSSES or (kind and kind not in LOSSES.modules) for kind in kinds)
+    lowest = -math.inf if is_signed else 0
+    metrics = collect_logged_metrics(train, outputs)
+    return dict.fromkeys(loss_names, (lowest, math.inf)) | {
+        name: metric_limits(metric) for name, metric in metrics.items()
+    }
 
 
 def collect_logged_metrics(train: TrainSection, outputs: Sequence[str] = ()) -> dict[str, str | Component]:

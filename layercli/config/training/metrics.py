@@ -1,5 +1,6 @@
 """Keras's metrics and their log names; each class declares the targets and predictions that it measures."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -83,6 +84,8 @@ class Metric(Component):
 
     direction: ClassVar[Direction] = "max"
     """The better direction, as in Keras's ``mode: auto``; None if Keras does not define it."""
+    limits: ClassVar[tuple[float, float]] = (0, 1)
+    """Its smallest and its largest possible value."""
     target_forms: ClassVar[tuple[TargetForm, ...]]
     """Forms of the target that it measures without a conversion."""
     prediction_form: ClassVar[PredictionForm]
@@ -431,6 +434,7 @@ class F1Score(_FScore):
 
 class _LowerIsBetter(Metric):
     direction: ClassVar[Direction] = "min"
+    limits: ClassVar[tuple[float, float]] = (0, math.inf)
 
 
 class _BinaryHinge(_LowerIsBetter):
@@ -470,6 +474,8 @@ class CategoricalHinge(_LowerIsBetter):
 class KLDivergence(_LowerIsBetter):
     """Kullback-Leibler divergence of two distributions."""
 
+    limits: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+
     target_forms: ClassVar[tuple[TargetForm, ...]] = ("one-hot", "probabilities", "numbers")
     requires_output_shape: ClassVar[bool] = True
     prediction_form: ClassVar[PredictionForm] = "probabilities"
@@ -506,6 +512,8 @@ class _ValueComparison(Metric):
 
 class Poisson(_ValueComparison, _LowerIsBetter):
     """Negative log-likelihood of counts."""
+
+    limits: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     requires_output_shape: ClassVar[bool] = True
 
@@ -615,6 +623,8 @@ class LogCoshError(_ValueComparison, _LowerIsBetter):
 
 
 class _VectorComparison(_ValueComparison):
+    limits: ClassVar[tuple[float, float]] = (-1, 1)
+
     axis: VectorAxis = -1
 
     def check_inputs(self, inputs: MetricInputs) -> None:
@@ -647,6 +657,8 @@ class ConcordanceCorrelation(_VectorComparison):
 class R2Score(_ValueComparison):
     """Coefficient of determination."""
 
+    limits: ClassVar[tuple[float, float]] = (-math.inf, 1)
+
     class_aggregation: Annotated[
         Literal["uniform_average", "variance_weighted_average"] | None,
         Field(description="How to aggregate the outputs; null: no aggregation."),
@@ -676,3 +688,10 @@ def metric_direction(metric: str | Component) -> Direction:
     if isinstance(metric, str):
         return "max" if metric.lower() in SHAPE_DEPENDENT_METRICS else None
     return metric.direction if isinstance(metric, Metric) else None
+
+
+def metric_limits(metric: str | Component) -> tuple[float, float]:
+    """Return the smallest and the largest possible value of a metric; infinite if they are unknown."""
+    if isinstance(metric, str):
+        return (0, 1) if metric.lower() in SHAPE_DEPENDENT_METRICS else (-math.inf, math.inf)
+    return metric.limits if isinstance(metric, Metric) else (-math.inf, math.inf)

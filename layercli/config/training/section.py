@@ -5,12 +5,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from layercli.config.training.batch_size import DEFAULT_BATCH_SIZE, BatchSizeField
 from layercli.config.training.execution import (
     CheckpointsConfig,
     ExecutionConfig,
     ExecutionField,
     UntilConfig,
 )
+from layercli.config.training.seeds import SeedsField
 from layercli.config.training.stages import StageConfig
 from layercli.config.training.types import (
     CallbackField,
@@ -41,7 +43,13 @@ class TrainSection(StrictModel):
             examples=[20],
         ),
     ] = 1
-    batch_size: Annotated[PositiveInt, Field(description="Examples per training step.", examples=[32])] = 32
+    batch_size: Annotated[
+        BatchSizeField,
+        Field(
+            description="Examples per training step; auto: the largest power of 2 that fits into memory, found at the start.",
+            examples=[32],
+        ),
+    ] = DEFAULT_BATCH_SIZE
     optimizer: Annotated[OptimizerField, Field(description="The optimizer.")] = "RMSprop"
     loss: Annotated[
         LossesField,
@@ -110,6 +118,13 @@ class TrainSection(StrictModel):
         Field(
             description="Limits on the minutes and steps of the training, in addition to `epochs`; null: none.",
             examples=[{"minutes": 30}],
+        ),
+    ] = None
+    seeds: Annotated[
+        SeedsField | None,
+        Field(
+            description="Seeds of several trainings: a number of seeds from `seed` on, or a list; null: one training.",
+            examples=[5],
         ),
     ] = None
     execution: ExecutionField = ExecutionConfig.model_construct()

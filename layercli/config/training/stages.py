@@ -4,14 +4,14 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from layercli.config.freeze import require_short_patterns
+from layercli.config.name_patterns import require_short_patterns
 from layercli.config.training.types import CallbackField, OptimizerField
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import StrictModel
 
 _SHARED_KEYS: Final = (
     *("batch_size", "loss", "loss_weights", "class_weight", "metrics", "weighted_metrics"),
-    *("distribution", "diagnostics", "until", "execution", "checkpoints"),
+    *("distribution", "diagnostics", "until", "seeds", "execution", "checkpoints"),
 )
 """Keys of ``train`` that are the same in all stages."""
 
@@ -58,4 +58,4 @@ class StageConfig(StrictModel):
 
     def check(self) -> None:
         """Check that matching the patterns takes little time."""
-        require_short_patterns(self.freeze)
+        require_short_patterns("freeze", self.freeze)

@@ -17,6 +17,14 @@ def is_text_type(arrow_type: Any) -> bool:
     return bool(pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type))
 
 
+def is_bytes_type(arrow_type: Any) -> bool:
+    """Return whether the values of an Arrow type are bytes, which may be texts."""
+    import pyarrow as pa
+
+    checks = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    return any(matches(arrow_type) for matches in checks)
+
+
 def is_number_type(arrow_type: Any) -> bool:
     """Return whether the values of an Arrow type can be read as numbers."""
     import pyarrow as pa
@@ -106,7 +114,7 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
                 "Save each of its values as a column, or leave it out with `inputs`.",
             )
         if declared == "text" and not is_text_type(column.type):
-            column = column.cast(pa.string())
+            column = _convert_to_text(name, column)
         if is_text_type(column.type):
             text = compute.utf8_trim_whitespace(column.cast(pa.string()))
             column = compute.if_else(compute.is_in(text, missing_texts), pa.scalar(None, pa.string()), text)
@@ -115,3 +123,22 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
         return table
     # One new table: replacing column after column would take quadratic time.
     return pa.Table.from_arrays(columns, names=names)
+
+
+def _convert_to_text(name: str, column: Any) -> Any:
+    """Return the values of a column as texts.
+
+    Raises:
+        DataError: they cannot be texts.
+    """
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowException:
+        received = "bytes that are not UTF-8" if is_bytes_type(column.type) else str(column.type)
+        raise_data_error(
+            f"The column `{sanitize_text(name, limit=60)}` must contain text, got {sanitize_text(received, limit=60)}.",
+            PATH_KEY,
+            "Save its values as text, or leave it out with `inputs`.",
+        )

@@ -130,12 +130,13 @@ else:
         else:
             layer.set_vocabulary(vocabulary)
     model.set_weights(weights)
-    saved = getattr(script, "WEIGHTS", folder / "model.weights.h5")
-    model.save_weights(saved)
-    if hasattr(script, "load_trained"):
-        model = script.load_trained()
-    else:
-        model.load_weights(saved)  # some layers finish their state only when weights are loaded
+    if json.loads((folder / "inputs.json").read_text()):  # else a lookup has nothing to save yet
+        saved = getattr(script, "WEIGHTS", folder / "model.weights.h5")
+        model.save_weights(saved)
+        if hasattr(script, "load_trained"):
+            model = script.load_trained()
+        else:
+            model.load_weights(saved)  # some layers finish their state only when weights are loaded
 
 
 if kind == "layers":

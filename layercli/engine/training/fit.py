@@ -45,6 +45,7 @@ from layercli.engine.training.multi_worker import Workers, is_lost_peer
 from layercli.engine.training.paired_augmentation import make_training_step
 from layercli.engine.training.snapshot import IncompatibleSnapshotError, Snapshot, is_finite, restore_layers
 from layercli.engine.training.stages import StageLayers, WholeTraining, compile_stage
+from layercli.engine.training.tensorboard_logs import start_event_files
 from layercli.engine.training.training_limit import TrainingLimit
 from layercli.engine.unknown_ids import check_computed_ids, explain_id_error
 from layercli.errors import LayercliError, Problem
@@ -53,6 +54,7 @@ from layercli.graph.best_epoch import find_best_epoch, summarize_epoch
 from layercli.graph.training_notes import EarlyStop, LimitStop
 from layercli.runs.resume_command import format_resume_command
 from layercli.schema.component import Component
+from layercli.source.dump import to_yaml
 from layercli.source.nodes import KeyPath
 
 
@@ -195,6 +197,8 @@ class _Training:
         self._result = result
         self._adapted_layers = adapted_layers
         self._stage_layers = StageLayers(assembled.layers, train, valid)
+        self._first_stage = 0
+        """The stage in which this process starts."""
         self._stage_starts = [0]
         """The number of epochs before each stage that has started."""
         self._callback_paths: list[KeyPath] = []
@@ -234,7 +238,7 @@ class _Training:
         )
         if snapshot is not None:
             self._history.restore_state(snapshot.state["watch"])
-        first = len(self._stage_starts) - 1
+        self._first_stage = first = len(self._stage_starts) - 1
         with self._reporting_errors():
             shared_callbacks = self._build_callbacks(None) if train.stages else []
         self._whole = WholeTraining(shared_callbacks)
@@ -371,7 +375,12 @@ class _Training:
         ]
         count = 0 if stage is None else len(self._train.callbacks)
         self._callback_paths = [*self._callback_paths[:count], *(path for _, path in found)]
-        return [build_callback(callback, self._run_dir, self._valid, path) for callback, path in found]
+        callbacks = [build_callback(callback, self._run_dir, self._valid, path) for callback, path in found]
+        if self._checkpointing.snapshot is None or stage not in (None, self._first_stage):
+            for callback in callbacks:
+                if isinstance(callback, keras.callbacks.TensorBoard):
+                    start_event_files(Path(callback.log_dir), to_yaml(self._valid.to_resolved_dict()))
+        return callbacks
 
     def _make_diagnostics(self, *, should_measure_start: bool) -> list[DiagnosticsCallback]:
         """Return the callback for `train.diagnostics`; only the first process of a group has one."""

@@ -17,6 +17,7 @@ import tensorflow as tf
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.data.types import Array
 from layercli.engine.training.callback_state import has_state, read_state, write_state
+from layercli.engine.training.tensorboard_logs import flush_event_files, restore_event_files
 from layercli.io.atomic import write_bytes
 
 CALLBACK_STATE_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
@@ -26,7 +27,7 @@ CALLBACK_STATE_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
     "TensorBoard": ("_global_train_batch", "_global_test_batch"),
     "CSVLogger": (),  # its state is its file
     "TerminateOnNaN": (),
-    "MLflow": (),  # logged epochs stay in MLflow; a resumed training is a new MLflow run
+    "MLflow": (),  # logged epochs stay in MLflow
 }
 """The state attributes of each callback type, in addition to its constructor arguments."""
 
@@ -66,6 +67,8 @@ def take_snapshot(model: Any, adapted_layers: Sequence[Any], callbacks: Sequence
                 values[key] = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
         if isinstance(callback, keras.callbacks.CSVLogger):
             values["bytes"] = _file_size(callback.filename)
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            values["events"] = flush_event_files(callback)
         if has_state(callback):
             values["state"], state_arrays = read_state(callback)
             arrays |= {f"callbacks/{index}/state/{place}": array for place, array in enumerate(state_arrays)}
@@ -139,6 +142,9 @@ def restore_callback_files(
             if _file_size(callback.filename) > values["bytes"]:
                 with Path(callback.filename).open("rb+") as file:
                     file.truncate(values["bytes"])
+        if isinstance(callback, keras.callbacks.TensorBoard) and "events" in values:
+            restore_event_files(Path(callback.log_dir), values["events"])
+            callback.write_graph = False  # the files have it
 
 
 def _detach_file(path: Path) -> None:

@@ -72,6 +72,12 @@ def read_header(file: Path, data: Csv) -> Header:
         return next((Header(row.fields, row.last_line) for row in rows), Header([], 0))
 
 
+def read_first_rows(file: Path, data: Csv, count: int) -> list[list[str]]:
+    """Return the values of the first rows, with the header if there is one."""
+    with open_text(file, data) as text:
+        return [row.fields for row in islice(_iterate_rows(text, data), count)]
+
+
 class Defect(NamedTuple):
     """A line that does not fit the others."""
 

@@ -28,6 +28,7 @@ from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv.config import Csv
 from layercli.formats.csv.diagnostics import Header
 from layercli.formats.csv.encodings import guess_text_encoding, is_other_utf8
+from layercli.formats.csv.header_check import check_header
 from layercli.formats.csv.records import (
     BadRecordError,
     is_json_lines,
@@ -196,6 +197,8 @@ def _open_records(
         records = batch[1:]
     else:
         names = _name_columns(data, len(fields))
+    sample = [parse_fields(record, data.separator) for record in batch[:_SAMPLE_RECORDS]]
+    check_header(sample, names, data, "The input", is_new=True)
     check_trained_columns(names, replace(plan, kept_columns=tuple(keep)))
     named = data.with_arguments(columns=names, **_CLEAN_ARGUMENTS)
     return _RecordReader(named, names, plan, keep, make_files(named), folder), records

@@ -25,6 +25,7 @@ from layercli.formats.csv import diagnostics as csv_diagnostics
 from layercli.formats.csv import new_rows
 from layercli.formats.csv.config import Csv
 from layercli.formats.csv.encodings import guess_encoding, is_utf8_file
+from layercli.formats.csv.header_check import check_header
 from layercli.formats.csv.sniff import guess_separator, read_first_lines, suggest_separator
 from layercli.formats.csv.source import (
     READ_ERRORS,
@@ -49,6 +50,8 @@ _MAX_PENDING_BYTES = 1 << 26
 _MAX_GROUP_ROWS = 1 << 16
 _MIN_STREAMED_BYTES: Final = 1 << 25
 """Larger files are read one block after the other."""
+_SAMPLE_ROWS: Final = 100
+"""Rows that show whether the first line has names."""
 _FIRST_INEXACT: Final = 1 << 24
 """From here, float32 does not have all integers, such as ids."""
 
@@ -140,11 +143,13 @@ class CsvFiles:
                     'If lines with # are comments, set `comment: "#"`.',
                 )
         try:
+            sample = csv_diagnostics.read_first_rows(file, self.data, _SAMPLE_ROWS)
             defect = csv_diagnostics.find_ragged_line(file, self.data, rows=1)
         except READ_ERRORS as error:
             self._raise_unreadable(file, error)
         if defect is not None:
             raise_data_error(f"{shown} cannot be read: {defect.message}.", ("data", "path"), defect.hint)
+        check_header(sample, header.names, self.data, shown, is_new=self.is_new)
 
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""

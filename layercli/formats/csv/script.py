@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, ClassVar
 
 from layercli.formats.csv.config import Csv
@@ -25,11 +26,18 @@ class Script(TableScript[Csv]):
     """The code of one section of type csv."""
 
     expressible_keys: ClassVar[frozenset[str]] = TABLE_KEYS | {
-        *("columns", "separator", "encoding", "skip_lines")
+        *("columns", "separator", "encoding", "skip_lines", "comment")
     }
 
     def imports(self) -> set[str]:
         return super().imports() | {"from pyarrow import csv"}
+
+    def standard_imports(self) -> set[str]:
+        return set() if self.data.comment is None else {"import io"}
+
+    @property
+    def is_plain(self) -> bool:
+        return self.data.comment is None and super().is_plain
 
     def write_plain_read(self) -> list[str]:
         options = self._make_options()
@@ -41,7 +49,25 @@ class Script(TableScript[Csv]):
         entries = tuple(NamedValue(f"{quote_string(name)}: ", value) for name, value in options.items())
         lines = render_statement(Brackets("{", entries, "}"), INDENT, before="options = ") if entries else []
         read = "csv.read_csv(path, **options)" if entries else "csv.read_csv(path)"
-        return [*lines, f"{INDENT}table = pa.concat_tables([{read} for path in DATA])"]
+        return [*lines, *self.write_join_files(read)]
+
+    def _write_open_table(self) -> list[str]:
+        """Return the lines of the function that opens a file without comments; empty if it has none."""
+        if self.data.comment is None:
+            return []
+        encoding = self._find_encoding()
+        encoding = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+        is_comment = f'line.lstrip(" \\t").startswith({quote_string(self.data.comment)})'
+        return [
+            "def open_table(path):",
+            f'{INDENT}"""Open a file as UTF-8, with an empty line instead of each comment."""',
+            f"{INDENT}with pa.input_stream(path) as stream:",
+            f"{2 * INDENT}lines = list(io.TextIOWrapper(stream, encoding={quote_string(encoding)}))",
+            f'{INDENT}kept = ["\\n" if {is_comment} else line for line in lines]',
+            f'{INDENT}return pa.BufferReader("".join(kept).encode())',
+            "",
+            "",
+        ]
 
     def write_read_table(self) -> list[str]:
         options = self._make_options() | {
@@ -54,12 +80,14 @@ class Script(TableScript[Csv]):
             )
         }
         arguments = (NamedValue(f"{name}=", value) for name, value in options.items())
+        opened = "path" if self.data.comment is None else "open_table(path)"
         return [
+            *self._write_open_table(),
             "def read_table(path):",
             f'{INDENT}"""Read columns as texts without blanks around them; missing ones are null."""',
             *render_statement(render_literal(self.read_columns), INDENT, before="names = "),
             *render_statement(
-                CallExpression("csv.read_csv", ("path", *arguments)), INDENT, before="table = "
+                CallExpression("csv.read_csv", (opened, *arguments)), INDENT, before="table = "
             ),
             *self.write_clean_texts(),
         ]
@@ -109,7 +137,7 @@ class Script(TableScript[Csv]):
         if not self.is_plain:
             parse.append(NamedValue("newlines_in_values=", "True"))
         encoding = self._find_encoding()
-        if encoding != "utf-8":
+        if encoding != "utf-8" and data.comment is None:
             read.append(NamedValue("encoding=", quote_string(encoding)))
         if skipped_lines:
             read.append(NamedValue("skip_rows=", str(skipped_lines)))

@@ -118,13 +118,13 @@ def _check_text(file: Path, name: str, column: Any) -> None:
 
 
 def _simplify_field(field: Any) -> Any:
-    """Return the field of a column in the Parquet file; lists, mappings and structs become lists without values."""
+    """Return the field of a column in the Parquet file; values that Parquet lacks or that are not used become empty lists."""
     import pyarrow as pa
 
     kind = field.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType):
+    if pa.types.is_nested(kind) or pa.types.is_interval(kind) or isinstance(kind, pa.BaseExtensionType):
         kind = pa.list_(pa.string())
     return pa.field(field.name, kind)
 

@@ -21,7 +21,7 @@ class Script(TableScript[Feather]):
     def write_plain_read(self) -> list[str]:
         if not self.reads_several_files:
             return [f"{INDENT}table = feather.read_table(DATA)"]
-        return [f"{INDENT}table = pa.concat_tables([feather.read_table(path) for path in DATA])"]
+        return self.write_join_files("feather.read_table(path)")
 
     def write_read_table(self) -> list[str]:
         return [

@@ -31,11 +31,11 @@ class Script(DataScript[Images]):
         suffixes = Brackets("(", tuple(map(quote_string, IMAGE_SUFFIXES)), ")")
         formats = Brackets("[", tuple(map(quote_string, IMAGE_FORMATS)), "]")
         return [
-            "def load_data():",
+            self.load_data_head,
             f'{INDENT}"""Read images; their labels number the folders in the order of their names."""',
             *render_statement(suffixes, INDENT, "suffixes = "),
             *render_statement(formats, INDENT, "formats = "),
-            *write_class_files("path.suffix.lower() in suffixes"),
+            *write_class_files("path.suffix.lower() in suffixes", self.facts),
             f"{INDENT}images = []",
             f"{INDENT}for path in paths:",
             f"{2 * INDENT}with Image.open(path, formats=formats) as image:",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os.path import commonpath, relpath
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +11,7 @@ from layercli.formats.npy.config import Npy
 from layercli.script.array_code import ARRAY_KEYS, write_arrays
 from layercli.script.data_script import INDENT, DataScript
 from layercli.script.python_source import quote_string
+from layercli.source.nodes import KeyPath
 
 
 class Script(DataScript[Npy]):
@@ -18,17 +19,27 @@ class Script(DataScript[Npy]):
 
     expressible_keys: ClassVar[frozenset[str]] = ARRAY_KEYS
 
+    @property
+    def reads_several_files(self) -> bool:
+        return bool(self.facts.own_sets)
+
+    def find_inexpressible_values(self) -> Iterator[KeyPath]:
+        if self.facts.own_sets and self.data.weights is not None:
+            yield ("data", "weights")  # examples of separate files have none
+
     def data_paths(self, data: Npy) -> Sequence[str]:
-        return [_find_common_folder(data)]
+        return data.files if self.reads_several_files else [_find_common_folder(data)]
 
     def write_load_data(self) -> list[str]:
         folder = _find_common_folder(self.data)
 
         def write_read(name: str) -> str:
+            if self.reads_several_files:
+                return f"np.load({self.facts.source}[{self.data.files.index(name)}])"
             return f"np.load(DATA / {quote_string(Path(relpath(name, folder)).as_posix())})"
 
         return [
-            "def load_data():",
+            self.load_data_head,
             f'{INDENT}"""Read arrays from files that numpy.save wrote."""',
             *write_arrays(self.data, self.facts, write_read, INDENT),
         ]

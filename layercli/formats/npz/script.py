@@ -17,8 +17,8 @@ class Script(DataScript[Npz]):
 
     def write_load_data(self) -> list[str]:
         return [
-            "def load_data():",
+            self.load_data_head,
             f'{INDENT}"""Read the arrays of a file that numpy.savez wrote."""',
-            f"{INDENT}with np.load(DATA) as arrays:",
+            f"{INDENT}with np.load({self.facts.source}) as arrays:",
             *write_arrays(self.data, self.facts, lambda name: f"arrays[{quote_string(name)}]", 2 * INDENT),
         ]

@@ -53,9 +53,9 @@ class ConvertedFiles(ABC):
         """Return each name that several columns have in the file, with their positions from 1."""
         return list_repeated_names(self.column_names(file))
 
-    def list_nested_columns(self, file: Path) -> list[str]:
-        """Return the columns of lists, mappings and structs, which are not used."""
-        return self._parquet.list_nested_columns(self.get_parquet(file))
+    def list_unusable_columns(self, file: Path) -> list[str]:
+        """Return the columns of lists, mappings and structs, and those of bytes that are not text, which are not used."""
+        return self._parquet.list_unusable_columns(self.get_parquet(file))
 
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""

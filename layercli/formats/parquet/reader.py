@@ -11,7 +11,7 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.memory import raise_too_large
 from layercli.data.new_examples import NewExamples
 from layercli.data.paths import expand_paths
-from layercli.data.tables.arrow import normalize_table
+from layercli.data.tables.arrow import is_bytes_type, normalize_table
 from layercli.data.tables.cache import Cache
 from layercli.data.tables.columns import check_trained_columns
 from layercli.data.tables.files import TableFiles, list_repeated_names
@@ -85,12 +85,28 @@ class ParquetFiles:
         """Return each name that several columns have in the file, with their positions from 1."""
         return list_repeated_names(self.column_names(file))
 
-    def list_nested_columns(self, file: Path) -> list[str]:
-        """Return the columns of lists, mappings and structs, which are not used."""
+    def list_unusable_columns(self, file: Path) -> list[str]:
+        """Return the columns of lists, mappings and structs, and those of bytes that are not text, which are not used."""
         import pyarrow as pa
 
         with self._open(file) as source:
-            return [field.name.strip() for field in source.schema_arrow if pa.types.is_nested(field.type)]
+            return [
+                field.name.strip()
+                for field in source.schema_arrow
+                if pa.types.is_nested(field.type)
+                or (is_bytes_type(field.type) and not self._are_texts(source, field.name))
+            ]
+
+    def _are_texts(self, source: Any, name: str) -> bool:
+        """Return whether the bytes of a column are UTF-8, as some writers store texts."""
+        import pyarrow as pa
+
+        try:
+            for batch in source.iter_batches(_MAX_BATCH_ROWS, columns=[name], use_threads=False):
+                batch.column(0).cast(pa.string())
+        except _PYARROW_ERRORS:
+            return False
+        return True
 
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""
@@ -101,13 +117,15 @@ class ParquetFiles:
                 _raise_unreadable(file, error)
 
     def iterate_tables(self, file: Path) -> Iterator[Any]:
-        """Yield the rows of all columns without lists, mappings and structs, some at a time."""
+        """Yield the rows of all columns that can be used, some at a time; bytes that are texts as texts."""
         import pyarrow as pa
 
+        unusable = set(self.list_unusable_columns(file))
         with self._open(file) as source:
             schema = source.schema_arrow
             names = [
-                field.name for field in list_flat_fields(schema, {name.strip() for name in schema.names})
+                field.name
+                for field in list_flat_fields(schema, {name.strip() for name in schema.names} - unusable)
             ]
             try:
                 for batch in source.iter_batches(_MAX_BATCH_ROWS, columns=names, use_threads=False):

@@ -46,9 +46,9 @@ class Script(DataScript[Text]):
         is_utf8 = codecs.lookup(self.data.encoding).name == "utf-8"
         encoding = "utf-8-sig" if is_utf8 else self.data.encoding
         return [
-            "def load_data():",
+            self.load_data_head,
             f'{INDENT}"""Read texts; their labels number the folders in the order of their names."""',
-            *write_class_files('path.suffix.lower() == ".txt"'),
+            *write_class_files('path.suffix.lower() == ".txt"', self.facts),
             f"{INDENT}texts = [path.read_text(encoding={quote_string(encoding)}) for path in paths]",
             f"{INDENT}return np.array(texts)[:, np.newaxis], np.array(labels)",
         ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from layercli.config.data.section import TargetFacts, TargetValues
 from layercli.config.training.custom_objects import CustomObject
@@ -69,8 +70,7 @@ _VOID_LABELS = (-1, 255, -100)
 """Labels that data sets often use for pixels or tokens without a class."""
 
 
-@dataclass(frozen=True, slots=True)
-class LossCheck:
+class LossCheck(NamedTuple):
     """A check of one output against its loss and its target."""
 
     loss: str | Component

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from layercli.graph.build import GraphNode
 from layercli.graph.finding import Finding
@@ -13,8 +13,7 @@ from layercli.layers.dtypes import FLOATS, INTEGERS, NUMBERS, TEXT, describe_dty
 from layercli.layers.shapes import Shape, Tensor, format_shape
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(NamedTuple):
     """A real tensor."""
 
     dtype: str

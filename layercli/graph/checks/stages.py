@@ -73,6 +73,7 @@ def _check_callbacks(train: TrainSection) -> Iterator[Finding]:
                 path=path,
                 hint="Move it to `callbacks` of `train`.",
             )
+            continue
         for name in iterate_output_paths([callback]):
             if name in known:
                 key = "filename" if "filename" in type(callback).model_fields else "log_dir"

@@ -1,6 +1,7 @@
 """Layers with nested layers: they are declared inside other layers."""
 
 from layercli.layers.base import Layer, StandardLayer, Weight
+from layercli.layers.initializer_shapes import check_initializers
 
 
 class NestingLayer(StandardLayer):
@@ -10,7 +11,12 @@ class NestingLayer(StandardLayer):
 def resolve_inner_weights(
     layer: Layer, weights: tuple[Weight, ...] | list[Weight], prefix: str = ""
 ) -> list[Weight]:
-    """Return the weights of a nested layer with the ``trainable`` flags and dtypes that Keras gives them."""
+    """Return the weights of a nested layer with the ``trainable`` flags and dtypes that Keras gives them.
+
+    Raises:
+        ShapeError: an initializer of the nested layer cannot fill its weight.
+    """
+    check_initializers(layer, weights, is_nested=True)
     is_trainable = isinstance(layer, NestingLayer) or layer.is_trainable
     return [
         Weight(

@@ -26,6 +26,7 @@ class Application(Layer):
     family: ClassVar[str] = "applications"
     input_description: ClassVar[str] = "images of shape (batch, height, width, channels)"
     rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
+    can_be_nested: ClassVar[bool] = False
     dtype: ClassVar[None] = None  # type: ignore[misc]  # Keras's functions do not have it
 
     preprocessing_mode: ClassVar[str | None] = None
@@ -67,6 +68,11 @@ class Application(Layer):
     def has_preprocessing(self) -> bool:
         """Whether the model takes values from 0 to 255."""
         return bool(getattr(self, "include_preprocessing", True))
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file with weights that the config names, relative to the config."""
+        return None if self.weights in (None, IMAGENET) else str(self.weights)
 
     def keras_arguments(self) -> dict[str, Any]:
         return {key: value for key, value in self.arguments().items() if key not in self.layer_arguments}

@@ -10,6 +10,7 @@ from pydantic_core.core_schema import CoreSchema, no_info_plain_validator_functi
 from layercli.layers.arguments import DataFormat, Seed
 from layercli.layers.base import InferredLayer, Layer, Weight
 from layercli.layers.families.preprocessing import ImageLayer, OutputHeight, OutputWidth
+from layercli.layers.initializer_shapes import check_initializers
 from layercli.layers.parse_layer import InnerLayer
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
 from layercli.schema.field_types import AnyInt, PositiveInt
@@ -417,6 +418,7 @@ class Pipeline(Layer):
             has_known_weights = has_known_weights and inferred.has_known_weights
             if not inputs:
                 return InferredLayer((), (), None, has_known_weights=False)
+            check_initializers(layer, inferred.weights, is_nested=True)
             is_trainable = layer.is_trainable
             weights += [
                 Weight(w.name, w.shape, w.trainable and is_trainable, w.dtype) for w in inferred.weights

@@ -61,8 +61,10 @@ class Equalization(AugmentationLayer):
     Input: (batch, height, width, channels). Output: the same.
 
     Example:
-        {type: Equalization, bins: 256}
+        {type: Pipeline, layers: [{type: Equalization, bins: 256}]}
     """
+
+    must_be_nested: ClassVar[bool] = True  # Keras declares its input itself as its output: a cycle
 
     value_range: ValueRange = (0, 255)
     bins: Annotated[PositiveInt, Field(description="Number of brightness levels.")] = 256

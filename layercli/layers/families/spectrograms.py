@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from layercli.layers.arguments import DataFormat, ExactPadding
+from layercli.layers.arguments import DataFormat, ExactPadding, WindowFunction
 from layercli.layers.base import StandardLayer, Weight, require_nonempty
 from layercli.layers.dtypes import FLOATS
-from layercli.layers.shapes import Shape, Tensor, window_length
+from layercli.layers.shapes import Shape, ShapeError, Tensor, window_length
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
@@ -53,6 +53,14 @@ class MelSpectrogram(_SpectrogramLayer):
 
     def output(self, x: Tensor) -> Tensor:
         batch, samples, *_ = x.shape
+        padding, length = self.fft_length // 2, x.shape[-1]
+        if length is not None and length <= padding:  # Keras mirrors the sound at both ends
+            raise ShapeError(
+                f"`fft_length` of MelSpectrogram must be at most {max(2 * length - 1, 0)} for {length} samples, "
+                f"since half of it is mirrored at both ends, got {self.fft_length}.",
+                hint="Decrease `fft_length`, or use longer sounds.",
+                argument="fft_length",
+            )
         stride = self.sequence_stride
         frames = None if samples is None else (samples + stride + 1) // stride
         return Tensor((batch, self.num_mel_bins, frames), self.compute_dtype)
@@ -83,26 +91,7 @@ class STFTSpectrogram(_SpectrogramLayer):
         PositiveInt | None, Field(description="Length of the transform; null: the next power of 2.")
     ] = None
     window: Annotated[
-        Literal[
-            "hann",
-            "hamming",
-            "blackman",
-            "bartlett",
-            "barthann",
-            "blackmanharris",
-            "bohman",
-            "boxcar",
-            "cosine",
-            "exponential",
-            "flattop",
-            "lanczos",
-            "nuttall",
-            "parzen",
-            "taylor",
-            "triang",
-            "tukey",
-        ]
-        | None,
+        WindowFunction | None,
         Field(description="Window on each frame; null: none."),
     ] = "hann"
     periodic: Annotated[bool, Field(description="Whether the window is periodic rather than symmetric.")] = (

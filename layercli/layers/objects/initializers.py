@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from layercli.layers.arguments import Seed
+from layercli.layers.arguments import Seed, WindowFunction
 from layercli.schema.component import Component
 from layercli.schema.field_types import AnyInt
 
@@ -107,7 +107,7 @@ class STFT(Component):
     """The kernel of a short-time Fourier transform."""
 
     side: Annotated[Literal["real", "imag"], Field(description="Part of the transform.")] = "real"
-    window: Annotated[str | None, Field(description="Window function.")] = "hann"
+    window: Annotated[WindowFunction | None, Field(description="Window function.")] = "hann"
     scaling: Annotated[Literal["density", "spectrum"] | None, Field(description="Scaling of the result.")] = (
         "density"
     )

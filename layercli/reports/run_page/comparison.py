@@ -8,6 +8,7 @@ from typing import Any, Final
 from layercli.page.html import Column, Markup, join_markup, make_element, make_table
 from layercli.reports.formatting import format_count, format_duration, format_number
 from layercli.reports.run_page.content import RunContent
+from layercli.reports.run_page.seeds import make_seeds
 from layercli.reports.run_page.training import draw_curves, list_curve_metrics
 from layercli.runs.query import find_config_differences
 from layercli.source.nodes import sanitize_text
@@ -22,7 +23,12 @@ _MAX_DIFFERENCES: Final = 100
 def make_comparison(contents: Sequence[RunContent]) -> Markup:
     """Return the results, the curves and the differences of runs."""
     return join_markup(
-        [_make_result_table(contents), _draw_all_curves(contents), _make_difference_table(contents)]
+        [
+            make_seeds(contents),
+            _make_result_table(contents),
+            _draw_all_curves(contents),
+            _make_difference_table(contents),
+        ]
     )
 
 
@@ -65,8 +71,13 @@ def _make_result_table(contents: Sequence[RunContent]) -> Markup:
     if len({kind for kind in kinds if kind is not None}) > 1:
         text = "The runs predict different kinds of targets, so their results cannot be compared."
         parts.append(make_element("p", text, class_="notice"))
-    fingerprints = {content.manifest["data"]["fingerprint"] for content in contents if content.manifest}
-    if len(fingerprints) > 1:
+    # The split depends on the seed, so only runs of the same seed can have the same examples.
+    examples = {
+        (content.manifest.get("seed"), content.manifest["data"]["fingerprint"])
+        for content in contents
+        if content.manifest
+    }
+    if len(examples) > len({seed for seed, _ in examples}):
         text = "The runs were not trained on the same examples: the fingerprints of their data differ."
         parts.append(make_element("p", text, class_="notice"))
     return join_markup(parts)

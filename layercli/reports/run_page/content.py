@@ -87,6 +87,8 @@ class RunContent:
     valid: ValidConfig | None = None
     evaluation: EvaluationContent | None = None
     data: DataContent | None = None
+    commands: Sequence[str] = ()
+    """Commands that use the model."""
     problems: list[Problem] = field(default_factory=list)
     """Why parts are missing."""
     notes: list[str] = field(default_factory=list)

@@ -20,7 +20,9 @@ from layercli.plot.layout import PictureTooLargeError
 from layercli.plot.render import render_plot
 from layercli.plot.scene import Theme
 from layercli.reports.formatting import format_count, format_short_count
+from layercli.reports.provenance import describe_provenance
 from layercli.reports.run_page.content import DataContent, RunContent
+from layercli.runs.credentials import describe_command
 from layercli.source.nodes import sanitize_text
 from layercli.source.scalars import is_number
 
@@ -164,18 +166,14 @@ def make_origin(content: RunContent) -> Markup:
 
 
 def _make_manifest_table(manifest: Mapping[str, Any]) -> Markup:
-    rows = [[str(name), _text(version)] for name, version in manifest["versions"].items()]
-    rows += [["platform", _text(manifest.get("platform"))], ["seed", _text(manifest.get("seed"))]]
-    environment = manifest.get("environment")
-    if isinstance(environment, dict):
-        rows += [[str(name), _text(value)] for name, value in environment.items() if value is not None]
+    rows = [[title, value] for title, value in describe_provenance(manifest).items()]
+    rows.append(["seed", _text(manifest.get("seed"))])
     command = manifest.get("command")
     if isinstance(command, list):
-        rows.append(["command", " ".join(map(str, command))])
+        rows.append(["command", " ".join(describe_command([str(argument) for argument in command]))])
     execution = manifest["execution"]
     rows += [[f"execution: {name}", _text(value)] for name, value in execution.items()]
     data = manifest["data"]
-    rows.append(["fingerprint of the data", _text(data.get("fingerprint"))])
     rows += [
         [f"{name} examples", f"{data[name]:,}"]
         for name in ("train", "validation", "test")

@@ -6,13 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from layercli.page.html import Column, Markup, join_markup, make_element, make_table
+from layercli.page.html import (
+    Column,
+    Markup,
+    join_markup,
+    make_element,
+    make_preformatted,
+    make_table,
+    make_text,
+)
 from layercli.page.markdown import convert_to_markdown
 from layercli.reports.formatting import format_number
+from layercli.reports.run_page.card_metadata import format_card_metadata
 from layercli.reports.run_page.content import EvaluationContent, OutputContent, RunContent
 from layercli.reports.run_page.model import make_data, make_model, make_origin
 from layercli.reports.run_page.results import make_results
-from layercli.reports.run_page.summary import make_header, make_summary
+from layercli.reports.run_page.seeds import make_seeds
+from layercli.reports.run_page.summary import SET_NAMES, make_header, make_summary
 from layercli.source.nodes import sanitize_text
 from layercli.version import __version__
 
@@ -20,9 +30,11 @@ _MAX_COLUMNS: Final = 40
 
 
 def render_model_card(contents: Sequence[RunContent]) -> str:
-    """Return the model cards of runs, one after the other."""
+    """Return the model cards of runs, one after the other, below their metadata."""
     footer = make_element("p", f"Written by layercli {__version__}.")
-    return convert_to_markdown(join_markup([*map(_make_card, contents), footer]))
+    return format_card_metadata(contents) + convert_to_markdown(
+        join_markup([make_seeds(contents), *map(_make_card, contents), footer])
+    )
 
 
 def _make_card(content: RunContent) -> Markup:
@@ -32,6 +44,8 @@ def _make_card(content: RunContent) -> Markup:
         "Which columns matter": _make_importance(content),
         "The model": make_model(content),
         "The data": make_data(content),
+        "Limits": _make_limits(content),
+        "How to use it": _make_usage(content),
         "How to get this model again": make_origin(content),
     }
     name = content.valid.check_result.name if content.valid is not None else content.title
@@ -45,6 +59,43 @@ def _make_card(content: RunContent) -> Markup:
         join_markup([make_element("h2", title), section]) for title, section in sections.items() if section
     ]
     return join_markup(parts)
+
+
+def _make_limits(content: RunContent) -> Markup:
+    """Return what the results do not show, as far as it follows from the run."""
+    evaluation = content.evaluation
+    if evaluation is None:
+        return Markup()
+    kinds = {output.kind.kind for output in evaluation.outputs}
+    sentences = [
+        "The results hold for examples like those of the training. The section on the data has the range of each column; the "
+        "model was not tested outside of it."
+    ]
+    if evaluation.split != "test":
+        sentences.append(
+            f"The results are over the {SET_NAMES[evaluation.split]} set, which the training has used: on new examples they "
+            "are probably worse."
+        )
+    if kinds & {"classes", "two", "sign"}:
+        sentences.append("It answers with one of its classes, also if an example belongs to none of them.")
+    if "numbers" in kinds:
+        sentences.append("It does not say how certain a predicted number is.")
+    if content.valid is not None and content.valid.needs_trust:
+        sentences.append(
+            "It has custom code, which runs with the rights of the user: review it before using `--trust`."
+        )
+    return make_element("ul", *(make_element("li", make_text(sentence)) for sentence in sentences))
+
+
+def _make_usage(content: RunContent) -> Markup:
+    """Return the commands that use the model."""
+    if not content.commands:
+        return Markup()
+    text = (
+        "The run directory has all that a prediction needs: the columns, fill values and class names of the training are "
+        "applied to new examples. The model in it, model.keras, is a file of Keras."
+    )
+    return join_markup([make_preformatted("\n".join(content.commands)), make_element("p", text)])
 
 
 def _without_charts(content: RunContent) -> RunContent:

@@ -5,13 +5,49 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from layercli.config.names import assign_names, parse_layer_name
-from layercli.config.training.log_names import collect_log_names
+from layercli.config.training.log_names import collect_limits, collect_log_names
 from layercli.config.training.section import TrainSection
 from layercli.config.training.types import parse_log_name
 
 
 def names(outputs=(), **keys):
     return collect_log_names(TrainSection.model_validate({"loss": "mse"} | keys), outputs)
+
+
+INFINITY = float("inf")
+
+
+def limits(outputs=(), **keys):
+    return collect_limits(TrainSection.model_validate({"loss": "mse"} | keys), outputs)
+
+
+def test_smallest_and_largest_values_of_metrics():
+    found = limits(
+        metrics=["mae", "accuracy", "AUC", "R2Score", "Poisson", "CosineSimilarity", "TruePositives"]
+    )
+    assert list(found.values()) == [
+        (0, INFINITY),
+        (0, INFINITY),
+        (0, 1),
+        (0, 1),
+        (-INFINITY, 1),
+        (-INFINITY, INFINITY),
+        (-1, 1),
+        (0, INFINITY),
+    ]
+    assert list(limits(metrics=["BinaryIoU", "KLDivergence"]).values()) == [
+        (0, INFINITY),
+        (0, 1),
+        (-INFINITY, INFINITY),
+    ]
+
+
+def test_losses_that_can_be_negative_have_no_smallest_value():
+    assert limits(loss="ce") == {"loss": (0, INFINITY)}
+    assert limits(loss="CosineSimilarity") == {"loss": (-INFINITY, INFINITY)}
+    assert limits(loss="losses.py:focal") == {"loss": (-INFINITY, INFINITY)}
+    mixed = limits(loss={"a": "mse", "b": "Poisson"}, outputs=["a", "b"])
+    assert mixed == dict.fromkeys(["loss", "a_loss", "b_loss"], (-INFINITY, INFINITY))
 
 
 def test_loss_and_metrics_with_their_direction():

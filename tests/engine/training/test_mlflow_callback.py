@@ -1,11 +1,14 @@
+import json
 import sys
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from tests.running import problems, train, write_config
+from tests.running import invoke, problems, train, write_config
 
+DIABETES = {"type": "sklearn", "dataset": "diabetes"}
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 
 
@@ -24,7 +27,13 @@ def config(tmp_path):
 def fake(monkeypatch):
     """A stand-in for MLflow, which may not be installed: the calls of its client, and those that fail."""
     fake = SimpleNamespace(calls=[], failing=set())
-    answers = {"create_experiment": "7", "create_run": SimpleNamespace(info=SimpleNamespace(run_id="r1"))}
+    run = SimpleNamespace(
+        info=SimpleNamespace(run_id="r1", lifecycle_stage="active"),
+        data=SimpleNamespace(
+            params={"train.epochs": "2"}, metrics={"loss": 0.5}, tags={"layercli.run": "run"}
+        ),
+    )
+    answers = {"create_experiment": "7", "create_run": run, "get_run": run, "get_metric_history": []}
 
     class Client:
         def __getattr__(self, method):
@@ -36,23 +45,33 @@ def fake(monkeypatch):
 
             return call
 
-    mlflow, exceptions = ModuleType("mlflow"), ModuleType("mlflow.exceptions")
+    mlflow, exceptions, entities = (
+        ModuleType(name) for name in ("mlflow", "mlflow.exceptions", "mlflow.entities")
+    )
+    entities.Param = lambda name, value: (name, value)
     mlflow.MlflowClient, mlflow.__spec__ = Client, ModuleSpec("mlflow", None)
     exceptions.MlflowException = type("MlflowException", (Exception,), {})
     monkeypatch.setitem(sys.modules, "mlflow", mlflow)
     monkeypatch.setitem(sys.modules, "mlflow.exceptions", exceptions)
+    monkeypatch.setitem(sys.modules, "mlflow.entities", entities)
+    monkeypatch.setattr("layercli.engine.training.mlflow_run.find_spec", lambda _: mlflow)
     return fake
 
 
 def test_calls_of_the_mlflow_client(config, fake, tmp_path):
     run = train(config, tmp_path / "run")
     assert run.result.exit_code == 0, run.result.output
-    assert fake.calls[:3] == [
+    assert fake.calls[:2] == [
         ("get_experiment_by_name", ("flowers",), {}),
         ("create_experiment", ("flowers",), {}),
-        ("create_run", ("7",), {"run_name": str(run.path)}),
     ]
-    params = {args[1]: args[2] for method, args, _ in fake.calls if method == "log_param"}
+    method, args, options = fake.calls[2]
+    assert (method, args, options["run_name"]) == ("create_run", ("7",), str(run.path))
+    assert options["tags"]["layercli.run"] == str(run.path)
+    assert json.loads((run.path / "mlflow.json").read_text()) == {"run_id": "r1"}
+    params = dict(
+        param for method, _, options in fake.calls if method == "log_batch" for param in options["params"]
+    )
     assert (params["train.epochs"], params["data.dataset"]) == ("2", "iris")
     metrics = [(*args, options) for method, args, options in fake.calls if method == "log_metric"]
     losses = run.summary["history"]["loss"]
@@ -60,7 +79,17 @@ def test_calls_of_the_mlflow_client(config, fake, tmp_path):
         ("r1", "loss", pytest.approx(losses[0]), {"step": 1}),
         ("r1", "loss", pytest.approx(losses[1]), {"step": 2}),
     ]
-    assert [method for method, *_ in fake.calls[-2:]] == ["log_artifact", "set_terminated"]
+    artifacts = [Path(args[1]).name for method, args, _ in fake.calls if method == "log_artifact"]
+    assert artifacts == ["config.yaml", "manifest.json", "summary.json", "model.keras", "report.md"]
+    assert fake.calls[-1] == ("set_terminated", ("r1", "FINISHED"), {})
+    fake.calls.clear()
+    resumed = invoke("train", "--resume", run.path, "--set", "train.epochs=3")
+    assert resumed.exit_code == 0, resumed.output
+    assert fake.calls[:2] == [("get_run", ("r1",), {}), ("update_run", ("r1",), {"status": "RUNNING"})]
+    assert ("set_tag", ("r1", "resumed.train.epochs", "3"), {}) in fake.calls
+    steps = [options["step"] for method, args, options in fake.calls if args[1:2] == ("loss",) and options]
+    assert steps == [3]
+    assert "create_run" not in {method for method, *_ in fake.calls}
 
 
 def test_lost_mlflow_server_does_not_stop_training(config, fake, tmp_path):
@@ -68,33 +97,71 @@ def test_lost_mlflow_server_does_not_stop_training(config, fake, tmp_path):
     run = train(config, tmp_path / "run")
     assert run.result.exit_code == 0, run.result.output
     warning = "warning: Stopped logging to MLflow: No connection to the server."
-    assert [line for line in run.result.stderr.splitlines() if "MLflow" in line] == [warning]
-    assert [method for method, *_ in fake.calls].count("log_metric") == 1
-    assert "set_terminated" not in {method for method, *_ in fake.calls}
+    assert [line for line in run.result.stderr.splitlines() if "MLflow" in line] == [warning] * 2
+    assert [method for method, *_ in fake.calls].count("log_metric") == 2  # and once at the end
     fake.failing = {"create_run"}
     result = train(config, tmp_path / "again").result
     assert problems(result)[0][0] == "training-failed"
     assert "MLflow refused the run: No connection to the server." in result.stdout
 
 
-def test_config_metrics_and_model_are_logged(config, tmp_path, monkeypatch):
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A store of MLflow in a folder, if MLflow is installed: its client, and the runs of the experiment."""
     mlflow = pytest.importorskip("mlflow")
-    store = f"file:{tmp_path / 'store'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    address = f"file:{tmp_path / 'store'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    mlflow.set_tracking_uri(store)
+    mlflow.set_tracking_uri(address)
+    client = mlflow.MlflowClient(address)
+
+    def list_runs():
+        return client.search_runs([client.get_experiment_by_name("flowers").experiment_id])
+
+    return SimpleNamespace(client=client, list_runs=list_runs)
+
+
+def test_config_metrics_model_and_report_are_logged(config, tmp_path, store):
     run = train(config, tmp_path / "run")
     assert run.result.exit_code == 0, run.result.output
-    client = mlflow.MlflowClient(store)
-    [logged] = client.search_runs([client.get_experiment_by_name("flowers").experiment_id])
+    [logged] = store.list_runs()
     assert (logged.info.status, logged.info.run_name) == ("FINISHED", str(run.path))
     assert logged.data.params["train.optimizer.type"] == "RMSprop"
     assert logged.data.params["data.dataset"] == "iris"
-    history = client.get_metric_history(logged.info.run_id, "val_accuracy")
+    assert logged.data.metrics["test_accuracy"] == pytest.approx(run.summary["test"]["accuracy"])
+    history = store.client.get_metric_history(logged.info.run_id, "val_accuracy")
     assert [metric.step for metric in history] == [1, 2]
     assert [metric.value for metric in history] == pytest.approx(run.summary["history"]["val_accuracy"])
-    [file] = client.list_artifacts(logged.info.run_id, "model")
+    files = {file.path for file in store.client.list_artifacts(logged.info.run_id)}
+    assert files == {"config.yaml", "manifest.json", "model", "report.md", "summary.json"}
+    [file] = store.client.list_artifacts(logged.info.run_id, "model")
     assert file.path == "model/model.keras"
+
+
+def test_resumed_training_is_the_same_mlflow_run(config, tmp_path, store):
+    run = tmp_path / "run"
+    train(config, run)
+    result = invoke("train", "--resume", run, "--set", "train.epochs=4")
+    assert result.exit_code == 0, result.output
+    [logged] = store.list_runs()
+    assert logged.info.status == "FINISHED"
+    history = store.client.get_metric_history(logged.info.run_id, "loss")
+    assert sorted(metric.step for metric in history) == [1, 2, 3, 4]
+    assert logged.data.params["train.epochs"] == "2"
+    assert logged.data.tags["resumed.train.epochs"] == "4"
+
+
+def test_diverged_training_has_failed(tmp_path, store):
+    section = {
+        "epochs": 2,
+        "loss": "mse",
+        "optimizer": {"type": "SGD", "learning_rate": 1e10},
+        "callbacks": [{"type": "MLflow", "experiment": "flowers"}],
+    }
+    config = write_config(tmp_path, [{"type": "Dense", "units": 1}], data=DIABETES, train=section)
+    assert problems(train(config, tmp_path / "run").result)[0][0] == "loss-not-finite"
+    [logged] = store.list_runs()
+    assert logged.info.status == "FAILED"
 
 
 def test_invalid_store_is_reported_before_training(config, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The model card: the results of a page without pictures, in Markdown."""
 
+import yaml
+
 from layercli.errors import Problem
 from layercli.graph.output_kind import OutputKind
 from layercli.reports.run_page.content import EvaluationContent, OutputContent
@@ -36,6 +38,36 @@ def test_card_has_results_guess_config_and_hashes(make_content):
     assert "<" not in card
 
 
+def metadata_of(card):
+    return yaml.safe_load(card.split("---\n")[1])
+
+
+def test_card_starts_with_metadata_of_the_hub(make_content):
+    content = make_content(evaluation=evaluation(CLASSES))
+    document = metadata_of(render_model_card([content]))
+    assert (document["library_name"], document["tags"]) == ("keras", ["layercli"])
+    [entry] = document["model-index"]
+    [result] = entry["results"]
+    assert result["dataset"]["split"] == "test"
+    assert {"type": "loss", "value": 0.5} in result["metrics"]
+
+
+def test_card_without_results_has_no_index(make_content):
+    document = metadata_of(render_model_card([make_content()]))
+    assert document == {"library_name": "keras", "tags": ["layercli"]}
+
+
+def test_card_has_limits_and_commands(make_content):
+    content = make_content(evaluation=evaluation(CLASSES))
+    content.commands = ["layercli predict 'runs/my pets/1' --input FILE --output predictions.csv"]
+    card = render_model_card([content])
+    assert f"```\n{content.commands[0]}\n```" in card
+    assert "- It answers with one of its classes, also if an example belongs to none of them." in card
+    assert "which the training has used" not in card
+    content.evaluation.split = "train"
+    assert "over the training set, which the training has used" in render_model_card([content])
+
+
 def test_guess_over_another_set_is_left_out(make_content):
     content = make_content(evaluation=evaluation(CLASSES))
     content.summary = {"baseline": {"set": "validation", "metrics": {"loss": 0.75}}}
@@ -58,6 +90,9 @@ def test_hostile_names_stay_texts(make_content):
         notes=[HOSTILE],
         problems=[Problem(code="x", message=HOSTILE, hint=HOSTILE, file=HOSTILE)],
     )
-    texts, kinds = texts_of(render_model_card([content, content]))
+    card = render_model_card([content, content])
+    metrics = metadata_of(card)["model-index"][0]["results"][0]["metrics"]
+    assert metrics == [{"type": HOSTILE, "value": 0.5}]
+    texts, kinds = texts_of(card.split("---\n", 2)[2])
     assert not kinds & {"html_inline", "html_block", "link_open", "image", "em_open"}
     assert HOSTILE in texts

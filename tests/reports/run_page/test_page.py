@@ -181,9 +181,10 @@ def hostile_content(make_content, tmp_path):
     feature = FeatureSummary(HOSTILE, HOSTILE, (), HOSTILE, 1, 2, 0.0, 0.5, 1.0, ())
     manifest = {
         "versions": {HOSTILE: HOSTILE},
-        "command": [HOSTILE],
+        "command": ["layercli", HOSTILE],
         "seed": HOSTILE,
-        "environment": {HOSTILE: HOSTILE},
+        "environment": {"processor": HOSTILE},
+        "platform": HOSTILE,
         "execution": {HOSTILE: HOSTILE},
         "data": {"fingerprint": HOSTILE},
         "files": {HOSTILE: HOSTILE},

@@ -1,0 +1,55 @@
+"""Shapes of weights that an initializer can fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from layercli.layers.base import Layer, Weight
+from layercli.layers.object_registry import INITIALIZERS
+from layercli.layers.shapes import Shape, ShapeError, format_shape
+from layercli.schema.component import Component
+
+_AXES: Final = {"Identity": (2, 2), "Orthogonal": (2, None)}
+"""Initializer -> smallest and largest number of axes of a weight that it can fill."""
+
+
+def check_initializers(layer: Layer, weights: Iterable[Weight], *, is_nested: bool = False) -> None:
+    """Check the initializer of each weight, such as `identity` on a bias.
+
+    Raises:
+        ShapeError: an initializer cannot fill its weight. It names the argument unless the layer is nested.
+    """
+    for weight in weights:
+        argument, initializer = _find_initializer(layer, weight)
+        kind = INITIALIZERS.find(initializer) if initializer is not None else None
+        expected = None if kind is None else _describe_expected_shape(kind, weight.shape)
+        if expected is not None:
+            raise ShapeError(
+                f"`{argument}: {initializer}` requires a weight of {expected}, got {format_shape(weight.shape)}.",
+                hint=f"Remove `{argument}`.",
+                argument=None if is_nested else argument,
+            )
+
+
+def _find_initializer(layer: Layer, weight: Weight) -> tuple[str, str | None]:
+    """Return the argument with the initializer of a weight, and the type of the initializer."""
+    name = weight.name.rpartition("/")[2]
+    names = (name, name.removesuffix("_kernel"), "depthwise" if name == "kernel" else name)
+    argument = next((f"{each}_initializer" for each in names if hasattr(layer, f"{each}_initializer")), "")
+    initializer = getattr(layer, argument, None) if argument else None
+    if isinstance(initializer, Component):
+        initializer = initializer.type_name()
+    return argument, initializer if isinstance(initializer, str) else None
+
+
+def _describe_expected_shape(kind: str, shape: Shape) -> str | None:
+    """Return the shapes that an initializer can fill; None if it can fill this one."""
+    if kind == "STFT":
+        # Its values have the shape (frame length, 1, frequencies), and divide by the number of frequencies minus 1.
+        is_fitting = len(shape) == 3 and shape[1] == 1 and (shape[2] is None or shape[2] > 1)
+        return None if is_fitting else "the shape (n, 1, m) with m above 1"
+    lowest, highest = _AXES.get(kind, (0, None))
+    if len(shape) >= lowest and (highest is None or len(shape) <= highest):
+        return None
+    return f"{lowest} axes" if highest is not None else f"at least {lowest} axes"

@@ -1,0 +1,93 @@
+"""The directory of the runs of one config with several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final
+
+from layercli.config.training.seeds import MAX_SEED, MAX_SEEDS
+from layercli.errors import make_file_error
+from layercli.io.atomic import describe_os_error, write_json
+from layercli.runs.group_directory import GroupDirectory, open_group_directory, read_group_state
+from layercli.runs.manifest import is_finished, read_manifest_or_none
+
+_SEEDS_KEY: Final = "seeds"
+
+
+@dataclass(frozen=True, slots=True)
+class SeedRun:
+    """The run of one seed."""
+
+    seed: int
+
+    @property
+    def directory_name(self) -> str:
+        """The name of its run directory: the seed."""
+        return str(self.seed)
+
+    @property
+    def overrides(self) -> list[str]:
+        """The changes of the config, as ``--set`` takes them."""
+        return [f"seed={self.seed}", "train.seeds=null"]
+
+
+@dataclass(frozen=True)
+class SeedDirectory(GroupDirectory):
+    """The directory of the runs of several seeds."""
+
+    activity: ClassVar[str] = "training of several seeds"
+    state_file: ClassVar[str] = "seeds.json"
+
+    seeds: tuple[int, ...]
+
+    def list_members(self) -> Iterator[SeedRun]:
+        """Yield the runs of all seeds."""
+        yield from map(SeedRun, self.seeds)
+
+    def is_finished(self, member: SeedRun) -> bool:
+        """Return whether the training of a seed is finished."""
+        manifest = read_manifest_or_none(self.run_path(member))
+        return manifest is not None and is_finished(manifest)
+
+
+def open_seed_directory(
+    name: str, run_dir: str | None, *, seeds: Sequence[int], digest: str
+) -> SeedDirectory:
+    """Create the directory of several seeds, or open the one of the same config, whose other seeds stay.
+
+    Args:
+        name: The name of the config; the default is ``runs/<name>-seeds``.
+        run_dir: The directory.
+        seeds: The seeds to train.
+        digest: Hash of the config without its seed.
+
+    Raises:
+        LayercliError: It has other files, or runs of another config, or cannot be created.
+    """
+    state = {"version": 1, "config": digest}
+    path, found = open_group_directory(SeedDirectory, f"{name}-seeds", run_dir, state)
+    known = _filter_seeds(found.get(_SEEDS_KEY))
+    if not set(seeds) <= set(known):
+        try:
+            write_json(
+                path / SeedDirectory.state_file, {**state, _SEEDS_KEY: [*dict.fromkeys([*known, *seeds])]}
+            )
+        except OSError as error:
+            message = f"{SeedDirectory.state_file} cannot be written: {describe_os_error(error)}."
+            raise make_file_error(path, "run-directory", message) from None
+    return SeedDirectory(path, tuple(seeds))
+
+
+def read_seed_directory(path: Path) -> SeedDirectory | None:
+    """Return the directory of several seeds at this path with all its seeds; None if it is not one."""
+    state = read_group_state(path, SeedDirectory)
+    seeds = None if state is None else _filter_seeds(state.get(_SEEDS_KEY))
+    return SeedDirectory(path, tuple(seeds)) if seeds else None
+
+
+def _filter_seeds(value: object) -> list[int]:
+    """Return the seeds in a state file, which may be from elsewhere."""
+    seeds = value if isinstance(value, list) else []
+    return [seed for seed in seeds[: 2 * MAX_SEEDS] if type(seed) is int and 0 <= seed <= MAX_SEED]

@@ -1,0 +1,131 @@
+"""Train the runs of a group in worker processes: all folds of a config, or all its seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from layercli.errors import LayercliError
+from layercli.processes.worker_pool import LOG_FILE, StopSignal, WorkerPool
+from layercli.reports.group_progress import GroupProgress, MemberRow
+from layercli.runs.group_directory import GroupDirectory, Member
+from layercli.runs.listing import read_run
+from layercli.workflows.batch_size import SHARED_FILE, shared_lock_path
+
+_POLL_SECONDS: Final = 0.3
+"""Interval in seconds between two looks at the runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRequest:
+    """The options of a command that trains several runs of one config."""
+
+    file: str
+    overrides: Sequence[str]
+    run_dir: str | None = None
+    jobs: int = 1
+    trust: bool = False
+
+
+Directory = TypeVar("Directory", bound=GroupDirectory)
+
+
+def hash_config(document: Mapping[str, Any]) -> str:
+    """Return the hash of a resolved config, by which a second start finds that the config is the same."""
+    content = json.dumps(document, sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def train_group(
+    request: GroupRequest, directory: GroupDirectory, task: Mapping[str, Any], progress: GroupProgress
+) -> None:
+    """Train all unfinished runs of a group in worker processes.
+
+    An interruption stops the workers; the same command trains the rest.
+
+    Args:
+        request: The options of the command.
+        directory: The directory of the group.
+        task: What the workers need in addition: the arguments of the directory, and the command.
+        progress: Shows the runs.
+
+    Raises:
+        LayercliError: A run cannot be trained.
+    """
+    waiting = [member for member in directory.list_members() if not directory.is_finished(member)]
+    pool = WorkerPool(
+        "layercli.workflows.group_worker",
+        {
+            "file": request.file,
+            "set": list(request.overrides),
+            "trust": request.trust,
+            "jobs": request.jobs,
+            "directory": str(directory.path),
+            **task,
+        },
+        jobs=min(request.jobs, len(waiting)),
+        directory=directory.path,
+    )
+    try:
+        with StopSignal("trainings") as stop_signal, progress, pool:
+            reader, is_working = _MemberReader(directory), bool(waiting)
+            while is_working:
+                time.sleep(_POLL_SECONDS)
+                stop_signal.raise_if_received()
+                progress.show_members(reader.read_rows())
+                is_working = pool.supervise(reader.finished_count)
+            stop_signal.raise_if_received()
+            progress.show_members(reader.read_rows())
+    except LayercliError:
+        _discard_if_unused(directory)  # so that the same directory works after the fix
+        raise
+
+
+def _discard_if_unused(directory: GroupDirectory) -> None:
+    """Remove the files of a group of which no run has started, and the directory unless it has others."""
+    members = list(directory.list_members())
+    if any(directory.run_path(member).is_dir() for member in members):
+        return
+    with suppress(OSError):
+        for path in (
+            directory.path / directory.state_file,
+            directory.path / LOG_FILE,
+            directory.path / SHARED_FILE,
+            shared_lock_path(directory.path),
+            *map(directory.lock_path, members),
+        ):
+            path.unlink(missing_ok=True)
+        directory.path.rmdir()
+
+
+class _MemberReader:
+    """Reads the states of the runs; that of a finished one only once."""
+
+    def __init__(self, directory: GroupDirectory) -> None:
+        self._directory = directory
+        self._members = list(directory.list_members())
+        self._finished: dict[Member, MemberRow] = {}
+
+    @property
+    def finished_count(self) -> int:
+        """The number of finished runs at the last reading."""
+        return len(self._finished)
+
+    def read_rows(self) -> list[MemberRow]:
+        """Return the state of each run that has started."""
+        rows = []
+        for member in self._members:
+            row = self._finished.get(member)
+            if row is None and (path := self._directory.run_path(member)).is_dir():
+                is_finished = self._directory.is_finished(member)
+                row = MemberRow(member, read_run(path), is_finished=is_finished)
+                if is_finished:
+                    self._finished[member] = row
+            if row is not None:
+                rows.append(row)
+        return rows
