@@ -33,6 +33,7 @@ _SAMPLE_SHAPES: tuple[tuple[Dim, ...], ...] = (
     (10, 16, 16, 16, 3),
     (784,),
     (16000, 1),
+    (16000,),
     (),
 )
 """Sample inputs without the batch axis; every layer accepts at least one of them."""

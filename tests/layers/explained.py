@@ -34,7 +34,7 @@ def evaluate(text: str, **symbols: int) -> int:
 
 def evaluate_equation(text: str) -> int:
     """Return the value of ``(8 - 3) / 1 + 1 = 6 with kernel_size 3``, after checking both sides."""
-    left, equals, right = re.sub(r" with .*| \([a-z].*", "", text).partition(" = ")
+    left, equals, right = re.sub(r" with .*| \([a-z].*| \(\d+ \w+\)", "", text).partition(" = ")
     assert not equals or evaluate(left) == evaluate(right), text
     return evaluate(right or left)
 
@@ -45,6 +45,10 @@ def evaluate_outputs(lines: Sequence[str], inputs: Sequence[Tensor], count: int)
     for line in lines:
         numbers, text = re.fullmatch(r"(?:outputs? ([\d, and]+), )?(.*)", line).groups()
         chosen = [outputs[int(number)] for number in re.findall(r"\d+", numbers or "0")]
+        if text.startswith("feature maps "):  # of a pretrained model: the last one is its output
+            last = text.split(" -> ")[-1]
+            outputs[0] = {axis: int(size) for axis, size in enumerate(last.split("x"), start=1)}
+            continue
         if text == "unchanged":
             axes, size_text = [*range(1, inputs[0].rank)], text
         else:
