@@ -37,6 +37,7 @@ from layercli.engine.training.checkpointing import (
 )
 from layercli.engine.training.compile import build_callback, compile_model
 from layercli.engine.training.diagnostics import DiagnosticsCallback, LayerProbe
+from layercli.engine.training.dtype_errors import explain_dtype_error
 from layercli.engine.training.execution_plan import ExecutionPlan
 from layercli.engine.training.feed import Feed, make_feed
 from layercli.engine.training.log_values import order_logs, to_python
@@ -581,6 +582,8 @@ def report_model_errors(valid: ValidConfig, assembled: AssembledModel) -> Iterat
             if is_raised_in(error, codes):
                 node = codes[0].part.node
                 raise layer_error(node, valid, f"`{node.name}` fails in training", error, codes) from error
+        if (dtype_problem := explain_dtype_error(error, valid)) is not None:
+            raise LayercliError(dtype_problem) from error
         message = f"Training stopped: {summarize_error(error)}"
         raise LayercliError(valid.make_problem(("train",), "training-failed", message, hint)) from error
 
