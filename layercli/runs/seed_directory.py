@@ -11,6 +11,7 @@ from layercli.config.training.seeds import MAX_SEED, MAX_SEEDS
 from layercli.errors import make_file_error
 from layercli.io.atomic import describe_os_error, write_json
 from layercli.runs.group_directory import GroupDirectory, open_group_directory, read_group_state
+from layercli.runs.lock import is_run_locked
 from layercli.runs.manifest import is_finished, read_manifest_or_none
 
 _SEEDS_KEY: Final = "seeds"
@@ -47,9 +48,10 @@ class SeedDirectory(GroupDirectory):
         yield from map(SeedRun, self.seeds)
 
     def is_finished(self, member: SeedRun) -> bool:
-        """Return whether the training of a seed is finished."""
-        manifest = read_manifest_or_none(self.run_path(member))
-        return manifest is not None and is_finished(manifest)
+        """Return whether the training of a seed is finished, and its process has released the run."""
+        run = self.run_path(member)
+        manifest = read_manifest_or_none(run)
+        return manifest is not None and is_finished(manifest) and not is_run_locked(run)
 
 
 def open_seed_directory(

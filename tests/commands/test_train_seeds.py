@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from layercli.errors import LayercliError, Problem
+from layercli.runs.lock import lock_run
 from layercli.runs.seed_directory import SeedDirectory
 from tests.running import IRIS, invoke, problems
 from tests.warm_processes import start_processes_warm
@@ -73,6 +74,15 @@ def test_interrupted_seed_is_resumed(folder, document, tmp_path):
     assert directory.is_finished(member)
     summary = json.loads((copy / "3" / "summary.json").read_text())
     assert summary["test"]["loss"] == document["seeds"][1]["metrics"]["test_loss"]
+
+
+def test_seed_is_finished_when_its_process_has_released_it(folder, document):
+    assert document["ok"]
+    directory = SeedDirectory(folder / "s", (8,))
+    [member] = directory.list_members()
+    with lock_run(directory.run_path(member)):
+        assert not directory.is_finished(member)
+    assert directory.is_finished(member)
 
 
 def test_other_seeds_are_trained_after_one_diverged(tmp_path, monkeypatch):
