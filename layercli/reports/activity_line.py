@@ -13,8 +13,8 @@ from typing import Any, Final, Self, TextIO
 from layercli.activity import Activity, find_current_activity
 from layercli.reports.formatting import format_duration
 
-_DELAY_SECONDS: Final = 1.0
-"""Commands and parts that take less show nothing."""
+_DELAY_SECONDS: Final = 0.7
+"""Time without a line; with the start of Python about a second of a command."""
 _INTERVAL_SECONDS: Final = 0.25
 _ERASE: Final = "\r\x1b[2K"
 

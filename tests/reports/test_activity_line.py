@@ -6,9 +6,11 @@ import pty
 import re
 import sys
 import time
+from contextlib import nullcontext
 
 import pytest
 
+from layercli import cli
 from layercli.activity import Activity, find_current_activity, show_activity, track
 from layercli.reports import activity_line
 from layercli.reports.activity_line import ActivityLine, describe_activity
@@ -127,3 +129,21 @@ def test_estimate_counts_only_what_was_done_since_the_start():
     activity = Activity("Reading", 40, done=20)
     activity.done, activity.started_at = 30, 100.0
     assert activity.estimate_seconds_left(106.0) == 6.0  # ten units took six seconds, and ten are left
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "is_shown"),
+    [
+        ("diff", {}, True),
+        ("train", {"json": False, "quiet": False}, True),
+        ("train", {"quiet": True}, False),
+        ("runs", {"json": True}, False),
+        ("lsp", {}, False),
+        ("serve", {}, False),
+    ],
+)
+def test_json_quiet_and_servers_show_no_line(monkeypatch, command, options, is_shown):
+    shown = []
+    monkeypatch.setattr(cli, "ActivityLine", lambda is_shown: shown.append(is_shown) or nullcontext())
+    cli.catch_errors(lambda **_: None, command)(**options)
+    assert shown == [is_shown]
