@@ -18,7 +18,7 @@ from layercli.layers.registry import LAYERS
 from layercli.schema.component import parse_at_key, snake_case
 from layercli.schema.strict_model import copy_value_error, value_error
 from layercli.schema.suggestions import did_you_mean, find_closest, list_names
-from layercli.source.nodes import quote_value
+from layercli.source.nodes import YamlNode, normalize_type_name, quote_value
 
 
 class Uncertainty(IntEnum):
@@ -68,6 +68,13 @@ class LayerEntry:
             dict(zip(self.input_keys, self.inputs, strict=True)) if self.input_keys else list(self.inputs)
         )
         return {"inputs": inputs}
+
+
+def is_feature_space(entry: YamlNode) -> bool:
+    """Return whether an entry is a FeatureSpace, by its type."""
+    kind = entry.value.get("type") if isinstance(entry.value, dict) else entry
+    text = kind.value if kind is not None else None
+    return isinstance(text, str) and normalize_type_name(text.rpartition(".")[2]) == "featurespace"
 
 
 def parse_layer_entry(value: Any) -> LayerEntry:

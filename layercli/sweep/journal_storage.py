@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import TrialState
 
 from layercli.io.lock import is_locked, make_lock
-from layercli.sweep.trials import MAX_RETRIES, find_owner
+from layercli.sweep.trials import EXCEEDED, MAX_RETRIES, SIZES_KEY, find_owner
 
 if TYPE_CHECKING:
     import optuna
@@ -40,19 +41,32 @@ _HEARTBEAT_SECONDS = 1
 
 def open_journal(path: Path) -> JournalStorage:
     """Return the storage at ``path``; its lock files are in the same folder."""
-    backend = _JournalFile(str(path), lock_obj=_JournalLock(path))
-    return _LockingJournalStorage(backend, path.parent / "running")
+    return _LockingJournalStorage(_JournalFile(path), path.parent / "running")
+
+
+def _is_refusal(log: dict[str, Any]) -> bool:
+    """Return whether a record says that the model of a trial exceeds a limit."""
+    sizes = log.get("user_attr", {}).get(SIZES_KEY, {})
+    return bool(sizes.get(EXCEEDED))
 
 
 class _JournalFile(JournalFileBackend):
     """A journal that reaches the disk when a trial ends; a killed process loses nothing in between.
 
-    Waiting for the disk after each value of a trial would take most of the time of refused trials.
+    Waiting for the disk after each value of a trial, or after a refused trial, would take most of the time of refused trials.
     """
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), lock_obj=_JournalLock(path))
+        self._refused_ids: set[int] = set()
+
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append records; with the end of a trial or the start of a study, wait for the disk."""
-        is_milestone = any(log["op_code"] not in _UNIMPORTANT_OPERATIONS for log in logs)
+        """Append records; with the end of a trained trial or the start of a study, wait for the disk."""
+        self._refused_ids |= {log["trial_id"] for log in logs if _is_refusal(log)}
+        is_milestone = any(
+            log["op_code"] not in _UNIMPORTANT_OPERATIONS and log.get("trial_id") not in self._refused_ids
+            for log in logs
+        )
         text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
         self._lock.acquire()
         try:
@@ -83,7 +97,7 @@ class _JournalLock(BaseJournalFileLock):
     def _truncate_partial_line(self) -> None:
         """Remove the half-written line of a process that crashed; this process holds the lock."""
         with self._path.open("rb+") as file:
-            end = file.seek(0, os.SEEK_END)
+            size = end = file.seek(0, os.SEEK_END)
             while end > 0:
                 start = max(0, end - 4096)
                 file.seek(start)
@@ -92,7 +106,8 @@ class _JournalLock(BaseJournalFileLock):
                     end = start + newline_offset + 1
                     break
                 end = start
-            file.truncate(end)
+            if end < size:
+                file.truncate(end)
 
 
 class _LockingJournalStorage(JournalStorage, BaseHeartbeat):
@@ -104,7 +119,29 @@ class _LockingJournalStorage(JournalStorage, BaseHeartbeat):
         self._locks_folder = locks_folder
         self._own_locks: dict[int, BaseFileLock] = {}
         """Locks of running trials of this process, by trial id."""
+        self._thread = threading.local()
+        """The records that a thread holds back, if any."""
         self._retry_callback = RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
+
+    @contextmanager
+    def hold_records(self) -> Iterator[None]:
+        """Write the records of this thread together at the end. Until then the storage does not know them."""
+        held = self._thread.held_records = []
+        try:
+            yield
+        finally:
+            self._thread.held_records = None
+            if held:
+                with self._thread_lock:
+                    self._backend.append_logs(held)
+                    self._sync_with_backend()
+
+    def _write_log(self, op_code: int, extra_fields: dict[str, Any]) -> None:
+        held: list[dict[str, Any]] | None = getattr(self._thread, "held_records", None)
+        if held is None:
+            super()._write_log(op_code, extra_fields)
+        else:
+            held.append({"op_code": op_code, "worker_id": self._replay_result.worker_id, **extra_fields})
 
     def record_heartbeat(self, trial_id: int) -> None:
         if trial_id not in self._own_locks:

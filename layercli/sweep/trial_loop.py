@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -78,8 +78,7 @@ def run_worker(
         with silence_optuna():
             optuna.storages.fail_stale_trials(study)
         trials = study.get_trials(deepcopy=False)
-        stale_trials.retry_silent(study, trials)
-        tally.update(trials)
+        stale_trials.retry_silent(study, tally.update(trials).open_trials)
         if tally.is_finished(*bounds) or (deadline is not None and time.time() >= deadline):
             return
         if tally.has_waiting or tally.has_room(*bounds):
@@ -112,16 +111,19 @@ def _run_trial(
     if is_last and is_surplus(trials[trial.number], trials, trial_count):
         trial.set_user_attr(SURPLUS_KEY, True)
         raise _TrialFailedError
-    drawn_values = {
-        name: parameter.suggest_value(trial, name) for name, parameter in plan.sweep.parameters.items()
-    }
-    check_result = plan.check_values(drawn_values)
-    if not check_result.ok or check_result.config is None or check_result.shapes is None:
-        trial.set_user_attr(PROBLEM_KEY, _format_first_error(LayercliError(check_result.problems)))
-        raise optuna.TrialPruned
-    valid = ValidConfig(check_result, check_result.config, check_result.shapes)
-    sizes = _measure_trial(valid, plan, read_sizes)
-    if _record_sizes(trial, trials[trial.number], plan, sizes):
+    # A journal is written once for all values of a trial; databases have no such context.
+    with getattr(study._storage, "hold_records", nullcontext)():
+        drawn_values = {
+            name: parameter.suggest_value(trial, name) for name, parameter in plan.sweep.parameters.items()
+        }
+        check_result = plan.check_values(drawn_values)
+        if not check_result.ok or check_result.config is None or check_result.shapes is None:
+            trial.set_user_attr(PROBLEM_KEY, _format_first_error(LayercliError(check_result.problems)))
+            raise optuna.TrialPruned
+        valid = ValidConfig(check_result, check_result.config, check_result.shapes)
+        sizes = _measure_trial(valid, plan, read_sizes)
+        is_refused = _record_sizes(trial, trials[trial.number], plan, sizes)
+    if is_refused:
         return _end_refused_trial(plan)
     run_dir = directory / str(trial.number)
     trial.set_user_attr(RUN_KEY, str(run_dir))

@@ -39,18 +39,18 @@ class Tally:
         self._refused_numbers: list[int] = []
         self._last_allowed = -1
         """Number of the last trial whose model meets the limits."""
-        self._open_trials: list[FrozenTrial] = []
+        self.open_trials: list[FrozenTrial] = []
         """Trials that can still change, or be retried."""
         self._counted_trials: list[FrozenTrial] = []
         self._retried: set[int] = set()
 
     def update(self, trials: Sequence[FrozenTrial]) -> Self:
         """Read the new trials of a study, and those that could have changed."""
-        candidates = [trials[trial.number] for trial in self._open_trials]
-        self._open_trials = []
+        candidates = [trials[trial.number] for trial in self.open_trials]
+        self.open_trials = []
         for trial in chain(candidates, islice(trials, self._read_count, None)):
             if trial.state.name not in ("COMPLETE", "PRUNED"):
-                self._open_trials.append(trial)
+                self.open_trials.append(trial)
             elif is_refused(trial):
                 self._refused_numbers.append(trial.number)
             else:
@@ -61,7 +61,7 @@ class Tally:
             self._retried.update(list_retried_trials(trial))
         self._counted_trials = [
             trial
-            for trial in self._open_trials
+            for trial in self.open_trials
             if trial.number not in self._retried and SURPLUS_KEY not in trial.user_attrs
         ]
         return self

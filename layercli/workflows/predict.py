@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
+from layercli.activity import show_activity
 from layercli.config.data.tables import TableConfig
 from layercli.errors import LayercliError, Problem, Severity, make_file_error
 from layercli.formats.registry import iterate_new_rows, load_new_dataset
@@ -46,6 +47,7 @@ def is_mask_folder(output: str) -> bool:
     return output.endswith("/") or Path(output).is_dir()
 
 
+@show_activity("Predicting")
 def predict_to_file(
     run: str,
     inputs: list[str],
@@ -91,6 +93,7 @@ def predict_to_file(
     return document
 
 
+@show_activity("Predicting")
 def predict_set(
     run: str,
     split: SplitName,

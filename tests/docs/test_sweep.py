@@ -24,7 +24,7 @@ def place(tmp_path):
 
 
 def test_all_examples_are_found_and_the_base_config_is_valid(place):
-    assert len(EXAMPLES) == PAGE.count("```yaml") == 4
+    assert len(EXAMPLES) == PAGE.count("```yaml") == 5
     assert not check_config(str(place / "config.yaml")).problems
 
 

@@ -35,6 +35,12 @@ class Editor:
                 self.notifications.append(message)
         return messages
 
+    def clear_output(self):
+        """Forget the messages that were read."""
+        self._output.seek(0)
+        self._output.truncate()
+        self._read_until = 0
+
     def send(self, message):
         """Send any message; return the messages of the server."""
         self.server.handle(message)

@@ -1,7 +1,9 @@
 """The server with editors that are wrong, fast or dead."""
 
+import gc
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -241,6 +243,100 @@ def test_files_of_other_machines_are_not_touched():
     ):
         editor.send(open_message(uri, VALID))
     assert editor.server.documents.by_uri == {}
+
+
+def test_invalid_utf8_of_an_extended_file_is_reported(tmp_path):
+    editor, base = Editor(), tmp_path / "base.yaml"
+    base.write_bytes(b"name: caf\xe9\n")
+    editor.open(tmp_path / "config.yaml", "extends: base.yaml\nmodel: {input: [4], layers: [ReLU]}\n")
+    assert [one["code"] for one in editor.problems(base)] == ["not-utf8"]
+    assert editor.problems(base)[0]["range"]["start"]["line"] == 0
+
+
+def test_open_file_that_disappears_is_still_checked(tmp_path):
+    editor, path = Editor(), tmp_path / "folder" / "config.yaml"
+    path.parent.mkdir()
+    path.write_text(VALID)
+    editor.open(path)
+    path.unlink()
+    path.parent.rmdir()
+    assert [one["code"] for one in editor.change(path, VALID.replace("units", "unit"))] == ["unknown-key"]
+    assert editor.ask("documentSymbol", path)
+
+
+def test_messages_out_of_order_leave_the_newest_text(tmp_path):
+    editor, path = Editor(), tmp_path / "config.yaml"
+    uri = uri_from_path(path)
+    editor.send(change_message(uri, "model: {}", 2))  # before the text is open
+    editor.close(path)
+    assert editor.diagnostics == {}
+    editor.open(path, VALID)
+    editor.open(path, VALID.replace("units", "unit"))  # opened twice: the later text counts
+    editor.wait_for_checks()
+    assert [one["code"] for one in editor.problems(path)] == ["unknown-key"]
+    editor.send(change_message(uri, VALID, 7))
+    editor.send(change_message(uri, "model: {}", 5))
+    editor.wait_for_checks()
+    assert editor.problems(path) == []
+    editor.close(path)
+    editor.send(change_message(uri, "model: {}", 8))
+    editor.wait_for_checks()
+    assert editor.problems(path) == []
+
+
+def test_two_editors_in_one_folder_do_not_share_unsaved_texts(tmp_path):
+    base, child = tmp_path / "base.yaml", tmp_path / "child.yaml"
+    base.write_text(VALID)
+    one, two = Editor(), Editor()
+    for editor in (one, two):
+        editor.open(child, "extends: base.yaml\n")
+    one.open(base)
+    one.change(base, VALID.replace("units", "unit"))
+    assert [problem["code"] for problem in one.problems(base)] == ["unknown-key"]
+    assert two.problems(child) == two.problems(base) == []
+    base.write_text(VALID.replace("units", "unit"))  # saved by the first
+    two.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": uri_from_path(base), "type": 2}]})
+    two.wait_for_checks()
+    assert [problem["code"] for problem in two.problems(base)] == ["unknown-key"]
+
+
+def test_server_ends_when_the_process_of_its_editor_has_ended(monkeypatch):
+    monkeypatch.setattr("layercli.language_server.server._CLIENT_CHECK_INTERVAL", 0.01)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    body = json.dumps({**INITIALIZE, "params": {"capabilities": {}, "processId": ended.pid}}).encode()
+    read_end, write_end = os.pipe()  # stays open, as if a child of the editor had inherited it
+    os.write(write_end, b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    with os.fdopen(read_end, "rb") as reader:
+        assert LanguageServer(reader, io.BytesIO()).run() == 1
+        os.close(write_end)
+
+
+def test_server_ends_when_its_editor_reads_no_more():
+    class ClosedPipe(io.BytesIO):
+        def write(self, _):
+            raise BrokenPipeError
+
+    body = json.dumps(INITIALIZE).encode()
+    reader = io.BytesIO(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    assert LanguageServer(reader, ClosedPipe()).run() == 1
+
+
+def test_edits_leave_no_objects_behind(tmp_path):
+    editor, path = Editor(), tmp_path / "config.yaml"
+    text = "vars: {w: 3}\nmodel:\n  input: [4]\n  layers:\n    - {type: Dense, units: '${w}'}\n    - {type: Dense, units: 1}\n"
+    editor.open(path, text)
+    counts = []
+    for number in range(150):
+        editor.change(path, text.replace("units: 1", f"units: {number % 7}"))
+        editor.hints(path)
+        editor.notifications.clear()
+        if number % 50 == 49:
+            editor.ask("completion", path, (5, 20))
+            editor.clear_output()
+            gc.collect()
+            counts.append(len(gc.get_objects()))
+    assert counts[-1] - counts[0] < 200
 
 
 def test_untitled_text_is_checked():

@@ -63,6 +63,19 @@ def test_page_names_best_trial_and_shows_every_trial(plan):
     assert shown == ["History", "Importance of the parameters", "The best trials"]
 
 
+def test_page_of_two_objectives_names_the_pareto_set(iris):
+    path = iris.with_name("two.yaml")
+    path.write_text(
+        "base: iris.yaml\nspace:\n  name: {choice: ['a', 'b', 'c']}\n"
+        "objectives: [{metric: loss}, {metric: parameters}]\nname: two\n"
+    )
+    rows = [
+        row(number, 0.5, {"name": "a"}) | {"values": [0.5 - number, 10.0 * number]} for number in range(3)
+    ]
+    page = check_page(render_report_page(read_sweep_plan(str(path))[0], rows, [], {}, test_scores={}))
+    assert "Pareto set: loss and parameters" in page.texts
+
+
 def test_markup_in_names_and_choices_is_text(plan):
     rows = [row(0, 1.0, {HOSTILE: HOSTILE}), row(1, 2.0, {HOSTILE: "b"}), row(2, 3.0, {HOSTILE: "$\\frac$"})]
     trials = [

@@ -1,8 +1,12 @@
 """A journal file keeps its complete lines whatever was half-written behind them."""
 
+import os
+
+import optuna
 import pytest
 
-from layercli.sweep.journal_storage import _JournalLock
+from layercli.sweep.journal_storage import _JournalLock, open_journal
+from layercli.sweep.trials import silence_optuna
 
 
 @pytest.mark.parametrize(
@@ -28,3 +32,61 @@ def test_only_the_half_written_last_line_is_removed(tmp_path, content, kept):
     assert lock.acquire()
     lock.release()
     assert path.read_bytes() == kept
+
+
+@pytest.fixture
+def study(tmp_path):
+    with silence_optuna():
+        return optuna.create_study(storage=open_journal(tmp_path / "journal.jsonl"), study_name="s")
+
+
+def start_trial(study):
+    return optuna.Trial(study, study._storage.create_new_trial(study._study_id))
+
+
+def count_lines(path):
+    return len((path / "journal.jsonl").read_text().splitlines())
+
+
+def test_held_records_are_written_together(tmp_path, study):
+    trial = start_trial(study)
+    before = count_lines(tmp_path)
+    with study._storage.hold_records():
+        units = trial.suggest_int("units", 1, 1000)
+        trial.set_constraint("parameters", 0.5)
+        trial.set_user_attr("key", "value")
+        assert count_lines(tmp_path) == before
+    assert count_lines(tmp_path) == before + 3
+    with silence_optuna():
+        other = optuna.load_study(storage=open_journal(tmp_path / "journal.jsonl"), study_name="s")
+    (known,) = other.get_trials()
+    assert known.params == {"units": units} == study.get_trials()[0].params
+    assert known.user_attrs == {"key": "value"}
+    assert known.constraints == {"parameters": 0.5}
+
+
+def test_held_records_are_written_after_an_error(study):
+    trial = start_trial(study)
+
+    def record_and_fail():
+        with study._storage.hold_records():
+            trial.set_user_attr("problem", "text")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        record_and_fail()
+    assert study.get_trials()[0].user_attrs == {"problem": "text"}
+    trial.set_user_attr("later", 1)
+    assert study.get_trials()[0].user_attrs == {"problem": "text", "later": 1}
+
+
+@pytest.mark.parametrize(
+    ("exceeded", "waits"), [([{"limit": "flops", "value": 2, "maximum": 1}], 0), ([], 1)]
+)
+def test_only_trained_trials_wait_for_the_disk(monkeypatch, study, exceeded, waits):
+    calls = []
+    trial = start_trial(study)
+    monkeypatch.setattr(os, "fsync", calls.append)
+    trial.set_user_attr("sizes", {"flops": 2, "exceeded": exceeded})
+    study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.PRUNED)
+    assert len(calls) == waits

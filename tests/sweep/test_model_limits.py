@@ -22,6 +22,21 @@ def test_sizes_of_two_dense_layers(iris):
     assert sizes["flops"] == 2 * (4 * 8 + 8 * 3)
 
 
+@pytest.mark.parametrize(
+    ("train", "mib"),
+    [("", 1.915), ("train: {loss: mse, batch_size: 64}\n", 2.036)],  # (501,502 + n * 502) * 4 / 2**20
+)
+def test_memory_is_that_of_the_weights_and_the_outputs_of_a_batch(train, mib):
+    layers = "[{type: Dense, units: 500, name: a}, {type: Dense, units: 2}]"
+    text = f"model: {{input: [1000], layers: {layers}}}\n{train}"
+    assert measure_model(require_valid(check_config("x.yaml", text=text)))["memory_mib"] == mib
+
+
+def test_memory_of_unknown_layers_is_unknown():
+    text = "model: {input: [4], layers: [{type: 'own.py:Own', output_shape: [4]}]}\n"
+    assert measure_model(require_valid(check_config("x.yaml", text=text)))["memory_mib"] is None
+
+
 def test_only_larger_sizes_exceed_a_limit():
     limits = {"parameters": 66, "flops": 1, "memory_mib": 0.25}
     assert find_exceeded_limits(limits, SIZES) == [("parameters", 67, 66)]

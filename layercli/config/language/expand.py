@@ -21,6 +21,7 @@ from layercli.config.language.variables import (
     resolve_variables,
     substitute_variables,
 )
+from layercli.config.layer_entries import is_feature_space
 from layercli.config.model import LAYERS_PATH, MAX_LAYERS
 from layercli.config.names import INPUT, MAX_LAYER_NAME_LENGTH, PREVIOUS, assign_names
 from layercli.errors import LayercliError, Problem, ProblemList
@@ -33,7 +34,6 @@ from layercli.source.nodes import (
     Mark,
     YamlNode,
     describe_position,
-    normalize_type_name,
     problem_at,
     problem_in,
     quote_value,
@@ -107,13 +107,6 @@ def _expand_blocks(document: YamlNode, problems: ProblemList) -> YamlNode:
 def _model_keys(document: YamlNode) -> list[str]:
     model = document.find(("model",))
     return list(model.value) if model is not None and isinstance(model.value, dict) else []
-
-
-def is_feature_space(entry: YamlNode) -> bool:
-    """Return whether an entry is a FeatureSpace, by its type."""
-    kind = entry.value.get("type") if isinstance(entry.value, dict) else entry
-    text = kind.value if kind is not None else None
-    return isinstance(text, str) and normalize_type_name(text.rpartition(".")[2]) == "featurespace"
 
 
 def name_entries(items: list[YamlNode]) -> list[str]:

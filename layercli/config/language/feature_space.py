@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
-from layercli.config.language.expand import is_feature_space
+from layercli.config.layer_entries import is_feature_space
 from layercli.config.model import LAYERS_PATH
 from layercli.config.names import MAX_LAYER_NAME_LENGTH, RESERVED_NAMES
 from layercli.errors import LayercliError, ProblemList
