@@ -166,15 +166,30 @@ def read_test_set(module):
         pass
     finally:
         module.build_model = original
+    arrays = found["x_test"]
+    if hasattr(module, "make_windows"):  # they are in the order of their series and times
+        return arrays if isinstance(arrays, dict) else np.asarray(arrays)
     x, *others = module.load_data()
     rows = np.arange(len(next(iter(x.values())) if isinstance(x, dict) else x))
     parts = module.split(dict.fromkeys(x, rows) if isinstance(x, dict) else rows, *others)
     test_rows = parts[2][0]
     order = np.argsort(next(iter(test_rows.values())) if isinstance(x, dict) else test_rows)
-    arrays = found["x_test"]
     if isinstance(arrays, dict):
         return {name: np.asarray(array)[order] for name, array in arrays.items()}
     return np.asarray(arrays)[order]
+
+
+def sort_windows(module, windows, predicted):
+    """Return the predictions of sequences in the order of the script: by series and time."""
+    table = module.read_table(module.DATA)
+    by = windows.get("by") or []
+    columns = [table[name].to_pylist() for name in ([by] if isinstance(by, str) else by)]
+    names = list(zip(*columns, strict=True)) or [()] * len(table)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    times = table[windows["time"]].to_pylist() if "time" in windows else list(range(len(table)))
+    rows = predicted["row"] - 1
+    order = sorted(range(len(rows)), key=lambda index: (numbers[names[rows[index]]], times[rows[index]]))
+    return {name: array[order] for name, array in predicted.items()}
 
 
 def run_script(module, x):
@@ -320,6 +335,8 @@ def run_chain(config, folder):
             module = load_script(files["python"])
             x = read_test_set(module)
             outputs = run_script(module, x)
+            if document["data"].get("windows"):
+                test = sort_windows(module, document["data"]["windows"], test)
             titles = list(next(read_description(file) for file in files.values())["outputs"])
             titles = [entry["output"] for entry in titles] or [None] * len(outputs)
             results["python"] = difference(test, outputs, titles)

@@ -1,6 +1,7 @@
 """Peak memory of a training on large data of each type, as a multiple of its data in memory.
 
 Each training runs in a new process; the peak of one with few examples, which is that of Python and TensorFlow, is subtracted.
+The last column is the growth of the peak from a third of the data to all of it: without what all large data needs, as batches.
 Streamed data is read in batches, so its peak does not depend on its size.
 
 python benchmarks/memory.py [--mib 150] [--types csv parquet ...]
@@ -171,7 +172,8 @@ def measure_peak(kind: Kind, examples: int) -> float:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         kind.write(folder, examples)
-        train = f"{{epochs: 1, batch_size: 4096, loss: {kind.loss}}}"
+        batch_size = max(32, min(4096, 2**20 // kind.example_bytes))
+        train = f"{{epochs: 1, batch_size: {batch_size}, loss: {kind.loss}}}"
         (folder / "config.yaml").write_text(
             f"data: {kind.data}\nmodel: {{input: {kind.shape}, layers: {kind.layers}}}\ntrain: {train}\n"
         )
@@ -188,14 +190,13 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=150, help="memory of the data")
     parser.add_argument("--types", nargs="+", choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
-    print("type               data (MiB)  without data  peak  times the data")
+    print("type               data (MiB)  without data  peak  times the data  growth")
     for name in options.types:
         kind = KINDS[name]
         examples = options.mib * 2**20 // kind.example_bytes
-        base, peak = measure_peak(kind, SMALL), measure_peak(kind, examples)
-        print(
-            f"{name:18}{options.mib:11}{base:14.0f}{peak:6.0f}{(peak - base) / options.mib:16.2f}", flush=True
-        )
+        base, third, peak = (measure_peak(kind, count) for count in (SMALL, examples // 3, examples))
+        times, growth = (peak - base) / options.mib, (peak - third) / (options.mib * 2 / 3)
+        print(f"{name:18}{options.mib:11}{base:14.0f}{peak:6.0f}{times:16.2f}{growth:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The estimated memory of a training step next to the measured peak, on twelve models.
+"""The estimated memory of a training step next to the measured peak, on thirteen models.
 
 Only training steps are measured: the checkpoints and the check of the saved model in `layercli train` need more. Each model
 is trained in a new process; the peak of a tiny one, which is that of Python and TensorFlow, and the size of the data are
@@ -126,6 +126,7 @@ MODELS: dict[str, tuple[list[int], str, list[object], int]] = {
     ),
     "MobileNetV2": ([96, 96, 3], "float32", backbone("MobileNetV2"), 64),
     "ResNet50": ([64, 64, 3], "float32", backbone("ResNet50"), 64),
+    "EfficientNetB0": ([64, 64, 3], "float32", backbone("EfficientNetB0"), 64),
     "frozen MobileNetV2": ([96, 96, 3], "float32", backbone("MobileNetV2", trainable=False), 64),
 }  # shape, dtype, layers, batch size
 

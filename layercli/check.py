@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from layercli.activity import show_activity
 from layercli.config.config import Config
 from layercli.config.data.section import DataConfig
 from layercli.config.language.expand import expand_document, name_entries
@@ -254,6 +255,7 @@ class ValidConfig:
         return self.check_result.directory_of((*part.path, "type")) / part.layer.module
 
 
+@show_activity("Checking the config")
 def check_config(file: str, overrides: Sequence[str] = (), *, text: str | None = None) -> CheckResult:
     """Check the config at ``file`` (``-`` for standard input), or ``text`` instead of the file's content."""
     try:

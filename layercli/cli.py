@@ -16,16 +16,18 @@ from typing import Annotated, Any
 import typer
 
 from layercli import runtime
+from layercli.activity import show_activity
 from layercli.commands.completion import COMPLETION_VARIABLE, print_completions
 from layercli.commands.usage import Command, Group, is_json_requested
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.io.atomic import make_system_error
+from layercli.reports.activity_line import ActivityLine
 from layercli.version import __version__
 
 PANELS = {
     "Start": ("init", "import", "layers", "schema"),
     "Check": ("validate", "watch", "lsp", "show", "diff", "inspect-shapes", "inspect-data", "build"),
-    "Train": ("train", "crossval", "launch", "sweep", "runs"),
+    "Train": ("train", "find-rate", "crossval", "launch", "sweep", "runs"),
     "Use": ("evaluate", "report", "predict", "serve"),
     "Share": ("export",),
 }
@@ -37,6 +39,9 @@ COMMANDS = {
     for name in names
 }
 """Command name -> module with the function ``command``, in the order of ``--help``."""
+
+_WITHOUT_ACTIVITY = ("watch", "lsp", "launch", "serve")
+"""Commands that run until they are stopped."""
 
 _FIRST_STEPS = """\
 layercli checks, builds and trains the Keras model that a YAML file declares.
@@ -71,14 +76,19 @@ def _do_nothing() -> None:
     """Do nothing: a command of which only the name and the help text are needed."""
 
 
-def catch_errors(command: Callable[..., None]) -> Callable[..., None]:
+def catch_errors(command: Callable[..., None], name: str = "") -> Callable[..., None]:
     """Wrap a command: convert every exception to a message and an exit code."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         json = bool(kwargs.get("json"))
+        label = "" if name in _WITHOUT_ACTIVITY else "Working"
         try:
-            command(*args, **kwargs)
+            with (
+                ActivityLine(is_shown=bool(label) and not json and not kwargs.get("quiet")),
+                show_activity(label),
+            ):
+                command(*args, **kwargs)
         except (typer.Exit, typer.BadParameter):
             raise
         except LayercliError as error:
@@ -184,7 +194,7 @@ def make_app(names: Iterable[str] = COMMANDS, *, is_listing: bool = False) -> ty
             app.command(name, help=_read_docstring(COMMANDS[name]), rich_help_panel=panels[name])(_do_nothing)
         else:
             app.command(name, cls=Command, rich_help_panel=panels[name])(
-                catch_errors(import_module(COMMANDS[name]).command)
+                catch_errors(import_module(COMMANDS[name]).command, name)
             )
     return app
 

@@ -23,6 +23,7 @@ REACHED = {
     "digits_npy.yaml": ("accuracy", 0.95),
     "digits_residual.yaml": ("accuracy", 0.95),
     "digits_siamese.yaml": ("accuracy", 0.92),
+    "digits_stages.yaml": ("accuracy", 0.95),
     "digits_transformer.yaml": ("accuracy", 0.92),
     "digits_two_inputs.yaml": ("accuracy", 0.93),
     "digits_images.yaml": ("accuracy", 0.95),

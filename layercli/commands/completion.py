@@ -289,6 +289,7 @@ def _list_keys_of_config(table: Table, config: str) -> dict[str, list[str]]:
         name = ".".join(map(str, path))
         choices = table["keys"].get(name, [])
         if last == "type" and isinstance(value, str):
+            choices = choices or list(table["components"].get("layers" if "layers" in parent else "", ()))
             components = _find_components(table, parent)
             arguments = components.get(normalize_type_name(value), ())
             keys |= {".".join(map(str, (*parent, argument))): [] for argument in arguments}

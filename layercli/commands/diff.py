@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from layercli.activity import show_activity
 from layercli.check import CheckResult, check_config, require_valid
 from layercli.commands.options import JsonOption, SetOption, find_config
 from layercli.errors import LayercliError, Problem
@@ -42,6 +43,7 @@ def command(
     print_config_diff(make_console(), comparison, show_all=all_)
 
 
+@show_activity("Comparing the configs")
 def compare_configs(before: str, after: str, overrides: Sequence[str] = ()) -> ConfigComparison:
     """Compare two configs. ``overrides`` apply to the second.
 

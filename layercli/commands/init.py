@@ -27,6 +27,7 @@ from layercli.reports.config_template import (
     template_from_sample,
 )
 from layercli.reports.console import make_console, make_table, print_json
+from layercli.schema.addresses import is_address
 from layercli.workflows.examples import find_example, list_examples, write_example
 
 
@@ -334,6 +335,10 @@ def _inspect_data(
 
 def _expand_pattern(text: str) -> list[Path]:
     """Return the files of a pattern, sorted; or the path itself if it is not a pattern or matches nothing."""
+    if is_address(text):
+        from layercli.workflows.init_paths import fetch_for_init
+
+        return fetch_for_init(text)
     if Path(text).exists() or not glob.has_magic(text):
         return [Path(text)]
     return [Path(match) for match in sorted(glob.glob(text))] or [Path(text)]  # noqa: PTH207 - the pattern is a path

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from layercli.activity import show_activity
 from layercli.commands.options import JsonOption
 from layercli.errors import make_file_error
 from layercli.reports.console import make_console, print_json
@@ -136,6 +137,7 @@ def _parse_condition(text: str) -> Condition:
         raise typer.BadParameter(f"{error}.") from None
 
 
+@show_activity("Reading the runs")
 def _find_runs(paths: list[Path] | None) -> list[Run]:
     """Return the runs of these folders, without duplicates.
 

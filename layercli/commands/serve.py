@@ -46,7 +46,7 @@ def command(
             min=0,
             max=10_000,
             metavar="N",
-            help="Milliseconds that a request waits for others.",
+            help="Milliseconds that a request waits for others, if there are any.",
         ),
     ] = 1.0,
     max_queue: Annotated[

@@ -98,8 +98,9 @@ class Command(TyperCommand):
             return super().parse_args(ctx, add_left_out_values(args))
         except Exception as error:
             option = getattr(error, "option_name", None)
-            if isinstance(error, _ANY_USAGE_ERROR) and error.ctx is None:  # of an option without its value
-                error.ctx = ctx
+            if isinstance(error, _ANY_USAGE_ERROR):
+                error.ctx = error.ctx or ctx  # an option without its value does not set it
+                error.message = error.message.removeprefix("Value error, ")  # of Typer's own types
             known = {name for parameter in self.params for name in parameter.opts}
             advice = suggest_option(option, given, known) if isinstance(option, str) else None
             if advice is not None:

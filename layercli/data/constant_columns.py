@@ -17,6 +17,7 @@ from layercli.graph.finding import Finding
 from layercli.source.nodes import quote_value, sanitize_text
 
 _MAX_HINT_COLUMNS: Final = 8
+_SUMMED_ROWS: Final = 1 << 14
 _MAX_DEVIATIONS: Final = 1000
 """Distance from the mean, in standard deviations, that even rare values do not have."""
 _KERAS_EPSILON: Final = 1e-7
@@ -127,10 +128,13 @@ def _find_nearly_constant(
         count += len(batch)
         for name, array in batch.inputs:
             if name in checked and array.size and array.dtype.kind in "iuf":
-                flat = array.reshape(-1, array.shape[-1]).astype(np.float64)
-                offset = flat - starts.setdefault(name, flat[0])  # keeps the digits of a small deviation
-                sums = np.stack([np.full(flat.shape[1], len(flat)), offset.sum(0), (offset**2).sum(0)])
-                totals[name] = totals.get(name, 0) + sums
+                values = array.reshape(-1, array.shape[-1])
+                start = starts.setdefault(name, values[0].astype(np.float64))
+                for first in range(0, len(values), _SUMMED_ROWS):
+                    # The difference keeps the digits of a small deviation.
+                    offset = values[first : first + _SUMMED_ROWS] - start
+                    rows = np.full(offset.shape[1], len(offset))
+                    totals[name] = totals.get(name, 0) + np.stack([rows, offset.sum(0), (offset**2).sum(0)])
     limit = max(_MAX_DEVIATIONS, 2 * np.sqrt(count))  # no training example can be so far from the mean
     found = {}
     for name, (rows, total, squares) in totals.items():

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from layercli.activity import track
 from layercli.config.data.section import DataFacts, SplitConfig, TargetFacts
 from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
 from layercli.data.row_moves import move_rows, should_move_rows
@@ -272,11 +273,7 @@ class Examples(IndexedSubset, Dataset):
         hasher = hashlib.sha256()
         weights = [] if self.weights is None else [self.weights]
         for array in (*(array for _, array in (*self.inputs, *self.targets)), *weights):
-            hasher.update(f"{array.dtype}{array.shape}".encode())
-            if array.dtype.kind == "O":  # text
-                hasher.update("\0".join(map(str, array.ravel())).encode())
-            else:
-                hasher.update(np.ascontiguousarray(array).data)
+            update_digest(hasher, array.dtype, array.shape, [array])
         return hasher.hexdigest()
 
     def split(self, split: SplitConfig, *, seed: int, shuffle: bool, assigned: Array | None = None) -> Splits:
@@ -302,6 +299,19 @@ class Examples(IndexedSubset, Dataset):
     def read_strata(self) -> Array | None:
         """Return one integer for each combination of labels: int64 of shape (samples,)."""
         return compute_strata([array for _, array in self.targets if is_labels(array)])
+
+
+def update_digest(hasher: Any, dtype: Any, shape: tuple[int, ...], parts: Iterable[Array]) -> None:
+    """Add an array of this dtype and shape to a hash, given its consecutive parts."""
+    hasher.update(f"{dtype}{shape}".encode())
+    for number, part in enumerate(parts):
+        if dtype.kind == "O":  # text, some at a time, because it is copied
+            values = part.ravel()
+            for first in range(0, len(values), _MAX_BATCH):
+                separator = "\0" if number or first else ""
+                hasher.update((separator + "\0".join(map(str, values[first : first + _MAX_BATCH]))).encode())
+        else:
+            hasher.update(np.ascontiguousarray(part).data)
 
 
 def compute_strata(labels: Sequence[Array]) -> Array | None:
@@ -369,7 +379,8 @@ def take_first(subset: Subset, count: int) -> Examples:
 def iterate_batches(subset: Subset, *, start: int = 0) -> Iterator[Examples]:
     """Yield the examples in order, from batch ``start``, in constant memory."""
     size = min(_MAX_BATCH, _BATCH_BYTES // max(subset.count_example_bytes(), 1))
-    return subset.batches(max(1, size), start=start)
+    size = max(1, size)
+    return track(subset.batches(size, start=start), len(subset), count=len, done=start * size)
 
 
 def concatenate_examples(pieces: Sequence[Examples]) -> Examples:

@@ -81,8 +81,9 @@ def find_leaks(columns: Mapping[str, Array], target: Array) -> dict[str, str]:
 
 def _encode(values: Array) -> Array:
     """Return a number from 0 for each distinct value: int64 of shape (rows,)."""
-    if values.dtype.kind == "O":
-        values = values.astype(str)
+    if values.dtype.kind == "O":  # NumPy would give each text the size of the longest
+        numbers: dict[str, int] = {}
+        return np.array([numbers.setdefault(str(value), len(numbers)) for value in values], dtype=np.int64)
     return np.asarray(np.unique(values, return_inverse=True, equal_nan=values.dtype.kind == "f")[1]).ravel()
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from layercli.config.data.arrays import ArraysConfig
 from layercli.config.data.section import DataConfig
+from layercli.data.remote_files import expand_address, fetch_file
 from layercli.data.types import DataError
 from layercli.graph.finding import Finding
 from layercli.io.paths import describe_missing_file
+from layercli.schema.addresses import is_address
 from layercli.source.nodes import KeyPath, sanitize_text
 
 PATH_HINT = "Check the name; in a config it is relative to the file that contains it."
@@ -33,6 +35,8 @@ def require_file(name: str, key_path: KeyPath) -> Path:
     Raises:
         DataError: it does not exist, or it is a folder, a pipe or a device.
     """
+    if is_address(name):
+        return fetch_file(name, key_path)
     path = Path(name)
     reason = describe_missing_file(path)
     if reason is None:
@@ -77,7 +81,11 @@ def list_held_out_paths(patterns: Sequence[str], key_path: KeyPath, data: DataCo
     """
     paths: list[str] = []
     for pattern in patterns:
-        if isinstance(data, ArraysConfig) or not (glob.has_magic(pattern) or Path(pattern).is_dir()):
+        if (
+            isinstance(data, ArraysConfig)
+            or is_address(pattern)
+            or not (glob.has_magic(pattern) or Path(pattern).is_dir())
+        ):
             paths.append(pattern)
         elif data.example_suffixes is not None:
             paths += _match_pattern(pattern, key_path) if glob.has_magic(pattern) else [pattern]
@@ -98,6 +106,8 @@ def _match_pattern(pattern: str, key: KeyPath) -> list[str]:
     Raises:
         DataError: the search visits too many entries.
     """
+    if is_address(pattern):
+        return expand_address(pattern, key)
     root = Path(pattern).anchor
     steps = Path(pattern).parts[1 if root else 0 :]
     places, visited = [root], 0

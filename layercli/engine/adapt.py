@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
+from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.data.examples import Subset, iterate_batches
 from layercli.data.types import Array, Inputs
@@ -30,6 +31,7 @@ BatchFactory: TypeAlias = Callable[[], Iterable[Any]]
 """Starts one pass over the input batches of a layer."""
 
 
+@show_activity("Adapting layers to the data")
 def adapt_layers(assembled: AssembledModel, valid: ValidConfig, subset: Subset) -> None:
     """Adapt each preprocessing layer to this subset, batch by batch.
 

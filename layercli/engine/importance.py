@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from layercli.activity import show_activity
 from layercli.data.examples import Examples
 from layercli.data.types import Array
 from layercli.engine.output_values import Predictor, interpret_output
@@ -63,6 +64,7 @@ def plan_importance(columns: int, examples: int, flops: int | None) -> tuple[int
     raise ImportanceBudgetError
 
 
+@show_activity("Measuring the importance of inputs")
 def compute_importance(
     predict: Predictor,
     outputs: Mapping[str, OutputDetails],

@@ -13,13 +13,19 @@ from layercli.engine.load_state import load_bin_boundaries, load_state
 from layercli.engine.training.stages import StageLayers, compile_stage
 from layercli.errors import LayercliError, Problem
 from layercli.runs.directory import MODEL
+from layercli.runs.history import find_last_stage
 from layercli.runs.open_run import max_weight_bytes, open_model_file
 
 
-def compile_with_optimizer(assembled: AssembledModel, train: TrainSection, valid: ValidConfig) -> None:
-    """Compile the model as in its last stage, and create the state of its optimizer, so that it can be loaded or saved."""
-    last_stage = max(len(train.stages or ()) - 1, 0)
-    compile_stage(assembled.model, train, valid, StageLayers(assembled.layers, train, valid), last_stage)
+def compile_with_optimizer(
+    assembled: AssembledModel, train: TrainSection, valid: ValidConfig, *, stage: int | None = None
+) -> None:
+    """Compile the model, and create the state of its optimizer, so that it can be loaded or saved.
+
+    ``stage`` is the one whose optimizer the model has, counted from 0; None: the last one.
+    """
+    index = max(len(train.stages or ()) - 1, 0) if stage is None else stage
+    compile_stage(assembled.model, train, valid, StageLayers(assembled.layers, train, valid), index)
 
 
 def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = None) -> Any:
@@ -34,7 +40,7 @@ def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = No
     assembled = assemble_model(valid.with_merged_lora())
     model = assembled.model
     if train is not None:
-        compile_with_optimizer(assembled, train, valid)
+        compile_with_optimizer(assembled, train, valid, stage=find_last_stage(run, len(train.stages or ())))
     with open_model_file(run, valid) as file:
         try:
             load_bin_boundaries(model, file)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from layercli.activity import track
 from layercli.check import ValidConfig
 from layercli.data.examples import Examples
 from layercli.data.labels import are_numbers_in_data, to_class_values
@@ -102,7 +103,10 @@ def _predict_examples(
     """Return each output for all examples; arrays of shape (0, ...) without examples."""
     if not len(examples):
         return [array[:0] for array in predict_batch(predict, valid, make_blank_example(examples))]
-    batches = [predict_batch(predict, valid, batch) for batch in examples.batches(batch_size)]
+    batches = [
+        predict_batch(predict, valid, batch)
+        for batch in track(examples.batches(batch_size), len(examples), count=len)
+    ]
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 

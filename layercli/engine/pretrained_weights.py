@@ -19,12 +19,11 @@ from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
 from layercli.graph.build import GraphNode
 from layercli.io.archives import check_hdf5
-from layercli.layers.families.applications import IMAGENET, Application
+from layercli.layers.families.applications import IMAGENET, WEIGHT_SUFFIXES, Application
 from layercli.runs.open_run import max_weight_bytes
 from layercli.source.nodes import sanitize_text
 
 _ADDRESS: Final = re.compile(r"https?://\S+/([\w.+-]+\.h5)")
-_SUFFIXES: Final = (".h5", ".hdf5")
 
 
 def load_pretrained_weights(assembled: AssembledModel, valid: ValidConfig) -> None:
@@ -60,7 +59,7 @@ def _build_pretrained_model(
         assert layer.weights is not None
         file = valid.check_result.directory_of(node.path) / layer.weights
         hint = f"Name a file that `save_weights` of keras.applications.{layer.type_name()} wrote, with the same arguments."
-        if not file.is_file() or file.suffix not in _SUFFIXES:
+        if not file.is_file() or file.suffix not in WEIGHT_SUFFIXES:
             what = "is not a .h5 file" if file.is_file() else "does not exist"
             message = f"{sanitize_text(str(file))} {what}."
             raise LayercliError(valid.make_problem(path, "unreadable-file", message, hint))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from layercli import runtime
+from layercli.activity import show_activity
 from layercli.runtime import capture_native_stderr
 
 _UNUSED_PACKAGES = ("sklearn", "scipy", "pandas", "matplotlib")
@@ -27,7 +28,11 @@ def start_keras() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # The checks before a run report what these warnings say, at the line of the layer.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"keras\.")
-    with _blocking_imports(_UNUSED_PACKAGES if runtime.is_cli_process else ()), capture_native_stderr():
+    with (
+        show_activity("Loading TensorFlow"),
+        _blocking_imports(_UNUSED_PACKAGES if runtime.is_cli_process else ()),
+        capture_native_stderr(),
+    ):
         import keras
 
         if runtime.cluster is not None:

@@ -92,10 +92,13 @@ def load_dataset(
     Raises:
         DataError: they cannot be read, or do not fit into the memory.
     """
+    from layercli.data.remote_files import naming_addresses
+
     reader: Any = import_reader(data)
     extra = [dtypes or {}] if isinstance(data, TableConfig) else []
-    dataset: Dataset = reader.read_dataset(data, memory, *extra)
-    return read_held_out(dataset, data, memory)
+    with naming_addresses():
+        dataset: Dataset = reader.read_dataset(data, memory, *extra)
+        return read_held_out(dataset, data, memory)
 
 
 def read_held_out(dataset: Dataset, data: DataConfig, memory: int | None) -> Dataset:

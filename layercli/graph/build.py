@@ -138,7 +138,7 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
         )
         assert entry.layer is not None
         sources = wiring.resolve_sources(entry, path, previous)
-        wiring.add_node(name, path)
+        node_name = wiring.add_node(name, path)
         source_names, source_indices = (
             tuple(source for source, _ in sources),
             tuple(pick for _, pick in sources),
@@ -149,7 +149,7 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
             layer = set_lora_rank(layer, ranks[name]) if name in ranks else layer
         nodes.append(
             GraphNode(
-                name,
+                node_name,
                 layer,
                 source_names,
                 path,
@@ -160,8 +160,8 @@ def build_graph(config: Config, inputs: dict[str, Tensor]) -> tuple[Graph, list[
             )
         )
         by_name.setdefault(name, nodes[-1])
-        previous = name
-    outputs = wiring.resolve_outputs(config, names[-1])
+        previous = node_name
+    outputs = wiring.resolve_outputs(config, nodes[-1].name)
     graph = Graph(inputs, nodes, tuple(name for name, _ in outputs), tuple(pick for _, pick in outputs))
     findings = [*(wiring.findings or _find_unused(graph))]
     findings += check_freeze_patterns(config.model.freeze, names, ("model", "freeze"))
@@ -210,9 +210,13 @@ class _InputResolver:
             steps = name.split(".")
             self._last_indices.update((".".join(steps[:count]), index) for count in range(1, len(steps) + 1))
 
-    def add_node(self, name: str, path: KeyPath) -> None:
-        """Register a node name for later entries."""
-        if name in self._first_paths or name in self._inputs:
+    def add_node(self, name: str, path: KeyPath) -> str:
+        """Register a node name for later entries and return it; a duplicate, which is an error, gets a suffix.
+
+        With two nodes of one name the graph would have cycles.
+        """
+        is_duplicate = name in self._first_paths or name in self._inputs
+        if is_duplicate:
             other = self._first_paths.get(name, ("model", "inputs", name))
             subject = "Two layers are" if name in self._first_paths else "An input and a layer are"
             self.findings.append(
@@ -225,6 +229,7 @@ class _InputResolver:
                 )
             )
         self._first_paths.setdefault(name, path)
+        return f"{name} (layer {_layer_index(path) + 1})" if is_duplicate else name
 
     def resolve_reuse(
         self, entry: LayerEntry, path: KeyPath, nodes: dict[str, GraphNode]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,8 @@ from layercli.config.training.registry import OPTIMIZERS
 from layercli.config.training.section import TrainSection
 from layercli.graph.shapes import ModelShapes, NodeShapes, dtype_bytes
 from layercli.layers.base import Layer, Weight
+from layercli.layers.families.applications import Application
+from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor
 
 
@@ -36,12 +38,14 @@ class TrainingMemory:
     temporary: int
     """The gradients of activations where most exist together, or the optimizer's calculation for the largest weight."""
     batch: int
+    graph: int = 0
+    """TensorFlow's graph of pretrained models, which have hundreds of layers."""
 
     @property
     def total(self) -> int:
         """The peak."""
         fixed = self.weights + self.gradients + self.optimizer + self.batch
-        return fixed + self.activations + self.temporary
+        return fixed + self.activations + self.temporary + self.graph
 
     def as_json(self) -> dict[str, int]:
         """Return the value of ``training_memory``."""
@@ -53,6 +57,7 @@ class TrainingMemory:
             "activations",
             "temporary",
             "batch",
+            "graph",
             "total",
         )
         return {name: getattr(self, name) for name in names}
@@ -97,6 +102,9 @@ _STEP_TENSORS: Final = {"LSTM": 7, "GRU": 6, "SimpleRNN": 1}
 _OPTIMIZER_TEMPORARIES: Final = 2
 """Arrays of a weight's size at the same time in an update: the numerator and the denominator of the step."""
 _CUSTOM_OPTIMIZER_SLOTS: Final = 2
+_TRAINED_LAYER_BYTES: Final = 5 << 19
+_FROZEN_LAYER_BYTES: Final = 5 << 18
+"""TensorFlow's operations, their gradients and their compiled form for one layer of a pretrained model."""
 
 
 def estimate_training_memory(
@@ -111,6 +119,8 @@ def estimate_training_memory(
     has_unknown = any(tensor is None or None in tensor.shape[1:] for tensor in [*tensors, *inputs])
     if has_unknown or any(row.weights is None or not row.outputs or row.is_uncertain for row in shapes.rows):
         return None
+    weight_bytes, row_count, shapes = shapes.weight_bytes, len(shapes.rows), _expand_applications(shapes)
+    has_application = len(shapes.rows) > row_count
     trained = [
         (weight, row.node.layer.variable_dtype)
         for row in shapes.rows
@@ -123,7 +133,7 @@ def estimate_training_memory(
     largest_update = max(map(_count_merged_bytes, shapes.rows), default=0)
     return TrainingMemory(
         batch_size=batch_size,
-        weights=shapes.weight_bytes,
+        weights=weight_bytes,
         gradients=sum(sizes),
         optimizer=sum(
             count_optimizer_bytes(train.optimizer, weight, dtype_bytes(weight.dtype or dtype))
@@ -134,7 +144,39 @@ def estimate_training_memory(
             batch_size * transient + largest_update, _OPTIMIZER_TEMPORARIES * max(sizes, default=0)
         ),
         batch=batch_size * sum(map(_example_bytes, inputs)),
+        graph=_count_graph_bytes(shapes) if has_application else 0,
     )
+
+
+def _count_graph_bytes(shapes: ModelShapes) -> int:
+    """Return the memory of the graph: measured with the benchmark, by its layers with weights."""
+    layers = [row for row in shapes.rows if row.weights]
+    return sum(_TRAINED_LAYER_BYTES if row.trainable else _FROZEN_LAYER_BYTES for row in layers)
+
+
+def _expand_applications(shapes: ModelShapes) -> ModelShapes:
+    """Return the shapes with the layers of each pretrained model in its place."""
+    rows: list[NodeShapes] = []
+    for row in shapes.rows:
+        layer, x = row.node.layer, row.inputs[0] if row.inputs else None
+        rows += [row] if not isinstance(layer, Application) or x is None else _expand_row(row, layer, x)
+    return replace(shapes, rows=rows)
+
+
+def _expand_row(row: NodeShapes, application: Application, x: Tensor) -> list[NodeShapes]:
+    """Return a row for each layer of a pretrained model; the last one has its name."""
+    traced_layers = list(application.trace_layers(x))
+    names = [*(f"{row.node.name}/{index}" for index in range(len(traced_layers) - 1)), row.node.name]
+    rows = []
+    for name, traced in zip(names, traced_layers, strict=True):
+        layer = traced.layer or LAYERS.load("Multiply").model_validate({})  # LayerScale
+        if not application.is_trainable:
+            layer = layer.with_arguments(trainable=False)
+        inputs = tuple(row.node.inputs[0] if index < 0 else names[index] for index in traced.sources)
+        node = replace(row.node, name=name, layer=layer, inputs=inputs)
+        weights = () if row.node.reuse_of else traced.inferred.weights
+        rows.append(NodeShapes(node, traced.inputs, traced.inferred.outputs, weights))
+    return rows
 
 
 def _example_bytes(tensor: Tensor) -> int:
@@ -175,6 +217,9 @@ def _find_peak(shapes: ModelShapes) -> tuple[int, int, int]:
         sources[node.name] = inputs[0] if is_view else node.name
         has_gradient = any(name in differentiated for name in node.inputs)
         if not has_gradient and not (row.trainable or node.reuse_of):
+            if not is_view:
+                own_inputs = [name for name in inputs if name not in shapes.graph.inputs]
+                moving[index] = sizes[node.name] + sum(sizes[name] for name in own_inputs)
             continue
         differentiated.add(node.name)
         if is_view:

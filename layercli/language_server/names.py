@@ -11,6 +11,7 @@ from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.language.variables import VARS_KEY
 from layercli.config.name_patterns import has_wildcard
 from layercli.config.names import INPUT, PREVIOUS
+from layercli.graph.lora import LORA_PATH
 from layercli.language_server.analysis import Analysis
 from layercli.language_server.hover import REFERENCE, find_entry_path
 from layercli.language_server.positions import TextIndex
@@ -136,6 +137,11 @@ def _is_in_freeze(path: KeyPath) -> bool:
     return path[:2] == ("model", "freeze") or (path[:2] == ("train", "stages") and path[3:4] == ("freeze",))
 
 
+def _has_layer_names(path: KeyPath) -> bool:
+    """Return whether the keys of this mapping are names of layers."""
+    return path[:2] in _BY_OUTPUT or path[:2] == LORA_PATH
+
+
 def iterate_symbols(file: SourceFile, names: Names) -> Iterator[Symbol]:
     """Yield every occurrence of a name in a file."""
     pending: list[tuple[YamlNode, KeyPath]] = [(file.tree, ())]
@@ -196,7 +202,7 @@ class _SymbolFinder:
             yield self._make(symbol, mark, 0, len(key), is_declaration=is_declaration)
         elif len(path) == 2 and path[0] == "space":
             yield from self._list_in_sweep_path(mark, key)
-        elif path[:2] in _BY_OUTPUT and len(path) == 3 and key != "type":
+        elif len(path) == 3 and _has_layer_names(path) and key != "type" and not has_wildcard(key):
             for found, start, end in self._names.resolve(_TOP, key):
                 yield self._make(found, mark, start, end)
 

@@ -30,6 +30,12 @@ def check_initializers(layer: Layer, weights: Iterable[Weight], *, is_nested: bo
                 hint=f"Remove `{argument}`.",
                 argument=None if is_nested else argument,
             )
+        if kind == "Orthogonal" and (weight.dtype or layer.variable_dtype) == "bfloat16":
+            raise ShapeError(
+                f"`{argument}: {initializer}` cannot create a weight in bfloat16, since TensorFlow has no such operation.",
+                hint=f"Write `dtype: mixed_bfloat16`, or a different `{argument}`, such as `glorot_uniform`.",
+                argument=None if is_nested else argument,
+            )
 
 
 def _find_initializer(layer: Layer, weight: Weight) -> tuple[str, str | None]:

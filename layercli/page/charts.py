@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from xml.etree import ElementTree
 
 from layercli.errors import LayercliError, Problem
 from layercli.page.html import Column, Markup, join_markup, make_details, make_element, make_table
-from layercli.page.style import SERIES_COLORS
+from layercli.page.style import COLOR_STYLE, SERIES_COLORS
 from layercli.runtime import import_outside_folder
 from layercli.source.nodes import sanitize_text
 
@@ -137,6 +138,14 @@ def draw_lines(chart: Chart) -> Markup:
         _decorate(axes, chart)
         svg = _to_svg(figure, chart.title, chart.description)
     return _make_figure(chart, svg, has_lines=True)
+
+
+def draw_svg_file(chart: Chart) -> str:
+    """Return a chart with lines as the content of an SVG file, in the colors of the page."""
+    picture = re.search(r"<svg.*?</svg>", draw_lines(chart), re.DOTALL)
+    assert picture is not None
+    head, _, body = picture[0].partition(">")
+    return f'{head} xmlns="{_SVG}"><style>{COLOR_STYLE} text {{ font-family: sans-serif }}</style>{body}\n'
 
 
 def draw_points(chart: Chart) -> Markup:

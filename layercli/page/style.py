@@ -18,6 +18,8 @@ _DARK: Final = """\
   --c1: #60a5fa; --c2: #fb923c; --c3: #2dd4bf; --c4: #e879f9; --c5: #facc15; --c6: #fb7185; --c7: #a3e635; --c8: #94a3b8;
 """
 
+COLOR_STYLE: Final = f":root {{ {_LIGHT} }} @media (prefers-color-scheme: dark) {{ :root {{ {_DARK} }} }}"
+"""The colors only, for a picture without a page."""
 STYLE: Final = f"""\
 :root {{
   color-scheme: light dark;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -65,24 +66,47 @@ def explain_layer(row: NodeShapes) -> Explanation:
         summary = "A custom layer: only its code knows how it computes its output."
     else:
         summary = layer_summary(type(layer))
-    is_application = isinstance(layer, Application)  # hundreds of layers: their arithmetic has no end
-    traced = None if is_application else _infer_traced(row, has_example_lengths=False)
-    weights = row.weights or ()
+    if isinstance(layer, Application) and row.weights is not None and row.inputs[0] is not None:
+        return _explain_application(row, layer, row.inputs[0], summary)
+    traced = _infer_traced(row, has_example_lengths=False)
     shown = format_weights(
-        [(w.name, w.shape, w.trainable and layer.is_trainable) for w in weights[:_MAX_WEIGHTS]]
+        [(w.name, w.shape, w.trainable and layer.is_trainable) for w in (row.weights or ())[:_MAX_WEIGHTS]]
     )
-    if len(weights) > _MAX_WEIGHTS:
-        shown += f" and {len(weights) - _MAX_WEIGHTS} more"
-    if is_application and row.weights is not None:
-        shapes = _list_sizes(row.outputs[0].shape)
-        return Explanation(summary, tuple(shapes), f"{row.parameters:,}", shown)
+    if len(row.weights or ()) > _MAX_WEIGHTS:
+        shown += f" and {len(row.weights or ()) - _MAX_WEIGHTS} more"
     return Explanation(summary, tuple(_explain_outputs(row, traced)), _explain_parameters(row, traced), shown)
 
 
-def _list_sizes(shape: Shape) -> Iterator[str]:
-    """Yield each axis of the output of a pretrained model."""
-    for index, size in enumerate(shape[1:], 1):
-        yield f"axis {index}: " + ("unknown" if size is None else f"{size:,} (from the layers in it)")
+def _explain_application(row: NodeShapes, layer: Application, x: Tensor, summary: str) -> Explanation:
+    """Return the sizes of the feature maps of a pretrained model, and its parameters by the types of its layers."""
+    traced_layers = list(layer.trace_layers(x))
+    maps = [
+        x.shape[1:],
+        *(each.inferred.outputs[0].shape[1:] for each in traced_layers if each.kind != "ZeroPadding2D"),
+    ]
+    channels: dict[Shape, Dim] = {}
+    for shape in maps:
+        if len(shape) == 3 and not any(size is not None and size == 1 for size in shape[:2]):
+            channels[shape[:2]] = shape[2]  # those of the last map of this size
+    if len(maps[-1]) == 1 or maps[-1][:2] not in channels:
+        channels[()] = maps[-1][-1]
+    texts = [
+        "x".join("any" if size is None else str(size) for size in (*key, last))
+        for key, last in channels.items()
+    ]
+    counts = Counter(each.kind for each in traced_layers)
+    sizes: Counter[str] = Counter()
+    for each in traced_layers:
+        sizes[each.kind] += sum(weight.size for weight in each.inferred.weights)
+    largest = [(kind, size) for kind, size in sizes.most_common() if size]
+    parameters = " + ".join(f"{size:,} ({counts[kind]} {kind})" for kind, size in largest)
+    total = f"{sum(sizes.values()):,}"
+    if row.node.reuse_of is not None:
+        parameters = f"0, since the weights are those of {row.node.reuse_of}"
+    elif len(largest) > 1:
+        parameters += f" = {total}"
+    weights = f"{len(row.weights or ())} weights in {len(traced_layers)} layers"
+    return Explanation(summary, (f"feature maps {' -> '.join(texts)}",), parameters, weights)
 
 
 def _explain_parameters(row: NodeShapes, traced: InferredLayer | None) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+from layercli.activity import show_activity
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +21,7 @@ class LiveTable:
         self._console = console
         self._is_live = is_live
         self._live: Live | None = None
+        self._own_display = ExitStack()
 
     def __enter__(self) -> Self:
         if self._is_live:
@@ -25,6 +29,7 @@ class LiveTable:
 
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
+            self._own_display.enter_context(show_activity(""))
         return self
 
     def __exit__(
@@ -32,6 +37,7 @@ class LiveTable:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+        self._own_display.close()
 
     def _draw_table(self, table: Table) -> None:
         """Replace the table that is shown."""

@@ -140,7 +140,15 @@ def print_inspection(console: Console, valid: ValidConfig, forward_shapes: Forwa
 
 def print_training_memory(console: Console, memory: TrainingMemory) -> None:
     """Print the estimated memory of a training step and its parts."""
-    names = ("weights", "gradients", "optimizer", "activations", "temporary", "batch")
+    names = (
+        "weights",
+        "gradients",
+        "optimizer",
+        "activations",
+        "temporary",
+        "batch",
+        *["graph"] * bool(memory.graph),
+    )
     note = " (auto is found by training)" if isinstance(memory.batch_size, AutoBatchSize) else ""
     parts = ", ".join(f"{name} {format_bytes(getattr(memory, name))}" for name in names)
     console.print(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from layercli.errors import Problem
+from layercli.io.credentials import hide_credentials
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def _problem_text(problem: Problem, width: int) -> Text:
     text.append(f"{problem.severity}", style=f"bold {color}")
     text.append(f": {sanitize_text(problem.full_message)}")
     text.append(f" [{problem.code}]\n", style="dim")
-    if problem.excerpt is not None and problem.line is not None and problem.column is not None:
+    is_shown = problem.excerpt is not None and hide_credentials(problem.excerpt) == problem.excerpt
+    if is_shown and problem.excerpt and problem.line is not None and problem.column is not None:
         text.append(_excerpt_text(problem.excerpt, problem.line, problem.column, width, color))
     if problem.hint:
         text.append("  fix: ", style="bold green")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from layercli.activity import show_activity
 from layercli.config.training.custom_objects import NON_METRIC_KEYS
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
@@ -75,6 +77,7 @@ class TrainingProgress(QuietProgress):
         self._best: Mapping[str, Any] = {}
         self._has_header = False
         self._live: Live | None = None
+        self._own_display = ExitStack()
         self._screen: TrainingScreen | None = None
         self._wants_live = live
 
@@ -111,6 +114,7 @@ class TrainingProgress(QuietProgress):
     def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
+            self._own_display.enter_context(show_activity(""))
         return self
 
     def __exit__(
@@ -118,6 +122,7 @@ class TrainingProgress(QuietProgress):
     ) -> None:
         if self._live is not None and self._screen is not None:
             self._live.stop()
+            self._own_display.close()
             self._console.print(self._screen.final_charts)
 
     def finish_step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:

@@ -10,9 +10,10 @@ from shlex import quote
 from typing import Any
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, make_file_error
+from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.io.atomic import describe_os_error, write_bytes, write_text
 from layercli.io.regular import find_irregular_files, is_file_inside, is_folder
+from layercli.schema.addresses import is_address, show_address
 from layercli.source.dump import to_yaml
 from layercli.source.nodes import sanitize_text
 
@@ -34,6 +35,7 @@ def create_run(name: str, run_dir: str | None) -> Path:
     Raises:
         LayercliError: It exists and is not empty, or cannot be created.
     """
+    require_local_path(run_dir)
     path = Path(run_dir) if run_dir is not None else RUNS_ROOT / name
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -48,6 +50,18 @@ def create_run(name: str, run_dir: str | None) -> Path:
         hint = "Choose a new directory; layercli never overwrites a run."
         raise make_file_error(path, "run-directory", "The run directory is not empty.", hint)
     return path
+
+
+def require_local_path(name: str | None) -> None:
+    """Check that the directory of a run is not a remote address, which cannot be locked and written step by step.
+
+    Raises:
+        LayercliError: It is one.
+    """
+    if name is not None and is_address(name):
+        message = f"A run directory must be a local or mounted path, got {show_address(name)}."
+        hint = "Runs and checkpoints are written to file systems only; copy a finished run to or from the storage."
+        raise LayercliError(Problem(code="run-directory", message=message, hint=hint))
 
 
 def require_own_entries(folder: Path, *, may_be_link: bool) -> None:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from layercli.runs.credentials import hide_credentials
+from layercli.io.credentials import hide_credentials
 from layercli.source.nodes import sanitize_text
 
 _CPU_FILE: Final = Path("/proc/cpuinfo")

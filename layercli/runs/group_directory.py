@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, Protocol
 from layercli.errors import make_file_error
 from layercli.io.atomic import describe_os_error, write_json
 from layercli.io.regular import parse_json, read_inside
-from layercli.runs.directory import RUNS_ROOT, require_own_entries
+from layercli.runs.directory import RUNS_ROOT, require_local_path, require_own_entries
 from layercli.source.nodes import sanitize_text
 
 _MAX_STATE_BYTES: Final = 1 << 16
@@ -73,6 +73,7 @@ def open_group_directory(
     Raises:
         LayercliError: It has other files, or another group, or cannot be created.
     """
+    require_local_path(run_dir)
     path = Path(run_dir) if run_dir is not None else RUNS_ROOT / name
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from layercli.io.regular import parse_json, read_inside, require_few_values
+from layercli.runs.directory import HISTORY
 
 _MAX_FILE_BYTES: Final = 64 << 20
 
@@ -26,3 +27,13 @@ def read_records(run: Path, name: str) -> list[dict[str, Any]]:
         if isinstance(record, dict):
             records.append(record)
     return records
+
+
+def find_last_stage(run: Path, count: int) -> int | None:
+    """Return the stage, counted from 0, of the last epoch of a run of ``count`` stages; None if it is unknown.
+
+    A limit or a callback can end a training before its last stage.
+    """
+    records = read_records(run, HISTORY)
+    stage = records[-1].get("stage") if records else None
+    return stage - 1 if type(stage) is int and 1 <= stage <= count else None

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from layercli.activity import track
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, make_file_error
 from layercli.graph.best_epoch import find_best_epoch, monitor_direction
@@ -158,7 +159,7 @@ def is_run(path: Path) -> bool:
 def _find_runs_below(folder: Path, max_depth: int) -> Iterator[Run]:
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    for name in sorted(names, key=_name_sort_key):
+    for name in track(sorted(names, key=_name_sort_key), len(names)):
         path = folder / name
         if name.startswith("."):
             continue

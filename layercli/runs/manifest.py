@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from layercli.errors import LayercliError, Problem
 from layercli.io.atomic import describe_os_error, write_json
+from layercli.io.credentials import describe_command
 from layercli.io.regular import (
     MAX_ENTRIES,
     copy_with_hash,
@@ -23,7 +24,6 @@ from layercli.io.regular import (
     read_inside,
     scan_entries,
 )
-from layercli.runs.credentials import describe_command
 from layercli.runs.directory import CHECKPOINTS, MANIFEST, MODEL, is_unstarted, make_unstarted_error
 from layercli.runs.environment import collect_environment, collect_machine
 from layercli.runs.git_state import read_git_state

@@ -18,6 +18,7 @@ from layercli.runs.directory import (
     READER_STATE,
     is_unstarted,
     make_unstarted_error,
+    require_local_path,
 )
 from layercli.runs.manifest import (
     is_finished,
@@ -44,6 +45,7 @@ def open_run(name: str) -> tuple[Path, ValidConfig]:
     Raises:
         LayercliError: The run is not finished, or its config, its model or a custom code file was modified.
     """
+    require_local_path(name)
     run = Path(name)
     if run.suffix.lower() in _LEGACY_SUFFIXES:
         message = (

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from layercli.check import ValidConfig
 from layercli.graph.build import GraphNode
 from layercli.graph.lora import ignores_lora_alpha
+from layercli.layers.families.applications import Application
 from layercli.script.keras_calls import argument_expressions
 from layercli.script.python_source import Expression
 
@@ -117,9 +118,7 @@ def _can_be_function(group: LayerGroup, valid: ValidConfig, excluded_names: set[
     shared = {node.reuse_of for node in valid.graph.nodes if node.reuse_of}
     if any(node.reuse_of or node.name in shared or node.name in excluded_names for node in nodes):
         return False
-    if any(
-        not node.layer.is_trainable or node.custom_parts or ignores_lora_alpha(node.layer) for node in nodes
-    ):
+    if any(not _can_be_in_function(node) for node in nodes):
         return False
     hidden = inside - {nodes[-1].name}
     outside = [node for node in valid.graph.nodes if node.name not in inside]
@@ -128,6 +127,11 @@ def _can_be_function(group: LayerGroup, valid: ValidConfig, excluded_names: set[
     uses = [source for node in nodes for source in zip(node.inputs, node.input_indices, strict=True)]
     group.sources = list(dict.fromkeys(source for source in uses if source[0] not in inside))
     return len(valid.shapes.by_name[nodes[-1].name].outputs) == 1 and bool(group.sources)
+
+
+def _can_be_in_function(node: GraphNode) -> bool:
+    has_statement = not node.layer.is_trainable or ignores_lora_alpha(node.layer)
+    return not (has_statement or node.custom_parts or isinstance(node.layer, Application))
 
 
 def _has_same_structure(one: LayerGroup, other: LayerGroup) -> bool:

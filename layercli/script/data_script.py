@@ -12,6 +12,7 @@ from typing import ClassVar, Final, Generic, TypeVar
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig
 from layercli.layers.minimal_arguments import is_default_argument
+from layercli.schema.addresses import is_address
 from layercli.script.facts import ScriptFacts
 from layercli.script.python_source import (
     Brackets,
@@ -99,6 +100,9 @@ class DataScript(Generic[D]):
             for key, paths in zip(split.own_files, own_files, strict=True):
                 if len(paths) > 1 or (self.data.example_suffixes and has_magic(paths[0])):
                     yield ("data", "split", key)
+        for part, names in self.data.file_paths.items():
+            if any(map(is_address, names)):
+                yield ("data", part)
         yield from self.find_inexpressible_values()
         if self.facts.has_weights and None not in self.facts.targets:
             yield ("data", "weights")

@@ -15,8 +15,10 @@ from layercli.graph.lora import ignores_lora_alpha
 from layercli.graph.text_vectors import should_squeeze_texts
 from layercli.layers.base import Layer
 from layercli.layers.custom_layers import CustomLayer
+from layercli.layers.families.applications import Application
 from layercli.layers.shapes import Tensor
 from layercli.schema.component import snake_case
+from layercli.script.application_code import name_application_function, write_applications
 from layercli.script.block_functions import (
     BlockFunction,
     LayerGroup,
@@ -46,10 +48,10 @@ def model_lines(valid: ValidConfig, kept_names: Iterable[str]) -> list[str]:
     """Return the lines of ``build_model`` and of its functions; layers in ``kept_names`` keep their names."""
     names = {*kept_names, *_find_significant_names(valid)}
     items, functions = group_layers(valid, names)
+    lines = [*write_applications(valid)]
     if not functions and _is_sequential(valid):
-        return _sequential_lines(valid, names)
+        return [*lines, *_sequential_lines(valid, names)]
     writer = _ModelWriter(valid, names)
-    lines: list[str] = []
     for function in functions:
         lines += [*writer.function_lines(function), "", ""]
     return [*lines, *writer.build_model_lines(items)]
@@ -87,6 +89,7 @@ def _is_sequential(valid: ValidConfig) -> bool:
             or node.reuse_of
             or has_several_outputs
             or _is_frozen_by_statement(node)
+            or ignores_lora_alpha(node.layer)
             or should_squeeze_texts(node, valid.shapes)
         ):
             return False
@@ -118,7 +121,7 @@ def _is_frozen_by_statement(node: GraphNode) -> bool:
     layer = node.layer
     has_inner_layers = any(isinstance(value, (Layer, list)) for value in layer.arguments().values())
     return not layer.is_trainable and (
-        has_inner_layers or layer.family in ("attention", "recurrent", "custom", "wrappers")
+        has_inner_layers or layer.family in ("applications", "attention", "recurrent", "custom", "wrappers")
     )
 
 
@@ -126,6 +129,8 @@ def _layer_call(
     node: GraphNode, names: set[str], replacements: dict[str, str] | None = None
 ) -> CallExpression:
     """Return the call of the layer's constructor, with parameters of a function in place of arguments."""
+    if isinstance(node.layer, Application):
+        return CallExpression(name_application_function(node))
     call = constructor_call(node.layer, skip=("trainable",) if _is_frozen_by_statement(node) else ())
     if replacements:
         call = CallExpression(

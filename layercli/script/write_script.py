@@ -14,8 +14,8 @@ from layercli.errors import Problem
 from layercli.graph.adaptable import ADAPTABLE_LAYERS, find_scaled_outputs, should_adapt
 from layercli.graph.best_epoch import monitor_direction
 from layercli.graph.build import GraphNode
-from layercli.layers.families.applications import Application
 from layercli.schema.component import Component
+from layercli.script.application_code import find_inexpressible_applications
 from layercli.script.data_script import INDENT, SET_CONSTANTS, DataScript
 from layercli.script.facts import ScriptFacts
 from layercli.script.keras_calls import constructor_call, name_or_call, value_expression
@@ -32,10 +32,20 @@ from layercli.script.python_source import (
     render_statement,
 )
 from layercli.script.split_code import write_split, write_split_functions, write_target_forms
+from layercli.script.stage_code import find_inexpressible_stages, list_stage_frozen_names, write_stages
 from layercli.script.window_code import write_make_windows, write_windows_of_sets
 from layercli.source.nodes import KeyPath
 
-_FIT_KEYS: Final = {"epochs", "batch_size", "optimizer", "loss", "class_weight", "metrics", "callbacks"}
+_FIT_KEYS: Final = {
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "loss",
+    "class_weight",
+    "metrics",
+    "callbacks",
+    "stages",
+}
 """Keys of ``train`` with code for each of them."""
 _COMPILE_KEYS: Final = {"loss_weights", "weighted_metrics"}
 """Keys of ``train`` that are arguments of ``compile``."""
@@ -67,12 +77,13 @@ def find_inexpressible(
         paths.append(("model", "weights"))
     if valid.config.train is not None:
         paths += _find_inexpressible_training(valid.config.train)
+        paths += find_inexpressible_stages(valid.config.train, valid.graph)
     paths += [
         node.path
         for node in valid.graph.nodes
-        if (should_adapt(node) and node.type_name not in ADAPTABLE_LAYERS)  # a layer inside it adapts
-        or isinstance(node.layer, Application)
+        if should_adapt(node) and node.type_name not in ADAPTABLE_LAYERS  # a layer inside it adapts
     ]
+    paths += find_inexpressible_applications(valid)
     if valid.config.train is not None and not _can_write_class_weight(valid.config.train, facts):
         paths.append(("train", "class_weight"))
     message = "A Python script cannot express this setting."
@@ -86,9 +97,9 @@ def _find_inexpressible_training(train: TrainSection) -> Iterator[KeyPath]:
         is_default = getattr(train, name) == field.get_default(call_default_factory=True)
         if name not in expressible and not is_default:
             yield ("train", name)
-    for index, callback in enumerate(train.callbacks):
+    for callback, path, _ in train.iterate_callbacks():
         if isinstance(callback, MLflow):  # not a callback of Keras
-            yield ("train", "callbacks", index)
+            yield path
 
 
 def _can_write_class_weight(train: TrainSection, facts: ScriptFacts) -> bool:
@@ -105,7 +116,11 @@ def write_script(
 ) -> str:
     """Return a Keras script with the config's model, data and training."""
     adaptable = [node for node in valid.graph.nodes if should_adapt(node)]
-    sections = [model_lines(valid, [node.name for node in adaptable])]
+    kept_names = [
+        *(node.name for node in adaptable),
+        *list_stage_frozen_names(valid.config.train, valid.graph),
+    ]
+    sections = [model_lines(valid, kept_names)]
     if data_script is not None:
         data = data_script.data
         split = write_split(data.split, facts, shuffle=data.shuffle)
@@ -288,8 +303,9 @@ class _Main:
                 "model, x_train, y_train" if find_scaled_outputs(self.valid.graph) else "model, x_train"
             )
             lines.append(f"{INDENT}adapt({arguments})")
-        if train is not None:
-            lines += render_statement(_make_compile_call(train), INDENT)
+        if train is not None and (train.stages is None or self.data_script is None):
+            optimizer, _ = train.optimizer_in_stage(0)
+            lines += render_statement(_make_compile_call(train, name_or_call(optimizer)), INDENT)
         lines.append(f"{INDENT}model.summary()")
         if train is not None and self.data_script is not None:
             lines += ["", *self._write_training(train)]
@@ -359,18 +375,34 @@ class _Main:
             else:
                 yield f"{INDENT}counts = np.bincount({labels})"
                 yield f"{INDENT}balanced = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))"
-        yield from render_statement(self._make_fit_call(train), INDENT)
+        if train.stages is None:
+            yield from render_statement(self._make_fit_call(train), INDENT)
+        else:
+            yield from write_stages(
+                train,
+                self.valid.graph,
+                lambda optimizer: _make_compile_call(train, optimizer),
+                lambda *stage: self._make_fit_call(train, stage),
+                lambda index: name_or_call(train.optimizer_in_stage(index)[0]),
+            )
+            yield ""
         if "test" in self._split_names:
             yield from render_statement(self._make_evaluate_call(train), INDENT)
         yield from render_statement(
             CallExpression("model.save", (quote_string(f"{self.valid.check_result.name}.keras"),)), INDENT
         )
 
-    def _make_fit_call(self, train: TrainSection) -> CallExpression:
+    def _make_fit_call(
+        self, train: TrainSection, stage: tuple[int, int, int] | None = None
+    ) -> CallExpression:
+        """Return the call of ``fit``; for a stage, its index, its first epoch and the epoch after it are given."""
         assert self.data_script is not None
+        index, first_epoch, epochs = stage or (None, 0, train.epochs)
         arguments: list[Expression] = ["x_train", "y_train"]
         arguments.append(NamedValue("batch_size=", render_literal(train.batch_size)))
-        arguments.append(NamedValue("epochs=", render_literal(train.epochs)))
+        arguments.append(NamedValue("epochs=", render_literal(epochs)))
+        if first_epoch:
+            arguments.append(NamedValue("initial_epoch=", render_literal(first_epoch)))
         if not self.data_script.data.shuffle:
             arguments.append(NamedValue("shuffle=", "False"))
         if self.facts.has_weights:
@@ -385,8 +417,12 @@ class _Main:
         elif train.class_weight is not None:
             weights = _label_weights(train.class_weight, self.facts.first_target.class_names)
             arguments.append(NamedValue("class_weight=", render_literal(weights)))
-        if train.callbacks:
-            callbacks = tuple(constructor_call(_with_mode(callback, train)) for callback in train.callbacks)
+        callbacks = tuple(
+            constructor_call(_with_mode(callback, train))
+            for callback, _, stage_index in train.iterate_callbacks()
+            if stage_index == index
+        )
+        if callbacks:
             arguments.append(NamedValue("callbacks=", Brackets("[", callbacks, "]")))
         return CallExpression("model.fit", tuple(arguments))
 
@@ -405,9 +441,9 @@ def _write_classes(target: str | None) -> str:
     return "classes" if target is None else f"classes[{quote_string(target)}]"
 
 
-def _make_compile_call(train: TrainSection) -> CallExpression:
+def _make_compile_call(train: TrainSection, optimizer: Expression) -> CallExpression:
     arguments = [
-        NamedValue("optimizer=", name_or_call(train.optimizer)),
+        NamedValue("optimizer=", optimizer),
         NamedValue("loss=", _write_losses_or_metrics(train.loss)),
     ]
     if train.metrics:

@@ -41,9 +41,16 @@ class Batcher:
     """Answers requests in one thread, in the order in which they come."""
 
     def __init__(
-        self, limits: BatchLimits, observe: Callable[[int, int, float], None] = lambda *_: None
+        self,
+        limits: BatchLimits,
+        observe: Callable[[int, int, float], None],
+        count_active: Callable[[], int],
     ) -> None:
         self._limits = limits
+        self._count_active = count_active
+        """Returns the requests that are being received or wait."""
+        self._expected_jobs = 1
+        """The requests of the last batch: as many are likely to come again."""
         self._observe = observe
         """Called after each batch with the requests, the examples and the seconds."""
         self._waiting: deque[_Job] = deque()
@@ -97,10 +104,13 @@ class Batcher:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _wait_for_more(self) -> None:
-        """Wait until the batch is full, or the first request has waited long enough."""
+        """Wait until the batch is full, nobody else is expected, or the first request has waited long enough."""
         loop = asyncio.get_running_loop()
         deadline = self._waiting[0].arrival + self._limits.max_delay
-        while sum(job.prepared.count for job in self._waiting) < self._limits.max_batch:
+        while (
+            len(self._waiting) < max(self._expected_jobs, self._count_active())
+            and sum(job.prepared.count for job in self._waiting) < self._limits.max_batch
+        ):
             self._has_jobs.clear()
             remaining = deadline - loop.time()
             if remaining <= 0:
@@ -129,6 +139,7 @@ class Batcher:
         return jobs
 
     async def _answer(self, jobs: Sequence[_Job]) -> None:
+        self._expected_jobs = len(jobs)
         loop = asyncio.get_running_loop()
         start = loop.time()
         try:

@@ -36,7 +36,7 @@ class Service:
         self.model = model
         self.limits = limits
         self.metrics = Metrics()
-        self.batcher = Batcher(limits.batches, self.metrics.observe_batch)
+        self.batcher = Batcher(limits.batches, self.metrics.observe_batch, lambda: self._active)
         self.is_draining = False
         """Whether the server ends: it is not ready, and takes no new requests."""
         self._run, self._trust = run, trust

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from layercli.errors import LayercliError, Problem
+from layercli.io.credentials import hide_credentials
 from layercli.source.load import MAX_DEPTH, MAX_NODES, parse_yaml
 from layercli.source.nodes import KeyPath, Mark, SourceText, YamlNode, format_path, problem_at, sanitize_text
 
@@ -73,7 +74,9 @@ def apply_overrides(root: YamlNode, overrides: Sequence[str], name_items: ItemNa
 
 
 def _mark_of(text: str) -> Mark:
-    source = SourceText(f"--set {sanitize_text(text, limit=100)}", [], Path.cwd(), has_positions=False)
+    source = SourceText(
+        f"--set {sanitize_text(hide_credentials(text), limit=100)}", [], Path.cwd(), has_positions=False
+    )
     return Mark(source, 1, 1)
 
 

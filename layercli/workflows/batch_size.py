@@ -52,6 +52,10 @@ class TrialResult:
     fits: bool
     peak_bytes: int | None = None
 
+    def fits_into(self, available: int | None) -> bool:
+        """Return whether the training ended, and its peak is not above the available memory if that is known."""
+        return self.fits and (available is None or (self.peak_bytes or 0) <= available)
+
 
 @dataclass(frozen=True, slots=True)
 class FoundBatchSize:
@@ -116,9 +120,9 @@ def find_batch_size(
     """Return the largest batch size that fits.
 
     The candidates are powers of 2 of at most ``MAX_BATCH_SIZE`` with which an epoch has ``MIN_STEPS`` steps. The estimate of
-    static shapes excludes those that cannot fit; then a child process trains for two steps, with half the size each time
-    that it runs out of memory. The trial is left out if the estimate is below half of the memory, because its error is
-    smaller. The memory of GPUs is not estimated, only tried.
+    static shapes excludes those that cannot fit. Then a child process trains for two steps: with half the size each time
+    that it runs out of memory, or with twice the size if it needed less than half of the memory. The trial is left out if
+    the estimate is below half of the memory, because its error is smaller. The memory of GPUs is not estimated, only tried.
 
     Args:
         valid: The config.
@@ -144,28 +148,44 @@ def find_batch_size(
         size //= 2
     peak = None
     if not _is_certain(valid, size, available):
-        size, peak = _halve_until_it_fits(valid, size, available, partial(run_trial, trust=trust))
+        try_size = partial(run_trial, valid, trust=trust)
+        size, peak = _search_by_trials(valid, size, bound, available, try_size)
     limit: Limit = "memory" if size < bound else "maximum" if bound < by_examples else "examples"
     return FoundBatchSize(size, limit, available, estimate_bytes(valid, size), peak)
 
 
-def _halve_until_it_fits(
-    valid: ValidConfig, size: int, available: int | None, run_trial: Callable[[ValidConfig, int], TrialResult]
+def _search_by_trials(
+    valid: ValidConfig,
+    size: int,
+    bound: int,
+    available: int | None,
+    run_trial: Callable[[int], TrialResult],
 ) -> tuple[int, int | None]:
-    """Return the first size of which a trial fits, and its peak.
+    """Return the largest size that fits, and its peak: half of the first size until it fits, or else twice while it does.
 
     Raises:
         LayercliError: Not even one example fits.
     """
-    while True:
-        result = run_trial(valid, size)
-        if result.fits and (available is None or (result.peak_bytes or 0) <= available):
-            return size, result.peak_bytes
+    result = run_trial(size)
+    can_grow = result.fits_into(available)
+    while not result.fits_into(available):
         if size == 1:
             message = "`batch_size: auto` found no size: the training runs out of memory with one example in each step."
             hint = "Use a smaller model or a machine with more memory."
             raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
         size //= 2
+        result = run_trial(size)
+    while (
+        can_grow
+        and 2 * size <= bound
+        and available is not None
+        and 2 * (result.peak_bytes or available) <= available
+    ):
+        larger = run_trial(2 * size)
+        if not larger.fits_into(available):
+            break
+        size, result = 2 * size, larger
+    return size, result.peak_bytes
 
 
 def _is_certain(valid: ValidConfig, size: int, available: int | None) -> bool:

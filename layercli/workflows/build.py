@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.adaptable import learns_vocabulary
@@ -46,6 +47,7 @@ def build_model(valid: ValidConfig, *, trust: bool = False, should_be_savable: b
     )
 
 
+@show_activity("Building the model")
 def assemble_checked_model(valid: ValidConfig, *, should_be_savable: bool) -> AssembledModel:
     """Assemble the model and compare its output shapes with the static ones.
 
@@ -109,6 +111,7 @@ def require_vocabularies(built: BuiltModel) -> None:
         raise LayercliError(problems)
 
 
+@show_activity("Saving the model")
 def save_model(model: Any, output_path: Path) -> None:
     """Save the model to a .keras file. ``target`` is written completely or not at all.
 
@@ -119,6 +122,7 @@ def save_model(model: Any, output_path: Path) -> None:
         model.save(staging)
 
 
+@show_activity("Running the model")
 def check_forward_pass(
     valid: ValidConfig, *, trust: bool = False
 ) -> tuple[ValidConfig, ForwardShapes | None, list[Problem]]:

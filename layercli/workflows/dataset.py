@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.config.data.section import DataConfig, DataFacts
 from layercli.errors import LayercliError, Problem, has_errors
@@ -40,6 +41,7 @@ class DatasetReport:
     """The config with the sizes that its layers learn from the training set; None if there are errors."""
 
 
+@show_activity("Reading the data")
 def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) -> DatasetReport:
     """Read all examples and collect every problem.
 
@@ -60,7 +62,8 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         dataset = load_dataset(
             valid.resolve_data_paths(data), memory=read_memory_limit(), dtypes=find_input_dtypes(valid)
         )
-        statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
+        with show_activity("Checking the data"):
+            statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
     except DataError as error:
         findings = [*error.findings, *_check_readable(valid, data, error.readable)]

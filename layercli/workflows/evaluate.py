@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from layercli.activity import show_activity
 from layercli.errors import LayercliError
 from layercli.formats.images.config import Images
 from layercli.runs.summary import find_guess, read_summary
@@ -24,6 +25,7 @@ SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
 
 
+@show_activity("Evaluating")
 def evaluate_run(
     run: str, *, data: list[str] | None = None, split: SplitName = "test", trust: bool = False
 ) -> dict[str, Any]:

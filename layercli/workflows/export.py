@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem
 from layercli.export_formats import EXPORT_FORMATS
@@ -54,6 +55,7 @@ class ExportRequest:
     tolerance: float | None = None
 
 
+@show_activity("Exporting")
 def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]:
     """Convert the model of a run to a different format and verify it. Return the document of ``export --json``.
 

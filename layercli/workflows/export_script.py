@@ -32,6 +32,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     """
     is_run = _is_run(request.run)
     run, valid = open_run(request.run) if is_run else (None, require_valid(check_config(request.run)))
+    valid = valid if run is None else valid.with_merged_lora()
     if weights and run is None:
         message = "`--weights` requires a run, got a config: a config has no weights."
         hint = "Train it and name the run, or remove `--weights`."

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layercli.activity import show_activity
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, has_errors, make_file_error
 from layercli.importing.block_detection import fold_stack
@@ -37,6 +38,7 @@ _DEFAULT_NAME = re.compile(r"(functional|sequential|model)(_\d+)?")
 """Default model names of Keras."""
 
 
+@show_activity("Importing the model")
 def import_model(
     model: str, config: Path, *, weights: Path | None = None, trust: bool = False
 ) -> ImportReport:
@@ -102,6 +104,7 @@ def import_model(
     return ImportReport(config, weights, valid, len(blocks), comparison, all_problems)
 
 
+@show_activity("Comparing the outputs")
 def _compare_with_original(
     archive: ModelFile,
     valid: ValidConfig,

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
+from layercli.activity import show_activity
 from layercli.config.data.tables import TableConfig
 from layercli.errors import LayercliError, Problem, Severity, make_file_error
 from layercli.formats.registry import iterate_new_rows, load_new_dataset
@@ -46,6 +47,7 @@ def is_mask_folder(output: str) -> bool:
     return output.endswith("/") or Path(output).is_dir()
 
 
+@show_activity("Predicting")
 def predict_to_file(
     run: str,
     inputs: list[str],
@@ -91,6 +93,7 @@ def predict_to_file(
     return document
 
 
+@show_activity("Predicting")
 def predict_set(
     run: str,
     split: SplitName,
@@ -272,12 +275,12 @@ class _ErrorCounter:
         if self._first is None:
             return []
         row, error = self._first
-        count = (
-            f"{self._wrong_rows:,} of {self._rows:,} examples {'has' if self._wrong_rows == 1 else 'have'}"
-            if self._rows > 1
-            else "The example has"
-        )
-        message = f"{count} no prediction; the first is example {row}: {error}."
+        if self._rows == 1:
+            message = f"The example has no prediction: {error}."
+        else:
+            have = "has" if self._wrong_rows == 1 else "have"
+            count = f"{self._wrong_rows:,} of {self._rows:,} examples {have}"
+            message = f"{count} no prediction; the first is example {row}: {error}."
         hint = "The column `error` of the output has the reason for each. Correct these examples, and predict again."
         severity: Severity = "error" if self.has_only_errors else "warning"
         return [Problem(code="no-prediction", severity=severity, message=message, hint=hint)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
+from layercli.activity import show_activity
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.training_notes import describe_training
@@ -51,6 +52,7 @@ _SHOWN_EXAMPLES_OF_SEVERAL = 6
 """Examples of each kind that are shown of each of several runs."""
 
 
+@show_activity("Writing the report")
 def write_report(
     runs: Sequence[str],
     output: str,

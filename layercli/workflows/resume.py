@@ -16,12 +16,12 @@ from layercli.config.training.resume_changes import ResumeChanges, select_stage
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.metrics import adopt_completed_metrics
 from layercli.io.atomic import describe_os_error, remove_partial_files, write_bytes
+from layercli.io.credentials import describe_command
 from layercli.io.regular import parse_json, read_inside
 from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
-from layercli.runs.credentials import describe_command
 from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
 from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_bytes, require_own_files
@@ -37,6 +37,7 @@ from layercli.workflows.training_run import (
     report_disk_errors,
     require_trainable,
 )
+from layercli.workflows.weight_files import check_weight_files
 
 if TYPE_CHECKING:
     from layercli.engine.training.execution_plan import ExecutionPlan
@@ -197,6 +198,8 @@ def resume_run(
         )
         _warn_of_other_environment(resumable, progress)
         changes = resumable.find_changes(checkpoint)
+        if checkpoint is None and (problems := [*check_weight_files(valid, resumable.manifest)]):
+            raise LayercliError(problems)
         inputs = load_training_inputs(valid, progress, should_load_weights=checkpoint is None, trust=trust)
         data_differences = [*_check_data_fingerprint(resumable, inputs.splits.fingerprint())]
         differences = [*resumable.differences, *data_differences]

@@ -26,6 +26,7 @@ from layercli.workflows.training_run import (
     report_disk_errors,
     require_trainable,
 )
+from layercli.workflows.weight_files import hash_weight_files
 
 _SMOKE_STEPS: Final = 2
 _SMOKE_END: Final = (
@@ -80,6 +81,8 @@ def train_new_run(
                     memory=read_memory_limit(),
                     gpus=list_gpu_names(),
                 )
+                if weight_files := hash_weight_files(valid):
+                    manifest["weight_files"] = weight_files
                 if inputs.transfer is not None:
                     manifest["weights"] = inputs.transfer.as_json()
                 if inputs.batch_size is not None:

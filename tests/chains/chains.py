@@ -121,7 +121,9 @@ def build_model(chain: Chain) -> None:
 
 
 def _may_only_build_find(problem: Mapping[str, Any]) -> bool:
-    is_size_of_data = "is learned from data" in problem["message"]
+    is_size_of_data = any(
+        text in problem["message"] for text in ("is learned from data", "has no vocabulary")
+    )
     return is_size_of_data or any(part in problem["code"] for part in _BUILD_MAY_FAIL)
 
 
@@ -151,10 +153,14 @@ def use_run(chain: Chain) -> None:
     if rng.random() < 0.2:
         damage_data(chain.folder, rng)
     if rng.random() < 0.1:
-        shutil.copy(
-            make_run(rng.choice(list(MAKERS)), "trained") / run / _CONFIG, chain.folder / run / _CONFIG
-        )
+        _replace_config(chain.folder / run, make_run(rng.choice(list(MAKERS)), "trained") / run)
     _use_run(chain, run, 4)
+
+
+def _replace_config(run: Path, other: Path) -> None:
+    """Give a run the config of another one, if both have a regular file."""
+    if (run / _CONFIG).is_file() and (other / _CONFIG).is_file():
+        shutil.copy(other / _CONFIG, run / _CONFIG)
 
 
 def _use_run(chain: Chain, run: Path, count: int) -> None:

@@ -22,10 +22,11 @@ CHAINS_PER_PROCESS = 250
 def run_here(first: int, count: int, keep: Path | None) -> int:
     """Run chains in this process and return how many have defects."""
     from tests.chains.chains import EXIT_CODES, run_chain
+    from tests.warm_processes import start_processes_warm
 
     _show_bug_reports()
     failed = 0
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, start_processes_warm():
         os.environ["CHAIN_RUNS"] = str(Path(place, "stages"))
         os.environ["XDG_CACHE_HOME"] = str(Path(place, "cache"))
         for seed in range(first, first + count):

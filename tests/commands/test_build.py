@@ -59,6 +59,7 @@ def test_summary_shows_connections_percentages_totals_and_memory():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_processes")
 def test_saved_model_predicts_the_same_in_new_process(tmp_path):
     target = tmp_path / "model.keras"
     result = invoke("build", CNN, "--json", "--output", target)

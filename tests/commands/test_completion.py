@@ -239,3 +239,9 @@ echo "${{COMPREPLY[@]}}"
 """
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "configs/iris_csv.yaml\n"
+
+
+def test_types_of_a_layer_are_offered():
+    found = complete("train configs/digits_cnn.yaml --set model.layers.digit.type=")
+    assert found[0] == "model.layers.digit.type=Dense"
+    assert "model.layers.digit.type=EinsumDense" in found

@@ -14,6 +14,7 @@ from layercli.runs.open_run import open_run
 from layercli.workflows.crossval import summarize_metrics
 from layercli.workflows.group_worker import claim_member
 from tests.running import invoke, problems
+from tests.warm_processes import start_processes_warm
 
 CONFIG = """
 name: small
@@ -22,6 +23,12 @@ data: {type: csv, path: rows.csv, target: kind, split: {validation: 0.2, test: 0
 model: {input: [2], layers: [Normalization, {type: Dense, units: 2, activation: softmax}]}
 train: {loss: sparse_categorical_crossentropy, metrics: [accuracy], epochs: 1, batch_size: 8}
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm_workers():
+    with start_processes_warm():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -159,6 +159,7 @@ def test_litert_takes_the_index_of_each_text(folder, predicted):
     assert outputs["output_0"][:, 0] == pytest.approx(predicted, abs=1e-6)
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_keras_file_names_the_missing_preparation(folder):
     done, description = exported(folder, "keras", "prices.keras")
     [problem] = done["problems"]

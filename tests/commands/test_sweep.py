@@ -87,6 +87,7 @@ def test_report_page_contains_plots_and_loads_nothing(swept, place):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_processes")
 def test_finished_sweep_only_prints_its_results(swept, place):
     command = [sys.executable, "-m", "layercli", "sweep", "s.yaml"]
     again = subprocess.run(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from layercli.errors import LayercliError, Problem
 from layercli.runs.seed_directory import SeedDirectory
 from tests.running import IRIS, invoke, problems
 from tests.warm_processes import start_processes_warm
@@ -72,6 +73,23 @@ def test_interrupted_seed_is_resumed(folder, document, tmp_path):
     assert directory.is_finished(member)
     summary = json.loads((copy / "3" / "summary.json").read_text())
     assert summary["test"]["loss"] == document["seeds"][1]["metrics"]["test_loss"]
+
+
+def test_other_seeds_are_trained_after_one_diverged(tmp_path, monkeypatch):
+    from layercli.workflows import group_worker
+
+    trained = []
+
+    def claim(_directory, member, *_, **__):
+        trained.append(member.seed)
+        if member.seed == 1:
+            raise LayercliError(Problem(code="loss-not-finite", message="NaN of seed 1"))
+
+    monkeypatch.setattr(group_worker, "claim_member", claim)
+    task = {"directory": str(tmp_path), "seeds": [0, 1, 2], "file": "x", "set": [], "trust": False, "jobs": 1}
+    with pytest.raises(LayercliError, match="NaN of seed 1"):
+        group_worker._train_members(task)
+    assert trained == [0, 1, 2]
 
 
 def test_changed_config_is_an_error(folder, document):

@@ -69,7 +69,7 @@ def test_command_of_another_program_is_explained(name, advice):
         (("runs", "--limit", "many", "--json"), "Invalid value for '--limit': "),
         (
             ("export", "run", "--format", "pdf", "--json"),
-            "Invalid value for '--format' / '-f': ",
+            "Invalid value for '--format' / '-f': 'pdf' is not one of 'keras', ",
         ),
         (("train", "c.yaml", "--json", "--set"), "Option '--set' requires an argument."),
         (("train", "--json=yes"), "Option '--json' does not take a value."),

@@ -98,3 +98,11 @@ def test_wide_tables_are_compared_in_fewer_rows(section, monkeypatch):
     assert list(check_leaks(load_dataset(data), data)) == []  # 19 rows say nothing
     monkeypatch.setattr(leaks, "_MAX_COMPARED_VALUES", 3 * 40)
     assert len(list(check_leaks(load_dataset(data), data))) == 2
+
+
+def test_one_long_text_does_not_give_each_text_its_size():
+    texts = np.array([*"ab"] * 2000, dtype=object)
+    target = (texts == "b").astype(np.float64)
+    assert list(find_leaks({"t": texts}, target)) == ["t"]
+    texts[:2] = "c" * 50_000_000  # 800 GB as an array of NumPy's texts
+    assert list(find_leaks({"t": texts}, target)) == []

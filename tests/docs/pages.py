@@ -53,13 +53,16 @@ def complete_configs(*pages: str) -> dict[str, str]:
 def run(command: str, folder: Path) -> tuple[int, str]:
     """Run a shell command with layercli and Python of the tests; return the exit code and the standard output.
 
-    Of commands joined by ``&&``, those that are only layercli run in this process, where TensorFlow is loaded once.
+    Commands of layercli alone, or the first of a pipe, run in this process, where TensorFlow is loaded once.
     """
     code, output = 0, ""
     for part in command.split(" && "):
-        words = shlex.split(part)
-        is_plain = words[0] == "layercli" and not set(words) & {"|", "<", ">"}
+        first, _, rest = part.partition(" | ")
+        words = shlex.split(first)
+        is_plain = words[0] == "layercli" and not set(words) & {"<", ">"}
         code, printed = _run_here(words[1:], folder) if is_plain else _run_in_shell(part, folder)
+        if is_plain and rest:
+            code, printed = _run_in_shell(rest, folder, printed)
         output += printed
         if code:
             break
@@ -72,7 +75,7 @@ def _run_here(arguments: list[str], folder: Path) -> tuple[int, str]:
     return result.exit_code, result.stdout
 
 
-def _run_in_shell(command: str, folder: Path) -> tuple[int, str]:
+def _run_in_shell(command: str, folder: Path, stdin: str | None = None) -> tuple[int, str]:
     environment = {name: os.environ[name] for name in os.environ.keys() - _UNSET}
     aliases = (
         f'layercli() {{ "{sys.executable}" -m layercli "$@"; }}; python() {{ "{sys.executable}" "$@"; }}; '
@@ -80,6 +83,7 @@ def _run_in_shell(command: str, folder: Path) -> tuple[int, str]:
     done = subprocess.run(
         ["bash", "-c", aliases + command],
         cwd=folder,
+        input=stdin,
         capture_output=True,
         text=True,
         env=environment | _TERMINAL,

@@ -12,7 +12,15 @@ from tests.running import invoke
 
 TRAINING = "layercli train configs/diabetes_regression.yaml --set train.epochs=3"
 """The command of the tutorial that trains the run of the other pages."""
-VARYING = (" train ", " runs --compare ", " evaluate ", " predict ", " export ", "predictions.csv")
+VARYING = (
+    " train ",
+    " runs --compare ",
+    " find-rate ",
+    " evaluate ",
+    " predict ",
+    " export ",
+    "predictions.csv",
+)
 """Parts of commands whose numbers depend on the machine."""
 PAGES = sorted({block.page for block in BLOCKS if block.language == "console"})
 

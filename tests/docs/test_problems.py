@@ -17,7 +17,7 @@ LISTED = [
 ]
 NO_CODES = {
     *("utf-8", "utf-8-sig", "inspect-shapes", "inspect-data", "scikit-learn"),
-    *("cross-validation", "one-hot", "multi-label", "one-for-all-units"),
+    *("cross-validation", "find-rate", "one-hot", "multi-label", "one-for-all-units"),
     *("aria-label", "color-scheme"),
     *("utf-16", "utf-16-le", "utf-16-be", "latin-1"),
     *("is-args", "content-length", "no-referrer"),

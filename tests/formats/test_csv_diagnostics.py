@@ -63,6 +63,16 @@ def test_first_value_that_is_not_a_number(make, text, columns, found):
         ("a,b,y\n1,2,0\n3,4\n", None, "line 3 has 2 values, but there are 3 columns"),
         ("1,2,0\n3\n", HEADER, "line 2 has 1 value, but there are 3 columns"),
         ("1,2,0,5\n", HEADER, "line 1 has 4 values, but there are 3 columns"),
+        (
+            "1,2\n" + "1,2,0\n" * 10 + "1\n" + "1,2,0\n" * 10,
+            HEADER,
+            "line 1 has 2 values, but there are 3 columns; line 12 also has another number",
+        ),
+        (
+            "1,2\n" * 7 + "1,2,0\n",
+            HEADER,
+            "line 1 has 2 values, but there are 3 columns; lines 2, 3, 4, 5 and 2 more also have another number",
+        ),
         ("a,b,y\n\n1,2,0\n", None, None),
     ],
 )
@@ -84,6 +94,7 @@ def test_gzipped_file_with_a_byte_order_mark_is_read(make, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("", "t.csv has no rows of values."),
         ("1,2,0\n3,4,\n", "The target `y` is missing in t.csv, line 2."),
         ("1,2,\n3,4,0\n", "The target `y` is missing in t.csv, line 1."),
         ("1,2,0\n3,4\n", "t.csv cannot be read: line 2 has 2 values, but there are 3 columns."),

@@ -129,3 +129,12 @@ def test_only_pipes_are_live(tmp_path):
     with file.open("rb") as opened:
         assert not is_live(opened)
     assert not is_live(io.BytesIO())
+
+
+def test_all_missing_names_of_an_object_are_listed():
+    names = [f"n{number}" for number in range(22)]
+    with pytest.raises(BadRecordError) as raised:
+        parse_json_record(b'{"n0": 1}', names[:7])
+    assert str(raised.value) == "it has no `n1`, `n2`, `n3`, `n4`, `n5`, `n6`"
+    with pytest.raises(BadRecordError, match=r"`n19`, `n20` and 1 more$"):
+        parse_json_record(b'{"n0": 1}', names)

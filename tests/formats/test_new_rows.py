@@ -71,6 +71,18 @@ def test_rows_are_numbered_over_all_sources(place):
     assert columns == [(1,), (2,), (3,)]
 
 
+def test_inputs_without_rows_have_one_empty_piece(place):
+    data, plan = learn()
+    for source in (io.BytesIO(b"id,a,t\n"), place / "empty.csv"):
+        (place / "empty.csv").write_text("id,a,t\n")
+        [piece] = iterate_new_rows(data, [source], plan, ["t"])
+        assert (len(piece), list(piece.columns), piece.examples.x["a"].shape) == (0, ["row", "t"], (0, 1))
+    data = DATA_TYPES.parse({"type": "parquet", "path": "t.parquet", "target": "y", "inputs": INPUTS})
+    parquet.write_table(pa.table({"id": [1], "a": [0.5], "t": ["x"]})[:0], "empty.parquet")
+    [piece] = iterate_new_rows(data, [place / "empty.parquet"], plan, ())
+    assert len(piece) == 0
+
+
 def test_many_wrong_rows():
     text = "id,a,t\n" + "".join(f"{row},{'x' if row % 7 == 0 else row},t\n" for row in range(1, 500))
     rows, _ = read(learn(missing={"numbers": "zero"}), text)

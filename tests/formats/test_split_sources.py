@@ -95,7 +95,7 @@ def test_bad_split_values_of_a_table(kind, stream):
     places = {"csv": ("t.csv, line 3", "t.csv, line 4"), "parquet": ("t.parquet, row 2", "t.parquet, row 3")}
     second, third = places[kind]
     found = errors(**table(kind, stream, columns, split={"column": "part"}))
-    bad = f'`part` must be train, validation or test, got "holdout" in {second}, and in 1 more rows.'
+    bad = f'`part` must be train, validation or test, got "holdout" in {second}, and in 1 more row.'
     assert sorted(found) == [("bad-split", f"`part` is missing in {third}."), ("bad-split", bad)]
     columns["g"], columns["when"] = [1, None, 2, 3], ["2024-01-01", "soon", "2024-01-03", "2024-01-02"]
     found = errors(**table(kind, stream, columns, inputs={"x": "a"}, split={"group": "g", "test": 1}))

@@ -42,3 +42,15 @@ def findings(section):
     with pytest.raises(DataError) as caught:
         load_dataset(DATA_TYPES.parse(section))
     return caught.value.findings
+
+
+def test_one_text_of_another_encoding_is_to_be_saved_as_the_others(tmp_path):
+    for name, text in (
+        ("a/1.txt", "Größe".encode()),
+        ("b/1.txt", "Maße für süße Gäste in Köln".encode("cp1252")),
+    ):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(text)
+    with pytest.raises(DataError) as caught:
+        load_dataset(DATA_TYPES.parse({"type": "text", "path": str(tmp_path)}))
+    assert [found.hint for found in caught.value.findings] == ["Save it as utf-8, as other files are."]

@@ -3,7 +3,8 @@
 import pytest
 
 from layercli.check import check_config, require_valid
-from layercli.graph.lora import merge_lora
+from layercli.graph.lora import ignores_lora_alpha, merge_lora
+from layercli.layers.registry import LAYERS as CATALOGUE
 from tests.running import write_config
 
 LAYERS = [
@@ -101,3 +102,16 @@ def test_merged_graph_has_no_updates_in_nested_layers(tmp_path):
     assert merged.nodes[1].layer is graph.nodes[1].layer
     assert graph.nodes[0].layer.layer.lora_rank == 2
     assert merge_lora(merged) is merged
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        ({"type": "Embedding", "input_dim": 9, "output_dim": 4, "lora_rank": 2, "lora_alpha": 6.0}, True),
+        ({"type": "Embedding", "input_dim": 9, "output_dim": 4, "lora_rank": 2}, False),
+        ({"type": "Embedding", "input_dim": 9, "output_dim": 4, "lora_alpha": 6.0}, False),
+        ({"type": "Dense", "units": 4, "lora_rank": 2, "lora_alpha": 6.0}, False),
+    ],
+)
+def test_keras_ignores_the_scale_of_an_embedding(layer, expected):
+    assert ignores_lora_alpha(CATALOGUE.parse(layer)) is expected

@@ -238,6 +238,16 @@ def test_fourier_initializer_fills_kernel_of_one_channel():
     assert list_errors({"input": [8, 1], "layers": [layer]}) == []
 
 
+def test_orthogonal_weight_is_not_bfloat16():
+    # TensorFlow has no QR decomposition for bfloat16.
+    layer = {"type": "LSTM", "units": 2, "dtype": "bfloat16"}
+    assert list_errors({"input": [5, 4], "layers": [layer]}) == [
+        "`recurrent_initializer: orthogonal` cannot create a weight in bfloat16, since TensorFlow has no such operation."
+    ]
+    layer["dtype"] = "mixed_bfloat16"
+    assert list_errors({"input": [5, 4], "layers": [layer]}) == []
+
+
 def test_equalization_is_only_used_inside_a_layer():
     message = "Keras cannot build a model with Equalization, except inside another layer."
     assert list_errors({"input": [8, 8, 3], "layers": ["Equalization"]}) == [message]
@@ -254,3 +264,17 @@ def test_pretrained_model_is_not_nested():
 def list_errors(model):
     result = check_config("config.yaml", text=yaml.safe_dump({"model": model}))
     return [problem.message for problem in result.problems if problem.severity == "error"]
+
+
+@pytest.mark.parametrize("name", ["x", "a"])
+def test_duplicate_names_do_not_make_a_cycle(name):
+    # The hint of a rank error follows the layers back by their names.
+    layers = [
+        {"type": "ActivityRegularization", "name": "a"},
+        {"type": "ActivityRegularization", "name": name},
+        {"type": "SpatialDropout1D", "rate": 0.5},
+    ]
+    subject = {"x": "An input and a layer are", "a": "Two layers are"}[name]
+    assert list_errors({"inputs": {"x": [3]}, "layers": layers})[0] == (
+        f"{subject} named `{name}`: this one and the one at line {3 if name == 'x' else 6}."
+    )

@@ -68,3 +68,26 @@ def test_convolutions_have_copies_in_the_layout_of_onednn(tmp_path):
 def test_unknown_sizes_have_no_estimate(tmp_path):
     layers = [{"type": "LSTM", "units": 3}, {"type": "Dense", "units": 1}]
     assert estimate(tmp_path, layers, (None, 2)) is None
+
+
+def test_pretrained_model_keeps_what_its_layers_keep(tmp_path):
+    layer = {"type": "VGG16", "include_top": False, "weights": None, "pooling": "avg"}
+    memory = estimate(tmp_path, [layer, {"type": "Dense", "units": 1}], (32, 32, 3), batch_size=1)
+    assert memory.gradients == 4 * (14_714_688 + 512 + 1)
+    assert memory.activations == 4 * 32**2 * 64  # the input of the second convolution, where the peak is
+    frozen = estimate(
+        tmp_path, [layer | {"trainable": False}, {"type": "Dense", "units": 1}], (32, 32, 3), batch_size=1
+    )
+    assert frozen.temporary == 4 * 2 * 32**2 * 64  # the input and the output of its largest layer
+    assert frozen.gradients == 4 * (512 + 1)
+
+
+def test_update_needs_the_sum_with_the_kernel_and_its_gradient(tmp_path):
+    layers = [
+        {"type": "Dense", "units": 100, "lora_rank": 1},
+        {"type": "Dense", "units": 100, "lora_rank": 1},
+    ]
+    memory = estimate(tmp_path, layers, (100,), batch_size=1)
+    kernel = 4 * 100 * 100
+    assert memory.activations - kernel == 4 * 100  # the gradient of the second input reads its kernel
+    assert memory.temporary == kernel + 4 * (100 + 100)

@@ -8,6 +8,7 @@ from layercli.layers.applications.architectures import FILE
 from layercli.layers.families.applications import APPLICATIONS
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
+from tests.layers.explained import explained
 
 
 def infer(type_name, shape, **arguments):
@@ -147,3 +148,29 @@ def test_scaling_before_the_preprocessing_is_a_warning(tmp_path, before, argumen
     layer = f"{{type: ResNet50, include_top: false, pooling: avg{arguments}}}"
     config.write_text(f"model:\n  input: [64, 64, 3]\n  layers:\n    - {before}\n    - {layer}\n")
     assert [problem.code for problem in check_config(str(config)).problems] == codes
+
+
+def test_explanation_lists_feature_maps_and_the_types_of_layers():
+    layer = LAYERS.parse({"type": "MobileNetV2", "include_top": False, "weights": None, "pooling": "avg"})
+    found = explained(layer, [Tensor((None, 96, 96, 3))])
+    maps = "96x96x3 -> 48x48x96 -> 24x24x144 -> 12x12x192 -> 6x6x576 -> 3x3x1280 -> 1280"
+    assert found.shape == (f"feature maps {maps}",)
+    parts = "2,125,536 (35 Conv2D) + 68,224 (52 BatchNormalization) + 64,224 (17 DepthwiseConv2D)"
+    assert found.parameters == f"{parts} = 2,257,984"
+    assert found.weights == "260 weights in 119 layers"
+
+
+@pytest.mark.parametrize(
+    ("weights", "hint"),
+    [
+        ("imagnet", "Did you mean `imagenet`?"),
+        ("weights.keras", "Write `weights: imagenet`, or `weights: null`."),
+    ],
+)
+def test_weights_are_imagenet_or_an_hdf5_file(weights, hint):
+    layer = {"type": "MobileNet", "weights": weights, "include_top": False}
+    with pytest.raises(ValidationError) as caught:
+        LAYERS.parse(layer)
+    (error,) = caught.value.errors()
+    assert (error["loc"], error["ctx"]["hint"]) == (("weights",), hint)
+    assert LAYERS.parse(layer | {"weights": "a.weights.h5"}).weights == "a.weights.h5"

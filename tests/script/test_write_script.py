@@ -378,8 +378,9 @@ TWO = {
 }
 
 
-@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "categorical_crossentropy"])
-@pytest.mark.parametrize("kind", ["npz", "npy"])
+@pytest.mark.parametrize(
+    ("kind", "loss"), [("npz", "sparse_categorical_crossentropy"), ("npy", "categorical_crossentropy")]
+)
 def test_several_targets_are_split_alike_and_trained(kind, loss, tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     arrays = {

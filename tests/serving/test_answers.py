@@ -95,6 +95,7 @@ def test_requests_together_have_the_bits_of_separate_ones(table_run, table_model
     with serve(make_service(table_run, model=table_model)) as client:
         separate = [client.post("/predict", body).json() for body in bodies]
     service = make_service(table_run, model=table_model, max_delay=1.0, max_batch=70)
+    service.batcher._expected_jobs = len(bodies)
     with serve(service) as client, ThreadPoolExecutor(40) as pool:
         together = list(pool.map(lambda body: client.post("/predict", body).json(), bodies))
     assert together == separate

@@ -412,7 +412,9 @@ def test_errors_of_one_request_are_not_those_of_others(run, model, monkeypatch):
     monkeypatch.setattr(type(model.predictor), "_compute_batch", refuse)
     monkeypatch.setattr(model.predictor, "can_group", False)
     answers = {}
-    with serve(make_service(run, model=model, max_delay=0.5, max_batch=2)) as client:
+    service = make_service(run, model=model, max_delay=0.5, max_batch=2)
+    service.batcher._expected_jobs = 2
+    with serve(service) as client:
         rows = {"good": [1, 2, 3, 4], "wrong": [1, 2, 3, 9]}
         threads = [
             threading.Thread(

@@ -87,6 +87,14 @@ def test_trial_with_too_high_a_peak_does_not_fit(find):
     assert find(10**6, memory=1_000_000, bytes_per_example=700, peak=1000)[::2] == (512, [1024, 512])
 
 
+def test_trial_far_below_the_memory_is_followed_by_twice_the_size(find):
+    # the estimate allows 512 examples; the peak of 250 bytes for each allows 1,024
+    assert find(10**6, memory=1_000_000, bytes_per_example=1000, peak=250) == (1024, "maximum", [512, 1024])
+    assert find(10**6, memory=1_000_000, bytes_per_example=1000, peak=800) == (512, "memory", [512])
+    found = find(10**6, memory=1_000_000, bytes_per_example=1000, peak=250, largest=512)
+    assert found == (512, "memory", [512, 1024])
+
+
 def test_nothing_fits(find):
     with pytest.raises(LayercliError, match="found no size") as caught:
         find(40, largest=0)

@@ -188,6 +188,7 @@ def test_function_equals_class(whole, tmp_path):
     assert run.summary["history"]["loss"] == pytest.approx(whole.summary["history"]["loss"], abs=1e-6)
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_script_imports_the_code(whole, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = invoke("export", whole.path, "--format", "python", "--output", "script.py", "--trust")
@@ -369,6 +370,7 @@ def test_error_while_the_model_is_saved_is_a_problem(tmp_path):
     assert problems(result) == [("custom-object", 10)]
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_keras_file_loads_without_the_code(whole, tmp_path):
     result = invoke("export", whole.path, "--format", "keras", "--output", tmp_path / "m.keras", "--trust")
     assert result.exit_code == 0, result.output

@@ -107,6 +107,7 @@ def test_replacements_of_missing_numbers_are_averaged_with_a_warning(directory, 
     assert [(problem.code, problem.path) for problem in warnings] == [("inexact-average", "data.missing")]
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_other_commands_read_the_averaged_model(directory, ensemble, tmp_path):
     path, _ = ensemble
     raw = tmp_path / "new.csv"

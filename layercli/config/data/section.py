@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, T
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from layercli.layers.shapes import Shape
+from layercli.schema.addresses import find_address_fault, is_address, join_path, show_address
 from layercli.schema.component import Catalogue, Component
 from layercli.schema.strict_model import (
     ArgumentError,
@@ -252,7 +253,7 @@ class SplitConfig(StrictModel):
 
     def with_absolute_paths(self, directory: Path, name: HeldOutName) -> Self:
         """Return the same split with the paths of the files of a set made absolute."""
-        return self.model_copy(update={name: [str(directory / path) for path in self.own_files[name]]})
+        return self.model_copy(update={name: [join_path(directory, path) for path in self.own_files[name]]})
 
     def without_own_files(self) -> Self:
         """Return the split of the examples that are left for sets without separate files."""
@@ -441,7 +442,30 @@ class DataConfig(Component):
         """Return the same section with each path that is relative to ``directory`` made absolute."""
         return self
 
+    @property
+    def file_paths(self) -> dict[str, list[str]]:
+        """The files that the section names, by key; those of separate sets by ``split``."""
+        path = getattr(self, "path", None)
+        paths = {} if path is None else {"path": [path] if isinstance(path, str) else list(path)}
+        return paths | {"split": [file for files in self.split.own_files.values() for file in files]}
+
+    @property
+    def can_be_remote(self) -> bool:
+        """Whether its files may have addresses: a folder of many files may not."""
+        return True
+
+    def _check_addresses(self) -> None:
+        for key, names in self.file_paths.items():
+            for name in filter(is_address, names):
+                fault = find_address_fault(name)
+                if fault is None and not self.can_be_remote:
+                    message = f"{self.title()} must be in a local folder, got {show_address(name)}."
+                    fault = message, "Copy the folder, for example with `aws s3 sync`, or mount the bucket."
+                if fault is not None:
+                    raise ArgumentError(key, *fault)
+
     def check(self) -> None:
+        self._check_addresses()
         for name in self.split.own_files:
             if "files" not in self.split_sources:
                 message = f"{self.title()} cannot have separate files for {name}."

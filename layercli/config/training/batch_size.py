@@ -35,7 +35,9 @@ def parse_batch_size(value: Any) -> int:
         )
         raise mismatch_error("wrong-type", _EXPECTED, value, advice)
     if not 1 <= value <= MAX_INT32:
-        hint = f"The largest valid integer is {MAX_INT32:,}." if value > 0 else "For example `batch_size: 32`."
+        hint = (
+            f"The largest valid integer is {MAX_INT32:,}." if value > 0 else "For example `batch_size: 32`."
+        )
         raise mismatch_error("out-of-range", _EXPECTED, value, hint)
     return value
 

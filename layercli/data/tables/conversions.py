@@ -26,6 +26,8 @@ from layercli.source.nodes import sanitize_text
 
 ColumnUse: TypeAlias = Literal["number", "text", "date", "any"]
 """What a column is used as; any: a target, or an input whose dtype is unknown."""
+_INSPECTED_ROWS: Final = 1 << 15
+"""Texts that are looked at together."""
 _MAX_HINT_VALUES: Final = 6
 
 
@@ -112,7 +114,12 @@ def inspect_texts(
     }
     for table, rows in batches if contents or dates else ():
         for name, content in contents.items():
-            content.add(table.column(name), rows)
+            column = table.column(name)
+            for first in range(
+                0, len(column), _INSPECTED_ROWS
+            ):  # looking at texts takes several copies of them
+                part = slice(first, first + _INSPECTED_ROWS)
+                content.add(column[part], rows[part])
         for name, date_content in dates.items():
             date_content.add(table.column(name), rows)
     conversions = {

@@ -49,7 +49,7 @@ def decode_table(table: Any, plan: TablePlan) -> Examples:
 
 
 def decode_and_free(held: list[Any], plan: TablePlan, mask: Array | None = None) -> Examples:
-    """Return the rows of an Arrow table as examples, as ``decode_table``; numbers are freed as soon as they are decoded.
+    """Return the rows of an Arrow table as examples, as ``decode_table``; its inputs are freed as soon as they are decoded.
 
     Args:
         held: A list with the table, from which it is removed. The caller must not keep other references to it.
@@ -62,35 +62,39 @@ def decode_and_free(held: list[Any], plan: TablePlan, mask: Array | None = None)
     import pyarrow as pa
 
     table = held.pop()
-    numbers = [name for name in plan.inputs if not (plan.is_text(name) or name in plan.integer_dtypes)]
-    others = replace(plan, inputs={name: plan.inputs[name] for name in plan.inputs if name not in numbers})
+    freed_inputs = [name for name in plan.inputs if name not in plan.integer_dtypes]
+    others = replace(
+        plan, inputs={name: plan.inputs[name] for name in plan.inputs if name not in freed_inputs}
+    )
     rest = table.select([name for name in table.column_names if name in set(others.columns)])
     decoded = decode_table(rest if mask is None else rest.filter(mask), others)
-    numbers_plan = replace(
+    freed_plan = replace(
         plan,
-        inputs={name: plan.inputs[name] for name in numbers},
+        inputs={name: plan.inputs[name] for name in freed_inputs},
         targets={},
         weight_column=None,
         required_columns=(),
         series_columns=(),
     )
-    number_columns = set(numbers_plan.columns)
-    batches = table.select([name for name in table.column_names if name in number_columns]).to_batches(
+    freed_columns = set(freed_plan.columns)
+    batches = table.select([name for name in table.column_names if name in freed_columns]).to_batches(
         _FREED_ROWS
     )
     rows = table.num_rows if mask is None else int(mask.sum())
     del table, rest
     batches.reverse()  # the last is removed first
     x: dict[Any, Array] = dict(decoded.inputs)
-    x |= {name: make_aligned_array((rows, len(plan.inputs[name])), np.float32) for name in numbers}
+    for name in freed_inputs:
+        shape = (rows, len(plan.inputs[name]))
+        x[name] = np.empty(shape, object) if plan.is_text(name) else make_aligned_array(shape, np.float32)
     seen = done = freed = 0
     while batches:
         batch = batches.pop()
         piece = pa.Table.from_batches([batch])
         if mask is not None:
             piece = piece.filter(mask[seen : seen + len(batch)])
-        for name in numbers:
-            x[name][done : done + len(piece)] = decode_numbers(piece, plan.inputs[name], numbers_plan)
+        for name in freed_inputs:
+            x[name][done : done + len(piece)] = _decode_input(piece, name, freed_plan)
         seen, done, freed = seen + len(batch), done + len(piece), freed + batch.nbytes
         del batch, piece
         if freed > _RELEASED_BYTES:

@@ -105,7 +105,7 @@ def iterate_row_groups(
     rows_before = 0
     for number in range(len(row_groups.groups)):
         table = row_groups.read_table(number, list(dict.fromkeys([*plan.columns, *keep])))
-        for first in range(0, len(table), _BATCH_ROWS):
+        for first in range(0, len(table), _BATCH_ROWS) or (0,):  # without rows the output has its columns
             rows = table[first : first + _BATCH_ROWS]
             yield _read_rows(rows, data, plan, keep, rows_before)
             rows_before += len(rows)

@@ -15,6 +15,8 @@ _CURRENCIES: Final = "$€£¥\uffe5₹₩₽\\\\"
 """As a part of a regular expression. The byte of the backslash is the sign of the yen in Japanese encodings."""
 _MINUS_SIGNS: Final = "\u2212\u2013\u2012"
 _MAX_STRAYS: Final = 8
+_MAX_NUMBER_BYTES: Final = 256
+"""The longest text with signs that can be a number."""
 _CALL_DIGITS: Final = 7
 
 
@@ -70,6 +72,10 @@ def _strip_signs(texts: Any, number_format: NumberFormat) -> PlainNumbers:
     from pyarrow import compute as pc
 
     texts = texts.cast(pa.string())
+    # Long texts are not numbers, and would be copied again and again.
+    texts = pc.if_else(
+        pc.greater(pc.binary_length(texts), _MAX_NUMBER_BYTES), pa.scalar(None, pa.string()), texts
+    )
     plain = pc.replace_substring_regex(texts, f"[{_MINUS_SIGNS}]", "-")
     plain = pc.replace_substring_regex(plain, r"^\(\s*(.+?)\s*\)$", r"-\1")
     plain = pc.replace_substring_regex(plain, r"^([\d.,' ]*\d[\d.,' ]*)-$", r"-\1")  # as SAP writes it

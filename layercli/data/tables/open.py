@@ -48,6 +48,7 @@ from layercli.data.tables.streamed import StreamedRows
 from layercli.data.tables.streamed_windows import stream_windows
 from layercli.data.tables.target_inference import KnownClassCheck, infer_targets, make_inferences
 from layercli.data.types import DataError, raise_data_error
+from layercli.source.nodes import sanitize_text
 
 T = TypeVar("T", bound=TableConfig)
 
@@ -75,6 +76,7 @@ def open_table(
         return _open_streamed(data, files, paths, columns, dtypes, uses)
     tables = [files.read_table(path, columns) for path in paths]
     file_rows = [len(table) for table in tables]
+    _require_rows(paths, file_rows)
     locate = make_locator(files, paths, file_rows)
     types = merge_column_types([map_column_types(table.schema) for table in tables])
     table = concatenate_tables(tables)
@@ -153,6 +155,7 @@ def _open_streamed(
     row_groups = RowGroups.open(
         declare_texts(data, uses), [files.to_parquet(path, columns) for path in paths]
     )
+    _require_rows(paths, row_groups.file_rows)
     locate = make_locator(files, paths, row_groups.file_rows)
     types = merge_column_types(row_groups.column_types())
     types = {name: kind for name, kind in types.items() if name in columns}
@@ -185,6 +188,21 @@ def _open_new_streamed(
     complete_groups = row_groups.without_dropped_rows(plan, class_checks, integer_check)
     _raise_new_findings(integer_check, class_checks, locate)
     return _apply_windows(StreamedRows(complete_groups, plan), locate)
+
+
+def _require_rows(paths: Sequence[Path], file_rows: Sequence[int]) -> None:
+    """Check that there is a row to learn from.
+
+    Raises:
+        DataError: all files are empty tables.
+    """
+    if not any(file_rows):
+        shown = sanitize_text(str(paths[0]))
+        raise_data_error(
+            f"{shown} {'and the other files have' if len(paths) > 1 else 'has'} no rows of values.",
+            ("data", "path"),
+            None,
+        )
 
 
 def _raise_new_findings(

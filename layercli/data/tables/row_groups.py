@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from layercli.config.data.tables import TableConfig
+from layercli.data.cache import Cache, fingerprint_file
 from layercli.data.examples import Examples
 from layercli.data.tables.arrow import is_text_type, map_column_types, normalize_table
-from layercli.data.tables.cache import Cache, fingerprint_file
 from layercli.data.tables.conversions import convert_table
 from layercli.data.tables.decode import decode_table, drop_incomplete_rows, find_complete_rows
 from layercli.data.tables.flat_columns import read_flat_columns

@@ -93,7 +93,7 @@ class SplitColumnReader:
         if len(found) > 1:
             other = quote_value(next(other for other in found if other != value))
             return f"{text}, and other values such as {other} in {'1 more row' if rows == 1 else f'{rows:,} more rows'}"
-        return f"{text}, and in {rows:,} more rows" if rows else text
+        return f"{text}, and in {'1 more row' if rows == 1 else f'{rows:,} more rows'}" if rows else text
 
     def _describe(self, value: Any) -> str:
         if value is None:

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig
+from layercli.data.cache import Cache
 from layercli.data.examples import (
     ASSUMED_TEXT_BYTES,
     Dataset,
@@ -21,7 +22,6 @@ from layercli.data.examples import (
 )
 from layercli.data.labels import TargetForm
 from layercli.data.split import BLOCK_ROWS, SplitPlan
-from layercli.data.tables.cache import Cache
 from layercli.data.tables.decode import decode_table
 from layercli.data.tables.imputation import BATCH_ROWS, learn_inputs
 from layercli.data.tables.plan import TablePlan
@@ -79,8 +79,10 @@ class StreamedRows(Dataset):
                 hasher.update(batch.digest().encode())
             return {"sha256": hasher.hexdigest()}
 
-        document = Cache.default().get_json(["content", *self.row_groups.cache_key(self.plan)], read)
-        return str(document["sha256"])
+        document = Cache.default().get_texts(
+            ["content", *self.row_groups.cache_key(self.plan)], read, ["sha256"]
+        )
+        return document["sha256"]
 
     @cached_property
     def _group_bytes(self) -> list[int]:

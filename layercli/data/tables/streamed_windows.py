@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from layercli.data.cache import Cache, hash_json
 from layercli.data.examples import Examples
 from layercli.data.labels import unwrap_single
 from layercli.data.new_examples import to_object_array
-from layercli.data.tables.cache import Cache, hash_json
 from layercli.data.tables.decode import find_complete_rows
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.plan import TablePlan
@@ -129,9 +130,11 @@ def _cache_rows(
     row_groups, plan = streamed_rows.row_groups, streamed_rows.plan
     ends = np.cumsum([len(plan.inputs[name]) for name in names], dtype=int).tolist()
 
+    width = (ends[-1] if ends else 0) + (_target_width(plan) if include_targets else 0)
+    shape = (len(streamed_rows), width)
+
     def write(target: Path) -> None:
-        width = (ends[-1] if ends else 0) + (_target_width(plan) if include_targets else 0)
-        file = np.lib.format.open_memmap(target, "w+", dtype, (len(streamed_rows), width))
+        file = np.lib.format.open_memmap(target, "w+", dtype, shape)
         first = 0
         for number in range(len(row_groups.groups)):
             examples = row_groups.read_examples(number, plan)
@@ -140,17 +143,30 @@ def _cache_rows(
             if include_targets:
                 weights = np.ones(len(examples)) if examples.weights is None else examples.weights
                 columns += [
-                    array.reshape(len(array), -1) for array in (*(y for _, y in examples.targets), weights)
+                    array.reshape(len(array), math.prod(array.shape[1:]))
+                    for array in (*(y for _, y in examples.targets), weights)
                 ]
             file[first : first + len(examples)] = np.concatenate(columns, axis=1)
             first += len(examples)
         file.flush()
 
     key = hash_json([*row_groups.cache_key(plan), names, np.dtype(dtype).name])
-    rows = np.load(Cache.default().get_entry(f"rows-{key}.npy", write), mmap_mode="r")
+    rows = np.load(
+        Cache.default().get_entry(f"rows-{key}.npy", write, lambda path: _has_rows(path, shape, dtype)),
+        mmap_mode="r",
+    )
     return rows, {
         name: rows[:, end - len(plan.inputs[name]) : end] for name, end in zip(names, ends, strict=True)
     }
+
+
+def _has_rows(path: Path, shape: tuple[int, int], dtype: type[np.generic]) -> bool:
+    """Return whether a file is an array of this shape and dtype."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        return bool(array.shape == shape and array.dtype == dtype)
+    except (OSError, ValueError, EOFError, AttributeError, SyntaxError):
+        return False
 
 
 def _read_series(row_groups: RowGroups, plan: TablePlan) -> tuple[Array | None, Array | None]:

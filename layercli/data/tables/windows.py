@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 
 import numpy as np
 
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import WindowsConfig
-from layercli.data.examples import Dataset, Examples, IndexedSubset, Splits, Subset
+from layercli.data.examples import Dataset, Examples, IndexedSubset, Splits, Subset, update_digest
 from layercli.data.labels import TargetForm
 from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, compare_plans, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_order import RowOrder
-from layercli.data.types import Array, Targets
+from layercli.data.types import Array, Targets, iterate_named
 from layercli.graph.finding import Finding
 
 _MAX_MEMORY_BYTES = 1 << 28
@@ -130,18 +131,32 @@ class WindowedExamples(IndexedSubset):
             last_targets=None if last_rows is None else rows.take_targets(last_rows),
         )
 
-    def load_if_small(self) -> Subset:
-        """Return the windows in memory if they are small, otherwise this subset."""
-        example_bytes = sum(
-            array.itemsize * int(np.prod(array.shape[1:])) for _, array in self.empty_batch.inputs
-        )
-        return self._gather(self.window_starts) if len(self) * example_bytes <= _MAX_MEMORY_BYTES else self
+    @property
+    def is_small(self) -> bool:
+        """Whether the windows may be copied into memory."""
+        arrays = [array for _, array in self.empty_batch.inputs]
+        window_bytes: int = sum(array.itemsize * prod(array.shape[1:]) for array in arrays)
+        return len(self) * window_bytes <= _MAX_MEMORY_BYTES
+
+    def load(self) -> Examples:
+        """Return the windows in memory."""
+        return self._gather(self.window_starts)
 
     def digest(self) -> str:
-        """Return the SHA-256 over the examples and their order."""
+        """Return the SHA-256 over the examples and their order: the same in memory, if the windows are small."""
         hasher = hashlib.sha256()
-        for batch in self.batches(_DIGEST_BATCH):
-            hasher.update(batch.digest().encode())
+        if not self.is_small:
+            for batch in self.batches(_DIGEST_BATCH):
+                hasher.update(batch.digest().encode())
+            return hasher.hexdigest()
+        for name, array in self.empty_batch.inputs:
+            parts = (dict(batch.inputs)[name] for batch in self.batches(_DIGEST_BATCH))
+            update_digest(hasher, array.dtype, (len(self), *array.shape[1:]), parts)
+        target_rows = self._find_target_rows(self.window_starts)
+        arrays = [array for _, array in iterate_named(self.rows.take_targets(target_rows))]
+        arrays += [] if self.rows.weights is None else [self.rows.weights[target_rows]]
+        for array in arrays:
+            update_digest(hasher, array.dtype, array.shape, [array])
         return hasher.hexdigest()
 
 
@@ -218,8 +233,11 @@ class WindowedDataset(WindowedExamples, Dataset):
         )
         span, stride = self.windows.span, self.windows.stride
         starts = [find_window_starts(segments, span, stride) for segments in segments_by_split]
+        subsets = [self._select_windows(each, learned) for each in starts]
+        # Small sets of large data save no time, but a window takes as much memory as all of its rows.
+        should_load = all(subset.is_small for subset in subsets)
         return Splits(
-            *(self._select_windows(each, learned) for each in starts),
+            *(subset.load() if should_load else subset for subset in subsets),
             table_plan=self.plan.with_learned(*learned),
             rows=self._list_last_rows(starts),
         )
@@ -235,12 +253,11 @@ class WindowedDataset(WindowedExamples, Dataset):
     def prepare(self, plan: TablePlan | None) -> Subset:
         """Return all windows with what ``plan`` learned from the training rows; see ``Dataset``."""
         learned = Learned() if plan is None else compare_plans(self.plan, plan)
-        return self._select_windows(self.window_starts, learned)
+        subset = self._select_windows(self.window_starts, learned)
+        return subset.load() if subset.is_small else subset
 
-    def _select_windows(self, starts: Array, learned: Learned) -> Subset:
-        return WindowedExamples(
-            self.rows, self.row_order, self.windows, self.plan, starts, learned
-        ).load_if_small()
+    def _select_windows(self, starts: Array, learned: Learned) -> WindowedExamples:
+        return WindowedExamples(self.rows, self.row_order, self.windows, self.plan, starts, learned)
 
 
 def make_windowed_dataset(

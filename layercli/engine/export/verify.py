@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import keras
 
+from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.engine.compare import OutputDifference, ReferenceOutputs, compare_outputs, run_references
 from layercli.engine.comparison_inputs import ComparisonCase
@@ -76,6 +77,7 @@ def default_tolerance(minimum: float, valid: ValidConfig, quantize: str | None =
     return max(minimum, _QUANTIZED_TOLERANCES.get(quantize or "", 0.0), *dtype_tolerances)
 
 
+@show_activity("Comparing the outputs")
 def run_original(model: Any, cases: Sequence[ComparisonCase], valid: ValidConfig) -> list[ReferenceOutputs]:
     """Return the outputs of the original model for each case.
 

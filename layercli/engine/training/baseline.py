@@ -25,6 +25,8 @@ MAX_CONSTANTS: Final = 10_000
 """Largest number of values of a prediction that a run keeps."""
 _EPSILON: Final = 1e-7
 """The smallest probability: Keras's epsilon."""
+_MAX_EAGER_STEPS: Final = 8
+"""Steps that take less time than tracing a graph for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,9 @@ class Baseline:
             model._loss_tracker.update_state(loss, sample_weight=examples)
             model.compute_metrics(x, y, y_pred, sample_weight=weight)
 
-        evaluator = Evaluator(model, max_steps_per_call=max_steps_per_call, step=run_step)
+        evaluator = Evaluator(
+            model, max_steps_per_call=max_steps_per_call, step=run_step, max_eager_steps=_MAX_EAGER_STEPS
+        )
         return order_logs(evaluator.evaluate(feed), metric_order)
 
 

@@ -68,6 +68,8 @@ _FEED_NAMES: Final = {"memory": "memory", "stream": "a stream"}
 
 _MAX_DEVICE_BYTES: Final = 2 * 1024**3
 """The most bytes of examples that are copied to the device; more are sent block by block."""
+_MAX_DEVICE_TEXT_BYTES: Final = 64 * 1024**2
+"""The most characters of texts that are copied to the device; more would be in memory twice."""
 _MAX_BLOCK_BYTES: Final = 8 * 1024**2
 """The most bytes in a block of streamed examples."""
 _SECONDS_PER_EXTRA_CALL: Final = 1e-3
@@ -192,7 +194,15 @@ def describe_batch_callbacks(
 
 def fits_in_memory(subset: Subset) -> bool:
     """Return whether all examples fit in device memory."""
-    return isinstance(subset, Examples) and example_bytes(subset) * len(subset) <= _MAX_DEVICE_BYTES
+    if not isinstance(subset, Examples) or example_bytes(subset) * len(subset) > _MAX_DEVICE_BYTES:
+        return False
+    return _count_text_bytes(subset) <= _MAX_DEVICE_TEXT_BYTES
+
+
+def _count_text_bytes(examples: Examples) -> int:
+    """Return the number of characters of all texts."""
+    texts = [array for _, array in examples.inputs if array.dtype.kind == "O"]
+    return sum(len(str(text)) for array in texts for text in array.flat)
 
 
 def steps_per_block(subset: Subset, batch_size: int) -> int:
@@ -201,9 +211,11 @@ def steps_per_block(subset: Subset, batch_size: int) -> int:
 
 
 def example_bytes(subset: Subset) -> int:
-    """Return the bytes of one example; a text counts as a pointer, unless texts are known to be large."""
+    """Return the bytes of one example; a text that is not in memory counts as a pointer, unless texts are known to be large."""
     arrays = [*(array for _, array in subset.empty_batch.inputs), *tf.nest.flatten(subset.empty_batch.y)]
     size: int = sum(math.prod(array.shape[1:]) * array.dtype.itemsize for array in arrays)
+    if isinstance(subset, Examples):
+        return size + _count_text_bytes(subset) // max(1, len(subset))
     return max(size, subset.count_example_bytes()) if subset.text_bytes > ASSUMED_TEXT_BYTES else size
 
 

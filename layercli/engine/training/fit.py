@@ -37,6 +37,7 @@ from layercli.engine.training.checkpointing import (
 )
 from layercli.engine.training.compile import build_callback, compile_model
 from layercli.engine.training.diagnostics import DiagnosticsCallback, LayerProbe
+from layercli.engine.training.dtype_errors import explain_dtype_error
 from layercli.engine.training.execution_plan import ExecutionPlan
 from layercli.engine.training.feed import Feed, make_feed
 from layercli.engine.training.log_values import order_logs, to_python
@@ -145,7 +146,7 @@ def fit_model(
         for layer in adaptable_layers(assembled.layers[node.name], node.layer)
     ]
     if snapshot is None:
-        with _reporting_model_errors(valid, assembled):
+        with report_model_errors(valid, assembled):
             adapt_layers(assembled, valid, splits.train)
             check_computed_ids(assembled, valid, splits)
         release_memory()
@@ -443,7 +444,7 @@ class _Training:
         return LayercliError(problem)
 
     def _reporting_errors(self) -> AbstractContextManager[None]:
-        return _reporting_model_errors(self._valid, self._assembled)
+        return report_model_errors(self._valid, self._assembled)
 
 
 def _compare_with_baseline(
@@ -545,7 +546,7 @@ def _restored_record(records: list[dict[str, Any]], callbacks: list[Any]) -> dic
 
 
 @contextmanager
-def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> Iterator[None]:
+def report_model_errors(valid: ValidConfig, assembled: AssembledModel) -> Iterator[None]:
     """Report exceptions of Keras, TensorFlow and custom layers as problems of the config.
 
     Raises:
@@ -581,6 +582,8 @@ def _reporting_model_errors(valid: ValidConfig, assembled: AssembledModel) -> It
             if is_raised_in(error, codes):
                 node = codes[0].part.node
                 raise layer_error(node, valid, f"`{node.name}` fails in training", error, codes) from error
+        if (dtype_problem := explain_dtype_error(error, valid)) is not None:
+            raise LayercliError(dtype_problem) from error
         message = f"Training stopped: {summarize_error(error)}"
         raise LayercliError(valid.make_problem(("train",), "training-failed", message, hint)) from error
 

@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias
 
+import keras
 import tensorflow as tf
+from keras.src.backend import compute_output_spec  # not public
 
+from layercli.activity import show_activity
 from layercli.engine.training.feed import Feed, Tensors
 from layercli.engine.training.multi_worker import Workers
 
@@ -32,8 +35,10 @@ class FusedSteps:
         jit_compile: bool = False,
         max_steps_per_call: int = 1,
         workers: Workers | None = None,
+        is_eager: bool = False,
     ) -> None:
         self._model = model
+        self._is_eager = is_eager or model.run_eagerly
         self._step = step
         self._feed = feed
         self._batch_size = feed.batch_size
@@ -65,9 +70,10 @@ class FusedSteps:
             )
         return logs
 
+    @show_activity("Compiling")
     def _trace(self, function: Any, *extra_specs: Any, jit_compile: bool = False) -> Any:
         """Return the function as a graph."""
-        if self._model.run_eagerly:
+        if self._is_eager:
             return function
         rows = self._feed.block_spec
         if jit_compile:
@@ -90,10 +96,21 @@ class FusedSteps:
 
     def _create_metrics(self, shared_tensors: Tensors) -> None:
         """Create the variables of the losses and metrics: TensorFlow traces a function twice if it creates some."""
+        model, metrics = self._model, self._model._compile_metrics
+        parts = [part for part in (model._compile_loss, metrics) if part is not None]
+        if all(part.built for part in parts):
+            return
         make_batch = tf.function(self._make_batch, autograph=False)
         batch = make_batch.get_concrete_function(self._feed.block_spec, shared_tensors).structured_outputs
+        _, targets, *weights = keras.tree.map_structure(
+            lambda tensor: keras.KerasTensor(tensor.shape, tensor.dtype.name), batch
+        )
+        outputs = model.outputs if len(model.outputs) > 1 else model.outputs[0]
         with suppress(Exception):  # the trace of a step reports it
-            self._model._symbolic_build(data_batch=batch)
+            for part in parts:
+                part.build(targets, outputs)
+            if metrics is not None and any(map(_creates_variables_late, metrics.metrics)):
+                compute_output_spec(metrics.update_state, targets, outputs, *weights)
 
     def _pad_block(self, block: Tensors, full_batches: int) -> Tensors:
         """Return the full batches of a block, padded with zeros to the compiled size."""
@@ -140,3 +157,8 @@ class FusedSteps:
     def _make_batch(self, rows: Tensors, shared_tensors: Tensors) -> Any:
         tensors = self._feed.make_batch(rows, shared_tensors)
         return tf.nest.pack_sequence_as(self._feed.structure, list(tensors))
+
+
+def _creates_variables_late(metric: Any) -> bool:
+    """Return whether a metric may create variables when it sees the first batch; of Keras's own, few do."""
+    return not getattr(metric, "_built", type(metric).__module__.startswith("keras."))

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import keras
 
+from layercli.activity import track
 from layercli.data.examples import ShuffleSeed
 from layercli.engine.training.feed import Feed, Span, Tensors, count_steps
 from layercli.engine.training.fused_steps import FusedSteps, StepFunction
@@ -24,7 +25,10 @@ TRAINING_START: Final = Position(0, 0)
 
 
 class Evaluator:
-    """Evaluates a compiled model in blocks of ``max_steps_per_call`` steps; ``step`` replaces its ``test_step``."""
+    """Evaluates a compiled model in blocks of ``max_steps_per_call`` steps; ``step`` replaces its ``test_step``.
+
+    Feeds of at most ``max_eager_steps`` steps are evaluated without tracing a graph.
+    """
 
     def __init__(
         self,
@@ -33,9 +37,11 @@ class Evaluator:
         max_steps_per_call: int,
         workers: Workers | None = None,
         step: StepFunction | None = None,
+        max_eager_steps: int = 0,
     ) -> None:
         self._model = model
         self._step = step or model.test_step
+        self._max_eager_steps = max_eager_steps
         self._max_steps_per_call = max_steps_per_call
         self._workers = workers
         self._test_steps: FusedSteps | None = None
@@ -44,13 +50,14 @@ class Evaluator:
         """Return the loss and metrics over a feed; the values equal those of Keras's ``evaluate``."""
         model = self._model
         if self._test_steps is None:
-            self._test_steps = FusedSteps(model, self._step, feed, workers=self._workers)
+            is_eager = count_steps(feed) <= self._max_eager_steps
+            self._test_steps = FusedSteps(model, self._step, feed, workers=self._workers, is_eager=is_eager)
         callback_list = callbacks or keras.callbacks.CallbackList(model=model)
         spans = _split_spans(0, count_steps(feed), self._max_steps_per_call)
         callback_list.on_test_begin()
         model.reset_metrics()
         logs: Mapping[str, Any] = {}
-        for span, block in zip(spans, feed.blocks(spans, None), strict=True):
+        for span, block in track(zip(spans, feed.blocks(spans, None), strict=True), len(spans)):
             callback_list.on_test_batch_begin(span.first)
             logs = self._test_steps(block, feed)
             callback_list.on_test_batch_end(span.last - 1, logs)

@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -20,6 +20,7 @@ _BLOCK_BYTES = 1 << 20
 _MAX_LINE = 1 << 24
 """Longest line, and longest value, in characters."""
 _MAX_FOOTER_LINES = 10
+_MAX_LISTED_LINES = 4
 
 
 class LongLineError(OSError):
@@ -102,8 +103,21 @@ def find_ragged_line(file: Path, data: Csv, *, rows: int | None = None) -> Defec
                 is_footer = len(rest) < _MAX_FOOTER_LINES and all(
                     len(later.fields) != len(header) for later in rest
                 )
-                return _describe_ragged(file, data, header, row, number, is_footer=is_footer and number > 1)
+                defect = _describe_ragged(file, data, header, row, number, is_footer=is_footer and number > 1)
+                if rows is not None or is_footer or row.last_line > row.line:
+                    return defect
+                later_rows = chain(rest, (later for _, later in found))
+                others = [later.line for later in later_rows if len(later.fields) != len(header)]
+                return defect._replace(message=defect.message + _describe_other_lines(others))
     return None
+
+
+def _describe_other_lines(lines: list[int]) -> str:
+    if not lines:
+        return ""
+    listed = ", ".join(f"{line:,}" for line in lines[:_MAX_LISTED_LINES])
+    more = f" and {len(lines) - _MAX_LISTED_LINES:,} more" if len(lines) > _MAX_LISTED_LINES else ""
+    return f"; {'lines' if len(lines) > 1 else 'line'} {listed}{more} also {'have' if len(lines) > 1 else 'has'} another number"
 
 
 def _describe_ragged(

@@ -82,6 +82,7 @@ def iterate_new_rows(
     plan = plan.without_target()
     data = declare_trained_columns(data, plan)
     rows_before = 0
+    reader: _RecordReader | None = None
     with TemporaryDirectory(prefix="layercli-") as folder:
         for stream in streams:
             opened = make_peekable(stream)
@@ -90,7 +91,7 @@ def iterate_new_rows(
             batches = iterate_record_batches(cleaned, data.separator)
             if not is_live(stream):
                 batches = join_batches(batches)
-            reader: _RecordReader | None = None
+            reader = None
             for batch in batches:
                 records: Sequence[bytes] = batch
                 if reader is None:
@@ -103,6 +104,8 @@ def iterate_new_rows(
                     rows_before += len(records)
             if reader is None:
                 raise_data_error("The input cannot be read: it is empty.", ("data", "path"), None)
+        if reader is not None and not rows_before:
+            yield reader.read([], 0)  # so that the output has its columns
 
 
 def _check_encoding(stream: IO[bytes], data: Csv) -> None:

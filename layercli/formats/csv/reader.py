@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn
 
+from layercli.data.cache import Cache
 from layercli.data.memory import MEMORY_DIVISOR
 from layercli.data.new_examples import NewExamples
 from layercli.data.tables.arrow import normalize_table
-from layercli.data.tables.cache import Cache
 from layercli.data.tables.files import list_repeated_names
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import DataError, raise_data_error
@@ -215,7 +215,7 @@ class CsvFiles:
         except (pa.ArrowKeyError, *READ_ERRORS) as error:
             self._raise_unreadable(file, error)
 
-    def to_parquet(self, file: Path, columns: set[str]) -> tuple[Path, bool]:  # noqa: ARG002 - all are converted
+    def to_parquet(self, file: Path, columns: set[str]) -> tuple[Path, bool]:
         """Return the table as a Parquet file in the cache, and that its texts are trimmed."""
         data = self.data
         options = [
@@ -223,7 +223,7 @@ class CsvFiles:
             *(data.encoding, data.skip_lines, data.comment, data.decimal, sorted(data.dates)),
         ]
         return Cache.default().get_file(
-            file, "csv", options, lambda target: self._convert_to_parquet(file, target)
+            file, "csv", options, lambda target: self._convert_to_parquet(file, target), columns
         ), True
 
     def locate_value(self, file: Path, column: str, row: int) -> str | None:

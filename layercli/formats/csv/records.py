@@ -20,6 +20,8 @@ MAX_BATCH_RECORDS: Final = 4096
 """Largest number of records that are read together."""
 _MAX_RECORD_LINES: Final = 1000
 """Lines of one record; a quotation mark that is never closed would join all others."""
+_MAX_LISTED: Final = 20
+"""Missing names of a record that its error lists."""
 _MAX_RECORD_BYTES: Final = 1 << 24
 _MAX_BATCH_BYTES: Final = 1 << 26
 
@@ -143,10 +145,9 @@ def parse_json_record(record: bytes, names: Sequence[str], optional: Collection[
             document = flatten_document(document)
     absent = [name for name in names if name not in document and name not in optional]
     if absent:
-        listed = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in absent[:3])
-        raise BadRecordError(
-            f"it has no {listed}" + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
-        )
+        listed = ", ".join(f"`{sanitize_text(name, limit=60)}`" for name in absent[:_MAX_LISTED])
+        more = f" and {len(absent) - _MAX_LISTED} more" if len(absent) > _MAX_LISTED else ""
+        raise BadRecordError(f"it has no {listed}{more}")
     return [document.get(name) for name in names]
 
 

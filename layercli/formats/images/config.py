@@ -9,6 +9,7 @@ from layercli.config.data.section import DataConfig, TargetTypeField
 from layercli.config.data.tables import TableConfig, TextOrList
 from layercli.formats.images.mask_names import without_masks
 from layercli.formats.table_types import find_table_type
+from layercli.schema.addresses import join_path
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError, StrictModel
 
@@ -165,8 +166,17 @@ class Images(DataConfig):
     def has_pixel_targets(self) -> bool:  # type: ignore[override]
         return self.masks is not None
 
+    @property
+    def file_paths(self) -> dict[str, list[str]]:
+        parts = {"labels": self.labels, "masks": self.masks}
+        return super().file_paths | {key: [part.path] for key, part in parts.items() if part is not None}
+
+    @property
+    def can_be_remote(self) -> bool:
+        return False
+
     def with_absolute_paths(self, directory: Path) -> Self:
-        changes: dict[str, Any] = {"path": str(directory / self.path)}
+        changes: dict[str, Any] = {"path": join_path(directory, self.path)}
         if self.labels is not None:
             changes["labels"] = self.labels.model_copy(update={"path": str(directory / self.labels.path)})
         if self.masks is not None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from layercli.config.data.arrays import ArraysConfig
+from layercli.schema.addresses import join_path
 
 
 class Npy(ArraysConfig):
@@ -28,13 +29,17 @@ class Npy(ArraysConfig):
             files += names.values() if isinstance(names, dict) else [names] if names is not None else []
         return files
 
+    @property
+    def file_paths(self) -> dict[str, list[str]]:
+        return super().file_paths | {"target": self.files}
+
     def with_absolute_paths(self, directory: Path) -> Self:
         def resolve_paths(names: str | dict[str, str] | None) -> Any:
             if isinstance(names, dict):
-                return {key: str(directory / name) for key, name in names.items()}
-            return None if names is None else str(directory / names)
+                return {key: join_path(directory, name) for key, name in names.items()}
+            return None if names is None else join_path(directory, names)
 
-        keys = {key: str(directory / name) for key, name in self.split.key_columns.items()}
+        keys = {key: join_path(directory, name) for key, name in self.split.key_columns.items()}
         return self.with_arguments(
             **{key: resolve_paths(getattr(self, key)) for key in self.array_keys},
             split=self.split.model_copy(update=keys),

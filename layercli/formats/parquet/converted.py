@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from layercli.config.data.tables import TableConfig
-from layercli.data.tables.cache import Cache
+from layercli.data.cache import Cache
 from layercli.data.tables.files import list_repeated_names
 from layercli.formats.parquet.reader import ParquetFiles
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
 from layercli.config.data.tables import TableConfig
+from layercli.data.cache import Cache
 from layercli.data.memory import raise_too_large
 from layercli.data.new_examples import NewExamples
 from layercli.data.paths import expand_paths
 from layercli.data.tables.arrow import is_bytes_type, normalize_table
-from layercli.data.tables.cache import Cache
 from layercli.data.tables.columns import check_trained_columns
 from layercli.data.tables.files import TableFiles, list_repeated_names
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
@@ -140,7 +140,11 @@ class ParquetFiles:
         if max((size.decoded_bytes for size in sizes), default=0) <= _MAX_GROUP_BYTES:
             return file, False
         return Cache.default().get_file(
-            file, "parquet", sorted(columns), lambda target: self._split_row_groups(file, target, columns)
+            file,
+            "parquet",
+            sorted(columns),
+            lambda target: self._split_row_groups(file, target, columns),
+            columns,
         ), False
 
     def locate_value(self, file: Path, column: str, row: int) -> str | None:

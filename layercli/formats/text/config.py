@@ -10,6 +10,7 @@ from layercli.config.data.tables import TableConfig, is_column_choice
 from layercli.config.names import INPUT
 from layercli.formats.csv.config import Csv, EncodingField, check_encoding
 from layercli.formats.table_types import find_table_type
+from layercli.schema.addresses import join_path
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
@@ -68,8 +69,12 @@ class Text(DataConfig):
     def example_suffixes(self) -> tuple[str, ...] | None:
         return TEXT_SUFFIXES if self.column is None else None
 
+    @property
+    def can_be_remote(self) -> bool:
+        return self.column is not None
+
     def with_absolute_paths(self, directory: Path) -> Self:
-        return self.with_arguments(path=str(directory / self.path))
+        return self.with_arguments(path=join_path(directory, self.path))
 
     def check(self) -> None:
         super().check()

@@ -124,6 +124,12 @@ class _LazyTexts:
             else:
                 texts[number, 0] = text
         if findings:
+            if find_encoding(self.paths)[1] is not None:
+                hint = f"Save it as {self.encoding}, as other files are."
+                findings = [
+                    replace(each, hint=hint) if each.hint and "`encoding: " in each.hint else each
+                    for each in findings
+                ]
             raise DataError(*findings)
         return texts
 

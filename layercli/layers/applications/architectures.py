@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -48,33 +48,59 @@ def _read_file() -> dict[str, Any]:
     return content
 
 
-def infer_architecture(records: Sequence[Record], x: Tensor, head: Head) -> InferredLayer:
-    """Return output, weights and cost of the layers for an input of shape (batch, height, width, channels).
+class TracedLayer(NamedTuple):
+    """A layer of an architecture with what it takes and returns."""
+
+    kind: str
+    """Its type; LayerScale is not in the catalogue."""
+    layer: Layer | None
+    sources: tuple[int, ...]
+    """The layers that feed it, counted from 0; -1 is the input of the model."""
+    inputs: tuple[Tensor, ...]
+    inferred: InferredLayer
+
+
+def trace_architecture(records: Sequence[Record], x: Tensor, head: Head) -> Iterator[TracedLayer]:
+    """Yield the layers with their shapes for an input of shape (batch, height, width, channels).
 
     Raises:
         ShapeError: a layer does not accept its input.
     """
     layers: dict[str, Layer] = {}
     outputs = [x]
+    for kind, arguments, sources in records:
+        indices = tuple(len(outputs) - source for source in sources)
+        inputs = tuple(outputs[index] for index in indices)
+        layer: Layer | None = None
+        if kind == "LayerScale":
+            inferred = InferredLayer(inputs[:1], (Weight("gamma", (_last_size(inputs[0]),)),))
+        else:
+            if "correct_pad" in arguments:
+                arguments = {"padding": _correct_padding(inputs[0], arguments["correct_pad"])}
+            key = f"{kind} {arguments}"
+            layer = layers.get(key)
+            if layer is None:
+                layer = layers[key] = LAYERS.load(kind).model_validate(_fill_classes(arguments, head.classes))
+            inferred = layer.infer(inputs)
+        outputs.append(inferred.outputs[0])
+        yield TracedLayer(kind, layer, tuple(index - 1 for index in indices), inputs, inferred)
+
+
+def infer_architecture(records: Sequence[Record], x: Tensor, head: Head) -> InferredLayer:
+    """Return output, weights and cost of the layers for an input of shape (batch, height, width, channels).
+
+    Raises:
+        ShapeError: a layer does not accept its input.
+    """
+    outputs: tuple[Tensor, ...] = (x,)
     weights: list[Weight] = []
     cost: int | None = 0
-    for kind, arguments, sources in records:
-        inputs = tuple(outputs[len(outputs) - source] for source in sources)
-        if kind == "LayerScale":
-            weights.append(Weight("gamma", (_last_size(inputs[0]),)))
-            outputs.append(inputs[0])
-            continue
-        if "correct_pad" in arguments:
-            arguments = {"padding": _correct_padding(inputs[0], arguments["correct_pad"])}
-        key = f"{kind} {arguments}"
-        layer = layers.get(key)
-        if layer is None:
-            layer = layers[key] = LAYERS.load(kind).model_validate(_fill_classes(arguments, head.classes))
-        inferred = layer.infer(inputs)
-        outputs.append(inferred.outputs[0])
-        weights.extend(inferred.weights)
-        cost = None if cost is None or inferred.multiply_adds is None else cost + inferred.multiply_adds
-    return InferredLayer((outputs[-1],), tuple(weights), cost)
+    for traced in trace_architecture(records, x, head):
+        outputs = traced.inferred.outputs[:1]
+        weights.extend(traced.inferred.weights)
+        added = traced.inferred.multiply_adds
+        cost = None if cost is None or added is None else cost + added
+    return InferredLayer(outputs, tuple(weights), cost)
 
 
 def _last_size(x: Tensor) -> int:

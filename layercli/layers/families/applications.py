@@ -5,18 +5,30 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from layercli.layers.applications.architectures import Head, Record, infer_architecture, read_architecture
+from layercli.layers.applications.architectures import (
+    Head,
+    Record,
+    TracedLayer,
+    infer_architecture,
+    read_architecture,
+    trace_architecture,
+)
 from layercli.layers.applications.mobilenets import list_mobilenet, list_mobilenet_v2, list_mobilenet_v3
 from layercli.layers.arguments import ActivationName
 from layercli.layers.base import InferredLayer, Layer
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError
+from layercli.schema.suggestions import suggest_closest
+from layercli.source.nodes import quote_value
 
 IMAGENET: Final = "imagenet"
+WEIGHT_SUFFIXES: Final = (".h5", ".hdf5")
 _IMAGENET_CLASSES: Final = 1000
 
-Alpha = Annotated[float, Field(gt=0, le=100, description="Factor of the number of filters in each layer.")]
+Alpha = Annotated[
+    float, Field(gt=0, le=100, description="Factor of the number of filters in each layer.", examples=[0.5])
+]
 Rate = Annotated[float, Field(ge=0, lt=1, description="Fraction of values that the last Dropout sets to 0.")]
 
 
@@ -45,15 +57,16 @@ class Application(Layer):
             min_length=1,
             description="imagenet: Keras's pretrained weights; a file with weights of this model, relative to the config; "
             "null: random weights.",
+            examples=[IMAGENET],
         ),
     ] = IMAGENET  # type: ignore[assignment]  # Keras's name; `infer` does not call the method
     pooling: Annotated[
         Literal["avg", "max"] | None,
         Field(description="Pooling of the last feature map without the classifier; null: none."),
     ] = None
-    classes: Annotated[PositiveInt, Field(description="Number of classes of the classifier.")] = (
-        _IMAGENET_CLASSES
-    )
+    classes: Annotated[
+        PositiveInt, Field(description="Number of classes of the classifier.", examples=[10])
+    ] = _IMAGENET_CLASSES
     classifier_activation: Annotated[
         ActivationName | None, Field(description="Activation of the classifier; null: logits.")
     ] = "softmax"
@@ -78,6 +91,12 @@ class Application(Layer):
         return {key: value for key, value in self.arguments().items() if key not in self.layer_arguments}
 
     def check(self) -> None:
+        if self.weights not in (None, IMAGENET) and not str(self.weights).endswith(WEIGHT_SUFFIXES):
+            message = f"`weights` must be imagenet, null, or a .h5 file, got {quote_value(self.weights)}."
+            closest = suggest_closest(str(self.weights), {IMAGENET: IMAGENET})
+            raise ArgumentError(
+                "weights", message, closest or "Write `weights: imagenet`, or `weights: null`."
+            )
         if not self.include_top:
             return
         if self.weights == IMAGENET and self.classes != _IMAGENET_CLASSES:
@@ -99,6 +118,10 @@ class Application(Layer):
         x = self.require_one_input(inputs)
         self._check_input(x)
         return infer_architecture(list(self.list_records()), x, self.head)
+
+    def trace_layers(self, x: Tensor) -> Iterator[TracedLayer]:
+        """Yield the layers of the architecture with their shapes for an input that ``infer`` accepts."""
+        yield from trace_architecture(list(self.list_records()), self.cast(x), self.head)
 
     def _check_input(self, x: Tensor) -> None:
         """Check the size and channels of an input by Keras's rules.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from layercli.io.credentials import describe_command
 from layercli.layers.shapes import format_shape
 from layercli.page.html import (
     Column,
@@ -22,7 +23,6 @@ from layercli.plot.scene import Theme
 from layercli.reports.formatting import format_count, format_short_count
 from layercli.reports.provenance import describe_provenance
 from layercli.reports.run_page.content import DataContent, RunContent
-from layercli.runs.credentials import describe_command
 from layercli.source.nodes import sanitize_text
 from layercli.source.scalars import is_number
 

@@ -213,7 +213,24 @@ def test_gathered_windows_equal_windows_in_memory(tmp_path, monkeypatch, shuffle
         for one, other in pairs:
             np.testing.assert_array_equal(one.x["x"], other.x["x"])
             np.testing.assert_array_equal(one.y, other.y)
-    assert laid_out.digest() != lazy.digest() or len(lazy) < 4096
+    monkeypatch.setattr(windows_module, "_DIGEST_BATCH", 10)
+    assert laid_out.digest() != lazy.digest()
+    monkeypatch.setattr(windows_module, "_MAX_MEMORY_BYTES", 1 << 20)
+    assert laid_out.digest() == lazy.digest()
+
+
+def test_windows_are_in_memory_only_if_all_sets_are_small(tmp_path, monkeypatch):
+    data = section(tmp_path, series(1, 30), windows={"length": 4}, target_type="numbers")
+    split = SplitConfig(validation=0.2, test=0.2)  # windows of 4 rows of 2 columns
+
+    def kinds(limit):
+        monkeypatch.setattr(windows_module, "_MAX_MEMORY_BYTES", limit)
+        subsets = load_dataset(data).split(split, seed=0, shuffle=False).subsets
+        return [(len(subset), type(subset).__name__) for subset in subsets]
+
+    size = 4 * 2 * 4
+    assert kinds(14 * size) == [(count, "TableExamples") for count in (14, 2, 2)]
+    assert {kind for _, kind in kinds(14 * size - 1)} == {"WindowedExamples"}
 
 
 @pytest.mark.parametrize("how", ["never", "always"])

@@ -1,10 +1,18 @@
 import json
 
+import numpy as np
 import pytest
 
 from layercli import api
+from layercli.data.examples import Examples
 from layercli.engine.training import execution_plan
-from layercli.engine.training.execution_plan import ExecutionPlan, example_bytes, plan_execution
+from layercli.engine.training.execution_plan import (
+    ExecutionPlan,
+    example_bytes,
+    fits_in_memory,
+    plan_execution,
+    steps_per_block,
+)
 from layercli.formats.registry import load_dataset
 from tests.running import train, write_config
 
@@ -114,3 +122,15 @@ def test_plan_is_printed_and_saved_in_manifest(tmp_path):
     assert ExecutionPlan.from_json(kept).summary in run.result.stderr.splitlines()
     same = train(config, tmp_path / "again")
     assert same.summary["history"] == run.summary["history"]
+
+
+def test_large_texts_are_streamed_in_blocks_of_their_characters(monkeypatch):
+    texts = Examples(np.array([["word"], ["words"]] * 4, dtype=object), np.zeros(8, np.int32))
+    assert fits_in_memory(texts)
+    assert example_bytes(texts) == 8 + 4 + 4  # a pointer, 36 characters of 8 texts, a label
+    monkeypatch.setattr(execution_plan, "_MAX_DEVICE_TEXT_BYTES", 36)
+    assert fits_in_memory(texts)
+    monkeypatch.setattr(execution_plan, "_MAX_DEVICE_TEXT_BYTES", 35)
+    assert not fits_in_memory(texts)
+    monkeypatch.setattr(execution_plan, "_MAX_BLOCK_BYTES", 100)
+    assert steps_per_block(texts, batch_size=2) == 3

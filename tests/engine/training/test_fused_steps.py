@@ -9,7 +9,7 @@ import pytest
 
 from layercli.data.examples import Examples, ShuffleSeed, compute_epoch_order
 from layercli.engine.training.feed import Span, make_feed
-from layercli.engine.training.loop import Position, TrainingLoop
+from layercli.engine.training.loop import Evaluator, Position, TrainingLoop
 
 L = keras.layers
 SAMPLES, BATCH, EPOCHS = 150, 32, 3  # the last batch has 22
@@ -142,13 +142,60 @@ def test_fused_steps_equal_keras_bit_for_bit(stack, stream):
     assert not same(state(ours)[:1], before[:1])
 
 
+class BatchCounter(keras.metrics.Metric):
+    """Counts batches in a variable that it creates at the first one."""
+
+    batches = None
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if self.batches is None:
+            self.batches = self.add_variable((), "zeros")
+        self.batches.assign_add(1.0)
+
+    def result(self):
+        return self.batches
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["memory", "stream"])
-def test_training_step_is_traced_once(stream):
-    model, examples = made(dense)
+@pytest.mark.parametrize("metrics", [["accuracy"], [BatchCounter(name="batches")]], ids=["own", "late"])
+def test_training_step_is_traced_once(stream, metrics):
+    model, examples = made(dense, metrics=metrics)
     traces, train_step = [], model.train_step
     model.train_step = lambda batch: (traces.append(batch), train_step(batch))[1]
     loop(model, examples, stream=stream).run([], epochs=2)
     assert len(traces) == 1
+    if metrics != ["accuracy"]:
+        assert float(model.get_metrics_result()["batches"]) == 5.0
+
+
+def test_start_calls_the_model_once():
+    calls = []
+
+    class Noted(L.Layer):
+        def call(self, inputs):
+            calls.append(inputs)
+            return inputs
+
+    model, examples = made(lambda: ((13,), [Noted()]))
+    calls.clear()
+    loop(model, examples)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(("limit", "calls"), [(4, 4), (3, 1)])
+def test_short_evaluation_needs_no_graph(limit, calls):
+    model, examples = made(dense)
+    held_out, steps = examples.take(np.arange(100)), []
+
+    def step(batch):
+        steps.append(batch)
+        model.test_step(batch)
+
+    evaluator = Evaluator(model, max_steps_per_call=2, step=step, max_eager_steps=limit)
+    found = evaluator.evaluate(make_feed(held_out, BATCH, stream=False))
+    assert len(steps) == calls
+    expected = model.evaluate(held_out.x, held_out.y, batch_size=BATCH, verbose=0, return_dict=True)
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_callback_calls_equal_keras_once_per_block():

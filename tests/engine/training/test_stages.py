@@ -9,6 +9,7 @@ import yaml
 from sklearn.datasets import load_digits
 
 from layercli import api
+from layercli.engine.load_model import load_model
 from layercli.engine.training.stages import compile_stage
 from layercli.runs.checkpoints import CheckpointDirectory
 from tests.interrupting import Killed, assert_same, at_block, kill, outcome
@@ -160,3 +161,14 @@ def _kill_at_second_call():
         return kill() if len(calls) == 2 else compile_stage(*args)
 
     return compile_or_kill
+
+
+def test_export_has_the_optimizer_of_the_stage_that_was_last(tmp_path):
+    stages = [{"epochs": 2, "freeze": BODY}, {"epochs": 1, "optimizer": "SGD"}]
+    run = train(write(tmp_path, stages, until={"steps": STEPS}), tmp_path / "run")
+    assert run.result.exit_code == 0, run.result.output
+    valid = api.load(run.path / "config.yaml")
+    model = load_model(run.path, valid, train=valid.config.train)
+    assert type(model.optimizer).__name__ == "Adam"
+    assert int(model.optimizer.iterations) == STEPS
+    assert len(model.optimizer.variables) == 2 + 2 * 2  # the moments of the head

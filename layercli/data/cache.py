@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,33 +44,48 @@ class Cache:
         """Return the cache of the current user."""
         return cls(locate_cache() / "tables")
 
-    def get_file(self, source: Path, kind: str, options: Any, make: Callable[[Path], None]) -> Path:
+    def get_file(
+        self,
+        source: Path,
+        kind: str,
+        options: Any,
+        make: Callable[[Path], None],
+        columns: Collection[str] = (),
+    ) -> Path:
         """Return the Parquet file that ``make`` writes from a source with these options; write it if it does not exist.
+
+        A file that is not a Parquet file with these columns is written again.
 
         Raises:
             DataError: the file cannot be written.
         """
-        return self.get_entry(f"{kind}-{hash_json([fingerprint_file(source), kind, options])}.parquet", make)
+        name = f"{kind}-{hash_json([fingerprint_file(source), kind, options])}.parquet"
+        return self.get_entry(name, make, lambda path: _has_columns(path, columns))
 
-    def get_json(self, key: Any, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the JSON document of a key; compute it with ``make`` if it does not exist."""
+    def get_texts(
+        self, key: Any, make: Callable[[], Mapping[str, str]], names: Collection[str]
+    ) -> dict[str, str]:
+        """Return the texts with these names that belong to a key; compute them with ``make`` if they do not exist."""
 
         def write(target: Path) -> None:
             target.write_text(json.dumps(make()), encoding="utf-8")
 
-        name = f"facts-{hash_json(key)}.json"
-        document = _read_json(self.get_entry(name, write))
-        if document is None:  # its hash is right, but this is not what layercli writes
-            with suppress(OSError):
-                (self.folder / name).unlink()
-            document = _read_json(self.get_entry(name, write))
-        assert document is not None
-        return document
+        def is_valid(path: Path) -> bool:
+            return _read_texts(path, names) is not None
 
-    def get_entry(self, name: str, make: Callable[[Path], None]) -> Path:
-        """Return the path of an entry; if it does not exist or is damaged, one process writes it and the others wait."""
+        texts = _read_texts(self.get_entry(f"facts-{hash_json(key)}.json", write, is_valid), names)
+        assert texts is not None
+        return texts
+
+    def get_entry(
+        self, name: str, make: Callable[[Path], None], is_valid: Callable[[Path], bool] = lambda _: True
+    ) -> Path:
+        """Return the path of an entry; if it does not exist or is damaged, one process writes it and the others wait.
+
+        ``is_valid`` returns whether an entry with the right hash contains what ``make`` writes.
+        """
         path = self.folder / name
-        if _is_intact(path):
+        if _is_intact(path) and is_valid(path):
             for used in (path, _locate_hash(path)):
                 with suppress(OSError):
                     # Update the access time, which marks used entries; keep the modification time.
@@ -81,7 +96,7 @@ class Cache:
             lock_file = self.folder / f"{name}.lock"
             with make_lock(lock_file):
                 try:
-                    if not _is_intact(path):  # another process may have written it
+                    if not (_is_intact(path) and is_valid(path)):  # another process may have written it
                         _write_entry(path, make)
                 finally:
                     with suppress(OSError):  # Windows cannot remove an open file
@@ -101,15 +116,26 @@ _verified: set[tuple[str, int, int, int]] = set()
 """Entries that this process has compared with their hashes: path, size, modification time and number of the file."""
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """Return a JSON document; None if it is not a mapping."""
+def _read_texts(path: Path, names: Collection[str]) -> dict[str, str] | None:
+    """Return the texts of a JSON document; None if it does not have exactly these names."""
     try:
-        document = json.loads(
-            path.read_bytes()
-        )  # facts of large tables have more values than `parse_json` accepts
-    except (ValueError, RecursionError):
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
         return None
-    return document if isinstance(document, dict) else None
+    is_valid = isinstance(document, dict) and set(document) == set(names)
+    return document if is_valid and all(isinstance(text, str) for text in document.values()) else None
+
+
+def _has_columns(path: Path, columns: Collection[str]) -> bool:
+    """Return whether a file is a Parquet file with these columns."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        names = parquet.read_schema(path).names
+    except (OSError, ValueError, pa.ArrowException):
+        return False
+    return set(columns) <= set(names)
 
 
 def _locate_hash(path: Path) -> Path:

@@ -4,9 +4,11 @@ import hashlib
 import os
 import threading
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
-from layercli.data.tables.cache import Cache
+from layercli.data.cache import Cache
 from layercli.data.types import DataError
 
 
@@ -60,14 +62,37 @@ def test_pipe_or_link_in_place_of_a_hash_is_replaced(tmp_path):
     assert not digest.is_symlink()
 
 
-@pytest.mark.parametrize("planted", ["[]", "1", "[" * 100_000, "no JSON", '"text"'])
-def test_document_that_is_not_a_mapping_is_computed_again(tmp_path, planted):
+def plant(path, content):
+    """Replace an entry, with the hash that belongs to its new content."""
+    path.write_bytes(content)
+    path.with_name(f"{path.name}.sha256").write_text(hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize(
+    "planted",
+    ["[]", "1", "[" * 100_000, "no JSON", '"text"', "{}", '{"hash": 3}', '{"hash": "b", "other": "c"}'],
+)
+def test_planted_document_is_computed_again(tmp_path, planted):
     cache = Cache(tmp_path)
-    assert cache.get_json("key", lambda: {"rows": 3}) == {"rows": 3}
+    assert cache.get_texts("key", lambda: {"hash": "a"}, ["hash"]) == {"hash": "a"}
     (path,) = tmp_path.glob("*.json")
-    path.write_text(planted)
-    (tmp_path / f"{path.name}.sha256").write_text(hashlib.sha256(planted.encode()).hexdigest())
-    assert cache.get_json("key", lambda: {"rows": 4}) == {"rows": 4}
+    plant(path, planted.encode())
+    assert cache.get_texts("key", lambda: {"hash": "c"}, ["hash"]) == {"hash": "c"}
+
+
+def test_planted_table_is_written_again(tmp_path):
+    source, other = tmp_path / "source.csv", tmp_path / "other.parquet"
+    source.touch()
+    parquet.write_table(pa.table({"b": [1]}), other)
+    cache, table = Cache(tmp_path / "cache"), pa.table({"a": [1, 2]})
+
+    def get_path():
+        return cache.get_file(source, "csv", [], lambda path: parquet.write_table(table, path), ["a"])
+
+    path = get_path()
+    for content in (b"", b"PAR1", b"PAR1" * 9, other.read_bytes(), path.read_bytes()[:-9]):
+        plant(path, content)
+        assert parquet.read_table(get_path()).equals(table)
 
 
 def test_unused_entries_are_removed_when_an_entry_is_written(tmp_path):
@@ -109,9 +134,9 @@ def test_damaged_entry_is_written_again(tmp_path, damage):
 
 def test_damaged_document_is_computed_again(tmp_path):
     cache = Cache(tmp_path)
-    assert cache.get_json("key", lambda: {"sha256": "a"}) == {"sha256": "a"}
+    assert cache.get_texts("key", lambda: {"sha256": "a"}, ["sha256"]) == {"sha256": "a"}
     [path] = tmp_path.glob("*.json")
     path.write_text('{"sha256": "changed"}')
-    assert cache.get_json("key", lambda: {"sha256": "a"}) == {"sha256": "a"}
+    assert cache.get_texts("key", lambda: {"sha256": "a"}, ["sha256"]) == {"sha256": "a"}
     path.write_text("{")
-    assert cache.get_json("key", lambda: {"sha256": "a"}) == {"sha256": "a"}
+    assert cache.get_texts("key", lambda: {"sha256": "a"}, ["sha256"]) == {"sha256": "a"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layercli.runs.credentials import describe_command, hide_credentials
+from layercli.io.credentials import describe_command, hide_credentials
 
 
 @pytest.mark.parametrize(

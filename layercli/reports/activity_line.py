@@ -1,0 +1,109 @@
+"""A line on the terminal that says what a command is doing and how long it will take; removed when it is done."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Final, Self, TextIO
+
+from layercli.activity import Activity, find_current_activity
+from layercli.reports.formatting import format_duration
+
+_DELAY_SECONDS: Final = 1.0
+"""Commands and parts that take less show nothing."""
+_INTERVAL_SECONDS: Final = 0.25
+_ERASE: Final = "\r\x1b[2K"
+
+
+class ActivityLine:
+    """Draws the line while it is open; each output of the command erases it first.
+
+    Nothing is drawn if ``is_shown`` is false, or standard output or standard error is not a terminal.
+    """
+
+    def __init__(self, *, is_shown: bool) -> None:
+        self._is_shown = is_shown and sys.stdout.isatty() and sys.stderr.isatty()
+        self._lock = threading.RLock()
+        self._has_ended = threading.Event()
+        self._is_drawn = False
+        self._can_draw = True
+
+    def __enter__(self) -> Self:
+        if self._is_shown:
+            # Standard error is redirected while native code runs.
+            self._terminal = os.dup(sys.stderr.fileno())
+            self._streams = sys.stdout, sys.stderr
+            sys.stdout, sys.stderr = (_ErasingStream(stream, self) for stream in self._streams)
+            self._opened_at = time.monotonic()
+            self._thread = threading.Thread(target=self._draw_until_end, name="activity", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._is_shown:
+            self._has_ended.set()
+            self._thread.join()
+            self.erase()
+            sys.stdout, sys.stderr = self._streams
+            os.close(self._terminal)
+
+    def erase(self, text: str | None = None) -> None:
+        """Erase the line before ``text`` is written; none is drawn until the text ends a line. None: until the next text."""
+        with self._lock:
+            if self._is_drawn:
+                self._write(_ERASE)
+                self._is_drawn = False
+            self._can_draw = text is not None and (text.endswith("\n") if text else self._can_draw)
+
+    def _draw_until_end(self) -> None:
+        while not self._has_ended.wait(_INTERVAL_SECONDS):
+            now = time.monotonic()
+            current = find_current_activity()
+            with self._lock:
+                if current is None or now - self._opened_at < _DELAY_SECONDS:
+                    if self._is_drawn:
+                        self._write(_ERASE)
+                        self._is_drawn = False
+                elif self._can_draw:
+                    width = os.get_terminal_size(self._terminal).columns or 80
+                    self._write(_ERASE + describe_activity(*current, now)[: width - 1])
+                    self._is_drawn = True
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError):  # the terminal was closed
+            os.write(self._terminal, text.encode(errors="replace"))
+
+
+def describe_activity(label: str, activity: Activity, now: float) -> str:
+    """Return ``Reading the data: 42%, 12.0 s, 16.6 s left``, or without what is not known."""
+    parts = [format_duration(now - activity.started_at)]
+    if activity.total:
+        parts.insert(0, f"{min(100 * activity.done // activity.total, 100)}%")
+    left = activity.estimate_seconds_left(now)
+    if left is not None:
+        parts.append(f"{format_duration(left)} left")
+    return f"{label}: {', '.join(parts)}"
+
+
+class _ErasingStream:
+    """A standard stream that erases the line before it writes."""
+
+    def __init__(self, stream: TextIO, line: ActivityLine) -> None:
+        self._stream = stream
+        self._line = line
+
+    def write(self, text: str) -> int:
+        with self._line._lock:
+            self._line.erase(text)
+            return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "buffer":
+            self._line.erase()
+        return getattr(self._stream, name)

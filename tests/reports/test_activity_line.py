@@ -1,0 +1,129 @@
+"""The line that says what a command is doing, on a real pseudo terminal."""
+
+import io
+import os
+import pty
+import re
+import sys
+import time
+
+import pytest
+
+from layercli.activity import Activity, find_current_activity, show_activity, track
+from layercli.reports import activity_line
+from layercli.reports.activity_line import ActivityLine, describe_activity
+
+ERASE = "\r\x1b[2K"
+
+
+class Screen:
+    """A pseudo terminal whose output a test reads until it contains a text."""
+
+    def __init__(self):
+        self.reader, self.writer = pty.openpty()
+        self.text = ""
+
+    def read_until(self, pattern):
+        while not re.search(pattern, self.text):
+            self.text += os.read(self.reader, 1000).decode()
+        return self.text
+
+
+@pytest.fixture
+def open_screen(monkeypatch):
+    """Return a function that makes a screen the standard output and error of the rest of the test."""
+    monkeypatch.setattr(activity_line, "_DELAY_SECONDS", 0)
+    monkeypatch.setattr(activity_line, "_INTERVAL_SECONDS", 0.01)
+    screen = Screen()
+    streams = [os.fdopen(os.dup(screen.writer), "w", buffering=1) for _ in range(2)]
+
+    def open_screen():
+        for name, stream in zip(("stdout", "stderr"), streams, strict=True):
+            monkeypatch.setattr(sys, name, stream)
+        return screen
+
+    yield open_screen
+    for stream in streams:
+        stream.close()
+    os.close(screen.reader)
+    os.close(screen.writer)
+
+
+def test_line_is_erased_before_output_and_at_the_end(open_screen):
+    screen = open_screen()
+    with ActivityLine(is_shown=True), show_activity("Reading the data"):
+        screen.read_until(r"Reading the data: \d+\.\d s")
+        print("150 rows")
+        assert re.search(re.escape(ERASE) + r"150 rows\r\n", screen.read_until("rows\r\n"))
+        screen.read_until(r"rows\r\n.*Reading")
+    print("end")
+    assert screen.read_until("end\r\n").endswith(f"{ERASE}end\r\n")
+
+
+def test_question_is_not_overwritten(open_screen):
+    screen = open_screen()
+    with ActivityLine(is_shown=True), show_activity("Working"):
+        screen.read_until("Working")
+        sys.stdout.write("Target? ")
+        sys.stdout.flush()
+        screen.read_until(r"\? ")
+        time.sleep(0.05)  # several intervals
+        print("thanks")
+        assert "Target? thanks" in screen.read_until("thanks")
+
+
+def test_standard_error_is_that_of_the_terminal_while_it_is_captured(open_screen):
+    screen = open_screen()
+    with ActivityLine(is_shown=True), show_activity("Loading TensorFlow"):
+        sys.stderr = io.StringIO()
+        screen.read_until("Loading TensorFlow")
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_nothing_is_drawn_into_pipes_or_if_it_is_not_wanted(open_screen, is_shown, monkeypatch):
+    screen = open_screen()
+    if is_shown:
+        monkeypatch.setattr(sys, "stdout", io.StringIO())
+    with ActivityLine(is_shown=is_shown), show_activity("Working"):
+        time.sleep(0.05)  # several intervals
+    print("end", file=sys.stderr)
+    assert screen.read_until("end\r\n") == "end\r\n"
+
+
+def test_work_with_its_own_display_hides_the_line():
+    with show_activity("Training"):
+        assert find_current_activity()[0] == "Training"
+        with show_activity(""), show_activity("Compiling"):
+            assert find_current_activity() is None
+    assert find_current_activity() is None
+
+
+def test_innermost_part_has_the_progress_and_the_label_around_it():
+    seen = []
+    with show_activity("Reading the data"):
+        for _ in track([3, 4, 5], 20, count=int, done=2):
+            label, part = find_current_activity()
+            seen.append((label, part.done, part.total))
+    assert seen == [("Reading the data", done, 20) for done in (2, 5, 9)]
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "text"),
+    [
+        (0, None, "Reading: 6.0 s"),
+        (0, 40, "Reading: 0%, 6.0 s"),
+        (10, 40, "Reading: 25%, 6.0 s, 18.0 s left"),
+        (40, 40, "Reading: 100%, 6.0 s, 0.0 s left"),
+        (99, 40, "Reading: 100%, 6.0 s, 0.0 s left"),
+    ],
+)
+def test_text_has_the_share_and_the_time_left(done, total, text):
+    activity = Activity("Reading", total)
+    activity.done, activity.started_at = done, 100.0
+    assert describe_activity("Reading", activity, 106.0) == text
+
+
+def test_estimate_counts_only_what_was_done_since_the_start():
+    activity = Activity("Reading", 40, done=20)
+    activity.done, activity.started_at = 30, 100.0
+    assert activity.estimate_seconds_left(106.0) == 6.0  # ten units took six seconds, and ten are left

@@ -1,0 +1,53 @@
+"""Files with initial weights are recorded by their hashes, and compared when a run without a checkpoint is resumed."""
+
+import hashlib
+
+import pytest
+
+from layercli.check import check_config, require_valid
+from layercli.workflows.weight_files import check_weight_files, hash_weight_files
+from tests.running import write_config
+
+BACKBONE = {"type": "MobileNet", "include_top": False, "weights": "mobile.weights.h5", "pooling": "avg"}
+
+
+@pytest.fixture
+def valid(tmp_path):
+    (tmp_path / "mobile.weights.h5").write_bytes(b"one")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.keras").write_bytes(b"two")
+    model = {"input": [32, 32, 3], "weights": "run", "layers": [BACKBONE, {"type": "Dense", "units": 3}]}
+    return require_valid(check_config(str(write_config(tmp_path, [], data=None, train=None, model=model))))
+
+
+def test_files_of_layers_and_of_the_model_are_hashed(valid, tmp_path):
+    assert hash_weight_files(valid) == {
+        str(tmp_path / "mobile.weights.h5"): hashlib.sha256(b"one").hexdigest(),
+        str(tmp_path / "run" / "model.keras"): hashlib.sha256(b"two").hexdigest(),
+    }
+
+
+def test_modified_and_missing_files_are_named(valid, tmp_path):
+    manifest = {"weight_files": hash_weight_files(valid)}
+    assert list(check_weight_files(valid, manifest)) == []
+    (tmp_path / "mobile.weights.h5").write_bytes(b"three")
+    (tmp_path / "run" / "model.keras").unlink()
+    layer, model = check_weight_files(valid, manifest)
+    assert (layer.code, layer.path, "was modified" in layer.message) == (
+        "resume-differs",
+        "model.layers[0].weights",
+        True,
+    )
+    assert hashlib.sha256(b"one").hexdigest() in layer.hint
+    assert (model.path, "does not exist any more" in model.message) == ("model.weights", True)
+
+
+def test_older_runs_have_no_hashes(valid):
+    assert list(check_weight_files(valid, {})) == []
+
+
+@pytest.mark.parametrize("weights", ["imagenet", None])
+def test_weights_that_are_not_in_a_file_have_no_hash(weights, tmp_path):
+    model = {"input": [32, 32, 3], "layers": [BACKBONE | {"weights": weights}]}
+    config = write_config(tmp_path, [], data=None, train=None, model=model)
+    assert hash_weight_files(require_valid(check_config(str(config)))) == {}
