@@ -143,7 +143,7 @@ def test_snippets_place_the_cursor(complete):
 def test_key_has_its_type_default_and_meaning(complete):
     (item,) = [one for one in complete(replace("  epochs: 3\n", "  |\n")) if one["label"] == "batch_size"]
     assert item["detail"] == "a positive integer or auto; default 32"
-    assert item["documentation"]["value"] == "Examples per training step."
+    assert item["documentation"]["value"].startswith("Examples per training step; auto: ")
     assert item["textEdit"]["newText"] == "batch_size: ${1:32}"
 
 
