@@ -37,7 +37,7 @@ class DrawableValue:
 
 def list_drawable_values(base: YamlNode) -> Iterator[DrawableValue]:
     """Yield the values of a base config, those that it sets first."""
-    defaults: list[DrawableValue] = []
+    mappings: list[tuple[YamlNode, KeyPath, str]] = []
     pending: list[tuple[YamlNode, KeyPath, str]] = [
         (node, (key,), key) for key in reversed(_SECTIONS) if (node := base.find((key,))) is not None
     ]
@@ -48,7 +48,7 @@ def list_drawable_values(base: YamlNode) -> Iterator[DrawableValue]:
         if path[:-1] == last and path[-1] in _OUTPUT_KEYS:
             continue
         if isinstance(node.value, dict):
-            defaults += _list_defaults(base, node, path, name)
+            mappings.append((node, path, name))
             pending += [
                 (child, (*path, step), f"{name}.{step}")
                 for step, child in reversed(node.children)
@@ -63,7 +63,8 @@ def list_drawable_values(base: YamlNode) -> Iterator[DrawableValue]:
             ]
         elif _is_drawable(node.value):
             yield DrawableValue(name, node.value, is_written=True, place=find_place(base, path))
-    yield from defaults
+    for node, path, name in mappings:
+        yield from _list_defaults(base, node, path, name)
 
 
 def _list_defaults(base: YamlNode, node: YamlNode, path: KeyPath, name: str) -> Iterator[DrawableValue]:

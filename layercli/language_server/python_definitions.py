@@ -44,11 +44,11 @@ def list_definitions(file: Path) -> list[Definition]:
         text = file.read_text(encoding="utf-8", errors="replace")
     except (OSError, ValueError):
         return []
-    found = list(_DEFINITION.finditer(text))[:_MAX_DEFINITIONS]
+    found = list(_DEFINITION.finditer(text))[: _MAX_DEFINITIONS + 1]
     ends = [*(match.start() for match in found[1:]), len(text)]
     return [
         _read_definition(match["name"], match["word"] == "class", text[match.end() : end])
-        for match, end in zip(found, ends, strict=True)
+        for match, end in list(zip(found, ends, strict=False))[:_MAX_DEFINITIONS]
         if not match["name"].startswith("_")
     ]
 
@@ -82,9 +82,9 @@ def _read_arguments(text: str) -> dict[str, str | None] | None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SyntaxWarning)
                 (function,) = ast.parse(f"def f{text[: found.end()]}: pass").body
+            return _list_arguments(function.args) if isinstance(function, ast.FunctionDef) else None
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
-        return _list_arguments(function.args) if isinstance(function, ast.FunctionDef) else None
     return None
 
 

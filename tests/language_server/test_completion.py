@@ -142,8 +142,8 @@ def test_snippets_place_the_cursor(complete):
 
 def test_key_has_its_type_default_and_meaning(complete):
     (item,) = [one for one in complete(replace("  epochs: 3\n", "  |\n")) if one["label"] == "batch_size"]
-    assert item["detail"] == "a positive integer; default 32"
-    assert item["documentation"]["value"] == "Examples per training step."
+    assert item["detail"] == "a positive integer or auto; default 32"
+    assert item["documentation"]["value"].startswith("Examples per training step; auto: ")
     assert item["textEdit"]["newText"] == "batch_size: ${1:32}"
 
 
@@ -292,3 +292,20 @@ def test_only_files_in_the_folder_are_searched_for_classes(complete_sweep, folde
     (folder.parent / "outside.py").write_text("class Secret: pass\n")
     for name in ("../outside.py", str(folder.parent / "outside.py"), "missing.py", "sub.py"):
         assert not [one for one in complete_sweep(TEXT.replace("mse", f"{name}:|")) if "Secret" in one]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "",
+        "x = 1\n",
+        "class A(B):\n    def __init__(self, " + "(" * 5000,
+        "class A(B):\n    def __init__(self, a=" + "-" * 1900 + "1): pass\n",
+    ],
+    ids=["empty", "no class", "brackets", "signs"],
+)
+def test_strange_code_has_no_arguments(complete_sweep, folder, code):
+    (folder / "strange.py").write_text(code)
+    found = complete_sweep(TEXT.replace("type: Dense, units: 1", "type: strange.py:A, |"), "custom.yaml")
+    assert {"name", "inputs"} <= set(found)
+    assert "a" not in found
