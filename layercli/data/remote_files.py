@@ -39,7 +39,7 @@ _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _NAME: Final = re.compile(r"[^\w.-]+")
 _REASONS: Final = (
     (
-        re.compile(r"ACCESS_DENIED|HTTP status 403|PERMISSION_DENIED|Forbidden"),
+        re.compile(r"ACCESS_DENIED|HTTP status 403|PERMISSION_DENIED|UNAUTHENTICATED|OAuth2|Forbidden"),
         "cannot be read: no permission, or it does not exist",
         "Check the credentials of this machine (`aws sts get-caller-identity`, `gcloud auth list`) and the permissions of "
         "the bucket. AWS_NO_SIGN_REQUEST=YES reads a public bucket without credentials.",
@@ -51,10 +51,10 @@ _REASONS: Final = (
     ),
     (
         re.compile(
-            r"curlCode|NETWORK_CONNECTION|timed? ?out|lost the connection|SLOW_DOWN|HTTP status 50\d",
+            r"curlCode|CURL error|UNAVAILABLE|NETWORK_CONNECTION|timed? ?out|lost the connection|SLOW_DOWN|HTTP status 50\d",
             re.IGNORECASE,
         ),
-        f"cannot be read: the connection failed after {_ATTEMPTS} attempts",
+        "cannot be read: the connection failed, also when it was tried again",
         "Check the network and, if it is set, AWS_ENDPOINT_URL; then run the command again.",
     ),
 )
@@ -173,7 +173,7 @@ def _open_filesystem(address: str) -> tuple[Any, str]:
     if parts.scheme.lower() == "gs":
         is_emulated = "STORAGE_EMULATOR_HOST" in os.environ
         return pyarrow.fs.GcsFileSystem(
-            anonymous=is_emulated, retry_time_limit=timedelta(seconds=_REQUEST_SECONDS)
+            anonymous=is_emulated, retry_time_limit=timedelta(seconds=_CONNECT_SECONDS)
         ), path
     endpoint = urlsplit(next(filter(None, map(os.environ.get, _ENDPOINTS)), ""))
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")

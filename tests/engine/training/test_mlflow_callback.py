@@ -155,7 +155,7 @@ def test_diverged_training_has_failed(tmp_path, store):
     section = {
         "epochs": 2,
         "loss": "mse",
-        "optimizer": {"type": "SGD", "learning_rate": 1e10},
+        "optimizer": {"type": "SGD", "learning_rate": 1000.0},
         "callbacks": [{"type": "MLflow", "experiment": "flowers"}],
     }
     config = write_config(tmp_path, [{"type": "Dense", "units": 1}], data=DIABETES, train=section)
