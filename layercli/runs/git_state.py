@@ -1,8 +1,8 @@
 """The commit of the repository that contains a config, and whether its files differ from it.
 
-The repository can be untrusted: no setting of it is used, because a setting can name a program that git runs (hooks, filters,
-monitors). The commit is read from its files; git compares the files in a temporary repository that shares only objects and
-index.
+The repository can be untrusted: a setting can name a program that git runs (hooks, filters, monitors), so only settings with
+a few fixed values are used. The commit is read from its files; git compares the files in a temporary repository that shares
+only objects and index.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from layercli.io.paths import is_file
 from layercli.io.regular import open_regular
 from layercli.source.nodes import sanitize_text
 
@@ -28,6 +29,10 @@ _MAX_LEVELS: Final = 64
 _MAX_COMMIT: Final = 64
 _SECONDS: Final = 2.0
 """After this time it is unknown whether files changed."""
+_SETTINGS: Final = re.compile(
+    r"core\.(?:filemode|symlinks|ignorecase|precomposeunicode) (?:true|false)|core\.autocrlf (?:true|false|input)"
+)
+"""Settings that say how files differ from their commit on this file system."""
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -132,8 +137,8 @@ def _has_changes(root: Path, git_dir: Path, shared_dir: Path, commit: str, name:
     with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
         own = Path(folder)
         is_sha256 = len(commit) == 64
-        settings = "[extensions]\n\tobjectFormat = sha256\n" if is_sha256 else ""
-        (own / "config").write_text(f"[core]\n\trepositoryFormatVersion = {int(is_sha256)}\n{settings}")
+        extensions = "[extensions]\n\tobjectFormat = sha256\n" if is_sha256 else ""
+        (own / "config").write_text(f"[core]\n\trepositoryFormatVersion = {int(is_sha256)}\n{extensions}")
         (own / "HEAD").write_text(f"{commit}\n")
         (own / "refs").mkdir()
         environment = {
@@ -147,25 +152,43 @@ def _has_changes(root: Path, git_dir: Path, shared_dir: Path, commit: str, name:
             "GIT_OPTIONAL_LOCKS": "0",
         }
         # Untracked files are not searched for, except the config: there can be millions of them.
+        settings = _read_settings(git, shared_dir / "config", root, environment)
         for arguments in (
             ["ls-files", "--error-unmatch", "--", f":(top,literal){name}"],
             ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all"],
         ):
-            try:
-                done = subprocess.run(  # noqa: S603 - git without the settings of the repository
-                    [git, *arguments],
-                    cwd=root,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    timeout=_SECONDS,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                return None
-            if arguments[0] == "ls-files" and done.returncode == 1:
+            done = _run_git([git, *settings, *arguments], root, environment)
+            if done is not None and arguments[0] == "ls-files" and done.returncode == 1:
                 return True
-            if done.returncode:
+            if done is None or done.returncode:
                 return None
-    return bool(done.stdout)
+    return done is not None and bool(done.stdout)
+
+
+def _read_settings(git: str, file: Path, root: Path, environment: Mapping[str, str]) -> list[str]:
+    """Return the arguments of git for the settings of a repository that name no program or file."""
+    if not is_file(file) or file.stat().st_size > _MAX_BYTES:
+        return []
+    arguments = ["config", "--file", str(file), "--no-includes", "--get-regexp", r"^core\."]
+    done = _run_git([git, *arguments], root, environment)
+    lines = [] if done is None else done.stdout.decode(errors="replace").splitlines()
+    return [part for line in lines if _SETTINGS.fullmatch(line) for part in ("-c", line.replace(" ", "=", 1))]
+
+
+def _run_git(
+    command: list[str], root: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes] | None:
+    """Run git, whose output is returned; None if it takes too long."""
+    try:
+        return subprocess.run(  # noqa: S603 - git without the programs that settings of the repository name
+            command,
+            cwd=root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None

@@ -144,3 +144,18 @@ def test_malformed_entries_of_a_manifest_are_ignored(git_entry):
 
 def test_entry_of_a_manifest_is_read():
     assert parse_git_state({"git": {"commit": "ab", "dirty": "x"}}) == {"commit": "ab", "dirty": None}
+
+
+@pytest.mark.parametrize(("key", "value"), [("core.fileMode", "false"), ("core.autocrlf", "true")])
+def test_settings_of_the_file_system_are_used(repository, key, value):
+    git(repository, "config", key, value)
+    config = repository / "configs/a.yaml"
+    if key == "core.fileMode":
+        config.chmod(0o755)
+    else:
+        config.unlink()
+        git(repository, "checkout", "configs/a.yaml")
+        assert config.read_bytes() == b"a: 1\r\n"
+    state = read_git_state(config)
+    assert state is not None
+    assert state.is_dirty is False
