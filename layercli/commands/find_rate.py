@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from layercli.check import check_config, require_valid
 from layercli.commands.options import JsonOption, SetOption, TrustOption, require_parent_directory
 from layercli.commands.rate_change import change_rate, write_rate
+from layercli.io.paths import is_file
 from layercli.page.charts import require_charts
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json, replace_non_finite
 from layercli.reports.problems import print_problems
@@ -72,6 +74,8 @@ def command(
         require_charts()
     valid = require_valid(check_config(config, set_ or ()))
     if write:
+        if not is_file(Path(config)):
+            raise typer.BadParameter("--write requires a regular file, which can be read again and replaced.")
         change_rate(config, valid, lowest, set_ or ())  # an error before the test
     out, errors = make_console(error=json), make_console(error=True)
     print_problems(errors, valid.check_result.problems)
@@ -117,7 +121,7 @@ def _print_proposal(test: RateTest, config: str, plot: str | None, *, is_written
         out.print(f"Drew {plot}.", soft_wrap=True)
     if is_written:
         out.print(f"Wrote `{key}` into {config}.", soft_wrap=True)
-        command_line = f"layercli train {config}"
+        command_line = f"layercli train {quote(config)}"
     else:
-        command_line = f"layercli train {config} --set {key}={test.proposal:g}"
+        command_line = f"layercli train {quote(config)} --set {key}={test.proposal:g}"
     out.print("Next:", f"  {command_line}", sep="\n", soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,9 +57,7 @@ def _set_rate(file: str, text: str, path: KeyPath, rate: float) -> str | None:
     tree = load_yaml(file, text.removeprefix("\ufeff"))
     index = TextIndex(text)
     if tree.find(path) is not None:
-        changed = set_key(index, tree, path, _RATE, f"{rate:g}")
-        pattern = rf"({_RATE}:)\s*\n\s+({re.escape(f'{rate:g}')})"  # in place of a schedule on several lines
-        return None if changed is None else re.sub(pattern, r"\1 \2", changed)
+        return set_key(index, tree, path, _RATE, f"{rate:g}")
     value = f"{{type: RMSprop, {_RATE}: {rate:g}}}"  # the default of `optimizer`
     return set_key(index, tree, path[:-1], str(path[-1]), value)
 

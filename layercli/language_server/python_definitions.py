@@ -21,7 +21,7 @@ _MAX_BRACKETS: Final = 50
 """Most closing brackets at which a signature can end."""
 _DEFINITION: Final = re.compile(rf"^(?P<word>class|def)[ \t]+(?P<name>{IDENTIFIER})", re.MULTILINE | re.ASCII)
 _CONSTRUCTOR: Final = re.compile(r"^[ \t]+def[ \t]+__init__[ \t]*(?=\()", re.MULTILINE)
-_SUMMARY: Final = re.compile(r'[^\n]*:[^\n]*\n\s*[rR]?"""[ \t]*(?P<text>[^\n"]+)')
+_SUMMARY: Final = re.compile(r'(?=[^\n]*:)[^\n]*\n\s*[rR]?"""[ \t]*(?P<text>[^\n"]+)')
 
 
 @dataclass(frozen=True, slots=True)

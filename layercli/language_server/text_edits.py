@@ -38,11 +38,22 @@ def set_key(index: TextIndex, tree: YamlNode, path: KeyPath, key: str, value: st
     known = node.value.get(key)
     if known is not None:
         first, last = index.node_span(known)
+        before = text[:first].rstrip()
+        if before.endswith(":") and "\n" in text[len(before) : first]:  # a value on the lines below its key
+            return f"{before} {value}{text[last:]}"
         return text[:first] + (value if last > first else f" {value}") + text[last:]
     if text[start] == "{":
-        return f"{text[: end - 1].rstrip()}, {key}: {value}{text[end - 1 :]}"
+        place = _find_last_entry_end(index, node) or len(text[: end - 1].rstrip())
+        return f"{text[:place]}, {key}: {value}{text[place:]}"
     place = index.line_end(index.yaml_position(end)[0])
     return f"{text[:place]}{_line_break(text)}{' ' * (node.mark.column - 1)}{key}: {value}{text[place:]}"
+
+
+def _find_last_entry_end(index: TextIndex, node: YamlNode) -> int | None:
+    """Return the offset after the last value of a mapping in braces, before a comma or comment; None if it is not known."""
+    spans = [index.node_span(child) for _, child in node.children if child.mark.source is node.mark.source]
+    start, end = max(spans, default=(0, 0))
+    return end if end > start else None
 
 
 def remove_key(index: TextIndex, tree: YamlNode, path: KeyPath, key: str) -> str | None:

@@ -1,6 +1,7 @@
 """``layercli find-rate``: the same losses each time, a proposal that is written, and clear ends without one."""
 
 import json
+import os
 from xml.etree import ElementTree
 
 import keras
@@ -105,3 +106,13 @@ def test_config_on_standard_input_cannot_be_written():
     result = invoke("find-rate", "-", "--write", stdin=IRIS)
     assert result.exit_code == 2
     assert "--write requires a config file" in result.output
+
+
+def test_config_in_a_pipe_cannot_be_written():
+    reader, writer = os.pipe()
+    os.write(writer, IRIS.encode())
+    os.close(writer)
+    result = invoke("find-rate", f"/dev/fd/{reader}", "--write")
+    os.close(reader)
+    assert result.exit_code == 2
+    assert "--write requires a regular file" in result.output

@@ -42,6 +42,11 @@ LOSS = "loss: sparse_categorical_crossentropy"
             "      decay_steps: 9",
             "optimizer:\n    type: Adam\n    learning_rate: 0.0123",
         ),
+        ("optimizer: {type: SGD, }", "optimizer: {type: SGD, learning_rate: 0.0123, }"),
+        (
+            "optimizer: {\n    type: SGD  # not Adam, why\n  }",
+            "optimizer: {\n    type: SGD, learning_rate: 0.0123  # not Adam, why\n  }",
+        ),
     ],
 )
 def test_only_the_rate_changes(change, before, after):
