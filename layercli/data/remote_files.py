@@ -36,7 +36,7 @@ _MAX_LISTED: Final = 100_000
 _ERRORS: Final = (OSError, ValueError, NotImplementedError, ImportError)
 """Errors of pyarrow; an ImportError if it was built without a file system."""
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-_NAME: Final = re.compile(r"[^\w.-]+")
+_NAME: Final = re.compile(r"[^\w.-]+", re.ASCII)
 _REASONS: Final = (
     (
         re.compile(r"ACCESS_DENIED|HTTP status 403|PERMISSION_DENIED|UNAUTHENTICATED|OAuth2|Forbidden"),

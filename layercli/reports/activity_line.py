@@ -17,16 +17,19 @@ _DELAY_SECONDS: Final = 0.7
 """Time without a line; with the start of Python about a second of a command."""
 _INTERVAL_SECONDS: Final = 0.25
 _ERASE: Final = "\r\x1b[2K"
+_TERMINALS_WITHOUT_ERASING: Final = ("dumb", "unknown")
+"""Values of TERM that promise no control sequences, as in the shell of Emacs."""
 
 
 class ActivityLine:
     """Draws the line while it is open; each output of the command erases it first.
 
-    Nothing is drawn if ``is_shown`` is false, or standard output or standard error is not a terminal.
+    Nothing is drawn if ``is_shown`` is false, or standard output or standard error is not a terminal that can erase a line.
     """
 
     def __init__(self, *, is_shown: bool) -> None:
-        self._is_shown = is_shown and sys.stdout.isatty() and sys.stderr.isatty()
+        can_erase = os.environ.get("TERM", "").lower() not in _TERMINALS_WITHOUT_ERASING
+        self._is_shown = is_shown and can_erase and sys.stdout.isatty() and sys.stderr.isatty()
         self._lock = threading.RLock()
         self._has_ended = threading.Event()
         self._is_drawn = False
@@ -71,9 +74,13 @@ class ActivityLine:
                         self._write(_ERASE)
                         self._is_drawn = False
                 elif self._can_draw:
-                    width = os.get_terminal_size(self._terminal).columns or 80
-                    self._write(_ERASE + describe_activity(*current, now)[: width - 1])
+                    self._write(_ERASE + describe_activity(*current, now)[: self._measure_width() - 1])
                     self._is_drawn = True
+
+    def _measure_width(self) -> int:
+        with suppress(OSError):  # the terminal was closed
+            return os.get_terminal_size(self._terminal).columns or 80
+        return 80
 
     def _write(self, text: str) -> None:
         with suppress(OSError):  # the terminal was closed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from layercli.reports.console import make_table
@@ -44,13 +45,14 @@ def print_crossval_summary(console: Console, summary: Mapping[str, Any]) -> None
 
 def print_next_commands(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the path of the averaged model, if there is one, and the commands that are useful next."""
-    commands = [f"layercli runs {sanitize_text(summary['directory'])}"]
+    commands = [f"layercli runs {quote(sanitize_text(summary['directory']))}"]
     if "ensemble" in summary:
         path = sanitize_text(summary["ensemble"])
         console.print(f"Average of the {len(summary['folds'])} models: {path}", soft_wrap=True)
+        quoted = quote(path)
         commands += [
-            f"layercli predict {path} --part train --output predictions.csv",
-            f"layercli report {path}",
-            f"layercli export {path} --format keras",
+            f"layercli predict {quoted} --part train --output predictions.csv",
+            f"layercli report {quoted}",
+            f"layercli export {quoted} --format keras",
         ]
     console.print("Next:", *(f"  {command}" for command in commands), sep="\n", soft_wrap=True)

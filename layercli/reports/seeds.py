@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from layercli.reports.console import make_table
@@ -43,9 +44,10 @@ def print_seed_summary(console: Console, summary: Mapping[str, Any]) -> None:
         table.add_row(sanitize_text(name), format_number(mean), deviation, lowest, highest)
     console.print(table)
     directory = sanitize_text(summary["directory"])
+    quoted = quote(directory)
     count = len(summary["seeds"])
     console.print(f"{count} {'run' if count == 1 else 'runs'}: {directory}", soft_wrap=True)
-    commands = (f"layercli report {directory}", f"layercli runs --compare {directory} OTHER")
+    commands = (f"layercli report {quoted}", f"layercli runs --compare {quoted} OTHER")
     console.print("Next:", *(f"  {command}" for command in commands), sep="\n", soft_wrap=True)
 
 

@@ -91,6 +91,12 @@ def test_large_file_is_read_in_chunks(storage, monkeypatch):
     assert count_reads(storage) == -(-len(ROWS) // 100)
 
 
+def test_long_name_in_another_script_has_a_short_copy(storage):
+    name = "表" * 100 + ".csv"
+    storage.objects[f"bucket/{name}"] = ROWS.encode()
+    assert fetch(f"s3://bucket/{name}").read_text() == ROWS
+
+
 def test_pattern_matches_the_files_of_a_folder(storage):
     storage.objects = {"bucket/p/b-1.csv": b"1", "bucket/p/b-0.csv": b"0", "bucket/p/x.csv": b"x"}
     assert [path.read_text() for path in expand_paths(["s3://bucket/p/b-*.csv"], PATH)] == ["0", "1"]

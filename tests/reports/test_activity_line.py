@@ -147,3 +147,13 @@ def test_json_quiet_and_servers_show_no_line(monkeypatch, command, options, is_s
     monkeypatch.setattr(cli, "ActivityLine", lambda is_shown: shown.append(is_shown) or nullcontext())
     cli.catch_errors(lambda **_: None, command)(**options)
     assert shown == [is_shown]
+
+
+def test_line_is_not_drawn_on_a_terminal_that_cannot_erase(open_screen, monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    screen = open_screen()
+    stdout = sys.stdout
+    with ActivityLine(is_shown=True):
+        assert sys.stdout is stdout
+    print("end")
+    assert screen.read_until("end\r\n") == "end\r\n"

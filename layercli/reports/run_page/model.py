@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import Any, Final
 
 from layercli.io.credentials import describe_command
@@ -158,7 +159,7 @@ def make_origin(content: RunContent) -> Markup:
             "The config below has every default written out. With the same data, versions and machine, this trains the "
             "same model again:"
         )
-        parts += [make_element("p", text), make_preformatted(f"layercli train {run}/config.yaml")]
+        parts += [make_element("p", text), make_preformatted(f"layercli train {quote(f'{run}/config.yaml')}")]
         parts.append(make_details("config.yaml", make_preformatted(content.config_text), class_="printed"))
     if content.manifest is not None:
         parts += [make_element("h4", "Versions and hashes"), _make_manifest_table(content.manifest)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from shlex import quote
 from typing import Any, Final
 
 from layercli.config.training.callbacks import EarlyStopping
@@ -252,7 +253,7 @@ def _advise_on_training(content: RunContent) -> Iterator[str]:
             key, epochs = f"train.stages.{len(stages) - 1}.epochs", 2 * stages[-1].epochs
         yield (
             "The validation loss was lowest in the last epoch, so more epochs may help: "
-            f"layercli train --resume {content.title} --set {key}={epochs}"
+            f"layercli train --resume {quote(content.title)} --set {key}={epochs}"
         )
     if any(note.startswith("Overfitting") for note in content.notes):
         yield _advise_on_overfitting(content)
