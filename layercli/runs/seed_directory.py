@@ -13,6 +13,7 @@ from layercli.io.atomic import describe_os_error, write_json
 from layercli.runs.group_directory import GroupDirectory, open_group_directory, read_group_state
 from layercli.runs.lock import is_run_locked
 from layercli.runs.manifest import is_finished, read_manifest_or_none
+from layercli.source.nodes import sanitize_text
 
 _SEEDS_KEY: Final = "seeds"
 
@@ -79,7 +80,25 @@ def open_seed_directory(
         except OSError as error:
             message = f"{SeedDirectory.state_file} cannot be written: {describe_os_error(error)}."
             raise make_file_error(path, "run-directory", message) from None
-    return SeedDirectory(path, tuple(seeds))
+    directory = SeedDirectory(path, tuple(seeds))
+    for member in directory.list_members():
+        _require_seed(directory.run_path(member), member.seed)
+    return directory
+
+
+def _require_seed(run: Path, seed: int) -> None:
+    """Check that a run has the seed of its folder's name, so that no training counts for another seed.
+
+    Raises:
+        LayercliError: It has a different one.
+    """
+    manifest = read_manifest_or_none(run)
+    if manifest is not None and manifest.get("seed") != seed:
+        found = sanitize_text(str(manifest.get("seed")), limit=20)
+        message = f"The run in the folder of seed {seed} must have this seed, got {found}."
+        raise make_file_error(
+            run, "run-directory", message, "Remove this folder, and the seed is trained again."
+        )
 
 
 def read_seed_directory(path: Path) -> SeedDirectory | None:

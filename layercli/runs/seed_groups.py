@@ -14,6 +14,8 @@ from layercli.source.scalars import is_number
 SIGNIFICANCE: Final = 0.05
 """Two configs differ if a difference as large has a smaller probability without one."""
 _IGNORED_KEYS: Final = ("seed", "name")
+_MAX_SCORE: Final = 1e150
+"""Results of a damaged run that are larger are left out: the squares of their differences would be infinite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,11 @@ def list_scores(run: Run) -> dict[str, float]:
     test = {f"test_{name}": value for name, value in run.test.items()}
     best = {name: value for name, value in run.best.items() if name not in ("epoch", "monitor")}
     validation = {name: value for name, value in best.items() if name.startswith("val_")}
-    return {name: float(value) for name, value in (test or validation or best).items() if is_number(value)}
+    return {
+        name: float(value)
+        for name, value in (test or validation or best).items()
+        if is_number(value) and abs(value) <= _MAX_SCORE
+    }
 
 
 def summarize_scores(scores: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Any]]:

@@ -95,7 +95,7 @@ def _list_runs(path: Path) -> list[Path]:
     """Return the runs of a directory of several seeds, or the path itself."""
     directory = read_seed_directory(path)
     paths = [] if directory is None else [*map(directory.run_path, directory.list_members())]
-    return [each for each in paths if each.is_dir()] or [path]
+    return [each for each in paths if each.is_dir() and not each.is_symlink()] or [path]
 
 
 def _read_files(path: Path) -> RunContent:

@@ -38,12 +38,12 @@ def _hash_file(file: Path) -> str:
 
 def check_weight_files(valid: ValidConfig, manifest: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield a problem for each file that is missing, or that has other weights than when the run started."""
-    known: Mapping[str, str] = manifest.get("weight_files") or {}
+    known = manifest.get("weight_files")
     for path, file in _list_weight_files(valid):
-        expected = known.get(str(file.absolute()))
-        if expected is None or (file.is_file() and _hash_file(file) == expected):
+        expected = known.get(str(file.absolute())) if isinstance(known, dict) else None
+        if not isinstance(expected, str) or (file.is_file() and _hash_file(file) == expected):
             continue
         state = "was modified after" if file.is_file() else "does not exist any more, as it did when"
         message = f"{sanitize_text(str(file))} {state} the run started, which has no checkpoint."
-        hint = f"Restore the file with the SHA-256 {expected}, or start a new run."
+        hint = f"Restore the file with the SHA-256 {sanitize_text(expected, limit=64)}, or start a new run."
         yield valid.make_problem(path, "resume-differs", message, hint)

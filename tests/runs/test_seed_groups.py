@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from layercli.errors import LayercliError
 from layercli.runs.listing import read_run
 from layercli.runs.seed_directory import SeedDirectory, open_seed_directory, read_seed_directory
 from layercli.runs.seed_groups import (
@@ -15,9 +16,11 @@ from layercli.runs.seed_groups import (
     list_scores,
     summarize_scores,
 )
+from layercli.workflows.report import _list_runs
 from tests.running import invoke, problems
 
 FIRST = {1: 0.90, 2: 0.92, 3: 0.88, 4: 0.91, 5: 0.89}
+MANIFEST = {"files": {}, "versions": {}, "data": {"fingerprint": ""}, "execution": {}}
 SECOND = {1: 0.92, 2: 0.95, 3: 0.89, 4: 0.93, 5: 0.93}
 
 
@@ -170,3 +173,27 @@ def test_resume_of_a_directory_of_seeds_names_its_runs(tmp_path):
     result = invoke("train", "--resume", tmp_path / "s", "--json")
     assert problems(result) == [("run-directory", None)]
     assert str(tmp_path / "s" / "4") in json.loads(result.stdout)["problems"][0]["hint"]
+
+
+def test_results_too_large_for_a_test_are_left_out(write_runs):
+    first = write_runs("a", {1: 1e308, 2: -1e308})
+    second = write_runs("b", {1: -1e308, 2: 1e308}, units=9)
+    assert compare_groups(find_seed_groups([*first, *second])) == []
+
+
+def test_folder_with_the_run_of_another_seed_is_refused(tmp_path):
+    folder = str(tmp_path / "s")
+    open_seed_directory("x", folder, seeds=[1, 2], digest="d")
+    for name, seed in (("1", 1), ("2", 1)):
+        (tmp_path / "s" / name).mkdir()
+        (tmp_path / "s" / name / "manifest.json").write_text(json.dumps(MANIFEST | {"seed": seed}))
+    assert open_seed_directory("x", folder, seeds=[1], digest="d").seeds == (1,)
+    with pytest.raises(LayercliError, match="folder of seed 2 must have this seed, got 1"):
+        open_seed_directory("x", folder, seeds=[1, 2], digest="d")
+
+
+def test_report_does_not_follow_a_link_to_a_run_elsewhere(tmp_path, write_runs):
+    write_runs("private", {1: 0.5})
+    open_seed_directory("x", "s", seeds=[1], digest="d")
+    Path("s/1").symlink_to(tmp_path / "private" / "1")
+    assert _list_runs(Path("s")) == [Path("s")]

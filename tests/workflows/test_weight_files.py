@@ -51,3 +51,10 @@ def test_weights_that_are_not_in_a_file_have_no_hash(weights, tmp_path):
     model = {"input": [32, 32, 3], "layers": [BACKBONE | {"weights": weights}]}
     config = write_config(tmp_path, [], data=None, train=None, model=model)
     assert hash_weight_files(require_valid(check_config(str(config)))) == {}
+
+
+@pytest.mark.parametrize("known", [["x"], "x", {"mobile": 3}, 5])
+def test_hashes_of_a_foreign_manifest_can_have_any_type(valid, known, tmp_path):
+    if isinstance(known, dict):
+        known = {str(tmp_path / "mobile.weights.h5"): [1]}
+    assert list(check_weight_files(valid, {"weight_files": known})) == []

@@ -73,7 +73,7 @@ def _make_result_table(contents: Sequence[RunContent]) -> Markup:
         parts.append(make_element("p", text, class_="notice"))
     # The split depends on the seed, so only runs of the same seed can have the same examples.
     examples = {
-        (content.manifest.get("seed"), content.manifest["data"]["fingerprint"])
+        (str(content.manifest.get("seed")), content.manifest["data"]["fingerprint"])
         for content in contents
         if content.manifest
     }

@@ -281,6 +281,20 @@ def test_runs_are_compared_by_results_and_configs(make_content, tmp_path):
     assert any(label.count("training: from 1.0000 to 0.4000") == 2 for label in labels)
 
 
+def test_seeds_of_foreign_manifests_can_have_any_type(make_content):
+    contents = [make_content(name, evaluation=evaluation(CLASSES)) for name in "ab"]
+    for content in contents:
+        content.manifest = {
+            "seed": [1],
+            "files": {},
+            "versions": {},
+            "data": {"fingerprint": content.title},
+            "execution": {},
+        }
+    texts = page_of(*contents).texts
+    assert any("were not trained on the same examples" in text for text in texts)
+
+
 def test_sentences_name_the_output(make_content):
     outputs = [OutputContent(name, OutputKind("classes"), CLASSES) for name in ("left", "right")]
     text = page_of(make_content(evaluation=EvaluationContent("test", 120, {"loss": 0.5}, outputs))).shown_text
