@@ -74,5 +74,5 @@ def open_crossval_directory(
         LayercliError: It has other files, or folds of another config, or cannot be created.
     """
     state = {"version": 1, "folds": folds, "repeats": repeats, "config": digest}
-    path, _ = open_group_directory(CrossvalDirectory, f"{name}-crossval", run_dir, state)
+    path = open_group_directory(CrossvalDirectory, f"{name}-crossval", run_dir, state)
     return CrossvalDirectory(path, folds, repeats)

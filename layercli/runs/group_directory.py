@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 
 from layercli.errors import make_file_error
 from layercli.io.atomic import describe_os_error, write_json
+from layercli.io.lock import make_lock
 from layercli.io.regular import parse_json, read_inside
 from layercli.runs.directory import RUNS_ROOT, require_local_path, require_own_entries
 from layercli.source.nodes import sanitize_text
@@ -61,14 +62,18 @@ def open_group_directory(
     name: str,
     run_dir: str | None,
     state: Mapping[str, Any],
-) -> tuple[Path, dict[str, Any]]:
-    """Create the directory of a group, or open the one that the same command made. Return it and its state.
+    extend: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda found: found,
+) -> Path:
+    """Create the directory of a group, or open the one that the same command made. Return it.
+
+    Several processes can open it at the same time.
 
     Args:
         kind: The type of the group.
         name: The name of the directory under ``runs/``, if ``run_dir`` is None.
         run_dir: The directory.
         state: What was asked for; ``config`` is the hash of the config.
+        extend: Returns the state to write, for the one in the file.
 
     Raises:
         LayercliError: It has other files, or another group, or cannot be created.
@@ -78,26 +83,56 @@ def open_group_directory(
     try:
         path.mkdir(parents=True, exist_ok=True)
         require_own_entries(path, may_be_link=run_dir is not None)
-        if not any(path.iterdir()):
-            write_json(path / kind.state_file, state)
+        lock = state_lock_path(path, kind)
+        names = {entry.name for entry in path.iterdir()}
+        if names and not names & {kind.state_file, lock.name}:
+            found = None
+        else:
+            with make_lock(lock):
+                found = _update_state(path, kind, state, extend)
     except OSError as error:
         message = f"The directory of the {kind.activity} cannot be created: {describe_os_error(error)}."
         raise make_file_error(path, "run-directory", message) from None
-    found = read_group_state(path, kind)
     if found is None:
         message = f"The directory is not empty and has no {kind.state_file}."
-    elif differing := [
+    elif differing := _list_differences(found, state):
+        message = f"The directory has a {kind.activity} that differs in {' and '.join(differing)}."
+    else:
+        return path
+    hint = "Name another directory with `--run-dir`, or remove this one."
+    raise make_file_error(path, "run-directory", message, hint)
+
+
+def state_lock_path(path: Path, kind: type[GroupDirectory]) -> Path:
+    """Return the file that a process locks while it reads and writes the state."""
+    return path / f".{kind.state_file}.lock"
+
+
+def _update_state(
+    path: Path,
+    kind: type[GroupDirectory],
+    state: Mapping[str, Any],
+    extend: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> dict[str, Any] | None:
+    """Write the extended state of a new group, or of one that does not differ. Return the state before; None without one."""
+    is_new = {entry.name for entry in path.iterdir()} == {state_lock_path(path, kind).name}
+    found = dict(state) if is_new else read_group_state(path, kind)
+    if found is not None and not _list_differences(found, state):
+        extended = extend(found)
+        if is_new or extended != found:
+            write_json(path / kind.state_file, extended)
+    return found
+
+
+def _list_differences(found: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
+    """Return the values of a directory that differ from those that are asked for, in words."""
+    return [
         "the config"
         if key == "config"
         else f"{key} ({sanitize_text(str(found.get(key)), limit=20)}, now {value})"
         for key, value in state.items()
         if found.get(key) != value
-    ]:
-        message = f"The directory has a {kind.activity} that differs in {' and '.join(differing)}."
-    else:
-        return path, found
-    hint = "Name another directory with `--run-dir`, or remove this one."
-    raise make_file_error(path, "run-directory", message, hint)
+    ]
 
 
 def read_group_state(path: Path, kind: type[GroupDirectory]) -> dict[str, Any] | None:

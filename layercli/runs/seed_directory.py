@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from layercli.config.training.seeds import MAX_SEED, MAX_SEEDS
 from layercli.errors import make_file_error
-from layercli.io.atomic import describe_os_error, write_json
 from layercli.runs.group_directory import GroupDirectory, open_group_directory, read_group_state
 from layercli.runs.lock import is_run_locked
 from layercli.runs.manifest import is_finished, read_manifest_or_none
@@ -70,16 +69,13 @@ def open_seed_directory(
         LayercliError: It has other files, or runs of another config, or cannot be created.
     """
     state = {"version": 1, "config": digest}
-    path, found = open_group_directory(SeedDirectory, f"{name}-seeds", run_dir, state)
-    known = _filter_seeds(found.get(_SEEDS_KEY))
-    if not set(seeds) <= set(known):
-        try:
-            write_json(
-                path / SeedDirectory.state_file, {**state, _SEEDS_KEY: [*dict.fromkeys([*known, *seeds])]}
-            )
-        except OSError as error:
-            message = f"{SeedDirectory.state_file} cannot be written: {describe_os_error(error)}."
-            raise make_file_error(path, "run-directory", message) from None
+
+    def add_seeds(found: Mapping[str, Any]) -> Mapping[str, Any]:
+        known = _filter_seeds(found.get(_SEEDS_KEY))
+        is_known = set(seeds) <= set(known)
+        return found if is_known else {**state, _SEEDS_KEY: [*dict.fromkeys([*known, *seeds])]}
+
+    path = open_group_directory(SeedDirectory, f"{name}-seeds", run_dir, state, add_seeds)
     directory = SeedDirectory(path, tuple(seeds))
     for member in directory.list_members():
         _require_seed(directory.run_path(member), member.seed)

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from layercli.errors import LayercliError
 from layercli.processes.worker_pool import LOG_FILE, StopSignal, WorkerPool
 from layercli.reports.group_progress import GroupProgress, MemberRow
-from layercli.runs.group_directory import GroupDirectory, Member
+from layercli.runs.group_directory import GroupDirectory, Member, state_lock_path
 from layercli.runs.listing import read_run
 from layercli.workflows.batch_size import SHARED_FILE, shared_lock_path
 
@@ -97,6 +97,7 @@ def _discard_if_unused(directory: GroupDirectory) -> None:
             directory.path / LOG_FILE,
             directory.path / SHARED_FILE,
             shared_lock_path(directory.path),
+            state_lock_path(directory.path, type(directory)),
             *map(directory.lock_path, members),
         ):
             path.unlink(missing_ok=True)

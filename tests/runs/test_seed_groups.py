@@ -1,6 +1,7 @@
 """Runs that differ in their seed: groups, mean and deviation, and the paired test against values of SciPy."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,21 @@ def test_report_does_not_follow_a_link_to_a_run_elsewhere(tmp_path, write_runs):
     open_seed_directory("x", "s", seeds=[1], digest="d")
     Path("s/1").symlink_to(tmp_path / "private" / "1")
     assert _list_runs(Path("s")) == [Path("s")]
+
+
+def test_seeds_that_are_started_at_the_same_time_are_all_known(tmp_path):
+    folder = str(tmp_path / "s")
+    pairs = [[number, number + 100] for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        opened = [pool.submit(open_seed_directory, "x", folder, seeds=pair, digest="d") for pair in pairs]
+        assert [each.result().seeds for each in opened] == [tuple(pair) for pair in pairs]
+    known = read_seed_directory(Path(folder))
+    assert known is not None
+    assert sorted(known.seeds) == sorted(seed for pair in pairs for seed in pair)
+
+
+def test_folder_of_others_gets_no_lock(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(LayercliError, match="is not empty"):
+        open_seed_directory("x", str(tmp_path), seeds=[1], digest="d")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt"]
