@@ -160,7 +160,8 @@ def test_directory_of_seeds_grows_and_keeps_its_config(tmp_path):
     assert known is not None
     assert known.seeds == (1, 2, 3)
     with pytest.raises(Exception, match="a training of several seeds that differs in the config"):
-        open_seed_directory("x", path, seeds=[1], digest="other")
+        open_seed_directory("x", path, seeds=[9], digest="other")
+    assert read_seed_directory(Path(path)) == known
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"seeds": 3}', '{"seeds": ["../x", -1, true]}'])
