@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any, Final, cast
 
 from layercli.data.examples import Examples
-from layercli.data.new_examples import NewExamples, make_row_columns, read_separately
+from layercli.data.new_examples import NewExamples, keep_json_value, make_row_columns, read_separately
 from layercli.data.tables.columns import check_trained_columns
 from layercli.data.tables.files import TableFiles
 from layercli.data.tables.new_rows import (
@@ -254,7 +254,7 @@ class _RecordReader:
     def read(self, records: Sequence[bytes], rows_before: int) -> NewExamples:
         """Return the examples of records; those that cannot be read have an error."""
         lines, errors = self._to_lines(records)
-        kept = self._read_kept(lines)
+        kept = self._read_kept(records)
         examples: Examples | None = None
         if not any(errors):
             with suppress(DataError):
@@ -346,13 +346,20 @@ class _RecordReader:
         reason = error.findings[0].message.replace(f"{self.folder / 'rows.csv'} cannot be read: ", "")
         return sanitize_text(reason, limit=200).rstrip(".")
 
-    def _read_kept(self, lines: Sequence[bytes]) -> dict[str, list[str | None]]:
-        """Return the texts of the columns that are kept, as the input has them."""
+    def _read_kept(self, records: Sequence[bytes]) -> dict[str, list[str | None]]:
+        """Return the columns that are kept, as the input has them; None for the values of records that lack them."""
         if not self.keep:
             return {}
-        rows = [parse_fields(line, self.data.separator) for line in lines]
-        indices = {name: self.names.index(name) for name in self.keep}
-        return {
-            name: [fields[index] if index < len(fields) else None for fields in rows]
-            for name, index in indices.items()
-        }
+        rows = [self._parse_kept(record) for record in records]
+        return {name: [row[index] for row in rows] for index, name in enumerate(self.keep)}
+
+    def _parse_kept(self, record: bytes) -> list[str | None]:
+        if self.json_format is not None:
+            try:
+                values = parse_json_record(record, self.keep, optional=self.keep)
+            except BadRecordError:
+                return [None] * len(self.keep)
+            return [keep_json_value(value) for value in values]
+        fields = parse_fields(record, self.data.separator)
+        indices = [self.names.index(name) for name in self.keep]
+        return [fields[index] if index < len(fields) else None for index in indices]
