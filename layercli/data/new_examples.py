@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -77,6 +78,24 @@ def make_row_columns(rows_before: int, count: int, kept: Mapping[str, Sequence[A
     """Return the columns of rows of a table: their numbers from 1, and columns of the input."""
     columns: dict[str, Array] = {"row": np.arange(rows_before + 1, rows_before + count + 1)}
     return columns | {name: to_object_array(values) for name, values in kept.items()}
+
+
+class JsonText(str):
+    """The text of a number or boolean of JSON, whose value JSON Lines get; all other files get the text."""
+
+    __slots__ = ("value",)
+    value: Any
+
+
+def keep_json_value(value: Any) -> str | None:
+    """Return a value of JSON as a column of the output has it; None for null, a list and an object."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, (bool, int, float)):
+        return None
+    kept = JsonText(json.dumps(value))
+    kept.value = value
+    return kept
 
 
 def to_object_array(values: Sequence[Any]) -> Array:

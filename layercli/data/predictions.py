@@ -14,6 +14,7 @@ from typing import IO, Any, Final, TypeAlias
 
 import numpy as np
 
+from layercli.data.new_examples import JsonText
 from layercli.data.types import Array
 from layercli.io.csv_cells import escape_formula
 
@@ -73,7 +74,7 @@ def write_json_lines(file: IO[str], chunks: Iterable[ColumnChunk]) -> int:
 
 def iterate_json_rows(chunk: ColumnChunk) -> Iterator[dict[str, Any]]:
     """Yield each row as its values by column; a value that JSON does not have, such as NaN, is None."""
-    names, lists = list(chunk), [_replace_nonfinite(column.tolist()) for column in chunk.values()]
+    names, lists = list(chunk), [_to_json_value(column.tolist()) for column in chunk.values()]
     for values in zip(*lists, strict=True):
         yield dict(zip(names, values, strict=True))
 
@@ -226,8 +227,10 @@ def _format_cells(column: Array) -> list[Any]:
     return [escape_formula(value) for value in column.tolist()]
 
 
-def _replace_nonfinite(value: Any) -> Any:
-    """Return the values with None in place of NaN and infinity, which JSON does not support."""
+def _to_json_value(value: Any) -> Any:
+    """Return the values as JSON has them, with None in place of NaN and infinity, which it does not support."""
     if isinstance(value, list):
-        return [_replace_nonfinite(item) for item in value]
+        return [_to_json_value(item) for item in value]
+    if isinstance(value, JsonText):
+        value = value.value
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -86,6 +86,8 @@ class ScriptFacts:
     """Columns of numbers, or of dates in a known format, that can sort the rows."""
     named_sets: frozenset[str] = frozenset()
     """The sets, val and test, that the column of the split names."""
+    has_key_in_own_sets: bool = True
+    """Whether the sets with separate files have the column that ``split_key`` names."""
     block_rows: int | None = None
     """The number of examples that are split together; None if it is all of them."""
     windows: WindowsConfig | None = None
@@ -151,6 +153,7 @@ class DatasetFacts:
     date_formats: Mapping[str, str] = field(default_factory=dict)
     order_columns: frozenset[str] = frozenset()
     named_sets: frozenset[str] = frozenset()
+    has_key_in_own_sets: bool = True
     block_rows: int | None = None
 
 
@@ -191,6 +194,7 @@ def build_script_facts(valid: ValidConfig, dataset_facts: DatasetFacts | None) -
         next(iter(data.split.key_columns), None),
         dataset_facts.order_columns,
         dataset_facts.named_sets,
+        dataset_facts.has_key_in_own_sets,
         dataset_facts.block_rows,
         data.windows if isinstance(data, TableConfig) else None,
         own_sets,

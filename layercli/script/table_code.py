@@ -144,6 +144,7 @@ class TableScript(DataScript[T]):
         plan, column = self.facts.table_plan, self.data.split.key_columns[key]
         is_stratified_group = key == "group" and self.data.split.stratify
         is_known = key != "order" or column in self.facts.order_columns
+        is_known = is_known and self.facts.has_key_in_own_sets
         return plan is not None and self.data.windows is None and not is_stratified_group and is_known
 
     def find_inexpressible_values(self) -> Iterator[KeyPath]:

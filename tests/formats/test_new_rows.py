@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from layercli.config.data.section import DATA_TYPES
+from layercli.data.predictions import PREDICTION_WRITERS
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import DataError
 from layercli.formats.csv import new_rows as new_rows_module
@@ -262,6 +264,23 @@ def test_texts_of_json_have_the_numbers_of_training():
         (1000, 1.5, ""),
         '`a` must be a number, got "much"',
     ]
+
+
+def test_kept_values_of_json_are_values_in_json_lines_and_texts_elsewhere(place):
+    data, plan = learn(decimal=",", missing={"numbers": "zero"})
+    values = ["1", "-2.50", '"1,5"', "true", "null", "NaN", "[1]"]
+    rows = [f'{{"id": 1, "a": 1, "t": "x", "k": {value}}}\n' for value in values]
+    stream = io.BytesIO("".join([*rows, '{"k": 5}\n']).encode())
+    columns = [piece.columns for piece in iterate_new_rows(data, [stream], plan, ["k"])]
+    for suffix in ("jsonl", "csv", "parquet", "npz"):
+        PREDICTION_WRITERS[f".{suffix}"](place / f"k.{suffix}", columns)
+    lines = (place / "k.jsonl").read_text().splitlines()
+    assert [json.loads(line)["k"] for line in lines] == [1, -2.5, "1,5", True, None, None, None, 5]
+    texts = ["1", "-2.5", "1,5", "true", None, "NaN", None, "5"]
+    assert parquet.read_table(place / "k.parquet")["k"].to_pylist() == texts
+    with np.load(place / "k.npz") as arrays:
+        assert arrays["k"].tolist() == [text or "" for text in texts]
+    assert (place / "k.csv").read_text().splitlines()[1:3] == ["1,1", "2,-2.5"]
 
 
 def test_rows_without_a_header_for_a_table_without_one():

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
+from pyarrow.csv import write_csv
 
 from layercli.check import check_config, require_valid
 from layercli.formats.registry import make_data_script
@@ -359,6 +360,25 @@ def test_script_reads_separate_files_of_a_set(name, tmp_path):
     for file in ("own.csv", "own/a.csv", "own/b.csv"):
         (tmp_path / file).write_text(OWN_ROWS, encoding="utf-8")
     assert_same_sets(config, {"train", "val", "test"})
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])
+@pytest.mark.parametrize("key", ["group", "order"])
+def test_separate_files_without_the_column_of_the_split_are_refused(key, kind, tmp_path):
+    table = pa.table({"n": [float(i) for i in range(20)], "k": [i // 2 for i in range(20)], "y": [0.5] * 20})
+    files = {}
+    for name, columns in (("full", table), ("less", table.drop_columns("k")), ("d", table)):
+        written = "d.csv" if kind == "csv" else write_typed(columns, tmp_path, kind)
+        if kind == "csv":
+            write_csv(columns, tmp_path / written)
+        files[name] = (tmp_path / written).rename(tmp_path / f"{name}{written[1:]}").name
+    data = {"type": kind, "path": files["d"], "target": "y", "inputs": {"x": "n"}}
+    model = {"inputs": {"x": [1]}, "layers": [{"type": "Dense", "units": 1}]}
+    config = tmp_path / "c.yaml"
+    config.write_text(yaml.safe_dump({"data": data, "model": model, "train": {"loss": "mse"}}))
+    split = {"validation": 0.2, key: "k"}
+    assert find_refused(rewrite(config, split={**split, "test": files["full"]})) == []
+    assert find_refused(rewrite(config, split={**split, "test": files["less"]})) == [f"data.split.{key}"]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "feather", "jsonl"])

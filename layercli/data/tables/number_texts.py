@@ -14,6 +14,8 @@ BOOLEAN_WORDS: Final = tuple(map(frozenset, zip(TRUE_WORDS, FALSE_WORDS, strict=
 _CURRENCIES: Final = "$€£¥\uffe5₹₩₽\\\\"
 """As a part of a regular expression. The byte of the backslash is the sign of the yen in Japanese encodings."""
 _MINUS_SIGNS: Final = "\u2212\u2013\u2012"
+_ANY_SIGN: Final = rf"[{_MINUS_SIGNS}(%{_CURRENCIES}]|-$"
+"""What texts with a sign contain, which ``_remove_signs`` changes; others may contain it, too."""
 _MAX_STRAYS: Final = 8
 _MAX_NUMBER_BYTES: Final = 256
 """The longest text with signs that can be a number."""
@@ -76,14 +78,12 @@ def _strip_signs(texts: Any, number_format: NumberFormat) -> PlainNumbers:
     texts = pc.if_else(
         pc.greater(pc.binary_length(texts), _MAX_NUMBER_BYTES), pa.scalar(None, pa.string()), texts
     )
-    plain = pc.replace_substring_regex(texts, f"[{_MINUS_SIGNS}]", "-")
-    plain = pc.replace_substring_regex(plain, r"^\(\s*(.+?)\s*\)$", r"-\1")
-    plain = pc.replace_substring_regex(plain, r"^([\d.,' ]*\d[\d.,' ]*)-$", r"-\1")  # as SAP writes it
-    has_percent = pc.ends_with(plain, "%")
-    plain = pc.replace_substring_regex(plain, r"\s*%$", "")
-    symbols = pc.struct_field(pc.extract_regex(plain, f"(?P<symbol>[{_CURRENCIES}])"), "symbol")
-    plain = pc.replace_substring_regex(plain, rf"^([+-]?)\s*[{_CURRENCIES}]\s*([+-]?)", r"\1\2")
-    plain = pc.replace_substring_regex(plain, rf"\s*[{_CURRENCIES}]$", "")
+    if pc.any(pc.match_substring_regex(texts, _ANY_SIGN)).as_py():
+        plain, has_percent, symbols = _remove_signs(texts)
+    else:  # most columns have none, and looking for each sign takes most of the time of a request to a service
+        plain = texts
+        has_percent = pc.if_else(texts.is_valid(), False, None)
+        symbols = pa.nulls(len(texts), pa.string())
     if number_format.thousands == " ":
         plain = pc.replace_substring_regex(plain, "[\u00a0\u202f\u2009]", " ")
     elif number_format.thousands == "'":
@@ -94,6 +94,21 @@ def _strip_signs(texts: Any, number_format: NumberFormat) -> PlainNumbers:
     if number_format.decimal != ".":
         plain = pc.replace_substring(plain, number_format.decimal, ".")
     return PlainNumbers(pc.if_else(is_number, plain, pa.scalar(None, pa.string())), has_percent, symbols)
+
+
+def _remove_signs(texts: Any) -> tuple[Any, Any, Any]:
+    """Return texts without signs of currencies and percent, whether each has a percent sign, and the currencies."""
+    from pyarrow import compute as pc
+
+    plain = pc.replace_substring_regex(texts, f"[{_MINUS_SIGNS}]", "-")
+    plain = pc.replace_substring_regex(plain, r"^\(\s*(.+?)\s*\)$", r"-\1")
+    plain = pc.replace_substring_regex(plain, r"^([\d.,' ]*\d[\d.,' ]*)-$", r"-\1")  # as SAP writes it
+    has_percent = pc.ends_with(plain, "%")
+    plain = pc.replace_substring_regex(plain, r"\s*%$", "")
+    symbols = pc.struct_field(pc.extract_regex(plain, f"(?P<symbol>[{_CURRENCIES}])"), "symbol")
+    plain = pc.replace_substring_regex(plain, rf"^([+-]?)\s*[{_CURRENCIES}]\s*([+-]?)", r"\1\2")
+    plain = pc.replace_substring_regex(plain, rf"\s*[{_CURRENCIES}]$", "")
+    return plain, has_percent, symbols
 
 
 def convert_numbers(texts: Any, number_format: NumberFormat) -> Any:

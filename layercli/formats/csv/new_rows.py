@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkstemp
 from typing import IO, Any, Final, cast
 
 from layercli.data.examples import Examples
-from layercli.data.new_examples import NewExamples, make_row_columns, read_separately
+from layercli.data.new_examples import NewExamples, keep_json_value, make_row_columns, read_separately
 from layercli.data.tables.columns import check_trained_columns
 from layercli.data.tables.files import TableFiles
 from layercli.data.tables.new_rows import (
@@ -83,7 +84,7 @@ def iterate_new_rows(
     data = declare_trained_columns(data, plan)
     rows_before = 0
     reader: _RecordReader | None = None
-    with TemporaryDirectory(prefix="layercli-") as folder:
+    with _make_temporary_file() as file:
         for stream in streams:
             opened = make_peekable(stream)
             cleaned = clean_stream(opened, data)
@@ -96,9 +97,7 @@ def iterate_new_rows(
                 records: Sequence[bytes] = batch
                 if reader is None:
                     _check_separator(batch, opened, data)
-                    reader, records = _open_records(
-                        data, batch, plan, keep, make_files, Path(folder), optional
-                    )
+                    reader, records = _open_records(data, batch, plan, keep, make_files, file, optional)
                 if records:
                     yield reader.read(records, rows_before)
                     rows_before += len(records)
@@ -106,6 +105,17 @@ def iterate_new_rows(
                 raise_data_error("The input cannot be read: it is empty.", ("data", "path"), None)
         if reader is not None and not rows_before:
             yield reader.read([], 0)  # so that the output has its columns
+
+
+@contextmanager
+def _make_temporary_file() -> Iterator[Path]:
+    """Create a file, which is removed at the end."""
+    descriptor, name = mkstemp(prefix="layercli-", suffix=".csv")
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink()
 
 
 def _check_encoding(stream: IO[bytes], data: Csv) -> None:
@@ -182,7 +192,7 @@ def _open_records(
     plan: TablePlan,
     keep: Sequence[str],
     make_files: Callable[[Any], TableFiles],
-    folder: Path,
+    file: Path,
     optional: Collection[str],
 ) -> tuple[_RecordReader, Sequence[bytes]]:
     """Return the reader of a stream that begins with these records, and the records after its header."""
@@ -190,7 +200,7 @@ def _open_records(
         names = list(dict.fromkeys([*plan.columns, *keep]))
         json_data = data.with_arguments(columns=names, **_JSON_ARGUMENTS)
         reader = _RecordReader(
-            json_data, names, plan, keep, make_files(json_data), folder, NumberFormat.of(data), optional
+            json_data, names, plan, keep, make_files(json_data), file, NumberFormat.of(data), optional
         )
         return reader, batch
     records = batch
@@ -204,7 +214,7 @@ def _open_records(
     check_header(sample, names, data, "The input", is_new=True)
     check_trained_columns(names, replace(plan, kept_columns=tuple(keep)))
     named = data.with_arguments(columns=names, **_CLEAN_ARGUMENTS)
-    return _RecordReader(named, names, plan, keep, make_files(named), folder), records
+    return _RecordReader(named, names, plan, keep, make_files(named), file), records
 
 
 def _name_columns(data: Csv, width: int) -> list[str]:
@@ -245,7 +255,8 @@ class _RecordReader:
     plan: TablePlan
     keep: Sequence[str]
     files: TableFiles
-    folder: Path
+    file: Path
+    """A file for the records that are read."""
     json_format: NumberFormat | None = None
     """For JSON: how numbers are written in the training data, as texts of JSON may be."""
     optional: Collection[str] = ()
@@ -254,7 +265,7 @@ class _RecordReader:
     def read(self, records: Sequence[bytes], rows_before: int) -> NewExamples:
         """Return the examples of records; those that cannot be read have an error."""
         lines, errors = self._to_lines(records)
-        kept = self._read_kept(lines)
+        kept = self._read_kept(records)
         examples: Examples | None = None
         if not any(errors):
             with suppress(DataError):
@@ -319,13 +330,15 @@ class _RecordReader:
         Raises:
             DataError: a line has another number of values, or a value is not of the type of its column.
         """
-        file = self.folder / "rows.csv"
-        with file.open("wb") as target:
-            for line in lines:
-                target.write(line if line.endswith((b"\n", b"\r")) else line + b"\n")
         if not lines:
             return decode_new_table(self._empty_table(), self.data, self.plan)
-        examples = decode_new_table(self.files.read_table(file, set(self.plan.columns)), self.data, self.plan)
+        with self.file.open("r+b") as target:  # ext4 waits for the disk after a file was emptied and written
+            for line in lines:
+                target.write(line if line.endswith((b"\n", b"\r")) else line + b"\n")
+            target.truncate()
+        examples = decode_new_table(
+            self.files.read_table(self.file, set(self.plan.columns)), self.data, self.plan
+        )
         if len(examples) != len(lines):
             raise_data_error("not one row", ("data", "path"), None)
         return examples
@@ -343,16 +356,23 @@ class _RecordReader:
         )
 
     def _describe(self, _row: int, error: DataError) -> str:
-        reason = error.findings[0].message.replace(f"{self.folder / 'rows.csv'} cannot be read: ", "")
+        reason = error.findings[0].message.replace(f"{self.file} cannot be read: ", "")
         return sanitize_text(reason, limit=200).rstrip(".")
 
-    def _read_kept(self, lines: Sequence[bytes]) -> dict[str, list[str | None]]:
-        """Return the texts of the columns that are kept, as the input has them."""
+    def _read_kept(self, records: Sequence[bytes]) -> dict[str, list[str | None]]:
+        """Return the columns that are kept, as the input has them; None for the values of records that lack them."""
         if not self.keep:
             return {}
-        rows = [parse_fields(line, self.data.separator) for line in lines]
-        indices = {name: self.names.index(name) for name in self.keep}
-        return {
-            name: [fields[index] if index < len(fields) else None for fields in rows]
-            for name, index in indices.items()
-        }
+        rows = [self._parse_kept(record) for record in records]
+        return {name: [row[index] for row in rows] for index, name in enumerate(self.keep)}
+
+    def _parse_kept(self, record: bytes) -> list[str | None]:
+        if self.json_format is not None:
+            try:
+                values = parse_json_record(record, self.keep, optional=self.keep)
+            except BadRecordError:
+                return [None] * len(self.keep)
+            return [keep_json_value(value) for value in values]
+        fields = parse_fields(record, self.data.separator)
+        indices = [self.names.index(name) for name in self.keep]
+        return [fields[index] if index < len(fields) else None for index in indices]

@@ -26,6 +26,7 @@ def content_of(values, number_format=PLAIN, parts=1):
         ("-Infinity", PLAIN, -np.inf),
         ("\u22123.5", PLAIN, -3.5),
         ("(3.5)", PLAIN, -3.5),
+        ("3.5-", PLAIN, -3.5),
         ("12.5 %", PLAIN, 12.5),
         ("$5", PLAIN, 5),
         ("-$5", PLAIN, -5),
