@@ -12,6 +12,7 @@ from layercli.errors import make_file_error
 from layercli.io.atomic import describe_os_error, write_json
 from layercli.io.regular import parse_json, read_inside
 from layercli.runs.directory import RUNS_ROOT, require_local_path, require_own_entries
+from layercli.runs.membership import GroupKind
 from layercli.source.nodes import sanitize_text
 
 _MAX_STATE_BYTES: Final = 1 << 16
@@ -36,6 +37,7 @@ class GroupDirectory(ABC):
     activity: ClassVar[str]
     """The command's name in messages, such as "cross-validation"."""
     state_file: ClassVar[str]
+    kind: ClassVar[GroupKind]
 
     path: Path
 

@@ -13,6 +13,7 @@ from layercli.io.atomic import describe_os_error, write_json
 from layercli.runs.group_directory import GroupDirectory, open_group_directory, read_group_state
 from layercli.runs.lock import is_run_locked
 from layercli.runs.manifest import is_finished, read_manifest_or_none
+from layercli.runs.membership import GroupKind
 
 _SEEDS_KEY: Final = "seeds"
 
@@ -40,6 +41,7 @@ class SeedDirectory(GroupDirectory):
 
     activity: ClassVar[str] = "training of several seeds"
     state_file: ClassVar[str] = "seeds.json"
+    kind: ClassVar[GroupKind] = "seeds"
 
     seeds: tuple[int, ...]
 
