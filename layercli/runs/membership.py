@@ -35,7 +35,7 @@ def describe_membership(kind: GroupKind, run_dir: Path) -> Membership:
 
 
 def parse_membership(manifest: Mapping[str, Any]) -> Membership | None:
-    """Return the membership in a manifest; None if the run was trained alone, or the entry is not what layercli writes."""
+    """Return the membership in a manifest; None if the run has no group, or the entry is not what layercli writes."""
     found = manifest.get(MANIFEST_KEY)
     if not isinstance(found, dict) or found.get("kind") not in get_args(GroupKind):
         return None
