@@ -1,7 +1,7 @@
 """Draw a config and the VS Code panel. Write docs/editor-panel.png: ``python -m tests.editor_panel_picture``.
 
-It needs Chromium. The text and its shapes, and the picture, are answers of the language server. The panel is the page of the extension, which
-`makePage` in editors/vscode/src/texts.ts returns, with a stand-in of the function that VS Code gives to such a page.
+It needs Chromium. The text and its shapes, and the picture, are answers of the language server. The panel is the page that
+`makePage` in editors/vscode/src/texts.ts returns, with a stand-in for the function that VS Code gives to such a page.
 """
 
 from __future__ import annotations
