@@ -8,6 +8,7 @@ import typer
 
 from layercli.commands.options import JsonOption, SetOption, TrustOption
 from layercli.reports.console import is_terminal, make_console, print_json
+from layercli.reports.formatting import count_noun
 from layercli.reports.problems import print_problems, problems_json
 from layercli.reports.sweep import SweepProgress, print_sweep_summary
 from layercli.sweep.plan import read_sweep_plan
@@ -53,9 +54,8 @@ def command(
     print_problems(make_console(error=True), warnings)
     open_sweep_run = open_sweep(plan, sweep, set_ or (), storage=storage, heartbeat=heartbeat, trust=trust)
     finished_note = f"; {open_sweep_run.finished_count} are finished" if open_sweep_run.finished_count else ""
-    title = (
-        f"Sweep {plan.name}: {plan.sweep.trial_count} trials in {open_sweep_run.directory}{finished_note}."
-    )
+    count = count_noun(plan.sweep.trial_count, "trial")
+    title = f"Sweep {plan.name}: {count} in {open_sweep_run.directory}{finished_note}."
     out.print(title, soft_wrap=True)
     progress = SweepProgress(
         out,

@@ -10,6 +10,7 @@ from layercli.config.layer_entries import LayerEntryField
 from layercli.config.name_patterns import require_short_patterns
 from layercli.config.names import parse_layer_name
 from layercli.layers.shapes import Shape, Tensor
+from layercli.schema.addresses import require_local_weights
 from layercli.schema.component import parse_at_key
 from layercli.schema.field_types import MAX_INT32, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
@@ -233,6 +234,8 @@ class ModelSection(StrictModel):
     ] = {}  # noqa: RUF012
 
     def check(self) -> None:
+        if self.weights is not None:
+            require_local_weights(self.weights)
         require_short_patterns("freeze", self.freeze)
         require_short_patterns("lora_rank", self.lora_rank)
         if self.input is not None and self.inputs is not None:

@@ -9,7 +9,11 @@ from typing import Any
 
 from layercli import runtime
 from layercli.check import ValidConfig
-from layercli.distribution.limitations import find_group_differences, find_unshared_losses
+from layercli.distribution.limitations import (
+    find_auto_batch_size,
+    find_group_differences,
+    find_unshared_losses,
+)
 from layercli.errors import LayercliError, Problem
 
 TF_CONFIG = "TF_CONFIG"
@@ -32,7 +36,7 @@ def join_cluster(valid: ValidConfig) -> list[Problem]:
         raise LayercliError(valid.make_problem(("train", "distribution"), "bad-cluster", message, hint))
     if runtime.cluster is None:
         return []
-    if problems := [*find_unshared_losses(valid)]:
+    if problems := [*find_auto_batch_size(valid), *find_unshared_losses(valid)]:
         raise LayercliError(problems)
     return [] if runtime.cluster.rank else [*find_group_differences(valid)]
 

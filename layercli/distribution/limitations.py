@@ -1,4 +1,4 @@
-"""Differences between a group of processes and one process, and losses that a group cannot compute."""
+"""Differences between a group of processes and one process, and what a group cannot compute."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 from layercli import runtime
 from layercli.check import ValidConfig
+from layercli.config.training.batch_size import AutoBatchSize
 from layercli.config.training.custom_objects import CustomObject
 from layercli.errors import Problem
 from layercli.schema.component import Component
@@ -22,6 +23,14 @@ def _iterate_losses(valid: ValidConfig) -> Iterator[tuple[KeyPath, Component]]:
     for output, each in losses:
         if isinstance(each, Component) and not isinstance(each, CustomObject):
             yield ("train", "loss") if output is None else ("train", "loss", output), each
+
+
+def find_auto_batch_size(valid: ValidConfig) -> Iterator[Problem]:
+    """Yield an error for a batch size that each process would find for itself."""
+    if valid.config.train is not None and isinstance(valid.config.train.batch_size, AutoBatchSize):
+        message = "`batch_size: auto` cannot be found by several processes that train one model."
+        hint = "Pass a number, such as `--set train.batch_size=32`."
+        yield valid.make_problem(("train", "batch_size"), "bad-cluster", message, hint)
 
 
 def find_unshared_losses(valid: ValidConfig) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +18,8 @@ from layercli.engine.assemble import AssembledModel
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
 from layercli.graph.build import GraphNode
-from layercli.io.archives import check_hdf5
-from layercli.layers.families.applications import IMAGENET, WEIGHT_SUFFIXES, Application
+from layercli.io.archives import ArchiveError, check_hdf5, count_hdf5_values
+from layercli.layers.families.applications import IMAGENET, Application
 from layercli.runs.open_run import max_weight_bytes
 from layercli.source.nodes import sanitize_text
 
@@ -59,20 +59,28 @@ def _build_pretrained_model(
         assert layer.weights is not None
         file = valid.check_result.directory_of(node.path) / layer.weights
         hint = f"Name a file that `save_weights` of keras.applications.{layer.type_name()} wrote, with the same arguments."
-        if not file.is_file() or file.suffix not in WEIGHT_SUFFIXES:
-            what = "is not a .h5 file" if file.is_file() else "does not exist"
-            message = f"{sanitize_text(str(file))} {what}."
+        if not file.is_file():
+            message = f"{sanitize_text(str(file))} does not exist."
             raise LayercliError(valid.make_problem(path, "unreadable-file", message, hint))
         model = function(input_shape=shape, **arguments | {"weights": None})
         try:
             check_hdf5(file, max_weight_bytes(valid))
             model.load_weights(file)
         except Exception as error:  # Keras has no common error for files of other models
-            message = (
-                f"Cannot load {sanitize_text(str(file))} into {layer.type_name()}: {summarize_error(error)}"
-            )
+            reason = _explain_failed_load(file, model, error)
+            message = f"Cannot load {sanitize_text(str(file))} into {layer.type_name()}: {reason}"
             raise LayercliError(valid.make_problem(path, "no-weights", message, hint)) from error
     return model
+
+
+def _explain_failed_load(file: Path, model: Any, error: Exception) -> str:
+    """Return why a file does not fit a model: it has another number of weights, or else Keras's reason."""
+    if not isinstance(error, ArchiveError):
+        with suppress(OSError, RuntimeError):
+            found, expected = count_hdf5_values(file), model.count_params()
+            if found != expected:
+                return f"the file has {found:,} parameters, and this model has {expected:,}."
+    return summarize_error(error)
 
 
 def _describe_failed_download(

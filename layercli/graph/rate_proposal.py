@@ -88,7 +88,8 @@ def propose_rate(curve: RateCurve) -> float:
     fall = losses[start] - losses[end]
     if fall <= _MIN_FALL * abs(losses[start]):
         raise NoRateError(
-            f"the smoothed loss did not fall: it was {losses[0]:.4g} at the rate {rates[0]:.2g} and at best {min(losses):.4g}"
+            f"the smoothed loss did not fall by {_MIN_FALL:.0%}: it was {losses[0]:.4g} at the rate {rates[0]:.2g} "
+            f"and at best {min(losses):.4g}"
         )
     noise = measure_noise(curve.losses[: skipped + end + 1]) / math.sqrt(skipped + start + 1)
     if fall <= _NOISE_FACTOR * noise:

@@ -8,6 +8,11 @@ from typing import Any
 from layercli.layers.shapes import Shape, format_shape
 
 
+def count_noun(count: int, noun: str) -> str:
+    """Return a number and its noun, such as "1 trial" and "2 trials"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def format_count(value: int | None) -> str:
     """Return ``11,850``, or ``?`` if the value is unknown."""
     return "?" if value is None else f"{value:,}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.config.sweep.section import STATIC_METRICS
 from layercli.reports.console import make_table
-from layercli.reports.formatting import format_count, format_duration, format_number
+from layercli.reports.formatting import count_noun, format_count, format_duration, format_number
 from layercli.reports.live_table import LiveTable
 from layercli.schema.flow_style import format_value
 from layercli.source.nodes import sanitize_text
@@ -161,7 +161,7 @@ def print_sweep_summary(console: Console, summary: Mapping[str, Any]) -> None:
         for state in ("complete", "pruned", "failed", "refused", "running", "waiting")
         if state in states
     )
-    console.print(f"{len(states)} trials: {counts}.", soft_wrap=True)
+    console.print(f"{count_noun(len(states), 'trial')}: {counts}.", soft_wrap=True)
     if summary["refused"]:
         console.print(f"Refused by limit: {describe_refused(summary['trials'])}.", soft_wrap=True)
     best, objectives = summary["best"], summary["objectives"]

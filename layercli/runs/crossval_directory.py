@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 from layercli.io.regular import is_file_inside
 from layercli.runs.group_directory import GroupDirectory, open_group_directory
+from layercli.runs.membership import GroupKind
 
 PREDICTIONS_FILE: Final = "predictions.csv"
 
@@ -39,6 +40,7 @@ class CrossvalDirectory(GroupDirectory):
 
     activity: ClassVar[str] = "cross-validation"
     state_file: ClassVar[str] = "crossval.json"
+    kind: ClassVar[GroupKind] = "crossval"
 
     folds: int
     repeats: int

@@ -13,6 +13,7 @@ from layercli.io.atomic import describe_os_error, write_json
 from layercli.io.lock import make_lock
 from layercli.io.regular import parse_json, read_inside
 from layercli.runs.directory import RUNS_ROOT, require_local_path, require_own_entries
+from layercli.runs.membership import GroupKind
 from layercli.source.nodes import sanitize_text
 
 _MAX_STATE_BYTES: Final = 1 << 16
@@ -37,6 +38,7 @@ class GroupDirectory(ABC):
     activity: ClassVar[str]
     """The command's name in messages, such as "cross-validation"."""
     state_file: ClassVar[str]
+    kind: ClassVar[GroupKind]
 
     path: Path
 

@@ -12,6 +12,7 @@ from layercli.errors import make_file_error
 from layercli.runs.group_directory import GroupDirectory, open_group_directory, read_group_state
 from layercli.runs.lock import is_run_locked
 from layercli.runs.manifest import is_finished, read_manifest_or_none
+from layercli.runs.membership import GroupKind
 from layercli.source.nodes import sanitize_text
 
 _SEEDS_KEY: Final = "seeds"
@@ -40,6 +41,7 @@ class SeedDirectory(GroupDirectory):
 
     activity: ClassVar[str] = "training of several seeds"
     state_file: ClassVar[str] = "seeds.json"
+    kind: ClassVar[GroupKind] = "seeds"
 
     seeds: tuple[int, ...]
 

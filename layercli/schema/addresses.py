@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from layercli.io.credentials import hide_credentials
+from layercli.schema.strict_model import ArgumentError
 from layercli.source.nodes import sanitize_text
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -30,6 +31,17 @@ def join_path(directory: Path, name: str) -> str:
 def show_address(name: str) -> str:
     """Return an address for a message, without credentials."""
     return sanitize_text(hide_credentials(name), limit=_MAX_SHOWN)
+
+
+def require_local_weights(name: str) -> None:
+    """Check that a file with weights is not a remote address.
+
+    Raises:
+        ArgumentError: It is one.
+    """
+    if is_address(name):
+        message = f"`weights` must be a local path, got the address {show_address(name)}."
+        raise ArgumentError("weights", message, "Download the file, and write its local path.")
 
 
 def find_address_fault(name: str) -> tuple[str, str] | None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
 
-from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.training.batch_size import AutoBatchSize
 from layercli.distribution.cluster import list_local_gpus
@@ -134,10 +133,6 @@ def find_batch_size(
     Raises:
         LayercliError: Not even one example fits, or the config cannot be trained for another reason.
     """
-    if runtime.cluster is not None:
-        message = "`batch_size: auto` cannot be found by several processes that train one model."
-        hint = "Pass a number, such as `--set train.batch_size=32`."
-        raise LayercliError(valid.make_problem(("train", "batch_size"), "bad-cluster", message, hint))
     run_trial = run_trial or run_trial_process
     by_examples = largest_power_of_two(max(1, examples // MIN_STEPS))
     bound = min(MAX_BATCH_SIZE, by_examples)

@@ -10,6 +10,7 @@ from typing import Any
 from layercli.check import ValidConfig
 from layercli.processes.pool_worker import Task, free_keras_memory, run_task
 from layercli.reports.progress import SilentProgress
+from layercli.runs.membership import describe_membership
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
 from layercli.sweep.trial_loop import run_worker
@@ -44,7 +45,13 @@ def _make_train_function(
         valid: ValidConfig, run_dir: Path, report_epoch: Callable[[Mapping[str, Any]], None]
     ) -> None:
         try:
-            train_new_run(valid, run_dir=str(run_dir), trust=trust, progress=_EpochReporter(report_epoch))
+            train_new_run(
+                valid,
+                run_dir=str(run_dir),
+                trust=trust,
+                progress=_EpochReporter(report_epoch),
+                membership=describe_membership("sweep", run_dir),
+            )
         finally:
             free_keras_memory()
 

@@ -18,6 +18,7 @@ from layercli.reports.progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.lock import lock_run
+from layercli.runs.membership import MANIFEST_KEY, Membership
 from layercli.workflows.preflight import read_memory_limit, require_sections
 from layercli.workflows.signals import TrainingInterruptedError
 from layercli.workflows.training_run import (
@@ -42,11 +43,13 @@ def train_new_run(
     progress: SilentProgress | None = None,
     is_interruptible: bool = False,
     smoke_steps: int | None = None,
+    membership: Membership | None = None,
 ) -> dict[str, Any]:
     """Train a config and write a run directory. Return the summary that is also written there.
 
     If ``is_interruptible``, Ctrl-C and SIGTERM end the training between two steps with a checkpoint.
-    Validation and test use only the examples of ``smoke_steps`` batches, if it is given.
+    Validation and test use only the examples of ``smoke_steps`` batches, if it is given. The manifest records
+    the ``membership`` of a run in a group.
 
     Raises:
         LayercliError: For example, `data` is missing, code is not trusted, memory is too small, or the loss is infinite.
@@ -81,6 +84,8 @@ def train_new_run(
                     memory=read_memory_limit(),
                     gpus=list_gpu_names(),
                 )
+                if membership is not None:
+                    manifest[MANIFEST_KEY] = membership.as_json()
                 if weight_files := hash_weight_files(valid):
                     manifest["weight_files"] = weight_files
                 if inputs.transfer is not None:

@@ -65,6 +65,8 @@ def test_each_fold_is_a_run(document):
     for each in document["folds"]:
         evaluated = json.loads(invoke("evaluate", each["run"], "--json").stdout)
         assert evaluated["metrics"] == pytest.approx(each["metrics"], rel=1e-6)
+        group = json.loads(Path(each["run"], "manifest.json").read_text())["group"]
+        assert (group["kind"], group["member"]) == ("crossval", Path(each["run"]).name)
     accuracies = [each["metrics"]["accuracy"] for each in document["folds"]]
     assert document["mean"]["accuracy"] == pytest.approx(np.mean(accuracies))
     assert document["std"]["accuracy"] == pytest.approx(np.std(accuracies, ddof=1))

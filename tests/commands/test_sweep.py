@@ -62,6 +62,8 @@ def test_trials_are_runs_and_invalid_configs_are_pruned(swept, place):
     assert by_state["pruned"]["run"] is None
     run = place / by_state["complete"]["run"]
     assert (run / "model.keras").exists()
+    group = json.loads((run / "manifest.json").read_text())["group"]
+    assert (group["kind"], group["member"]) == ("sweep", str(by_state["complete"]["number"]))
     values = [json.loads(line)["val_accuracy"] for line in (run / "history.jsonl").read_text().splitlines()]
     assert by_state["complete"]["value"] == max(values)
     lines = swept.stderr.splitlines()

@@ -41,6 +41,8 @@ def test_each_seed_has_a_run(folder, document):
         config = (Path(each["run"]) / "config.yaml").read_text()
         assert f"\nseed: {each['seed']}\n" in f"\n{config}"
         assert "seeds: null" in config
+        group = json.loads((Path(each["run"]) / "manifest.json").read_text())["group"]
+        assert group == {"kind": "seeds", "directory": str(folder / "s"), "member": str(each["seed"])}
         summary = json.loads((Path(each["run"]) / "summary.json").read_text())
         assert each["metrics"] == {f"test_{name}": value for name, value in summary["test"].items()}
     first, second = (each["metrics"]["test_loss"] for each in document["seeds"])

@@ -153,7 +153,10 @@ def test_download_with_another_hash_is_an_error(monkeypatch, tmp_path):
 def test_weights_of_another_model_are_an_error(pretrained, tmp_path):
     problem = build_error(write_config(tmp_path, pretrained[0] / "backbone.weights.h5", "MobileNetV2"))
     assert problem.code == "no-weights"
-    assert "into MobileNetV2" in problem.message
+    found = pretrained[1].count_params()
+    assert problem.message.endswith(
+        f"into MobileNetV2: the file has {found:,} parameters, and this model has 2,257,984."
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layercli.reports.formatting import (
+    count_noun,
     format_bytes,
     format_count,
     format_duration,
@@ -11,6 +12,11 @@ from layercli.reports.formatting import (
     format_shapes,
     format_short_count,
 )
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, "0 trials"), (1, "1 trial"), (2, "2 trials")])
+def test_noun_agrees_with_its_count(count, shown):
+    assert count_noun(count, "trial") == shown
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0, "0"), (11850, "11,850"), (None, "?")])

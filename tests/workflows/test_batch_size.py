@@ -183,14 +183,6 @@ def test_other_commands_accept_auto(config):
     assert "Training memory for a batch of 32 (auto is found by training): about" in shown
 
 
-def test_processes_that_share_a_batch_cannot_find_its_size(config, monkeypatch):
-    from layercli import runtime
-
-    monkeypatch.setattr(runtime, "cluster", runtime.Cluster(0, 2))
-    with pytest.raises(LayercliError, match="cannot be found by several processes"):
-        find_batch_size(load(config), 100, trust=False)
-
-
 def test_available_memory_is_that_of_the_machine_or_of_the_group(tmp_path, monkeypatch):
     (tmp_path / "meminfo").write_text("MemTotal: 4000 kB\nMemAvailable: 3000 kB\n")
     monkeypatch.setattr(preflight, "_MEMORY_INFO_FILE", tmp_path / "meminfo")

@@ -17,6 +17,7 @@ from layercli.layers.applications.mobilenets import list_mobilenet, list_mobilen
 from layercli.layers.arguments import ActivationName
 from layercli.layers.base import InferredLayer, Layer
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
+from layercli.schema.addresses import require_local_weights
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError
 from layercli.schema.suggestions import suggest_closest
@@ -91,12 +92,15 @@ class Application(Layer):
         return {key: value for key, value in self.arguments().items() if key not in self.layer_arguments}
 
     def check(self) -> None:
+        if self.weights_file is not None:
+            require_local_weights(self.weights_file)
         if self.weights not in (None, IMAGENET) and not str(self.weights).endswith(WEIGHT_SUFFIXES):
             message = f"`weights` must be imagenet, null, or a .h5 file, got {quote_value(self.weights)}."
             closest = suggest_closest(str(self.weights), {IMAGENET: IMAGENET})
-            raise ArgumentError(
-                "weights", message, closest or "Write `weights: imagenet`, or `weights: null`."
+            hint = (
+                "Write `weights: imagenet`, `weights: null`, or the path of a file that `save_weights` wrote."
             )
+            raise ArgumentError("weights", message, closest or hint)
         if not self.include_top:
             return
         if self.weights == IMAGENET and self.classes != _IMAGENET_CLASSES:

@@ -6,6 +6,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from layercli.check import check_config, require_valid
+from layercli.config.training.callbacks import MLflow
+from layercli.engine.training.mlflow_callback import build_mlflow_callback
 from tests.running import invoke, problems, train, write_config
 
 DIABETES = {"type": "sklearn", "dataset": "diabetes"}
@@ -90,6 +93,23 @@ def test_calls_of_the_mlflow_client(config, fake, tmp_path):
     steps = [options["step"] for method, args, options in fake.calls if args[1:2] == ("loss",) and options]
     assert steps == [3]
     assert "create_run" not in {method for method, *_ in fake.calls}
+
+
+def test_trial_of_a_sweep_has_tags_of_the_sweep(config, fake, tmp_path):
+    run = tmp_path / "search" / "3"
+    run.mkdir(parents=True)
+    group = {"kind": "sweep", "directory": "runs/search", "member": "3"}
+    manifest = {"files": {}, "versions": {}, "execution": {}, "data": {"fingerprint": ""}, "group": group}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    valid = require_valid(check_config(str(config)))
+    build_mlflow_callback(MLflow(), run, valid, ("train", "callbacks", 0))
+    [tags] = [options["tags"] for method, _, options in fake.calls if method == "create_run"]
+    assert tags == {
+        "layercli.run": str(run),
+        "layercli.group.kind": "sweep",
+        "layercli.group.directory": "runs/search",
+        "layercli.group.member": "3",
+    }
 
 
 def test_lost_mlflow_server_does_not_stop_training(config, fake, tmp_path):
