@@ -121,10 +121,11 @@ def build_model(chain: Chain) -> None:
 
 
 def _may_only_build_find(problem: Mapping[str, Any]) -> bool:
-    is_size_of_data = any(
-        text in problem["message"] for text in ("is learned from data", "has no vocabulary")
+    is_missing_here = any(
+        text in problem["message"]
+        for text in ("is learned from data", "has no vocabulary", "Cannot download")
     )
-    return is_size_of_data or any(part in problem["code"] for part in _BUILD_MAY_FAIL)
+    return is_missing_here or any(part in problem["code"] for part in _BUILD_MAY_FAIL)
 
 
 def train_model(chain: Chain) -> None:

@@ -341,14 +341,12 @@ def test_large_row_groups_are_split_before_streaming(place, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["never", "always"])
-def test_table_without_rows_is_empty(tmp_path, monkeypatch, how):
+def test_table_without_rows_is_an_error(tmp_path, monkeypatch, how):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "t.csv").write_text("a,b,y\n")
-    source = load_dataset(
-        DATA_TYPES.parse({"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "stream": how})
-    )
-    assert (len(source), source.empty_batch.x.shape, source.facts().samples) == (0, (0, 2), 0)
-    assert list(source.batches(8)) == []
+    data = {"type": "csv", "path": str(tmp_path / "t.csv"), "target": "y", "stream": how}
+    with pytest.raises(DataError, match=r"t\.csv has no rows of values"):
+        load_dataset(DATA_TYPES.parse(data))
 
 
 @pytest.mark.parametrize("how", ["never", "always"])
