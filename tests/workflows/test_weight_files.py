@@ -44,6 +44,20 @@ def test_modified_and_missing_files_are_named(valid, tmp_path):
     assert (model.path, "does not exist any more" in model.message) == ("model.weights", True)
 
 
+def read_initial_weights(tmp_path, weights):
+    model = {"input": [3], "weights": weights, "layers": [{"type": "Dense", "units": 3}]}
+    path = write_config(tmp_path, [], data=None, train=None, model=model)
+    return require_initial_weights(require_valid(check_config(str(path))))
+
+
+@pytest.mark.parametrize("name", ["run", "a.keras", "a.weights.h5", None])
+def test_initial_weights_are_relative_to_the_config(name, tmp_path):
+    (tmp_path / "run").mkdir()
+    for file in ("a.keras", "a.weights.h5"):
+        (tmp_path / file).write_bytes(b"one")
+    assert read_initial_weights(tmp_path, name) == (tmp_path / name if name else None)
+
+
 @pytest.mark.parametrize(
     ("weights", "code", "end"),
     [
@@ -55,10 +69,8 @@ def test_modified_and_missing_files_are_named(valid, tmp_path):
 def test_initial_weights_must_be_a_run_or_a_file_of_keras(weights, code, end, tmp_path):
     for name in ("mobile.txt", "old.h5"):
         (tmp_path / name).write_bytes(b"one")
-    model = {"input": [3], "weights": weights, "layers": [{"type": "Dense", "units": 3}]}
-    path = write_config(tmp_path, [], data=None, train=None, model=model)
     with pytest.raises(LayercliError) as error:
-        require_initial_weights(require_valid(check_config(str(path))))
+        read_initial_weights(tmp_path, weights)
     [problem] = error.value.problems
     assert (problem.code, problem.path) == (code, "model.weights")
     assert problem.message.endswith(end)
