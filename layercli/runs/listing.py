@@ -160,11 +160,11 @@ def is_run(path: Path) -> bool:
 
 
 def suggest_run(path: Path) -> str:
-    """Return the hint for a directory that is not a run: the first run in it, or an example of one."""
+    """Return the hint for a directory that is not a run: the first finished run in it, or an example of one."""
     with suppress(OSError, ValueError):
-        for run in _find_runs_below(path, 1):
-            found = quote(sanitize_text(str(run.path)))
-            return f"It contains runs: pass one of them, such as {found}."
+        run = next((run for run in _find_runs_below(path, 1) if run.state == "finished"), None)
+        if run is not None:
+            return f"It contains runs: pass one of them, such as {quote(sanitize_text(str(run.path)))}."
     return "Pass the directory of a training, such as runs/digits/1; `layercli runs` lists them."
 
 

@@ -95,11 +95,12 @@ def test_folder_of_runs_with_a_link_is_not_a_run(copy):
 
 
 @pytest.mark.parametrize("levels", [0, 1])
-def test_folder_of_runs_names_the_first_one(levels, tmp_path):
-    for number in ("10", "2"):
+def test_folder_of_runs_names_the_first_finished_one(levels, tmp_path):
+    summary = {"epochs": 1, "best": {"monitor": "loss", "epoch": 1, "loss": 0.5}, "test": {}}
+    for number, name in (("10", "summary.json"), ("2", "summary.json"), ("1", "manifest.json")):
         run = tmp_path / "my seeds" / number
         run.mkdir(parents=True)
-        (run / "manifest.json").write_text("{}")
+        (run / name).write_text(json.dumps(summary if name == "summary.json" else {}))
     with pytest.raises(LayercliError) as caught:
         open_run(str([tmp_path / "my seeds", tmp_path][levels]))
     [problem] = caught.value.problems
