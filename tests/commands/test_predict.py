@@ -156,7 +156,6 @@ def test_missing_column_keeps_existing_file(run, tmp_path):
     [
         ("none.csv", None),
         ("empty.csv", ""),
-        ("head.csv", "size,weight\n"),
         ("new.npz", "x"),
     ],
 )
@@ -166,6 +165,15 @@ def test_unreadable_input_is_reported(run, tmp_path, name, text):
     result = invoke("predict", run, "--input", tmp_path / name, "--output", tmp_path / "p.csv", "--json")
     assert problems(result)[0][0] == "unreadable-data"
     assert not (tmp_path / "p.csv").exists()
+
+
+def test_table_without_rows_has_no_predictions(run, tmp_path):
+    (tmp_path / "head.csv").write_text("size,weight\n")
+    result = invoke(
+        "predict", run, "--input", tmp_path / "head.csv", "--output", tmp_path / "p.csv", "--json"
+    )
+    assert json.loads(result.stdout)["examples"] == 0
+    assert (tmp_path / "p.csv").read_text().startswith("row,class,probability,")
 
 
 @pytest.mark.parametrize(

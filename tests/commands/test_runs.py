@@ -81,6 +81,7 @@ def test_row_has_the_results_of_the_run(place):
         "parameters": 10,
         "started": datetime.fromtimestamp(0).astimezone().isoformat(),
         "ended": None,
+        "git": None,
     }
 
 

@@ -117,7 +117,7 @@ def test_missing_target_and_column_are_reported_at_labels():
 
 
 def test_table_without_rows_is_refused():
-    assert findings("file,kind\n") == ["labels.csv contains no rows."]
+    assert findings("file,kind\n") == ["labels.csv has no rows of values."]
 
 
 def test_images_without_a_row_are_reported(flowers):

@@ -157,13 +157,16 @@ def test_weights_of_another_model_are_an_error(pretrained, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("none.h5", "does not exist"), ("text.txt", "is not a .h5 file")]
+    ("name", "code", "message"),
+    [
+        ("none.h5", "unreadable-file", "does not exist"),
+        ("text.txt", "bad-argument", "`weights` must be imagenet, null, or a .h5 file"),
+    ],
 )
-def test_missing_file_of_weights_is_an_error(tmp_path, name, message):
+def test_missing_file_of_weights_is_an_error(tmp_path, name, code, message):
     (tmp_path / "text.txt").touch()
     problem = build_error(write_config(tmp_path, name))
-    assert problem.code == "unreadable-file"
-    assert message in problem.message
+    assert (problem.code, message in problem.message) == (code, True), problem.message
 
 
 def test_efficientnet_keeps_its_second_scale_in_the_normalization(monkeypatch):
