@@ -25,6 +25,7 @@ from layercli.workflows.find_rate import (
     make_no_rate_error,
     write_curve,
 )
+from layercli.workflows.next_commands import format_train_command
 
 
 def _validate_plot_path(path: str | None) -> str | None:
@@ -101,11 +102,15 @@ def command(
         files = {"plot": plot, "written": config if write else None}
         print_json(replace_non_finite({**test.as_json(), **files}))
         return
-    _print_proposal(test, config, plot, is_written=write)
+    changes = () if write else (f"{'.'.join(map(str, test.rate_path))}={test.proposal:g}",)
+    command_line = format_train_command(config, (*(set_ or ()), *changes), trust=trust)
+    _print_proposal(test, config, plot, command_line, is_written=write)
 
 
-def _print_proposal(test: RateTest, config: str, plot: str | None, *, is_written: bool) -> None:
-    """Print the proposal and what to do with it."""
+def _print_proposal(
+    test: RateTest, config: str, plot: str | None, next_command: str, *, is_written: bool
+) -> None:
+    """Print the proposal and the command that trains with it."""
     out = make_console()
     key = ".".join(map(str, test.rate_path))
     if test.curve.has_diverged:
@@ -121,7 +126,4 @@ def _print_proposal(test: RateTest, config: str, plot: str | None, *, is_written
         out.print(f"Drew {plot}.", soft_wrap=True)
     if is_written:
         out.print(f"Wrote `{key}` into {config}.", soft_wrap=True)
-        command_line = f"layercli train {quote(config)}"
-    else:
-        command_line = f"layercli train {quote(config)} --set {key}={test.proposal:g}"
-    out.print("Next:", f"  {command_line}", sep="\n", soft_wrap=True)
+    out.print("Next:", f"  {next_command}", sep="\n", soft_wrap=True)

@@ -11,6 +11,7 @@ from layercli.config.names import INPUT
 from layercli.graph.align import LayerMatches, align_layers, is_auto_named
 from layercli.graph.build import GraphNode, format_reference
 from layercli.graph.shapes import ModelShapes, NodeShapes
+from layercli.layers.base import Weight
 from layercli.layers.custom_layers import CustomLayer
 from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.shapes import format_shape
@@ -147,6 +148,11 @@ def match_weights(
     }
 
 
+def list_stored_weights(row: NodeShapes) -> list[Weight]:
+    """Return the weights of a layer in a saved model, where the updates of LoRA are part of the kernels."""
+    return [weight for weight in row.weights or () if not weight.name.rpartition("/")[2].startswith("lora_")]
+
+
 def _find_obstacle(old_row: NodeShapes | None, row: NodeShapes) -> str | None:
     """Return the reason why a layer cannot take the weights of the layer with its name; None if it can."""
     if old_row is None:
@@ -159,14 +165,14 @@ def _find_obstacle(old_row: NodeShapes | None, row: NodeShapes) -> str | None:
             if old_row.node.reuse_of is None
             else "the layer reuses the weights of another layer"
         )
-    assert row.weights is not None
+    weights, old_weights = list_stored_weights(row), list_stored_weights(old_row)
     mismatches = [
         f"{weight.name} {format_shape(old_weight.shape)} -> {format_shape(weight.shape)}"
-        for weight, old_weight in zip(row.weights, old_row.weights, strict=False)
+        for weight, old_weight in zip(weights, old_weights, strict=False)
         if weight.shape != old_weight.shape
     ]
-    if len(row.weights) != len(old_row.weights):
-        mismatches.append(f"{len(old_row.weights)} -> {len(row.weights)} weights")
+    if len(weights) != len(old_weights):
+        mismatches.append(f"{len(old_weights)} -> {len(weights)} weights")
     return (
         ", ".join([*mismatches[:2], f"and {len(mismatches) - 2} more"] if len(mismatches) > 2 else mismatches)
         or None

@@ -13,6 +13,7 @@ from layercli.graph.diff import (
     LayerPair,
     compare_layers,
     compare_settings,
+    list_stored_weights,
     match_weights,
 )
 from layercli.graph.shapes import NodeShapes
@@ -262,7 +263,7 @@ def _weight_lines(comparison: ConfigComparison) -> Iterator[str]:
     carried_weights = match_weights(comparison.before.shapes, after, comparison.pairs)
     if comparison.has_same_layers or not carried_weights:
         return
-    sizes = {row.node.name: row.parameters or 0 for row in after.rows}
+    sizes = {row.node.name: sum(weight.size for weight in list_stored_weights(row)) for row in after.rows}
     carried_names = [name for name, one in carried_weights.items() if one.obstacle is None]
     total = sum(sizes[name] for name in carried_weights)
     yield (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from layercli.reports.formatting import format_bytes
@@ -15,8 +15,7 @@ def print_format_benchmark(out: Console, screen: Console, result: Mapping[str, A
     """Print a row for each format: its size, the latency of batches, and the metrics; warnings go to ``screen``."""
     from rich.table import Table
 
-    for problem in result["problems"]:
-        screen.print(f"warning: {problem['message']} [{problem['code']}]", soft_wrap=True)
+    _print_warnings(screen, result["problems"])
     rows = result["formats"]
     sizes = list(rows[0]["milliseconds"]) if rows else []
     names = sorted({name for row in rows for name in row["metrics"] if name != "loss"}) or ["loss"]
@@ -39,8 +38,7 @@ def print_format_benchmark(out: Console, screen: Console, result: Mapping[str, A
 
 def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]) -> None:
     """Print the written files, the comparison and the largest difference; warnings go to ``screen``."""
-    for problem in result["problems"]:
-        screen.print(f"warning: {problem['message']} [{problem['code']}]", soft_wrap=True)
+    _print_warnings(screen, result["problems"])
     out.print(f"Wrote {result['output']} ({format_bytes(result['bytes'])}).", soft_wrap=True)
     for path in result["also"]:
         purpose = "describes its inputs and outputs" if path == f"{result['output']}.json" else "it needs"
@@ -70,3 +68,11 @@ def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]
     if metrics is not None:
         for name, before in metrics["before"].items():
             out.print(f"{name}: {before:.4f} before, {metrics['after'][name]:.4f} after")
+
+
+def _print_warnings(screen: Console, problems: Sequence[Mapping[str, Any]]) -> None:
+    """Print each warning on one line, and its hint on the next."""
+    for problem in problems:
+        screen.print(f"warning: {problem['message']} [{problem['code']}]", soft_wrap=True)
+        if problem["hint"]:
+            screen.print(f"  fix: {problem['hint']}", soft_wrap=True)

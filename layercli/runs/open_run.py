@@ -20,6 +20,7 @@ from layercli.runs.directory import (
     make_unstarted_error,
     require_local_path,
 )
+from layercli.runs.listing import suggest_run
 from layercli.runs.manifest import (
     is_finished,
     open_recorded,
@@ -72,7 +73,7 @@ def open_run(name: str) -> tuple[Path, ValidConfig]:
         if not missing:
             reason = "its training ended before everything was written"
         message = f"This is not {noun}: {reason}."
-        hint = "Pass the directory of a finished training, such as runs/digits/1; `layercli runs` lists them."
+        hint = suggest_run(run)
         if missing == [MODEL]:
             hint = "Restore the file, or train the run again."
         if manifest is not None and is_stopped and missing in ([], [MODEL]):

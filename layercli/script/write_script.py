@@ -34,7 +34,7 @@ from layercli.script.python_source import (
 from layercli.script.split_code import write_split, write_split_functions, write_target_forms
 from layercli.script.stage_code import find_inexpressible_stages, list_stage_frozen_names, write_stages
 from layercli.script.window_code import write_make_windows, write_windows_of_sets
-from layercli.source.nodes import KeyPath
+from layercli.source.nodes import KeyPath, format_path
 
 _FIT_KEYS: Final = {
     "epochs",
@@ -86,9 +86,13 @@ def find_inexpressible(
     paths += find_inexpressible_applications(valid)
     if valid.config.train is not None and not _can_write_class_weight(valid.config.train, facts):
         paths.append(("train", "class_weight"))
-    message = "A Python script cannot express this setting."
     hint = "Remove it, or export the trained model in another format."
-    return [valid.make_problem(path, "not-expressible", message, hint) for path in paths]
+    return [
+        valid.make_problem(
+            path, "not-expressible", f"`{format_path(path)}` cannot be expressed in a Python script.", hint
+        )
+        for path in paths
+    ]
 
 
 def _find_inexpressible_training(train: TrainSection) -> Iterator[KeyPath]:

@@ -11,7 +11,7 @@ from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.adaptable import learns_vocabulary
 from layercli.graph.checks.consistency import check_consistency
 from layercli.io.atomic import report_write_errors, stage_file
-from layercli.workflows.initial_weights import load_initial_weights
+from layercli.workflows.initial_weights import load_initial_weights, require_initial_weights
 from layercli.workflows.output_sizes import read_output_sizes, try_output_sizes
 from layercli.workflows.preflight import require_memory, require_trust
 
@@ -37,6 +37,7 @@ def build_model(valid: ValidConfig, *, trust: bool = False, should_be_savable: b
             saved although ``should_be_savable`` is true.
     """
     require_trust(valid, trust=trust)
+    require_initial_weights(valid)
     valid = read_output_sizes(valid, trust=trust)
     require_memory(valid, copies=1)
     from layercli.engine.assemble import with_built_weights

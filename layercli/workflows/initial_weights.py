@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
@@ -20,6 +21,25 @@ if TYPE_CHECKING:
 _WEIGHTS_PATH: KeyPath = ("model", "weights")
 
 
+def require_initial_weights(valid: ValidConfig) -> Path | None:
+    """Check that ``model.weights`` names a folder or a file of Keras, without loading TensorFlow. Return its path.
+
+    Raises:
+        LayercliError: It does not exist, or is not a file that Keras saved.
+    """
+    name = valid.config.model.weights
+    if name is None:
+        return None
+    path = valid.check_result.directory_of(_WEIGHTS_PATH) / name
+    if path.is_dir() or (path.is_file() and path.name.endswith((".keras", ".weights.h5"))):
+        return path
+    what = "is not a weights file" if path.is_file() else "does not exist"
+    message = f"{sanitize_text(str(path))} {what}."
+    hint = "Name a run, or a file that Keras saved (`.keras` or `.weights.h5`). The path is relative to the config."
+    code = "legacy-model" if path.is_file() and path.suffix in (".h5", ".hdf5") else "unreadable-file"
+    raise LayercliError(valid.make_problem(_WEIGHTS_PATH, code, message, hint))
+
+
 def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> WeightTransfer | None:
     """Load pretrained weights, and those that ``model.weights`` names. Return None if the key is absent.
 
@@ -30,17 +50,10 @@ def load_initial_weights(assembled: AssembledModel, valid: ValidConfig) -> Weigh
         from layercli.engine.pretrained_weights import load_pretrained_weights
 
         load_pretrained_weights(assembled, valid)
-    name = valid.config.model.weights
-    if name is None:
+    path = require_initial_weights(valid)
+    if path is None:
         return None
-    path = valid.check_result.directory_of(_WEIGHTS_PATH) / name
     run, run_config = open_run(str(path)) if path.is_dir() else (None, None)
-    if run is None and (not path.is_file() or not path.name.endswith((".keras", ".weights.h5"))):
-        what = "is not a weights file" if path.is_file() else "does not exist"
-        message = f"{sanitize_text(str(path))} {what}."
-        hint = "Name a run, or a file that Keras saved (`.keras` or `.weights.h5`). The path is relative to the config."
-        code = "legacy-model" if path.is_file() and path.suffix in (".h5", ".hdf5") else "unreadable-file"
-        raise LayercliError(valid.make_problem(_WEIGHTS_PATH, code, message, hint))
     from layercli.engine.transfer_weights import transfer_weights
 
     try:

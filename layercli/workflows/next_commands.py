@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
@@ -17,6 +17,14 @@ from layercli.graph.target_meaning import TargetKind
 from layercli.runs.manifest import has_reached_limit, read_manifest_or_none
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import require_sections
+
+
+def format_train_command(config: str, overrides: Sequence[str], *, trust: bool) -> str:
+    """Return the command line that trains a config with the same values of ``--set``, quoted for a shell."""
+    words = ["layercli", "train", config]
+    for override in overrides:
+        words += ["--set", override]
+    return sanitize_text(shlex.join([*words, *(["--trust"] if trust else [])]))
 
 
 def list_next_commands(valid: ValidConfig, summary: Mapping[str, Any]) -> list[str]:

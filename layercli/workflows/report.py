@@ -24,7 +24,7 @@ from layercli.reports.target_summary import describe_targets
 from layercli.runs.diagnostics import read_diagnostics
 from layercli.runs.directory import CONFIG, HISTORY, is_unstarted, make_unstarted_error
 from layercli.runs.history import read_records
-from layercli.runs.listing import read_run
+from layercli.runs.listing import read_run, suggest_run
 from layercli.runs.manifest import read_manifest_or_none
 from layercli.runs.seed_directory import read_seed_directory
 from layercli.runs.summary import read_summary
@@ -104,7 +104,7 @@ def _read_files(path: Path) -> RunContent:
     Raises:
         LayercliError: The directory is not a run.
     """
-    hint = "Pass the directory of a training, such as runs/digits/1; `layercli runs` lists them."
+    hint = suggest_run(path)
     try:
         run = read_run(path)
     except (OSError, ValueError):

@@ -19,6 +19,7 @@ from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.lock import lock_run
 from layercli.runs.membership import MANIFEST_KEY, Membership
+from layercli.workflows.initial_weights import require_initial_weights
 from layercli.workflows.preflight import read_memory_limit, require_sections
 from layercli.workflows.signals import TrainingInterruptedError
 from layercli.workflows.training_run import (
@@ -57,6 +58,7 @@ def train_new_run(
     started_at = time.perf_counter()
     progress = progress or SilentProgress()
     require_trainable(valid, trust=trust)
+    require_initial_weights(valid)
     run = runs.create_run(valid.check_result.name, run_dir)
     publish_run_path(run)
     with lock_run(run):

@@ -34,7 +34,11 @@ from layercli.workflows.batch_size import (
 from layercli.workflows.build import assemble_checked_model, complete_output_shapes, save_model
 from layercli.workflows.dataset import load_training_data
 from layercli.workflows.diagnose import diagnose_run
-from layercli.workflows.initial_weights import describe_transfer, load_initial_weights
+from layercli.workflows.initial_weights import (
+    describe_transfer,
+    load_initial_weights,
+    require_initial_weights,
+)
 from layercli.workflows.preflight import require_memory, require_sections, require_trust
 from layercli.workflows.signals import TrainingInterruptedError, catch_stop_signals
 from layercli.workflows.tracking import log_results, report_failure_to_mlflow
@@ -106,6 +110,8 @@ def load_training_inputs(
         LayercliError: The data cannot be read or does not fit, or Keras or custom code rejects a layer.
     """
     data, _ = require_sections(valid)
+    if should_load_weights:
+        require_initial_weights(valid)  # before the seconds that data and TensorFlow take
     valid, splits, warnings = load_training_data(complete_output_shapes(valid), data, trust=trust)
     batch_size = None
     if has_auto_batch_size(valid):

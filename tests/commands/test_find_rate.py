@@ -49,10 +49,13 @@ def test_steps_equal_those_of_keras(config):
 
 
 def test_text_shows_the_curve_and_the_next_command(config):
-    lines = invoke("find-rate", config, "--from", "1e-3", "--to", "1", "--steps", 30).stdout.splitlines()
+    change = ("--set", "train.batch_size=16")
+    options = ("--from", "1e-3", "--to", "1", "--steps", 30)
+    lines = invoke("find-rate", config, *change, *options).stdout.splitlines()
     assert lines[0] == "Loading TensorFlow and the data."
     assert any(line.split()[:2] == ["rate", "0.001"] for line in lines)
-    assert lines[-1].startswith(f"  layercli train {config} --set train.optimizer.learning_rate=0.")
+    changes = "--set train.batch_size=16 --set train.optimizer.learning_rate=0."
+    assert lines[-1].startswith(f"  layercli train {config} {changes}")
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,14 @@ def weights(before, after):
     }
 
 
+@pytest.mark.parametrize("layer", [STACK[3], {"type": "TimeDistributed", "layer": STACK[0], "name": "code"}])
+def test_weights_match_with_and_without_lora(side, layer):
+    inner = layer.get("layer", layer) | {"lora_rank": 2}
+    tuned = layer | {"layer": inner} if "layer" in layer else inner
+    plain, low_rank = (side({"model": {"input": [4, 8], "layers": [one]}}) for one in (layer, tuned))
+    assert weights(plain, low_rank) == weights(low_rank, plain) == {"code": (None, "code")}
+
+
 def test_weights_match_by_name_and_shape(side):
     assert weights(side(STACK), side([*STACK[:3], STACK[3] | {"units": 5}, STACK[4]])) == {
         "dense": (None, "dense"),

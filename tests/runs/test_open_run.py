@@ -94,6 +94,19 @@ def test_folder_of_runs_with_a_link_is_not_a_run(copy):
     assert message == "This is not a run directory: it has no config.yaml, model.keras, manifest.json."
 
 
+@pytest.mark.parametrize("levels", [0, 1])
+def test_folder_of_runs_names_the_first_finished_one(levels, tmp_path):
+    summary = {"epochs": 1, "best": {"monitor": "loss", "epoch": 1, "loss": 0.5}, "test": {}}
+    for number, name in (("10", "summary.json"), ("2", "summary.json"), ("1", "manifest.json")):
+        run = tmp_path / "my seeds" / number
+        run.mkdir(parents=True)
+        (run / name).write_text(json.dumps(summary if name == "summary.json" else {}))
+    with pytest.raises(LayercliError) as caught:
+        open_run(str([tmp_path / "my seeds", tmp_path][levels]))
+    [problem] = caught.value.problems
+    assert problem.hint == f"It contains runs: pass one of them, such as '{tmp_path}/my seeds/2'."
+
+
 def test_hdf5_model_is_refused_with_a_conversion_hint():
     with pytest.raises(LayercliError) as caught:
         open_run("old/model.h5")

@@ -724,10 +724,9 @@ def test_class_weights_of_labels_minus_1_and_1(tmp_path, monkeypatch, weights, e
 def test_nested_adaptable_layer_is_reported_at_its_path(tmp_path):
     inner = {"type": "TimeDistributed", "layer": {"type": "Normalization"}}
     valid = model_of(tmp_path, {"input": [3, 4], "layers": [inner]})
-    assert [
-        (problem.code, problem.path)
-        for problem in problems_of(valid, ScriptFacts({None: ScriptTarget(TargetMeaning("labels"))}))
-    ] == [("not-expressible", "model.layers[0]")]
+    [problem] = problems_of(valid, ScriptFacts({None: ScriptTarget(TargetMeaning("labels"))}))
+    assert (problem.code, problem.path) == ("not-expressible", "model.layers[0]")
+    assert problem.message == "`model.layers[0]` cannot be expressed in a Python script."
 
 
 @pytest.mark.parametrize("vocabularies_name", [None, "v.json"])

@@ -1,7 +1,7 @@
 import pytest
 
 from layercli.check import check_config, require_valid
-from layercli.workflows.next_commands import list_next_commands
+from layercli.workflows.next_commands import format_train_command, list_next_commands
 
 CSV = "{type: csv, path: t.csv, target: y}"
 DIGITS = "{type: sklearn, dataset: digits}"
@@ -61,3 +61,8 @@ def test_outputs_with_many_numbers_are_written_as_arrays():
 
 def test_a_path_with_spaces_is_quoted():
     assert commands(run="my runs/1")[0] == "layercli evaluate 'my runs/1'"
+
+
+def test_training_keeps_the_changes_of_the_command_before():
+    command = format_train_command("my data.yaml", ["train.batch_size=auto", "name=a b"], trust=True)
+    assert command == "layercli train 'my data.yaml' --set train.batch_size=auto --set 'name=a b' --trust"

@@ -97,6 +97,11 @@ def _describe_task(content: RunContent) -> Iterator[str]:
             f"It was trained on {numbers['train']:,} examples, with {numbers['validation']:,} examples for validation "
             f"and {numbers['test']:,} for testing."
         )
+    transfer = content.manifest.get("weights") if content.manifest else None
+    taken = transfer.get("taken") if isinstance(transfer, dict) else None
+    if valid is not None and valid.config.model.weights is not None and isinstance(taken, list) and taken:
+        source = sanitize_text(valid.config.model.weights, limit=200)
+        yield f"Its training started with the weights of {source} in {len(taken):,} of its layers."
 
 
 def _describe_target(output: OutputContent, content: RunContent) -> str:

@@ -1,7 +1,9 @@
 """The model card: the results of a page without pictures, in Markdown."""
 
+import pytest
 import yaml
 
+from layercli.check import check_config, require_valid
 from layercli.errors import Problem
 from layercli.graph.output_kind import OutputKind
 from layercli.reports.run_page.content import EvaluationContent, OutputContent
@@ -36,6 +38,18 @@ def test_card_has_results_guess_config_and_hashes(make_content):
     assert "| keras | 3.15.1 |" in card
     assert "/config.yaml\n```" in card
     assert "<" not in card
+
+
+@pytest.mark.parametrize(
+    ("weights", "is_named"),
+    [({"taken": ["a", "b"], "refused": {}}, True), ({"taken": []}, False), ([], False), (None, False)],
+)
+def test_card_names_the_model_whose_weights_were_taken(weights, is_named, make_content):
+    text = "model: {input: [3], weights: runs/base/1, layers: [{type: Dense, units: 1}]}"
+    valid = require_valid(check_config("config.yaml", text=text))
+    card = render_model_card([make_content(valid=valid, manifest=MANIFEST | {"weights": weights})])
+    sentence = "Its training started with the weights of runs/base/1 in 2 of its layers."
+    assert (sentence in card) == is_named
 
 
 def metadata_of(card):
