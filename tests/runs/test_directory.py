@@ -12,6 +12,7 @@ import pytest
 
 import layercli
 from layercli import api
+from layercli.config.training.registry import OPTIMIZERS
 from layercli.errors import LayercliError
 from layercli.formats.registry import load_dataset
 from layercli.runs import directory as runs
@@ -123,6 +124,8 @@ def test_resolved_config_equals_the_original(name, tmp_path):
     given = {"model": None, "data": data.with_absolute_paths(CONFIGS).to_plain()}  # its paths hold anywhere
     if data.type_name() == "python":
         given["data"] = data.to_plain()  # the file of its function comes with the run
+    if isinstance(optimizer := valid.config.train.optimizer, str):  # the written config has its arguments
+        given["train"] = valid.config.train.to_plain() | {"optimizer": OPTIMIZERS.parse(optimizer).to_plain()}
     assert again.config.to_plain() | {"model": None} == valid.config.to_plain() | given
     written = (tmp_path / "config.yaml").read_text()
     runs.write_config(tmp_path, again)
