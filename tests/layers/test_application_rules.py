@@ -164,7 +164,10 @@ def test_explanation_lists_feature_maps_and_the_types_of_layers():
     ("weights", "hint"),
     [
         ("imagnet", "Did you mean `imagenet`?"),
-        ("weights.keras", "Write `weights: imagenet`, or `weights: null`."),
+        (
+            "weights.keras",
+            "Write `weights: imagenet`, `weights: null`, or the path of a file that `save_weights` wrote.",
+        ),
     ],
 )
 def test_weights_are_imagenet_or_an_hdf5_file(weights, hint):
