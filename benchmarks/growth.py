@@ -31,7 +31,7 @@ TRIALS = (10, 100, 1_000)
 Measured = dict[str, list[tuple[int, float]]]
 
 
-def measure(work: Callable[[], object], rounds: int = 2) -> float:
+def measure_seconds(work: Callable[[], object], rounds: int = 2) -> float:
     """Return the processor time of the fastest round."""
     seconds = []
     for _ in range(rounds):
@@ -43,7 +43,7 @@ def measure(work: Callable[[], object], rounds: int = 2) -> float:
     return min(seconds)
 
 
-def run(*arguments: object) -> None:
+def run_command(*arguments: object) -> None:
     result = invoke(*arguments)
     assert result.exit_code == 0, result.output[:2000]
 
@@ -70,18 +70,18 @@ def measure_layers(folder: Path, sizes: Sequence[int]) -> Iterator[tuple[str, in
         path = write_stack(folder / f"stack{size}.yaml", size)
         other = write_stack(folder / f"other{size}.yaml", size)
         other.write_text(other.read_text().replace("units: 16, activation: relu}", "units: 16}", size // 4))
-        yield "validate", size, measure(lambda path=path: run("validate", path))
+        yield "validate", size, measure_seconds(lambda path=path: run_command("validate", path))
         yield (
             "inspect-shapes --static",
             size,
-            measure(lambda path=path: run("inspect-shapes", path, "--static")),
+            measure_seconds(lambda path=path: run_command("inspect-shapes", path, "--static")),
         )
-        yield "show", size, measure(lambda path=path: run("show", path))
-        yield "diff", size, measure(lambda path=path, other=other: run("diff", path, other))
+        yield "show", size, measure_seconds(lambda path=path: run_command("show", path))
+        yield "diff", size, measure_seconds(lambda path=path, other=other: run_command("diff", path, other))
         shapes = require_valid(check_config(str(path))).shapes
 
         with suppress(LayercliError):  # a picture of very many layers is refused
-            drawn = measure(lambda shapes=shapes: render_plot(shapes, ".svg", title="stack"))
+            drawn = measure_seconds(lambda shapes=shapes: render_plot(shapes, ".svg", title="stack"))
             yield "plot", size, drawn
         editor, text = Editor(), path.read_text()
         editor.open(path)
@@ -90,7 +90,7 @@ def measure_layers(folder: Path, sizes: Sequence[int]) -> Iterator[tuple[str, in
             editor.change(path, text.replace("units: 16", "units: 17", 1))
             editor.change(path, text)
 
-        yield "lsp, two edits", size, measure(edit)
+        yield "lsp, two edits", size, measure_seconds(edit)
 
 
 def measure_rows(folder: Path, sizes: Sequence[int]) -> Iterator[tuple[str, int, float]]:
@@ -112,11 +112,11 @@ def measure_rows(folder: Path, sizes: Sequence[int]) -> Iterator[tuple[str, int,
 
         def train(config: Path = config) -> None:
             shutil.rmtree(folder / "run", ignore_errors=True)
-            run("train", config, "--run-dir", folder / "run", "--quiet")
+            run_command("train", config, "--run-dir", folder / "run", "--quiet")
 
         if size == sizes[0]:
             train()  # loads TensorFlow
-        yield "train to its first step", size, measure(train)
+        yield "train to its first step", size, measure_seconds(train)
 
 
 def measure_runs(folder: Path, sizes: Sequence[int]) -> Iterator[tuple[str, int, float]]:
@@ -135,7 +135,7 @@ def measure_runs(folder: Path, sizes: Sequence[int]) -> Iterator[tuple[str, int,
             for name in names:
                 if (source / name).exists():
                     os.link(source / name, target / name)
-        yield "runs", size, measure(lambda root=root: run("runs", root, "--json"))
+        yield "runs", size, measure_seconds(lambda root=root: run_command("runs", root, "--json"))
         shutil.rmtree(root)
 
 
@@ -170,7 +170,7 @@ def measure_trials(folder: Path, sizes: Sequence[int]) -> Iterator[tuple[str, in
             run_worker(plan, study, directory, train, deadline=None, patience=None)
             list_trial_rows(plan, study.get_trials(deepcopy=False))
 
-        yield "sweep, without trainings", size, measure(sweep, rounds=1)
+        yield "sweep, without trainings", size, measure_seconds(sweep, rounds=1)
 
 
 def find_exponent(points: Sequence[tuple[int, float]]) -> float:

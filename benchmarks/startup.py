@@ -27,7 +27,7 @@ COMMANDS = {
 }
 
 
-def measure(command: list[str]) -> tuple[float, float]:
+def measure_command(command: list[str]) -> tuple[float, float]:
     """Return the seconds on the clock and of processor time that a command takes."""
     # Not in the checkout, where Python would find the package before the installed one.
     place = tempfile.gettempdir()
@@ -43,11 +43,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     for command in COMMANDS.values():
-        measure(command)  # the first run fills the file cache
+        measure_command(command)  # the first run fills the file cache
     taken = {name: [] for name in COMMANDS}
     for _ in range(rounds):
         for name, command in COMMANDS.items():
-            taken[name].append(measure(command))
+            taken[name].append(measure_command(command))
     keras = [used for _, used in taken["import keras"]]
     print(f"{'median of ' + str(rounds) + ' runs':34} {'clock':>8} {'CPU':>8} {'of import keras':>16}")
     for name, values in taken.items():

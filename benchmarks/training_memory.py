@@ -72,7 +72,7 @@ def dense(units: int) -> dict[str, object]:
     return {"type": "Dense", "units": units, "activation": "relu"}
 
 
-def backbone(kind: str, **arguments: object) -> list[object]:
+def write_backbone(kind: str, **arguments: object) -> list[object]:
     layer = {"type": kind, "include_top": False, "weights": None, "pooling": "avg", **arguments}
     return [layer, *HEAD]
 
@@ -124,10 +124,10 @@ MODELS: dict[str, tuple[list[int], str, list[object], int]] = {
         [{**dense(8192), "lora_rank": 8}, {**dense(4096), "lora_rank": 8}, *HEAD],
         64,
     ),
-    "MobileNetV2": ([96, 96, 3], "float32", backbone("MobileNetV2"), 64),
-    "ResNet50": ([64, 64, 3], "float32", backbone("ResNet50"), 64),
-    "EfficientNetB0": ([64, 64, 3], "float32", backbone("EfficientNetB0"), 64),
-    "frozen MobileNetV2": ([96, 96, 3], "float32", backbone("MobileNetV2", trainable=False), 64),
+    "MobileNetV2": ([96, 96, 3], "float32", write_backbone("MobileNetV2"), 64),
+    "ResNet50": ([64, 64, 3], "float32", write_backbone("ResNet50"), 64),
+    "EfficientNetB0": ([64, 64, 3], "float32", write_backbone("EfficientNetB0"), 64),
+    "frozen MobileNetV2": ([96, 96, 3], "float32", write_backbone("MobileNetV2", trainable=False), 64),
 }  # shape, dtype, layers, batch size
 
 

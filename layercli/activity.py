@@ -42,7 +42,7 @@ def show_activity(label: str | None, total: int | None = None, done: int = 0) ->
         _activities.remove(activity)
 
 
-def track(
+def track_items(
     items: Iterable[_Item], total: int | None, *, count: Callable[[_Item], int] = lambda _: 1, done: int = 0
 ) -> Iterator[_Item]:
     """Yield the items and count the units of those that were used; the label is that of the work around it."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from layercli.activity import track
+from layercli.activity import track_items
 from layercli.config.data.section import DataFacts, SplitConfig, TargetFacts
 from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
 from layercli.data.row_moves import move_rows, should_move_rows
@@ -380,7 +380,7 @@ def iterate_batches(subset: Subset, *, start: int = 0) -> Iterator[Examples]:
     """Yield the examples in order, from batch ``start``, in constant memory."""
     size = min(_MAX_BATCH, _BATCH_BYTES // max(subset.count_example_bytes(), 1))
     size = max(1, size)
-    return track(subset.batches(size, start=start), len(subset), count=len, done=start * size)
+    return track_items(subset.batches(size, start=start), len(subset), count=len, done=start * size)
 
 
 def concatenate_examples(pieces: Sequence[Examples]) -> Examples:

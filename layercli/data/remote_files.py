@@ -5,6 +5,7 @@ Every reader gets the local copy. Credentials come from the chain of the provide
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import glob
 import os
@@ -142,14 +143,14 @@ def _fetch(address: str) -> Path:
     info = filesystem.get_file_info(path)
     if info.type != pyarrow.fs.FileType.File:
         raise FileNotFoundError("it is a folder" if info.type == pyarrow.fs.FileType.Directory else "")
-    version = _read_version(filesystem, path)
+    version = _read_version(filesystem, info)
 
     def write(target: Path) -> None:
         if shutil.disk_usage(target.parent).free < info.size:
-            raise OSError(28, "No space left on device", str(target))
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
         try:
             _copy(filesystem, path, info.size, target)
-            if _read_version(filesystem, path) != version:
+            if _read_version(filesystem, filesystem.get_file_info(path)) != version:
                 raise ValueError("it was changed while it was read")
         except OSError as error:  # not one of the cache
             raise ValueError(str(error)) from error
@@ -191,10 +192,9 @@ def _open_filesystem(address: str) -> tuple[Any, str]:
     ), path
 
 
-def _read_version(filesystem: Any, path: str) -> list[Any]:
+def _read_version(filesystem: Any, info: Any) -> list[Any]:
     """Return what differs between the versions of a file: size, time of change, and hash as the server knows it."""
-    info = filesystem.get_file_info(path)
-    with filesystem.open_input_file(path) as file:
+    with filesystem.open_input_file(info.path) as file:
         metadata = {key.lower(): value.decode("utf-8", "replace") for key, value in file.metadata().items()}
     return [info.size, info.mtime_ns, metadata.get("etag")]
 

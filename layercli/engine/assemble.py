@@ -16,7 +16,7 @@ from keras.src.backend import compute_output_spec  # not public
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.utils.python_utils import is_default
 
-from layercli.activity import track
+from layercli.activity import track_items
 from layercli.check import ValidConfig
 from layercli.engine.applications import create_application
 from layercli.engine.custom_layer_mistakes import (
@@ -88,7 +88,7 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
     layers: dict[str, Any] = {}
     codes: dict[str, list[LayerCode]] = {}
     problems: list[Problem] = []
-    for node in track(valid.graph.nodes, len(valid.graph.nodes)):
+    for node in track_items(valid.graph.nodes, len(valid.graph.nodes)):
         with warnings.catch_warnings(record=True) as caught, _explaining_inputs(node, valid, tensors):
             warnings.simplefilter("always", UserWarning)
             layer_inputs = [

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from layercli.activity import track
+from layercli.activity import track_items
 from layercli.check import ValidConfig
 from layercli.data.examples import Examples
 from layercli.data.labels import are_numbers_in_data, to_class_values
@@ -105,7 +105,7 @@ def _predict_examples(
         return [array[:0] for array in predict_batch(predict, valid, make_blank_example(examples))]
     batches = [
         predict_batch(predict, valid, batch)
-        for batch in track(examples.batches(batch_size), len(examples), count=len)
+        for batch in track_items(examples.batches(batch_size), len(examples), count=len)
     ]
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 

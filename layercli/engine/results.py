@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from layercli.activity import track
+from layercli.activity import track_items
 from layercli.check import ValidConfig
 from layercli.config.data.tables import TableConfig
 from layercli.config.training.section import TrainSection
@@ -163,7 +163,7 @@ def collect_results(
     titles = valid.graph.output_references
     results: dict[str, OutputResults | None] = {}
     predict = predict or make_predictor(model)
-    for batch in track(subset.batches(train.batch_size), len(subset), count=len):
+    for batch in track_items(subset.batches(train.batch_size), len(subset), count=len):
         targets = dict(batch.targets)
         last_targets = {} if batch.last_targets is None else dict(iterate_named(batch.last_targets))
         for index, (title, (output, mask)) in enumerate(zip(titles, predict(batch), strict=True)):

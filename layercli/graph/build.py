@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -328,17 +328,26 @@ class _InputResolver:
             return name
         if name == INPUT and len(self._inputs) == 1:
             return next(iter(self._inputs))
-        if self._is_defined_below(name, path):
+        own_name = self._find_own_name(name, path)
+        if own_name is not None:
+            message = f"`inputs` must name layers above, but `{name}` is this {own_name}."
+            self._report_finding("unknown-name", message, path, "Remove it, or name a layer above.")
+        elif self._is_defined_below(name, path):
             message = f"`inputs` must name layers above, but `{name}` is declared below."
             self._report_finding("unknown-name", message, path, f"Move `{name}` above this layer.")
-        elif (index := _layer_index(path)) >= 0 and self._names[index] == name:
-            message = f"`inputs` must name layers above, but `{name}` is this layer."
-            self._report_finding("unknown-name", message, path, "Remove it, or name a layer above.")
         else:
             self._report_unknown_name(
                 "layer or input", name, path, chain(self._inputs, reversed(self._first_paths))
             )
         return None
+
+    def _find_own_name(self, name: str, path: KeyPath) -> Literal["layer", "block"] | None:
+        """Return whether a name is that of the layer at ``path``, also without those of its blocks, or of a block around it."""
+        index = _layer_index(path)
+        full_name = self._names[index] if index >= 0 else ""
+        if name in (full_name, full_name.rpartition(".")[2]):
+            return "layer"
+        return "block" if full_name.startswith(f"{name}.") else None
 
     def _is_defined_below(self, name: str, path: KeyPath) -> bool:
         """Return whether a layer or block of that name follows the entry at ``path``."""

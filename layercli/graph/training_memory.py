@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
@@ -42,25 +42,18 @@ class TrainingMemory:
     """TensorFlow's graph of pretrained models, which have hundreds of layers."""
 
     @property
+    def parts(self) -> dict[str, int]:
+        """The parts by their names; together they are the peak."""
+        return {name: size for name, size in asdict(self).items() if name != "batch_size"}
+
+    @property
     def total(self) -> int:
         """The peak."""
-        fixed = self.weights + self.gradients + self.optimizer + self.batch
-        return fixed + self.activations + self.temporary + self.graph
+        return sum(self.parts.values())
 
     def as_json(self) -> dict[str, int]:
         """Return the value of ``training_memory``."""
-        names = (
-            "batch_size",
-            "weights",
-            "gradients",
-            "optimizer",
-            "activations",
-            "temporary",
-            "batch",
-            "graph",
-            "total",
-        )
-        return {name: getattr(self, name) for name in names}
+        return {"batch_size": self.batch_size, **self.parts, "total": self.total}
 
 
 class _Kept(NamedTuple):

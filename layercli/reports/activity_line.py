@@ -59,9 +59,7 @@ class ActivityLine:
     def erase(self, text: str | None = None) -> None:
         """Erase the line before ``text`` is written; none is drawn until the text ends a line. None: until the next text."""
         with self._lock:
-            if self._is_drawn:
-                self._write(_ERASE)
-                self._is_drawn = False
+            self._remove_line()
             self._can_draw = text is not None and (text.endswith("\n") if text else self._can_draw)
 
     def _draw_until_end(self) -> None:
@@ -70,12 +68,15 @@ class ActivityLine:
             current = find_current_activity()
             with self._lock:
                 if current is None or now - self._opened_at < _DELAY_SECONDS:
-                    if self._is_drawn:
-                        self._write(_ERASE)
-                        self._is_drawn = False
+                    self._remove_line()
                 elif self._can_draw:
                     self._write(_ERASE + describe_activity(*current, now)[: self._measure_width() - 1])
                     self._is_drawn = True
+
+    def _remove_line(self) -> None:
+        if self._is_drawn:
+            self._write(_ERASE)
+            self._is_drawn = False
 
     def _measure_width(self) -> int:
         with suppress(OSError):  # the terminal was closed

@@ -140,17 +140,10 @@ def print_inspection(console: Console, valid: ValidConfig, forward_shapes: Forwa
 
 def print_training_memory(console: Console, memory: TrainingMemory) -> None:
     """Print the estimated memory of a training step and its parts."""
-    names = (
-        "weights",
-        "gradients",
-        "optimizer",
-        "activations",
-        "temporary",
-        "batch",
-        *["graph"] * bool(memory.graph),
-    )
     note = " (auto is found by training)" if isinstance(memory.batch_size, AutoBatchSize) else ""
-    parts = ", ".join(f"{name} {format_bytes(getattr(memory, name))}" for name in names)
+    parts = ", ".join(
+        f"{name} {format_bytes(size)}" for name, size in memory.parts.items() if size or name != "graph"
+    )
     console.print(
         f"Training memory for a batch of {memory.batch_size:,}{note}: about {format_bytes(memory.total)} ({parts})."
     )

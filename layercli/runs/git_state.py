@@ -90,7 +90,7 @@ def _find_git_dir(root: Path) -> Path:
 
 
 def _follow(file: Path, base: Path, prefix: str = "") -> Path:
-    """Return the folder that a file names, relative to ``base``; ``base`` itself if there is no such file."""
+    """Return the folder that a file names, relative to ``base``; ``base`` itself if the file does not exist."""
     if not file.exists():
         return base
     return base / _read_text(file).strip().removeprefix(prefix)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from layercli.activity import track
+from layercli.activity import track_items
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, make_file_error
 from layercli.graph.best_epoch import find_best_epoch, monitor_direction
@@ -171,7 +171,7 @@ def suggest_run(path: Path) -> str:
 def _find_runs_below(folder: Path, max_depth: int) -> Iterator[Run]:
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    for name in track(sorted(names, key=_name_sort_key), len(names)):
+    for name in track_items(sorted(names, key=_name_sort_key), len(names)):
         path = folder / name
         if name.startswith("."):
             continue

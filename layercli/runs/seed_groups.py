@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean, stdev
@@ -44,9 +45,12 @@ class SeedGroup:
 
     def as_json(self) -> dict[str, Any]:
         """Return an item of ``groups`` of ``runs --compare --json``."""
-        summary = summarize_scores({name: list(values.values()) for name, values in self.scores.items()})
         runs = [run.path.as_posix() for run in self.runs.values()]
-        return {"name": self.title, "runs": runs, "seeds": list(self.runs), **summary}
+        return {"name": self.title, "runs": runs, "seeds": list(self.runs), **self.summarize()}
+
+    def summarize(self) -> dict[str, dict[str, Any]]:
+        """Return mean and standard deviation (n - 1) of each result over the seeds."""
+        return summarize_scores({name: list(values.values()) for name, values in self.scores.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +164,17 @@ def compare_by_seed(
     result = SeedTest(position, metric, len(seeds), mean(differences) if differences else None)
     if len(seeds) < 2 or result.difference is None:
         return result
-    from scipy.special import stdtr, stdtrit
-
-    error = stdev(differences) / len(seeds) ** 0.5
-    if not error:  # the same difference for each seed
+    if not stdev(differences):  # the same difference for each seed
         interval = (result.difference, result.difference)
         return replace(result, interval=interval, p=0.0 if result.difference else 1.0)
-    t, degrees = result.difference / error, len(seeds) - 1
-    margin = float(stdtrit(degrees, 1 - SIGNIFICANCE / 2)) * error
+    from scipy import stats
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of differences that are nearly equal
+        found = stats.ttest_rel([second[seed] for seed in seeds], [first[seed] for seed in seeds])
+    low, high = found.confidence_interval(1 - SIGNIFICANCE)
     return replace(
-        result,
-        interval=(result.difference - margin, result.difference + margin),
-        t=t,
-        p=2 * float(stdtr(degrees, -abs(t))),
+        result, interval=(float(low), float(high)), t=float(found.statistic), p=float(found.pvalue)
     )
 
 

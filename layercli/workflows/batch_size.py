@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from layercli.check import ValidConfig
 from layercli.config.training.batch_size import AutoBatchSize
 from layercli.distribution.cluster import list_local_gpus
-from layercli.errors import ExitCode, LayercliError, Problem
+from layercli.errors import ExitCode, LayercliError
 from layercli.graph.training_memory import estimate_training_memory
 from layercli.io.atomic import write_json
 from layercli.io.lock import make_lock
@@ -269,21 +269,11 @@ def run_trial_process(valid: ValidConfig, size: int, *, trust: bool, module: str
             supervisor.stop(0)
             close_pipes(process)
         if code == ExitCode.OK:
-            return _parse_result(parse_json(result_file.read_bytes()))
+            return TrialResult(**parse_json(result_file.read_bytes()))
     if code == ExitCode.INVALID_INPUT and answer:
-        raise LayercliError(map(_move_to_config(valid), json.loads(answer)))
+        file = valid.check_result.file  # that of the trial is removed
+        raise LayercliError(
+            replace(parse_problem(document), file=file, line=None, column=None)
+            for document in json.loads(answer)
+        )
     return TrialResult(fits=False)  # it was killed, or TensorFlow aborted
-
-
-def _parse_result(document: Mapping[str, Any]) -> TrialResult:
-    return TrialResult(document["fits"], document["peak_bytes"])
-
-
-def _move_to_config(valid: ValidConfig) -> Callable[[Mapping[str, Any]], Problem]:
-    """Return a function that makes a problem of a trial, whose file is removed, one of the config."""
-
-    def convert(document: Mapping[str, Any]) -> Problem:
-        problem = parse_problem(document)
-        return replace(problem, file=valid.check_result.file, line=None, column=None)
-
-    return convert

@@ -28,7 +28,7 @@ class RateTest:
     curve: RateCurve
     proposal: float | None
     reason: str | None
-    """Why there is no proposal."""
+    """Why no rate is proposed; None with a proposal."""
     warnings: list[Problem]
 
     @property

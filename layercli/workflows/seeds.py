@@ -13,7 +13,7 @@ from layercli.errors import LayercliError
 from layercli.reports.group_progress import GroupProgress
 from layercli.runs.listing import read_run
 from layercli.runs.seed_directory import SeedDirectory, open_seed_directory
-from layercli.runs.seed_groups import list_scores, summarize_scores
+from layercli.runs.seed_groups import SeedGroup, list_scores
 from layercli.workflows.preflight import require_sections
 from layercli.workflows.run_group import GroupRequest, hash_config, train_group
 from layercli.workflows.training_run import require_trainable
@@ -79,14 +79,12 @@ def train_seeds(opened: OpenSeeds, progress: GroupProgress) -> dict[str, Any]:
     task = {"seeds": list(directory.seeds), "command": ["layercli", "train", opened.request.file]}
     train_group(opened.request, directory, task, progress)
     runs = {member.seed: read_run(directory.run_path(member)) for member in directory.list_members()}
-    scores = {seed: list_scores(run) for seed, run in runs.items()}
-    names = [name for name in next(iter(scores.values())) if all(name in each for each in scores.values())]
     return {
         "ok": True,
         "directory": str(directory.path),
         "seeds": [
-            {"seed": seed, "run": str(run.path), "metrics": scores[seed]} for seed, run in runs.items()
+            {"seed": seed, "run": str(run.path), "metrics": list_scores(run)} for seed, run in runs.items()
         ],
-        **summarize_scores({name: [each[name] for each in scores.values()] for name in names}),
+        **SeedGroup(runs).summarize(),
         "problems": [problem.as_json() for problem in opened.valid.check_result.problems],
     }

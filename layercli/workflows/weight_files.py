@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.errors import Problem
+from layercli.io.paths import hash_file
 from layercli.layers.families.applications import IMAGENET, Application
 from layercli.runs import directory as runs
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -28,12 +28,7 @@ def _list_weight_files(valid: ValidConfig) -> Iterator[tuple[KeyPath, Path]]:
 
 def hash_weight_files(valid: ValidConfig) -> dict[str, str]:
     """Return the SHA-256 of each file with initial weights, by its absolute path."""
-    return {str(file.absolute()): _hash_file(file) for _, file in _list_weight_files(valid) if file.is_file()}
-
-
-def _hash_file(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+    return {str(file.absolute()): hash_file(file) for _, file in _list_weight_files(valid) if file.is_file()}
 
 
 def check_weight_files(valid: ValidConfig, manifest: Mapping[str, Any]) -> Iterator[Problem]:
@@ -41,7 +36,7 @@ def check_weight_files(valid: ValidConfig, manifest: Mapping[str, Any]) -> Itera
     known = manifest.get("weight_files")
     for path, file in _list_weight_files(valid):
         expected = known.get(str(file.absolute())) if isinstance(known, dict) else None
-        if not isinstance(expected, str) or (file.is_file() and _hash_file(file) == expected):
+        if not isinstance(expected, str) or (file.is_file() and hash_file(file) == expected):
             continue
         state = "was modified after" if file.is_file() else "does not exist any more, as it did when"
         message = f"{sanitize_text(str(file))} {state} the run started, which has no checkpoint."

@@ -62,7 +62,7 @@ def test_pipe_or_link_in_place_of_a_hash_is_replaced(tmp_path):
     assert not digest.is_symlink()
 
 
-def plant(path, content):
+def plant_entry(path, content):
     """Replace an entry, with the hash that belongs to its new content."""
     path.write_bytes(content)
     path.with_name(f"{path.name}.sha256").write_text(hashlib.sha256(content).hexdigest())
@@ -76,7 +76,7 @@ def test_planted_document_is_computed_again(tmp_path, planted):
     cache = Cache(tmp_path)
     assert cache.get_texts("key", lambda: {"hash": "a"}, ["hash"]) == {"hash": "a"}
     (path,) = tmp_path.glob("*.json")
-    plant(path, planted.encode())
+    plant_entry(path, planted.encode())
     assert cache.get_texts("key", lambda: {"hash": "c"}, ["hash"]) == {"hash": "c"}
 
 
@@ -91,7 +91,7 @@ def test_planted_table_is_written_again(tmp_path):
 
     path = get_path()
     for content in (b"", b"PAR1", b"PAR1" * 9, other.read_bytes(), path.read_bytes()[:-9]):
-        plant(path, content)
+        plant_entry(path, content)
         assert parquet.read_table(get_path()).equals(table)
 
 

@@ -55,14 +55,14 @@ def config(tmp_path):
     return file
 
 
-def fetch(address):
+def fetch_address(address):
     [path] = expand_paths([address], PATH)
     return path
 
 
-def fault(address, path=PATH):
+def find_fault(address, path=PATH):
     with pytest.raises(DataError) as caught:
-        fetch(address)
+        fetch_address(address)
     [finding] = caught.value.findings
     assert (finding.code, finding.path) == ("unreadable-data", path)
     return finding
@@ -73,40 +73,40 @@ def count_reads(storage):
 
 
 def test_file_is_copied_once_for_each_version(storage):
-    path = fetch("s3://bucket/train.csv")
+    path = fetch_address("s3://bucket/train.csv")
     assert path.read_text() == ROWS
     assert path.name.endswith("-train.csv")
-    assert (fetch("s3://bucket/train.csv"), count_reads(storage)) == (path, 1)
+    assert (fetch_address("s3://bucket/train.csv"), count_reads(storage)) == (path, 1)
     remote_files._fetch.cache_clear()  # as in a new process
-    assert (fetch("s3://bucket/train.csv"), count_reads(storage)) == (path, 1)
+    assert (fetch_address("s3://bucket/train.csv"), count_reads(storage)) == (path, 1)
     storage.objects["bucket/train.csv"] = ROWS.replace("59", "58").encode()
     remote_files._fetch.cache_clear()
-    other = fetch("s3://bucket/train.csv")
+    other = fetch_address("s3://bucket/train.csv")
     assert (other != path, "59" in other.read_text(), count_reads(storage)) == (True, False, 2)
 
 
 def test_large_file_is_read_in_chunks(storage, monkeypatch):
     monkeypatch.setattr(remote_files, "_CHUNK_BYTES", 100)
-    assert fetch("s3://bucket/train.csv").read_text() == ROWS
+    assert fetch_address("s3://bucket/train.csv").read_text() == ROWS
     assert count_reads(storage) == -(-len(ROWS) // 100)
 
 
 def test_long_name_in_another_script_has_a_short_copy(storage):
     name = "表" * 100 + ".csv"
     storage.objects[f"bucket/{name}"] = ROWS.encode()
-    assert fetch(f"s3://bucket/{name}").read_text() == ROWS
+    assert fetch_address(f"s3://bucket/{name}").read_text() == ROWS
 
 
 def test_pattern_matches_the_files_of_a_folder(storage):
     storage.objects = {"bucket/p/b-1.csv": b"1", "bucket/p/b-0.csv": b"0", "bucket/p/x.csv": b"x"}
     assert [path.read_text() for path in expand_paths(["s3://bucket/p/b-*.csv"], PATH)] == ["0", "1"]
-    assert fault("s3://bucket/p/z*").message == "No file matches s3://bucket/p/z*."
-    assert "wildcards before its last part" in fault("s3://bucket/*/x.csv").message
+    assert find_fault("s3://bucket/p/z*").message == "No file matches s3://bucket/p/z*."
+    assert "wildcards before its last part" in find_fault("s3://bucket/*/x.csv").message
 
 
 @pytest.mark.usefixtures("storage")
 def test_missing_object_is_named():
-    finding = fault("s3://bucket/none.csv")
+    finding = find_fault("s3://bucket/none.csv")
     assert finding.message == "s3://bucket/none.csv does not exist."
 
 
@@ -119,7 +119,7 @@ def test_missing_object_is_named():
 )
 def test_refused_requests_name_what_to_check(storage, status, reason, hint):
     storage.status = status
-    finding = fault("s3://bucket/train.csv")
+    finding = find_fault("s3://bucket/train.csv")
     assert reason in finding.message
     assert finding.hint.startswith(hint)
     assert "topsecret" not in finding.message + finding.hint
@@ -127,16 +127,16 @@ def test_refused_requests_name_what_to_check(storage, status, reason, hint):
 
 def test_lost_connection_is_tried_again(storage):
     storage.lost_reads = 1
-    assert fetch("s3://bucket/train.csv").read_text() == ROWS
+    assert fetch_address("s3://bucket/train.csv").read_text() == ROWS
 
 
 def test_connection_that_is_lost_again_and_again_is_an_error(storage):
     storage.lost_reads = 1000
-    finding = fault("s3://bucket/train.csv")
+    finding = find_fault("s3://bucket/train.csv")
     assert "the connection failed, also when it was tried again" in finding.message
     assert 1000 - storage.lost_reads <= 9  # three by us, each three times by pyarrow
     storage.lost_reads = 0
-    assert fetch("s3://bucket/train.csv").read_text() == ROWS
+    assert fetch_address("s3://bucket/train.csv").read_text() == ROWS
 
 
 def test_file_that_changes_while_it_is_read_is_an_error(storage, monkeypatch):
@@ -147,7 +147,7 @@ def test_file_that_changes_while_it_is_read_is_an_error(storage, monkeypatch):
         storage.objects["bucket/train.csv"] = b"other"
 
     monkeypatch.setattr(remote_files, "_copy", copy_and_change)
-    assert "it was changed while it was read" in fault("s3://bucket/train.csv").message
+    assert "it was changed while it was read" in find_fault("s3://bucket/train.csv").message
 
 
 def test_validate_opens_no_connection(storage, config):
@@ -176,7 +176,7 @@ def test_init_reads_a_pattern(storage, tmp_path):
 
 @pytest.mark.usefixtures("storage")
 def test_cached_copies_are_private():
-    folder = fetch("s3://bucket/train.csv").parent
+    folder = fetch_address("s3://bucket/train.csv").parent
     assert folder.stat().st_mode & 0o077 == 0
 
 
@@ -289,7 +289,7 @@ def test_each_piece_is_tried_three_times(tmp_path, monkeypatch, failures, is_rea
 @pytest.mark.usefixtures("storage")
 def test_full_disk_is_an_error_of_the_cache(monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=len(ROWS) - 1))
-    finding = fault("s3://bucket/train.csv", path=("data",))
+    finding = find_fault("s3://bucket/train.csv", path=("data",))
     assert "cannot be written: No space left on device" in finding.message
 
 

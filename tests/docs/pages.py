@@ -53,7 +53,7 @@ def complete_configs(*pages: str) -> dict[str, str]:
 def run(command: str, folder: Path) -> tuple[int, str]:
     """Run a shell command with layercli and Python of the tests; return the exit code and the standard output.
 
-    Commands of layercli alone, or the first of a pipe, run in this process, where TensorFlow is loaded once.
+    A command of layercli, alone or at the start of a pipe, runs in this process, where TensorFlow is loaded once.
     """
     code, output = 0, ""
     for part in command.split(" && "):

@@ -21,13 +21,13 @@ DATA = {"type": "npz", "path": "d.npz", "features": "x", "target": "y", "shuffle
 X, Y = load_iris(return_X_y=True)
 
 
-def write(directory, **model):
+def write_lora_config(directory, **model):
     np.savez(directory / "d.npz", x=X.astype("float32"), y=Y.astype("int32"))
     model = {"input": [4], "layers": [HIDDEN, HEAD], **model}
     return write_config(directory, [], data=DATA, model=model, train=SECTION)
 
 
-def kernels(model, name="hidden"):
+def list_kernels(model, name="hidden"):
     return {weight.name: np.asarray(weight) for weight in model.get_layer(name).weights}
 
 
@@ -35,17 +35,17 @@ def kernels(model, name="hidden"):
 def tuned(tmp_path_factory):
     """The weights of a model, a config that trains updates of rank 2 of them, and its run."""
     directory = tmp_path_factory.mktemp("tuned")
-    base = api.build(write(directory))
+    base = api.build(write_lora_config(directory))
     base.save_weights(directory / "base.weights.h5")
-    config = write(directory, weights="base.weights.h5", lora_rank={"hidden": 2})
+    config = write_lora_config(directory, weights="base.weights.h5", lora_rank={"hidden": 2})
     run = train(config, directory / "run")
     assert run.result.exit_code == 0, run.result.output
-    return kernels(base), config, run
+    return list_kernels(base), config, run
 
 
 def test_loaded_weights_leave_the_new_updates(tuned):
     before, config, _ = tuned
-    built = kernels(api.build(config))
+    built = list_kernels(api.build(config))
     assert np.array_equal(built["kernel"], before["kernel"])
     assert built["lora_kernel_a"].all()
     assert not built["lora_kernel_b"].any()
@@ -58,14 +58,14 @@ def test_training_equals_plain_keras(tuned):
     model.fit(X, Y, batch_size=32, epochs=3, shuffle=False, verbose=0)
     layer = model.get_layer("hidden")
     theirs = layer._kernel + layer.lora_kernel_a @ layer.lora_kernel_b  # the scale is alpha / rank = 1
-    ours = kernels(keras.models.load_model(run.path / "model.keras"))
+    ours = list_kernels(keras.models.load_model(run.path / "model.keras"))
     assert sorted(ours) == ["bias", "kernel"]
     assert np.array_equal(ours["kernel"], theirs)
 
 
 def test_saved_model_has_an_update_of_the_rank_in_its_kernel(tuned):
     before, _, run = tuned
-    after = kernels(keras.models.load_model(run.path / "model.keras"))
+    after = list_kernels(keras.models.load_model(run.path / "model.keras"))
     assert np.linalg.matrix_rank(after["kernel"] - before["kernel"], tol=1e-5) == 2
     assert run.summary["lora"] == {"layers": ["hidden"], "difference": 0.0}
     assert run.summary["parameters"] == 4 * 8 + 8 + 8 * 3 + 3 + 2 * (4 + 8)
@@ -76,7 +76,7 @@ def test_exported_model_has_no_update_and_no_optimizer(tuned, tmp_path):
     result = invoke("export", run.path, "--format", "keras", "--output", tmp_path / "m.keras", "--json")
     assert result.exit_code == 0, result.output
     model = keras.models.load_model(tmp_path / "m.keras")
-    assert sorted(kernels(model)) == ["bias", "kernel"]
+    assert sorted(list_kernels(model)) == ["bias", "kernel"]
     assert not model.compiled
 
 

@@ -63,7 +63,7 @@ def test_rows_that_begin_with_names(rows):
         [["green", "l"]],
         [["green", "l"], *TEXTS[:9]],  # too few rows to know
         [["green", "s"], *TEXTS],
-        [["green", "s"], ["1", "s"], ["2", "m"]],  # a value that is no number, in a row
+        [["green", "s"], ["1", "s"], ["2", "m"]],  # one row has a word in place of a number
         [["green", ""], *NUMBERS],
         [["NA", "x"], *NUMBERS],
         [["a", "a"], *NUMBERS],

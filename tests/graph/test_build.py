@@ -219,6 +219,19 @@ def test_invalid_wiring_has_one_problem(checked, model, found):
     assert findings(checked(f"model: {model}\n")) == [(code, 1, message, hint)]
 
 
+@pytest.mark.parametrize(
+    ("inputs", "own", "name"),
+    [("", "[dense, sum]", "sum` is this layer"), (", inputs: b", "dense", "b` is this block")],
+)
+def test_part_of_a_block_cannot_be_its_own_input(checked, inputs, own, name):
+    layers = f"[{{type: Dense, units: 4}}, {{type: Add, name: sum, inputs: {own}}}]"
+    found = checked(
+        f"model: {{input: [4], layers: [{{block: b{inputs}}}]}}\nblocks: {{b: {{layers: {layers}}}}}\n"
+    )
+    hint = "Remove it, or name a layer above."
+    assert ("unknown-name", 2, f"`inputs` must name layers above, but `{name}.", hint) in findings(found)
+
+
 def test_unknown_input_is_located_at_its_name(checked):
     lines = [
         "{type: Add, inputs: [input, nope]}",

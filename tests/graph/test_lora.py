@@ -15,23 +15,24 @@ LAYERS = [
 MODEL = {"input": [16], "layers": LAYERS, "weights": "runs/base/1"}
 
 
-def check(directory, **model):
+def check_model(directory, **model):
     return check_config(str(write_config(directory, [], data=None, train=None, model=MODEL | model)))
 
 
-def shapes(directory, **model):
-    return require_valid(check(directory, **model)).shapes
+def infer_shapes(directory, **model):
+    return require_valid(check_model(directory, **model)).shapes
 
 
 def find_ranks(directory, **model):
     return {
-        row.node.name: getattr(row.node.layer, "lora_rank", None) for row in shapes(directory, **model).rows
+        row.node.name: getattr(row.node.layer, "lora_rank", None)
+        for row in infer_shapes(directory, **model).rows
     }
 
 
 def test_rank_of_a_pattern_counts_for_each_matching_layer(tmp_path):
     assert find_ranks(tmp_path, lora_rank={"hidden*": 4}) == {"hidden_1": 4, "hidden_2": None, "top": None}
-    row = shapes(tmp_path, lora_rank={"hidden*": 4}).by_name["hidden_1"]
+    row = infer_shapes(tmp_path, lora_rank={"hidden*": 4}).by_name["hidden_1"]
     assert row.parameters == 16 * 64 + 64 + 4 * (16 + 64)
     assert row.trainable == 64 + 4 * (16 + 64)  # the bias and the update
 
@@ -44,7 +45,7 @@ def test_first_pattern_and_the_layers_own_rank_count(tmp_path):
 
 def test_frozen_layers_get_no_rank_and_reused_ones_share_it(tmp_path):
     layers = [*LAYERS, {"type": "Dense", "units": 16, "name": "back"}, {"reuse": "hidden_1"}]
-    found = shapes(tmp_path, layers=layers, lora_rank={"*": 2}, freeze=["top"]).rows
+    found = infer_shapes(tmp_path, layers=layers, lora_rank={"*": 2}, freeze=["top"]).rows
     assert [getattr(row.node.layer, "lora_rank", None) for row in found] == [2, None, None, 2, 2]
     assert found[-1].parameters == 0
 
@@ -69,34 +70,34 @@ def test_frozen_layers_get_no_rank_and_reused_ones_share_it(tmp_path):
     ],
 )
 def test_wrong_names_and_ranks_are_errors(model, code, path, hint, tmp_path):
-    (problem,) = check(tmp_path, **model).problems
+    (problem,) = check_model(tmp_path, **model).problems
     assert (problem.code, problem.path) == (code, path)
     assert hint in problem.hint
 
 
 def test_update_of_a_constrained_kernel_is_refused_at_the_layer(tmp_path):
     layers = [LAYERS[0] | {"kernel_constraint": "NonNeg"}]
-    (problem,) = check(tmp_path, layers=layers, lora_rank={"*": 2}).problems
+    (problem,) = check_model(tmp_path, layers=layers, lora_rank={"*": 2}).problems
     assert (problem.code, problem.path) == ("bad-argument", "model.layers[0].kernel_constraint")
     assert problem.hint == "Remove `kernel_constraint` or `lora_rank`."
 
 
 def test_update_of_a_random_kernel_is_a_warning(tmp_path):
-    (problem,) = check(tmp_path, weights=None, lora_rank={"top": 2}).problems
+    (problem,) = check_model(tmp_path, weights=None, lora_rank={"top": 2}).problems
     assert (problem.code, problem.severity, problem.path) == (
         "random-kernel",
         "warning",
         "model.lora_rank",
     )
-    own = check(tmp_path, weights=None, layers=[LAYERS[0] | {"lora_rank": 2}]).problems
+    own = check_model(tmp_path, weights=None, layers=[LAYERS[0] | {"lora_rank": 2}]).problems
     assert [each.path for each in own] == ["model.layers[0].lora_rank"]
-    assert check(tmp_path, lora_rank={"top": 2}).problems == []
+    assert check_model(tmp_path, lora_rank={"top": 2}).problems == []
 
 
 def test_merged_graph_has_no_updates_in_nested_layers(tmp_path):
     inner = {"type": "Dense", "units": 3, "lora_rank": 2, "lora_alpha": 4.0}
     layers = [{"type": "TimeDistributed", "layer": inner}, "Flatten", {"type": "Dense", "units": 2}]
-    graph = shapes(tmp_path, input=[5, 4], layers=layers).graph
+    graph = infer_shapes(tmp_path, input=[5, 4], layers=layers).graph
     merged = merge_lora(graph)
     assert merged.nodes[0].layer.layer.arguments()["lora_rank"] is None
     assert merged.nodes[1].layer is graph.nodes[1].layer

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 import pytest
 
 from layercli import cli
-from layercli.activity import Activity, find_current_activity, show_activity, track
+from layercli.activity import Activity, find_current_activity, show_activity, track_items
 from layercli.reports import activity_line
 from layercli.reports.activity_line import ActivityLine, describe_activity
 
@@ -103,7 +103,7 @@ def test_work_with_its_own_display_hides_the_line():
 def test_innermost_part_has_the_progress_and_the_label_around_it():
     seen = []
     with show_activity("Reading the data"):
-        for _ in track([3, 4, 5], 20, count=int, done=2):
+        for _ in track_items([3, 4, 5], 20, count=int, done=2):
             label, part = find_current_activity()
             seen.append((label, part.done, part.total))
     assert seen == [("Reading the data", done, 20) for done in (2, 5, 9)]

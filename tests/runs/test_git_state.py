@@ -12,7 +12,7 @@ from layercli.runs.git_state import GitState, parse_git_state, read_git_state
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 
-def git(folder, *arguments):
+def run_git(folder, *arguments):
     environment = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     settings = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
     command = ["git", "-C", str(folder), *settings, *arguments]
@@ -25,14 +25,14 @@ def repository(tmp_path):
     (root / "configs").mkdir(parents=True)
     (root / "configs/a.yaml").write_text("a: 1\n")
     (root / "code.py").write_text("x = 1\n")
-    git(root, "init")
-    git(root, "add", ".")
-    git(root, "commit", "-m", "First")
+    run_git(root, "init")
+    run_git(root, "add", ".")
+    run_git(root, "commit", "-m", "First")
     return root
 
 
 def test_commit_of_a_config_below_the_root(repository):
-    commit = git(repository, "rev-parse", "HEAD")
+    commit = run_git(repository, "rev-parse", "HEAD")
     (repository / "untracked.csv").write_text("1\n")
     assert read_git_state(repository / "configs/a.yaml") == GitState(commit, is_dirty=False)
 
@@ -48,7 +48,7 @@ def test_changed_files_and_untracked_configs_are_dirty(repository, change):
     else:
         (repository / "code.py").write_text("x = 2\n")
     if change == "staged":
-        git(repository, "add", ".")
+        run_git(repository, "add", ".")
     assert read_git_state(config).is_dirty is True
 
 
@@ -58,12 +58,12 @@ def test_file_with_a_new_date_and_the_same_content_is_clean(repository):
 
 
 def test_packed_branches_detached_heads_and_worktrees(repository, tmp_path):
-    commit = git(repository, "rev-parse", "HEAD")
-    git(repository, "pack-refs", "--all")
+    commit = run_git(repository, "rev-parse", "HEAD")
+    run_git(repository, "pack-refs", "--all")
     assert read_git_state(repository / "configs/a.yaml") == GitState(commit, is_dirty=False)
-    git(repository, "worktree", "add", "-b", "other", str(tmp_path / "tree"))
+    run_git(repository, "worktree", "add", "-b", "other", str(tmp_path / "tree"))
     assert read_git_state(tmp_path / "tree/configs/a.yaml") == GitState(commit, is_dirty=False)
-    git(repository, "checkout", "--detach")
+    run_git(repository, "checkout", "--detach")
     assert read_git_state(repository / "configs/a.yaml") == GitState(commit, is_dirty=False)
 
 
@@ -74,30 +74,30 @@ def test_programs_that_a_repository_names_do_not_run(repository, tmp_path, place
     program.write_text(f"#!/bin/sh\ntouch '{mark}'\ncat\n")
     program.chmod(0o755)
     if place == "fsmonitor":
-        git(repository, "config", "core.fsmonitor", str(program))
+        run_git(repository, "config", "core.fsmonitor", str(program))
     elif place == "filter":
-        git(repository, "config", "filter.x.clean", str(program))
-        git(repository, "config", "filter.x.required", "true")
+        run_git(repository, "config", "filter.x.clean", str(program))
+        run_git(repository, "config", "filter.x.required", "true")
         (repository / ".gitattributes").write_text("* filter=x\n")
     elif place == "hook":
         (repository / ".git/hooks").mkdir(exist_ok=True)
         shutil.copy(program, repository / ".git/hooks/post-index-change")
     else:
-        git(repository, "config", "alias.status", f"!{program}")
+        run_git(repository, "config", "alias.status", f"!{program}")
     (repository / "code.py").write_text("x = 3\n")
     assert read_git_state(repository / "configs/a.yaml").is_dirty is True
     assert not mark.exists()
 
 
 def test_state_is_that_of_the_config_and_not_of_the_environment(repository, tmp_path, monkeypatch):
-    commit = git(repository, "rev-parse", "HEAD")
+    commit = run_git(repository, "rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", str(tmp_path))
     monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
     assert read_git_state(repository / "configs/a.yaml") == GitState(commit, is_dirty=False)
 
 
 def test_without_git_or_time_the_state_of_the_files_is_unknown(repository, monkeypatch):
-    commit = git(repository, "rev-parse", "HEAD")
+    commit = run_git(repository, "rev-parse", "HEAD")
     with monkeypatch.context() as patch:
         patch.setattr(git_state, "_SECONDS", 0)
         assert read_git_state(repository / "configs/a.yaml") == GitState(commit, is_dirty=None)
@@ -148,13 +148,13 @@ def test_entry_of_a_manifest_is_read():
 
 @pytest.mark.parametrize(("key", "value"), [("core.fileMode", "false"), ("core.autocrlf", "true")])
 def test_settings_of_the_file_system_are_used(repository, key, value):
-    git(repository, "config", key, value)
+    run_git(repository, "config", key, value)
     config = repository / "configs/a.yaml"
     if key == "core.fileMode":
         config.chmod(0o755)
     else:
         config.unlink()
-        git(repository, "checkout", "configs/a.yaml")
+        run_git(repository, "checkout", "configs/a.yaml")
         assert config.read_bytes() == b"a: 1\r\n"
     state = read_git_state(config)
     assert state is not None

@@ -14,7 +14,7 @@ from layercli.script.application_code import (
 from tests.running import write_config
 
 
-def read(directory, **arguments):
+def read_script(directory, **arguments):
     layer = {"type": "MobileNet", "name": "back-bone", "alpha": 0.25, "include_top": False, "weights": None}
     model = {"input": [32, 32, 3], "layers": [layer | arguments, "GlobalAveragePooling2D"]}
     return require_valid(check_config(str(write_config(directory, [], data=None, train=None, model=model))))
@@ -30,7 +30,7 @@ def test_preprocessing_equals_that_of_keras(mode):
 
 
 def test_function_calls_keras_with_the_arguments_of_the_config(tmp_path):
-    lines = list(write_applications(read(tmp_path)))
+    lines = list(write_applications(read_script(tmp_path)))
     assert lines[0] == "def make_back_bone():"
     text = "\n".join(lines)
     names = {"keras": keras, "layers": keras.layers}
@@ -48,7 +48,7 @@ def test_function_calls_keras_with_the_arguments_of_the_config(tmp_path):
 
 
 def test_model_without_preprocessing_takes_its_input_unchanged(tmp_path):
-    text = "\n".join(write_applications(read(tmp_path, include_preprocessing=False, trainable=False)))
+    text = "\n".join(write_applications(read_script(tmp_path, include_preprocessing=False, trainable=False)))
     assert "input_tensor=images" in text
     assert "Rescaling" not in text
     assert "trainable" not in text
@@ -58,5 +58,5 @@ def test_model_without_preprocessing_takes_its_input_unchanged(tmp_path):
     ("weights", "paths"), [(None, []), ("imagenet", [("model", "layers", 0, "weights")])]
 )
 def test_pretrained_weights_are_refused(weights, paths, tmp_path):
-    valid = read(tmp_path, weights=weights)
+    valid = read_script(tmp_path, weights=weights)
     assert list(find_inexpressible_applications(valid)) == paths

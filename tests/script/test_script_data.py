@@ -332,7 +332,7 @@ def test_script_names_settings_that_windows_exclude(name, tmp_path):
     assert find_refused(write_windows(tmp_path, {"length": 2}, **changes)) == [path]
 
 
-def rewrite(config, **changes):
+def rewrite_config(config, **changes):
     """Change keys of the data section of a config, and return the config."""
     document = yaml.safe_load(config.read_text(encoding="utf-8"))
     document["data"] |= changes
@@ -352,7 +352,9 @@ OWN_SETS = {
 
 @pytest.mark.parametrize("name", OWN_SETS)
 def test_script_reads_separate_files_of_a_set(name, tmp_path):
-    config = rewrite(write_case(tmp_path, "labels with blanks"), split=OWN_SETS[name], inputs={"x": "n"})
+    config = rewrite_config(
+        write_case(tmp_path, "labels with blanks"), split=OWN_SETS[name], inputs={"x": "n"}
+    )
     document = yaml.safe_load(config.read_text(encoding="utf-8"))
     document["model"] = {"inputs": {"x": [1]}, "layers": document["model"]["layers"]}
     config.write_text(yaml.safe_dump(document), encoding="utf-8")
@@ -377,8 +379,10 @@ def test_separate_files_without_the_column_of_the_split_are_refused(key, kind, t
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump({"data": data, "model": model, "train": {"loss": "mse"}}))
     split = {"validation": 0.2, key: "k"}
-    assert find_refused(rewrite(config, split={**split, "test": files["full"]})) == []
-    assert find_refused(rewrite(config, split={**split, "test": files["less"]})) == [f"data.split.{key}"]
+    assert find_refused(rewrite_config(config, split={**split, "test": files["full"]})) == []
+    assert find_refused(rewrite_config(config, split={**split, "test": files["less"]})) == [
+        f"data.split.{key}"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "feather", "jsonl"])
@@ -388,7 +392,7 @@ def test_script_reads_separate_typed_files_of_a_set(kind, name, tmp_path):
     own = write_typed(read_csv(tmp_path / "d.csv").slice(5, 9), tmp_path, kind)
     (tmp_path / own).rename(tmp_path / f"own{own[1:]}")
     write_case(tmp_path, name, kind=kind)
-    assert_same_sets(rewrite(config, split={"validation": 0.2, "test": f"own{own[1:]}"}))
+    assert_same_sets(rewrite_config(config, split={"validation": 0.2, "test": f"own{own[1:]}"}))
 
 
 COMMENTS = {
@@ -402,7 +406,7 @@ COMMENTS = {
 @pytest.mark.parametrize("name", COMMENTS)
 def test_script_skips_comments(name, tmp_path):
     changes, encoding = COMMENTS[name]
-    config = rewrite(write_case(tmp_path, "labels with blanks"), **changes)
+    config = rewrite_config(write_case(tmp_path, "labels with blanks"), **changes)
     title = "# first\nfrom a machine\n" if "skip_lines" in changes else "# first\n"
     rows = lines(NUMBERS, every(3, KINDS, " a"), header="n,y").splitlines()
     text = title + "\n".join([*rows[:9], " \t# a,comment", *rows[9:], "#end"])
@@ -434,7 +438,7 @@ def test_script_makes_the_same_windows_of_other_data(name, tmp_path):
             typed = write_typed(read_csv(tmp_path / "d.csv"), tmp_path, kind)
             (tmp_path / typed).replace(tmp_path / f"{file}{typed[1:]}")
     path = "d.csv" if kind == "csv" else f"d{typed[1:]}"
-    assert_same_sets(rewrite(config, **({"type": kind, "path": path} | changes)))
+    assert_same_sets(rewrite_config(config, **({"type": kind, "path": path} | changes)))
 
 
 def write_arrays(folder, name, rows):
@@ -483,7 +487,7 @@ def test_script_reads_separate_folders_of_a_set(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text(yaml.safe_dump(document), encoding="utf-8")
     assert_same_sets(config, {"train", "val", "test"})
-    assert find_refused(rewrite(config, split={"test": ["test", "train"]})) == ["data.split.test"]
+    assert find_refused(rewrite_config(config, split={"test": ["test", "train"]})) == ["data.split.test"]
 
 
 def find_refused(config):

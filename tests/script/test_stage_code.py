@@ -25,7 +25,7 @@ STAGES = [
 ]
 
 
-def write(directory, stages, model=MODEL, **section):
+def write_stages(directory, stages, model=MODEL, **section):
     x, y = load_iris(return_X_y=True)
     np.savez(directory / "d.npz", x=x.astype("float32"), y=y.astype("int32"))
     section = {
@@ -38,7 +38,7 @@ def write(directory, stages, model=MODEL, **section):
 
 
 def test_script_trains_to_the_same_weights(tmp_path, monkeypatch):
-    config = write(tmp_path, STAGES)
+    config = write_stages(tmp_path, STAGES)
     result = invoke("export", config, "--format", "python", "--output", tmp_path / "script.py")
     assert result.exit_code == 0, result.output
     text = (tmp_path / "script.py").read_text()
@@ -66,5 +66,7 @@ def test_script_trains_to_the_same_weights(tmp_path, monkeypatch):
 )
 def test_stages_that_a_script_cannot_express(layer, section, paths, tmp_path):
     layers = [MODEL["layers"][0] | layer, *MODEL["layers"][1:]]
-    valid = require_valid(check_config(str(write(tmp_path, STAGES, MODEL | {"layers": layers}, **section))))
+    valid = require_valid(
+        check_config(str(write_stages(tmp_path, STAGES, MODEL | {"layers": layers}, **section)))
+    )
     assert list(find_inexpressible_stages(valid.config.train, valid.graph)) == paths

@@ -14,9 +14,11 @@ from layercli.schema.component import Component
 from layercli.source.nodes import KeyPath
 
 _DTYPE_PATTERN = re.compile(
-    r"\b(?:bfloat16|float16|half|float64|double)\b|__array__ method not producing an array"
+    r"\b(?:DT_)?(bfloat16|float16|half|float64|double)\b|__array__ method not producing an array",
+    re.IGNORECASE,
 )
 """Texts of TensorFlow and NumPy about a dtype that they do not support; the last is NumPy's about bfloat16."""
+_KERAS_NAMES = {"half": "float16", "double": "float64"}
 
 
 def explain_dtype_error(error: BaseException, valid: ValidConfig) -> Problem | None:
@@ -24,11 +26,10 @@ def explain_dtype_error(error: BaseException, valid: ValidConfig) -> Problem | N
     found = _DTYPE_PATTERN.search(read_error_text(error))
     if found is None:
         return None
-    names = {"half": {"float16"}, "double": {"float64"}}.get(
-        found[0], {found[0]} & {"float16", "float64"}
-    ) or {"bfloat16"}
+    named = (found[1] or "bfloat16").lower()
+    refused = _KERAS_NAMES.get(named, named)
     for subject, path, dtype in _list_dtypes(valid):
-        if dtype.removeprefix("mixed_") in names:
+        if dtype.removeprefix("mixed_") == refused:
             message = f"Training stopped: TensorFlow cannot train {subject} in {dtype}."
             hint = f"Remove `dtype: {dtype}`, or write `dtype: float32`."
             if not dtype.startswith("mixed_") and dtype != "float64":

@@ -170,6 +170,12 @@ def fit_model(
     return result
 
 
+def find_shuffle_seed(valid: ValidConfig) -> int | None:
+    """Return the seed that shuffles the examples in each epoch; None if their order is fixed."""
+    config = valid.config
+    return config.seed if config.data is None or config.data.shuffle else None
+
+
 class _Training:
     """A training from its first step, or from a checkpoint, in one stage or several; writes to ``result``."""
 
@@ -293,7 +299,7 @@ class _Training:
                 model,
                 self._feed,
                 max_steps_per_call=self._plan.steps_per_execution,
-                seed=self._shuffle_seed,
+                seed=find_shuffle_seed(self._valid),
                 validation=self._validation,
                 jit_compile=self._plan.jit_compile,
                 checkpoint_every=train.checkpoints.steps,
@@ -363,11 +369,6 @@ class _Training:
         if self.workers is not None:
             limit.share_time(self.workers.share_time_limit)
         return limit
-
-    @property
-    def _shuffle_seed(self) -> int | None:
-        config = self._valid.config
-        return config.seed if config.data is None or config.data.shuffle else None
 
     def _build_callbacks(self, stage: int | None) -> list[Any]:
         """Return the callbacks of a stage, counted from 0; None: those of all stages."""

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import keras
 
-from layercli.activity import track
+from layercli.activity import track_items
 from layercli.data.examples import ShuffleSeed
 from layercli.engine.training.feed import Feed, Span, Tensors, count_steps
 from layercli.engine.training.fused_steps import FusedSteps, StepFunction
@@ -57,7 +57,7 @@ class Evaluator:
         callback_list.on_test_begin()
         model.reset_metrics()
         logs: Mapping[str, Any] = {}
-        for span, block in track(zip(spans, feed.blocks(spans, None), strict=True), len(spans)):
+        for span, block in track_items(zip(spans, feed.blocks(spans, None), strict=True), len(spans)):
             callback_list.on_test_batch_begin(span.first)
             logs = self._test_steps(block, feed)
             callback_list.on_test_batch_end(span.last - 1, logs)

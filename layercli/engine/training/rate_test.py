@@ -17,7 +17,7 @@ from layercli.engine.adapt import adapt_layers
 from layercli.engine.assemble import AssembledModel
 from layercli.engine.training.execution_plan import ExecutionPlan
 from layercli.engine.training.feed import Feed, Span, Tensors, count_steps, make_feed
-from layercli.engine.training.fit import report_model_errors
+from layercli.engine.training.fit import find_shuffle_seed, report_model_errors
 from layercli.engine.training.loop import TrainingLoop
 from layercli.engine.training.paired_augmentation import make_training_step
 from layercli.engine.training.stages import StageLayers, compile_stage
@@ -68,14 +68,15 @@ def run_rate_test(
             hint = "Pass the schedule as `learning_rate` in the config, or test with `--set train.optimizer=Adam`."
             raise LayercliError(valid.make_problem(path, "custom-object", message, hint))
         feed = make_feed(splits.train, train.batch_size, stream=plan.feed == "stream")
+        shuffle_seed = find_shuffle_seed(valid)
         loop = TrainingLoop(
             model,
             feed,
             max_steps_per_call=1,
-            seed=valid.config.seed,
+            seed=shuffle_seed,
             train_step=make_training_step(assembled, valid, splits.train),
         )
-        return _run_steps(model, loop, _iterate_blocks(feed, _find_shuffle_seed(valid)), rates)
+        return _run_steps(model, loop, _iterate_blocks(feed, shuffle_seed), rates)
 
 
 def with_constant_rate(optimizer: NameOrComponent, rate: float) -> NameOrComponent:
@@ -86,11 +87,6 @@ def with_constant_rate(optimizer: NameOrComponent, rate: float) -> NameOrCompone
 
 def _without_optimizer(stage: Any) -> Any:
     return stage.model_copy(update={"optimizer": None})
-
-
-def _find_shuffle_seed(valid: ValidConfig) -> int | None:
-    config = valid.config
-    return config.seed if config.data is None or config.data.shuffle else None
 
 
 def _iterate_blocks(feed: Feed, seed: int | None) -> Iterator[Tensors]:

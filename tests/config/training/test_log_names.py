@@ -17,12 +17,12 @@ def names(outputs=(), **keys):
 INFINITY = float("inf")
 
 
-def limits(outputs=(), **keys):
+def list_limits(outputs=(), **keys):
     return collect_limits(TrainSection.model_validate({"loss": "mse"} | keys), outputs)
 
 
 def test_smallest_and_largest_values_of_metrics():
-    found = limits(
+    found = list_limits(
         metrics=["mae", "accuracy", "AUC", "R2Score", "Poisson", "CosineSimilarity", "TruePositives"]
     )
     assert list(found.values()) == [
@@ -35,7 +35,7 @@ def test_smallest_and_largest_values_of_metrics():
         (-1, 1),
         (0, INFINITY),
     ]
-    assert list(limits(metrics=["BinaryIoU", "KLDivergence"]).values()) == [
+    assert list(list_limits(metrics=["BinaryIoU", "KLDivergence"]).values()) == [
         (0, INFINITY),
         (0, 1),
         (-INFINITY, INFINITY),
@@ -43,10 +43,10 @@ def test_smallest_and_largest_values_of_metrics():
 
 
 def test_losses_that_can_be_negative_have_no_smallest_value():
-    assert limits(loss="ce") == {"loss": (0, INFINITY)}
-    assert limits(loss="CosineSimilarity") == {"loss": (-INFINITY, INFINITY)}
-    assert limits(loss="losses.py:focal") == {"loss": (-INFINITY, INFINITY)}
-    mixed = limits(loss={"a": "mse", "b": "Poisson"}, outputs=["a", "b"])
+    assert list_limits(loss="ce") == {"loss": (0, INFINITY)}
+    assert list_limits(loss="CosineSimilarity") == {"loss": (-INFINITY, INFINITY)}
+    assert list_limits(loss="losses.py:focal") == {"loss": (-INFINITY, INFINITY)}
+    mixed = list_limits(loss={"a": "mse", "b": "Poisson"}, outputs=["a", "b"])
     assert mixed == dict.fromkeys(["loss", "a_loss", "b_loss"], (-INFINITY, INFINITY))
 
 
