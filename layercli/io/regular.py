@@ -154,12 +154,19 @@ def find_irregular_files(folder: Path) -> list[str]:
         OSError: the folder cannot be read.
     """
     with os.scandir(folder) as entries:
-        modes = {entry.name: entry.stat(follow_symlinks=False).st_mode for entry in entries}
-    return [
-        f"{name} is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}"
-        for name, mode in sorted(modes.items())
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
-    ]
+        described = [_describe_irregular_entry(entry.name, entry) for entry in entries]
+    return sorted(each for each in described if each is not None)
+
+
+def _describe_irregular_entry(name: str, entry: os.DirEntry[str]) -> str | None:
+    """Return what a link or special file is; None for a regular file, a folder, or one that another process has removed."""
+    try:
+        mode = entry.stat(follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    return f"{name} is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}"
 
 
 def open_log(path: Path) -> IO[bytes]:
@@ -191,12 +198,8 @@ def find_irregular_entries(root: Path) -> list[str]:
     Raises:
         OSError: as for ``scan_entries``.
     """
-    found = []
-    for name, entry in scan_entries(root):
-        mode = entry.stat(follow_symlinks=False).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            found.append(f"{name} is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}")
-    return sorted(found)
+    described = (_describe_irregular_entry(name, entry) for name, entry in scan_entries(root))
+    return sorted(each for each in described if each is not None)
 
 
 def copy_with_hash(file: IO[bytes], max_bytes: int | None = None) -> tuple[IO[bytes], str]:

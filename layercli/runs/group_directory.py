@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 
 from layercli.errors import make_file_error
-from layercli.io.atomic import describe_os_error, write_json
+from layercli.io.atomic import describe_os_error, remove_partial_files, write_json
 from layercli.io.lock import make_lock
 from layercli.io.regular import parse_json, read_inside
 from layercli.runs.directory import RUNS_ROOT, require_local_path, require_own_entries
@@ -117,6 +117,7 @@ def _update_state(
     extend: Callable[[Mapping[str, Any]], Mapping[str, Any]],
 ) -> dict[str, Any] | None:
     """Write the extended state of a new group, or of one that does not differ. Return the state before; None without one."""
+    remove_partial_files(path)
     is_new = {entry.name for entry in path.iterdir()} == {state_lock_path(path, kind).name}
     found = dict(state) if is_new else read_group_state(path, kind)
     if found is not None and not _list_differences(found, state):

@@ -1,7 +1,10 @@
-"""JSON of untrusted directories."""
+"""Files and JSON of untrusted directories."""
+
+import os
 
 import pytest
 
+from layercli.io import regular
 from layercli.io.regular import parse_json
 
 
@@ -11,3 +14,11 @@ def test_integers_that_no_float_can_hold_are_refused():
     assert float(longest) == 1e300
     with pytest.raises(ValueError, match="a number of 301 digits"):
         parse_json(b"[%s9]" % longest.encode())
+
+
+def test_removed_file_is_not_irregular(tmp_path):
+    (tmp_path / "file").touch()
+    with os.scandir(tmp_path) as entries:
+        [entry] = entries
+    (tmp_path / "file").unlink()
+    assert regular._describe_irregular_entry("file", entry) is None

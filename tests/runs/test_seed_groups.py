@@ -212,6 +212,13 @@ def test_seeds_that_are_started_at_the_same_time_are_all_known(tmp_path):
     assert sorted(known.seeds) == sorted(seed for pair in pairs for seed in pair)
 
 
+def test_state_that_a_killed_process_left_half_written_is_written_again(tmp_path):
+    (tmp_path / ".seeds.json.lock").touch()
+    (tmp_path / ".partial-abcd1234.json").write_text('{"con')
+    assert open_seed_directory("x", str(tmp_path), seeds=[1], digest="d").seeds == (1,)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".seeds.json.lock", "seeds.json"]
+
+
 def test_folder_of_others_gets_no_lock(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(LayercliError, match="is not empty"):
