@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers that tests compar
 # Without their bytecode, pytest and each child process of a test compile the same files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# Jobs in the background of a shell ignore Ctrl-C, and so would the processes that tests end with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TENSORFLOW_FILES = (
     "commands/test_build.py",
