@@ -5,23 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from layercli.language_server.positions import TextIndex
-from layercli.language_server.transport import Json
 from layercli.source.nodes import KeyPath, YamlNode
-
-
-def make_edit(index: TextIndex, new_text: str) -> Json:
-    """Return the edit of the protocol that changes a text to a new one, as short as possible."""
-    old = index.text
-    most = min(len(old), len(new_text))
-    start = next((place for place in range(most) if old[place] != new_text[place]), most)
-    tail = next(
-        (count for count in range(most - start) if old[-1 - count] != new_text[-1 - count]), most - start
-    )
-    return {
-        "range": index.range_of(start, len(old) - tail),
-        "newText": new_text[start : len(new_text) - tail],
-    }
+from layercli.source.text_index import TextIndex
 
 
 def set_key(index: TextIndex, tree: YamlNode, path: KeyPath, key: str, value: str) -> str | None:
