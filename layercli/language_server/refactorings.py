@@ -89,7 +89,7 @@ def _extract_block(analysis: Analysis, tree: YamlNode, start: int, end: int) -> 
     if blocks is None:
         place = index.offset_of(tree.keys["model"].line, 1)
         return f"{new[:place]}blocks:\n{block}\n{new[place:]}" if place <= lines[0] else None
-    if not blocks.children or index.text[index.mark_offset(blocks.mark)] == "{":
+    if not blocks.children or index.has_brackets(blocks):
         return None
     column = blocks.mark.column - 1
     place = index.line_end(index.yaml_position(index.node_span(blocks)[1])[0])

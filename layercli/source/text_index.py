@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from functools import cached_property
 from typing import Final
@@ -10,6 +11,7 @@ from layercli.source.load import LINE_BREAK
 from layercli.source.nodes import Mark, YamlNode
 
 BYTE_ORDER_MARK: Final = "\ufeff"
+_BRACKET: Final = re.compile(r"(?:[&!]\S*\s+)*[\[{]")
 
 
 class TextIndex:
@@ -54,12 +56,15 @@ class TextIndex:
         start = self.mark_offset(node.mark)
         return start, max(start, self._node_end(node, start))
 
+    def has_brackets(self, node: YamlNode) -> bool:
+        """Return whether a list or mapping is written in brackets, maybe after an anchor."""
+        return _BRACKET.match(self.text, self.mark_offset(node.mark)) is not None
+
     def _node_end(self, node: YamlNode, start: int) -> int:
         if node.end is None:
             return start
         end = self.offset_of(*node.end)
-        is_flow = self.text[start : start + 1] in ("{", "[")
-        if not isinstance(node.value, (dict, list)) or is_flow:
+        if not isinstance(node.value, (dict, list)) or self.has_brackets(node):
             return start + len(self.text[start:end].rstrip())
         ends = [self.mark_offset(mark) for mark in node.keys.values()]
         for _, child in node.children:
