@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -36,7 +34,6 @@ from layercli.runs.lock import is_run_locked
 from layercli.runs.manifest import describe_newer_format
 from layercli.source.leaves import has_mappings, iterate_leaves, join_path
 from layercli.source.load import MAX_BYTES, load_yaml
-from layercli.source.nodes import sanitize_text
 from layercli.source.scalars import is_number
 
 RunState = Literal["finished", "running", "unfinished", "failed", "damaged", "empty", "foreign"]
@@ -140,8 +137,10 @@ class Run:
         }
 
 
-def find_runs(root: Path) -> Iterator[Run]:
+def find_runs(root: Path, max_depth: int = _MAX_DEPTH) -> Iterator[Run]:
     """Yield the runs in a directory, ordered by name and number; the directory itself may be a run.
+
+    Folders below ``max_depth`` are not searched.
 
     Raises:
         OSError: The directory cannot be read.
@@ -149,7 +148,7 @@ def find_runs(root: Path) -> Iterator[Run]:
     if is_run(root):
         yield read_run(root)
     else:
-        yield from _find_runs_below(root, _MAX_DEPTH)
+        yield from _find_runs_below(root, max_depth)
 
 
 def is_run(path: Path) -> bool:
@@ -157,15 +156,6 @@ def is_run(path: Path) -> bool:
     if path.name.isdecimal() and path.parent.parent.name == RUNS_ROOT.name:
         return True
     return any(is_file_inside(path, name) for name in (MANIFEST, HISTORY, SUMMARY))
-
-
-def suggest_run(path: Path) -> str:
-    """Return the hint for a directory that is not a run: the first finished run in it, or an example of one."""
-    with suppress(OSError, ValueError):
-        run = next((run for run in _find_runs_below(path, 1) if run.state == "finished"), None)
-        if run is not None:
-            return f"It contains runs: pass one of them, such as {quote(sanitize_text(str(run.path)))}."
-    return "Pass the directory of a training, such as runs/digits/1; `layercli runs` lists them."
 
 
 def _find_runs_below(folder: Path, max_depth: int) -> Iterator[Run]:

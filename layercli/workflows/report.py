@@ -21,11 +21,13 @@ from layercli.reports.run_page.content import DataContent, EvaluationContent, Ou
 from layercli.reports.run_page.model_card import render_model_card
 from layercli.reports.run_page.page import render_run_page
 from layercli.reports.target_summary import describe_targets
+from layercli.runs.crossval_directory import read_crossval_directory
 from layercli.runs.diagnostics import read_diagnostics
 from layercli.runs.directory import CONFIG, HISTORY, is_unstarted, make_unstarted_error
 from layercli.runs.history import read_records
-from layercli.runs.listing import read_run, suggest_run
+from layercli.runs.listing import read_run
 from layercli.runs.manifest import read_manifest_or_none
+from layercli.runs.run_folder import suggest_run
 from layercli.runs.seed_directory import read_seed_directory
 from layercli.runs.summary import read_summary
 from layercli.source.load import MAX_BYTES
@@ -64,7 +66,8 @@ def write_report(
     """Write the page or the model card of one or several runs. Return the document of ``report --json``.
 
     Args:
-        runs: The directories of the runs, or of several seeds; unfinished and damaged ones are shown as far as possible.
+        runs: The directories of the runs, of several seeds, or of a cross-validation; unfinished and damaged runs are
+            shown as far as possible.
         output: The file.
         report_format: "html" for the page, "markdown" for the model card.
         split: The set over which the models are evaluated; None is the first of test, validation and training that is
@@ -92,9 +95,12 @@ def write_report(
 
 
 def _list_runs(path: Path) -> list[Path]:
-    """Return the runs of a directory of several seeds, or the path itself."""
-    directory = read_seed_directory(path)
-    paths = [] if directory is None else [*map(directory.run_path, directory.list_members())]
+    """Return the runs of a directory of several seeds or of a cross-validation, or the path itself."""
+    paths: list[Path] = []
+    if (seeds := read_seed_directory(path)) is not None:
+        paths = [*map(seeds.run_path, seeds.list_members())]
+    elif (crossval := read_crossval_directory(path)) is not None:
+        paths = crossval.find_runs()
     return [each for each in paths if each.is_dir() and not each.is_symlink()] or [path]
 
 
