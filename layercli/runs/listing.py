@@ -180,13 +180,16 @@ def _name_sort_key(name: str) -> tuple[bool, int, str]:
     return not is_number, int(name[:300]) if is_number else 0, name
 
 
-def read_run(path: Path) -> Run:
-    """Read a run from its directory, as far as it is written."""
+def read_run(path: Path, *, is_locked_by_caller: bool = False) -> Run:
+    """Read a run from its directory, as far as it is written.
+
+    A locked run is running, unless the caller is the training that has just finished it.
+    """
     try:
         manifest = _read_json(path, MANIFEST)
     except (OSError, ValueError):
         manifest = {}
-    run = _read_results(path, manifest)
+    run = _read_results(path, manifest, is_locked_by_caller=is_locked_by_caller)
     newer = describe_newer_format(manifest)
     if newer is not None:
         run = Run(path, "damaged", f"it {newer}")
@@ -221,11 +224,11 @@ def _read_start(path: Path, manifest: Mapping[str, Any]) -> datetime | None:
         return None
 
 
-def _read_results(path: Path, manifest: Mapping[str, Any]) -> Run:
+def _read_results(path: Path, manifest: Mapping[str, Any], *, is_locked_by_caller: bool) -> Run:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return Run(path, "empty", "nothing has been written to it yet")
-    if CHECKPOINTS in names and is_run_locked(path):
+    if CHECKPOINTS in names and not is_locked_by_caller and is_run_locked(path):
         return _read_unfinished_run(path, names, "running")
     if is_unstarted(path):
         note = "its process ended before the training started; remove it, and train again"

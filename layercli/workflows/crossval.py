@@ -26,6 +26,7 @@ from layercli.source.nodes import sanitize_text
 from layercli.workflows.ensemble_config import require_averageable
 from layercli.workflows.preflight import require_sections
 from layercli.workflows.run_group import GroupRequest, hash_config, train_group
+from layercli.workflows.tracking import list_group_results, track_group
 from layercli.workflows.training_run import require_trainable
 
 _ROW = "row"
@@ -89,11 +90,14 @@ def run_crossval(crossval: OpenCrossval, progress: GroupProgress) -> dict[str, A
         "repeats": directory.repeats,
         "command": ["layercli", "crossval", crossval.request.file],
     }
-    train_group(crossval.request, directory, task, progress)
-    try:
-        return _summarize(crossval, folds)
-    except (OSError, ValueError, LookupError, ArithmeticError, csv.Error) as error:
-        raise _make_damage_error(directory, error) from None
+    with track_group(directory.path) as results:
+        train_group(crossval.request, directory, task, progress)
+        try:
+            summary = _summarize(crossval, folds)
+        except (OSError, ValueError, LookupError, ArithmeticError, csv.Error) as error:
+            raise _make_damage_error(directory, error) from None
+        results |= list_group_results(summary)
+    return summary
 
 
 def _make_damage_error(directory: CrossvalDirectory, error: Exception) -> LayercliError:

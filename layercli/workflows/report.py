@@ -62,6 +62,7 @@ def write_report(
     report_format: ReportFormat = "html",
     split: SplitName | None = None,
     trust: bool = False,
+    is_locked_by_caller: bool = False,
 ) -> dict[str, Any]:
     """Write the page or the model card of one or several runs. Return the document of ``report --json``.
 
@@ -73,13 +74,18 @@ def write_report(
         split: The set over which the models are evaluated; None is the first of test, validation and training that is
             not empty.
         trust: Whether custom code may be run.
+        is_locked_by_caller: Whether the caller is the training of the run, and has finished it.
 
     Raises:
         LayercliError: A directory is not a run, a package is missing, or the page cannot be written.
     """
     if report_format == "html":
         require_charts()
-    contents = [_read_files(path) for name in runs for path in _list_runs(Path(name))]
+    contents = [
+        _read_files(path, is_locked_by_caller=is_locked_by_caller)
+        for name in runs
+        for path in _list_runs(Path(name))
+    ]
     shown = _SHOWN_EXAMPLES if len(contents) == 1 else _SHOWN_EXAMPLES_OF_SEVERAL
     for content in contents:
         _add_results(content, split, trust=trust, shown_examples=shown)
@@ -104,7 +110,7 @@ def _list_runs(path: Path) -> list[Path]:
     return [each for each in paths if each.is_dir() and not each.is_symlink()] or [path]
 
 
-def _read_files(path: Path) -> RunContent:
+def _read_files(path: Path, *, is_locked_by_caller: bool) -> RunContent:
     """Return what the files of a run say, without its model and its data.
 
     Raises:
@@ -112,7 +118,7 @@ def _read_files(path: Path) -> RunContent:
     """
     hint = suggest_run(path)
     try:
-        run = read_run(path)
+        run = read_run(path, is_locked_by_caller=is_locked_by_caller)
     except (OSError, ValueError):
         raise make_file_error(path, "run-directory", "This is not a run directory.", hint) from None
     if run.state == "empty" and is_unstarted(path):
