@@ -395,6 +395,16 @@ def test_bad_times_are_located(tmp_path, how):
     ]
 
 
+def test_first_eight_bad_times_are_reported(tmp_path):
+    when = [*HOURS[:12].astype(str), *(f"x{row}" for row in range(12, 22))]
+    with pytest.raises(DataError) as caught:
+        load_dataset(section(tmp_path, hourly(22, when=when), windows={"length": 2, "time": "when"}))
+    messages = [finding.message for finding in caught.value.findings]
+    assert [message.split(" (")[0] for message in messages] == [
+        f'`when` must be a number or a date, got "x{row}"' for row in range(12, 20)
+    ]
+
+
 @hows
 def test_new_windows_have_their_series_and_time(tmp_path, how):
     table = {name: np.concatenate([column, column]) for name, column in hourly(4).items()}
