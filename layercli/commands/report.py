@@ -43,7 +43,10 @@ def _choose_format(output: str | None, report_format: ReportFormat | None) -> tu
 def command(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN", help="The directories of one or several runs, or of several seeds."),
+        typer.Argument(
+            metavar="RUN",
+            help="The directories of one or several runs, of several seeds, or of a cross-validation.",
+        ),
     ],
     output: Annotated[
         str | None,

@@ -115,7 +115,11 @@ def test_folder_of_runs_names_the_first_finished_one(levels, tmp_path):
     with pytest.raises(LayercliError) as caught:
         open_run(str([tmp_path / "my seeds", tmp_path][levels]))
     [problem] = caught.value.problems
-    assert problem.hint == f"It contains runs: pass one of them, such as '{tmp_path}/my seeds/2'."
+    folder = [f"'{tmp_path}/my seeds'", tmp_path][levels]
+    assert problem.hint == (
+        f"It is a folder of runs: pass one of its runs, such as '{tmp_path}/my seeds/2'. "
+        f"`layercli runs {folder}` takes the directory."
+    )
 
 
 def test_hdf5_model_is_refused_with_a_conversion_hint():
