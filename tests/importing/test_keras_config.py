@@ -11,7 +11,7 @@ def keras_object(module, cls, **config):
 
 
 def arguments_of(cls, **config):
-    return config_arguments(LAYERS.load(cls), config, lambda module, name: None)
+    return config_arguments(LAYERS.load(cls), config)
 
 
 def test_defaults_are_left_out_and_objects_are_mappings():
