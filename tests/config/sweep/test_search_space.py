@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from layercli.config.sweep.search_space import FloatRange, IntRange
+from layercli.config.sweep.search_space import FloatRange, IntRange, parse_search_parameter
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,21 @@ def test_ends_of_a_range_are_two_numbers_within_the_limits(keys, code, message, 
 
 def test_float_range_is_not_limited_to_integers_of_32_bits():
     assert FloatRange.model_validate({"float": [0, 2**31]}).float == [0, 2**31]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({}, "Expected one of `int`, `float` and `choice`, got none."),
+        ({"ints": [1, 2]}, "Expected one of `int`, `float` and `choice`, got `ints`."),
+        (
+            {"int": [1, 2], "choice": [3]},
+            "Expected only one of `int`, `float` and `choice`, got int and choice.",
+        ),
+        ([1, 2], "Expected a mapping with `int`, `float` or `choice`, got [1, 2]."),
+    ],
+)
+def test_value_that_is_not_one_range_or_choice_is_refused(value, message):
+    with pytest.raises(ValueError, match="Expected") as caught:
+        parse_search_parameter(value)
+    assert caught.value.context["message"] == message
