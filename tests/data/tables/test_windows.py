@@ -51,6 +51,7 @@ def series(count, rows):
         ({"length": 3}, [2, 3, 4, 5, 6, 7, 8]),
         ({"length": 3, "horizon": 2, "stride": 2}, [2, 4, 6]),
         ({"length": 3, "horizon": 0}, [1, 2, 3, 4, 5, 6, 7, 8]),
+        ({"length": 1}, [0, 1, 2, 3, 4, 5, 6, 7, 8]),
         ({"length": 1, "horizon": 0}, None),
         ({"length": 2, "steps": 3, "by": "u"}, [1, 6]),
         ({"length": 1, "horizon": 0, "steps": 2}, None),
