@@ -56,6 +56,6 @@ def test_arrays_of_inputs_are_read_for_every_type_of_data():
     array = select_input_section(table, "new.NPY", None)
     assert (array.type_name(), array.features) == ("npy", "x")  # the reader gets the path
     named = select_input_section(table, "new.npz", ["a", "b"])
-    assert (named.type_name(), named.path, list(named.features)) == ("npz", "new.npz", ["a", "b"])
+    assert (named.type_name(), named.path, set(named.inputs)) == ("npz", "new.npz", {"a", "b"})
     archive = DATA_TYPES.parse({"type": "npz", "path": "d.npz", "features": "x", "target": "y"})
     assert select_input_section(archive, "new.npy", None) is archive
