@@ -121,3 +121,10 @@ def test_compared_columns_keep_their_precision(place, monkeypatch, section):
     data = DATA_TYPES.parse(csv(place, "a,t,y\n1.5,0.1,2\n", **section))
     table = CsvFiles(data).read_table(place / "t.csv", {"a", "t", "y"})
     assert [str(kind) for kind in table.schema.types] == ["float", "double", "int64"]
+
+
+def test_size_in_memory_counts_the_values_of_a_file(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    data = DATA_TYPES.parse({"type": "csv", "path": str(tmp_path / "t.csv"), "target": "b"})
+    # 12 bytes of text, and 12 bytes for each of 6 values
+    assert CsvFiles(data)._count_table_bytes(tmp_path / "t.csv", 1000) == 12 + 12 * 6
