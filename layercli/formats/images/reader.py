@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from layercli.data.class_folders import list_class_files, list_files, list_new_files, raise_no_files
+from layercli.data.cores import run_on_all_cores
 from layercli.data.examples import Dataset, Examples
 from layercli.data.lazy import LazyArray, LazyDataset
 from layercli.data.memory import MAX_ITEM_BYTES, is_too_large_to_load, limit_item_bytes
@@ -28,7 +29,7 @@ from layercli.data.types import (
     raise_data_error,
 )
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images, MasksConfig
-from layercli.formats.images.decode import decode_image, run_on_all_cores
+from layercli.formats.images.decode import decode_image
 from layercli.formats.images.labels import read_labels, read_new_labels
 from layercli.formats.images.masks import ImageMasks, LazyMasks, MaskClasses, list_masked_files, read_masks
 from layercli.graph.finding import Finding
