@@ -72,7 +72,7 @@ def test_masks_determine_the_classes_of_pixels(values, units, target_type, loss)
     assert config["data"]["masks"] == {"path": "d/masks"}
     assert config["data"].get("target_type") == target_type
     assert config["model"]["layers"][-1]["filters"] == units
-    assert config["train"]["loss"] == loss
+    assert (config["train"]["loss"], config["train"]["batch_size"]) == (loss, 8)
     assert f"10 images, all 8x16, with masks of {units} classes" in note
 
 
