@@ -148,8 +148,8 @@ def read_new_dataset(
         labels = read_new_labels(data, paths, reader_state.class_names)
         labelled = _Labelled(labels.files, labels.targets, labels.class_names)
     else:
-        files, targets = list_new_files(paths, IMAGE_SUFFIXES, class_names, has_targets=has_targets)
-        labelled = _Labelled(files, targets, class_names)
+        files, targets, warnings = list_new_files(paths, IMAGE_SUFFIXES, class_names, has_targets=has_targets)
+        labelled = _Labelled(files, targets, class_names, warnings)
     images = LazyImages(tuple(labelled.files), data, *reader_state.single_input(), limit_item_bytes(memory))
     return _build_dataset(images, labelled, memory)
 
