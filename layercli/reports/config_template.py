@@ -34,6 +34,9 @@ _TABLE_WIDTHS: Final[dict[ModelSize, int]] = {"small": 64, "medium": 128, "large
 _BATCH_SIZES: Final = {32: 2_000, 64: 8_000, 256: 200_000}
 """Batch size -> the number of examples from which it is larger."""
 _MAX_BATCH_SIZE: Final = 1024
+_FEW_IMAGES: Final = 256
+_FEW_IMAGES_BATCH_SIZE: Final = 8
+"""With fewer images, batches of 32 make so few steps that early stopping ends the training before it has learned."""
 FEW_EXAMPLES: Final = 1_000
 """With fewer, a table needs a larger validation set, a smaller model and more weight decay, as it has fewer steps."""
 _MAX_CHANNELS: Final = 4
@@ -354,6 +357,8 @@ def _list_output_layers(template: ConfigTemplate) -> list[str]:
 def _list_training_lines(template: ConfigTemplate) -> list[str]:
     rows = template.row_count or 0
     batch_size = next((size for size, limit in _BATCH_SIZES.items() if rows < limit), _MAX_BATCH_SIZE)
+    if template.kind == "images" and 0 < rows < _FEW_IMAGES:
+        batch_size = _FEW_IMAGES_BATCH_SIZE
     weight_decay = 1.0 if template.is_table and rows < FEW_EXAMPLES else 0.05
     loss, metrics = _choose_loss(template)
     return [
