@@ -17,7 +17,8 @@ _MAX_FILE_BYTES: Final = 1 << 18
 _MAX_DEFINITIONS: Final = 200
 _MAX_SIGNATURE_LENGTH: Final = 2000
 _TOKEN: Final = re.compile(
-    r'''"""(?:\\.|[^\\])*?(?:"""|\Z)|"(?:\\.|[^"\\\n])*+"?|'(?:\\.|[^'\\\n])*+'?|#[^\n]*|[()\[\]{}]''',
+    r'''"""(?:\\.|[^\\])*?(?:"""|\Z)|'{3}(?:\\.|[^\\])*?(?:'{3}|\Z)'''
+    r"""|"(?:\\.|[^"\\\n])*+"?|'(?:\\.|[^'\\\n])*+'?|#[^\n]*|[()\[\]{}]""",
     re.DOTALL,
 )
 """A string, a comment or a bracket."""
