@@ -23,7 +23,10 @@ def print_training_summary(
     best, run = summary["best"], summary["run"]
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     message = f"Trained {epochs} in {format_duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
-    console.print(f"{message}; {format_count(summary['parameters'])} parameters.", soft_wrap=True)
+    share = (
+        f", {format_count(summary['trainable_parameters'])} of them trainable" if "lora" in summary else ""
+    )
+    console.print(f"{message}; {format_count(summary['parameters'])} parameters{share}.", soft_wrap=True)
     if reason := summary.get("stop_reason"):
         _print_sentence(console, reason)
     if best:
