@@ -55,7 +55,10 @@ def test_training_equals_plain_keras(tuned):
     _, config, run = tuned
     model = api.build(config)  # has the initial updates of the seed
     assert model.count_params() == run.summary["parameters"]
-    assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == run.summary["trainable_parameters"]
+    assert (
+        sum(np.prod(weight.shape) for weight in model.trainable_weights)
+        == run.summary["trainable_parameters"]
+    )
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", jit_compile=False)
     model.fit(X, Y, batch_size=32, epochs=3, shuffle=False, verbose=0)
     layer = model.get_layer("hidden")
