@@ -17,8 +17,8 @@ import typer
 
 from layercli import runtime
 from layercli.activity import show_activity
-from layercli.commands.completion import COMPLETION_VARIABLE, print_completions
-from layercli.commands.usage import Command, Group, is_json_requested
+from layercli.command_line.completion import COMPLETION_VARIABLE, print_completions
+from layercli.command_line.usage import Command, Group, is_json_requested
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.io.atomic import make_system_error
 from layercli.reports.activity_line import ActivityLine

@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
-from layercli.activity import show_activity
+from layercli.activity import show_activity, track_items
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.training_notes import describe_training
@@ -87,7 +87,7 @@ def write_report(
         for path in _list_runs(Path(name))
     ]
     shown = _SHOWN_EXAMPLES if len(contents) == 1 else _SHOWN_EXAMPLES_OF_SEVERAL
-    for content in contents:
+    for content in track_items(contents, len(contents)):
         _add_results(content, split, trust=trust, shown_examples=shown)
     text = render_run_page(contents) if report_format == "html" else render_model_card(contents)
     with report_write_errors("The report", output):
