@@ -183,7 +183,7 @@ def test_parquet(tmp_path):
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
             "is a pointer of Git LFS",
-            "Download the file that it stands for: `git lfs pull`.",
+            "Download the table itself: `git lfs pull`.",
         ),
         (b"PAR1....", "is a Parquet file", "Set `type: parquet`."),
         (b"a,y\n1,2\n3\n", "line 3 has 1 value, but there are 2 columns", "quote a value"),

@@ -267,7 +267,7 @@ def _refuse_format(file: Path, title: str, sheets: Sequence[str] = ()) -> None:
         raise_data_error(message, ("data", "type"), f"Set `type: {_TYPES[title]}`.")
     hint = "Save the table as CSV or Parquet."
     if title == _LFS_POINTER:
-        hint = "Download the file that it stands for: `git lfs pull`."
+        hint = "Download the table itself: `git lfs pull`."
     command = _SHEET_COMMAND if has_sheets else _CONVERSIONS.get(title)
     if command is not None:
         name = shell_name(file)
