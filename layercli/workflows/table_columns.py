@@ -80,7 +80,6 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
     column, reason = _choose_target(path, table, target)
     targets = [column, *(_choose_target(path, table, name)[0] for name in others_named if name != target)]
     form = find_common_form(path, table, targets) if len(targets) > 1 else "value"
-    _require_rows(path, table, targets)
     others = [other for other in table.columns if other not in targets]
     leaks = {name: why for each in targets for name, why in table.find_leaks(each.name).items()}
     left_out = _list_left_out(table, targets, leaks)
@@ -103,6 +102,7 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
         left_out = {name: why for name, why in left_out.items() if name not in {other.name for other in used}}
     if not used and series is None:
         raise _make_input_error(path, column, left_out)
+    _require_rows(path, table, targets)
     from layercli.data.tables.infinity import find_infinity_words
 
     class_names = _list_classes(column, table.row_count)

@@ -178,7 +178,7 @@ def test_table_without_a_usable_column_is_refused(place):
         ("y,a,b\nno,2,0\nyes,3,1\nno,1,2\n", None, "binary_crossentropy", 1),
         ("a,b,c\n1,2,x\n2,3,y\n3,1,z\n", "a", "sparse_categorical_crossentropy", 3),
         ("1,2,x\n2,3,y\n3,1,z\n", "column_3", "sparse_categorical_crossentropy", 3),
-        ('\ufeff"a b","é, è",y\n1,2,0\n2,3,1\n', None, "binary_crossentropy", 1),
+        ('\ufeff"a b","é, è",y\n1,2,0\n2,3,1\n3,1,1\n', None, "binary_crossentropy", 1),
     ],
 )
 def test_target_determines_loss(place, text, target, loss, units):
