@@ -61,6 +61,16 @@ def test_invalid_table(place, text, message):
     assert refusal(**csv(place, text))[1] == message
 
 
+def test_file_without_the_columns_of_the_config_has_one_error(place):
+    data = csv(place, "u,v,w\nx,y,z\n", inputs={"in": ["a", "b"]})
+    assert refusal(**data) == (
+        ("data", "path"),
+        "The file has none of the columns that the config names: y, a, b.",
+    )
+    data |= {"dates": {"a": ["year"]}, "inputs": {"in": ["a.year", "b"]}}
+    assert refusal(**data)[1].endswith("y, a, b.")
+
+
 def test_missing_numbers_are_filled_with_training_mean(place):
     rows = "".join(f"{'NA' if n % 4 == 0 else n},{n % 2},{n % 3}\n" for n in range(40))
     data = csv(place, "a,b,y\n" + rows, missing={"numbers": "mean"}, split={"test": 0.5}, shuffle=False)
