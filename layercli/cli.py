@@ -17,8 +17,8 @@ import typer
 
 from layercli import runtime
 from layercli.activity import show_activity
-from layercli.commands.completion import COMPLETION_VARIABLE, print_completions
-from layercli.commands.usage import Command, Group, is_json_requested
+from layercli.command_line.completion import COMPLETION_VARIABLE, print_completions
+from layercli.command_line.usage import Command, Group, is_json_requested
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.io.atomic import make_system_error
 from layercli.reports.activity_line import ActivityLine
@@ -92,7 +92,7 @@ def catch_errors(command: Callable[..., None], name: str = "") -> Callable[..., 
         except (typer.Exit, typer.BadParameter):
             raise
         except LayercliError as error:
-            _print_error(error, json=json)
+            _print_error(_explain_directories(error), json=json)
             raise typer.Exit(error.exit_code) from None
         except (KeyboardInterrupt, typer.Abort):  # Abort: raised by a prompt
             _print_interruption(json=json)
@@ -109,6 +109,15 @@ def catch_errors(command: Callable[..., None], name: str = "") -> Callable[..., 
             raise typer.Exit(ExitCode.BUG) from None
 
     return run
+
+
+def _explain_directories(error: LayercliError) -> LayercliError:
+    """Return the error; a directory that was named as a config is explained if it is a run or contains runs."""
+    if all(problem.code != "unreadable-file" for problem in error.problems):
+        return error
+    from layercli.runs.run_folder import explain_directory
+
+    return LayercliError(map(explain_directory, error.problems))
 
 
 def _print_interruption(*, json: bool) -> None:

@@ -88,7 +88,7 @@ def render_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
-    from layercli.commands.completion import TABLE_FILE
+    from layercli.command_line.completion import TABLE_FILE
     from tests.completion_table import render_completion_table
 
     PAGE.write_text(render_reference(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Render the table of shell completion: ``layercli/commands/completion.json``. ``python -m tests.cli_reference`` writes it."""
+"""Render the table of shell completion, ``layercli/command_line/completion.json``. ``tests.cli_reference`` writes it."""
 
 from __future__ import annotations
 

@@ -117,6 +117,15 @@ SHAPES = {
         ),
         ("[8, 8]", "[8, 8, 1]"),
     ),
+    "Conv2D on an image of any size without channels": (
+        model("[null, null]", CONV2D),
+        (
+            4,
+            f"{CONV2D_EXPECTS} (None, None, None). That is the model input.",
+            "Add a channel axis: declare `model.input: [null, null, 1]`.",  # Reshape infers one axis
+        ),
+        ("[null, null]", "[null, null, 1]"),
+    ),
     "Conv2D on data without channels": (
         IMAGES.replace(", 1]", "]") + model("", CONV2D, "Flatten"),
         (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from layercli.commands.completion import TABLE_FILE
+from layercli.command_line.completion import TABLE_FILE
 from layercli.reports.document_schemas import FOLDER
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layercli.check import ValidConfig, check_config, require_valid
-from layercli.commands.options import (
+from layercli.command_line.options import (
     JsonOption,
     SetOption,
     TrustOption,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.commands.options import JsonOption, SetOption, TrustOption
+from layercli.command_line.options import JsonOption, SetOption, TrustOption
 from layercli.reports.console import is_terminal, make_console, print_json
 from layercli.reports.crossval import make_fold_progress, print_crossval_summary, print_next_commands
 from layercli.reports.problems import print_problems

@@ -9,7 +9,7 @@ import typer
 
 from layercli.activity import show_activity
 from layercli.check import CheckResult, check_config, require_valid
-from layercli.commands.options import JsonOption, SetOption, find_config
+from layercli.command_line.options import JsonOption, SetOption, find_config
 from layercli.errors import LayercliError, Problem
 from layercli.reports.console import make_console, print_json
 from layercli.reports.diff import ConfigComparison, diff_json, print_config_diff

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.commands.options import JsonOption, TrustOption
+from layercli.command_line.options import JsonOption, TrustOption
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.evaluation import print_results
 from layercli.reports.formatting import format_metrics

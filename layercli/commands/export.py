@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from layercli.commands.options import JsonOption, TrustOption, require_parent_directory
+from layercli.command_line.options import JsonOption, TrustOption, require_parent_directory
 from layercli.export_formats import EXPORT_FORMATS, ExportFormatName
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.export import print_export_report, print_format_benchmark

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from layercli.check import check_config, require_valid
-from layercli.commands.options import JsonOption, SetOption, TrustOption, require_parent_directory
-from layercli.commands.rate_change import change_rate, write_rate
+from layercli.command_line.options import JsonOption, SetOption, TrustOption, require_parent_directory
 from layercli.io.paths import is_file
 from layercli.page.charts import require_charts
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json, replace_non_finite
@@ -25,6 +24,7 @@ from layercli.workflows.find_rate import (
     write_curve,
 )
 from layercli.workflows.next_commands import format_train_command
+from layercli.workflows.rate_change import change_rate, write_rate
 
 
 def _validate_plot_path(path: str | None) -> str | None:

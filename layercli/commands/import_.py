@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.commands.options import ForceOption, JsonOption, TrustOption, require_parent_directory
+from layercli.command_line.options import ForceOption, JsonOption, TrustOption, require_parent_directory
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
 from layercli.workflows.import_model import import_model

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
-from layercli.commands.optional_values import LISTED
-from layercli.commands.options import ForceOption, JsonOption, require_parent_directory
+from layercli.command_line.optional_values import LISTED
+from layercli.command_line.options import ForceOption, JsonOption, require_parent_directory
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.code_templates import CODE_KINDS, render_code_template
 from layercli.reports.config_template import (

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from layercli.check import check_config, require_valid
-from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
+from layercli.command_line.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.errors import ExitCode, has_errors, make_file_error
 from layercli.io.atomic import report_write_errors, stage_file
 from layercli.reports.console import make_console, print_json

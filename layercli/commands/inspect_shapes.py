@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from layercli.check import check_config, require_valid
-from layercli.commands.options import ConfigArgument, JsonOption, SetOption, TrustOption
+from layercli.command_line.options import ConfigArgument, JsonOption, SetOption, TrustOption
 from layercli.errors import ExitCode, has_errors
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.explanation import print_explanations

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.commands.options import JsonOption
+from layercli.command_line.options import JsonOption
 from layercli.distribution.process_group import ProcessGroup
 from layercli.errors import ExitCode
 

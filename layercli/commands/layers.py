@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import PydanticCustomError
 
-from layercli.commands.options import JsonOption
+from layercli.command_line.options import JsonOption
 from layercli.errors import LayercliError, Problem
 from layercli.layers.feature_space import FeatureSpace
 from layercli.layers.registry import LAYERS

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from layercli.commands.options import JsonOption, TrustOption, require_parent_directory
+from layercli.command_line.options import JsonOption, TrustOption, require_parent_directory
 from layercli.errors import ExitCode, Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from layercli.commands.options import JsonOption, TrustOption, require_parent_directory
+from layercli.command_line.options import JsonOption, TrustOption, require_parent_directory
 from layercli.errors import Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
@@ -43,7 +43,10 @@ def _choose_format(output: str | None, report_format: ReportFormat | None) -> tu
 def command(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN", help="The directories of one or several runs, or of several seeds."),
+        typer.Argument(
+            metavar="RUN",
+            help="The directories of one or several runs, of several seeds, or of a cross-validation.",
+        ),
     ],
     output: Annotated[
         str | None,

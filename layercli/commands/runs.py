@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from layercli.activity import show_activity
-from layercli.commands.options import JsonOption
+from layercli.command_line.options import JsonOption
 from layercli.errors import make_file_error
 from layercli.reports.console import make_console, print_json
 from layercli.reports.runs import RunsFormat, format_runs, print_run_comparison, print_runs

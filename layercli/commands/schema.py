@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.commands.options import JsonOption
+from layercli.command_line.options import JsonOption
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.json_schema import config_schema
 from layercli.reports.console import print_json

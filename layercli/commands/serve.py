@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from layercli.commands.options import JsonOption, TrustOption
+from layercli.command_line.options import JsonOption, TrustOption
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems

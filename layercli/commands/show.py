@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from layercli.check import check_config, require_valid
-from layercli.commands.options import JsonOption, SetOption
+from layercli.command_line.options import JsonOption, SetOption
 from layercli.graph.stages import plan_stages
 from layercli.reports.console import make_console, print_json
 from layercli.reports.model_shapes import describe_stages

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.commands.options import JsonOption, SetOption, TrustOption
+from layercli.command_line.options import JsonOption, SetOption, TrustOption
 from layercli.reports.console import is_terminal, make_console, print_json
 from layercli.reports.formatting import count_noun
 from layercli.reports.problems import print_problems, problems_json

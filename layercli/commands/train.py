@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from layercli import runtime
 from layercli.check import check_config, require_valid
-from layercli.commands.options import JsonOption, SetOption, TrustOption
+from layercli.command_line.options import JsonOption, SetOption, TrustOption
 from layercli.config.training.seeds import parse_seeds
 from layercli.distribution.cluster import count_shared_gpus, join_cluster
 from layercli.distribution.process_group import ProcessGroup

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.commands.options import JsonOption, SetOption
+from layercli.command_line.options import JsonOption, SetOption
 from layercli.errors import ExitCode, Problem, has_errors
 from layercli.reports.console import make_console, print_json
 from layercli.reports.problems import MAX_SHOWN_PROBLEMS, github_annotation, print_problems, problems_json

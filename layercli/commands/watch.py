@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from layercli.commands.options import ConfigArgument, JsonOption, SetOption
+from layercli.command_line.options import ConfigArgument, JsonOption, SetOption
 from layercli.reports.console import is_terminal, make_console, print_json_line
 from layercli.reports.watch import draw_result, print_result, watch_json
 from layercli.source.load import STDIN

@@ -8,6 +8,7 @@ from layercli.config.data.section import DataField
 from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.language.variables import VARS_KEY
 from layercli.config.model import ModelSection
+from layercli.config.name_patterns import require_little_matching
 from layercli.config.names import RunName
 from layercli.config.training.section import TrainSection
 from layercli.schema.strict_model import StrictModel
@@ -37,6 +38,12 @@ class Config(StrictModel):
     data: Annotated[DataField | None, Field(description="The data to train on.")] = None
     model: Annotated[ModelSection, Field(description="The layers.", examples=["{input: [4], layers: [...]}"])]
     train: Annotated[TrainSection | None, Field(description="The training settings.")] = None
+
+    def check(self) -> None:
+        """Check that matching the patterns of all stages takes little time."""
+        stages = (self.train.stages if self.train is not None else None) or ()
+        patterns = [pattern for stage in stages for pattern in stage.freeze]
+        require_little_matching("train", patterns, self.model.layer_names)
 
     @classmethod
     def title(cls) -> str:

@@ -2,12 +2,13 @@
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
 from layercli.config.layer_entries import LayerEntryField
-from layercli.config.name_patterns import require_short_patterns
+from layercli.config.name_patterns import require_little_matching, require_short_patterns
 from layercli.config.names import parse_layer_name
 from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.addresses import require_local_weights
@@ -233,11 +234,17 @@ class ModelSection(StrictModel):
         ),
     ] = {}  # noqa: RUF012
 
+    @property
+    def layer_names(self) -> Iterator[str]:
+        """The name of each entry, without the number that makes an automatic name unique."""
+        return (entry.name or entry.base_name for entry in self.layers)
+
     def check(self) -> None:
         if self.weights is not None:
             require_local_weights(self.weights)
-        require_short_patterns("freeze", self.freeze)
-        require_short_patterns("lora_rank", self.lora_rank)
+        for key, patterns in (("freeze", self.freeze), ("lora_rank", self.lora_rank)):
+            require_short_patterns(key, patterns)
+            require_little_matching(key, patterns, self.layer_names)
         if self.input is not None and self.inputs is not None:
             message = "`model` must have `input` or `inputs`, not both."
             raise ArgumentError("inputs", message, "Put all inputs under `inputs`.")

@@ -8,6 +8,8 @@ from layercli.schema.strict_model import ArgumentError
 
 _MAX_PATTERNS: Final = 100
 _MAX_PATTERN_LENGTH: Final = 250
+_MAX_WORK: Final = 100_000_000
+"""Most characters of the names times characters of the patterns: comparing takes time in proportion to it."""
 
 
 def has_wildcard(pattern: str) -> bool:
@@ -27,6 +29,20 @@ def require_short_patterns(key: str, patterns: Collection[str]) -> None:
             f"`{key}` must have at most {_MAX_PATTERNS} patterns of at most {_MAX_PATTERN_LENGTH} characters."
         )
         raise ArgumentError(key, message, "Write shorter patterns, such as `conv*`.")
+
+
+def require_little_matching(key: str, patterns: Iterable[str], names: Iterable[str]) -> None:
+    """Check that comparing the names of all layers with patterns takes little time.
+
+    Raises:
+        ArgumentError: It takes too long; the argument is ``key``.
+    """
+    length = sum(len(pattern) for pattern in patterns if has_wildcard(pattern))
+    if length and length * sum(map(len, names)) > _MAX_WORK:
+        message = f"`{key}` must have fewer or shorter patterns: all of them are compared with the name of each layer."
+        raise ArgumentError(
+            key, message, "Write shorter patterns, such as `conv*`, or shorter names of layers."
+        )
 
 
 def find_matching_names(patterns: Collection[str], names: Sequence[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from layercli.data.types import raise_data_error
-from layercli.io.atomic import describe_os_error, stage_file, write_bytes
+from layercli.io.atomic import describe_os_error, remove_partial_files, stage_file, write_bytes
 from layercli.io.lock import make_lock
 from layercli.io.paths import hash_file, locate_cache
 from layercli.io.regular import read_inside
@@ -101,6 +101,8 @@ class Cache:
                 finally:
                     with suppress(OSError):  # Windows cannot remove an open file
                         lock_file.unlink()
+            with suppress(OSError):  # what remains is removed with the unused entries
+                remove_partial_files(self.folder)
             _remove_unused(self.folder)
         except OSError as error:
             raise_data_error(

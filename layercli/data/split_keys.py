@@ -195,7 +195,9 @@ def assign_stratified_groups(class_counts: Array, sizes: tuple[int, int, int], s
     scale = np.maximum(wanted, 1e-9) * np.maximum(totals, 1)
     current = np.zeros_like(wanted)
     splits = np.zeros(count, dtype=np.uint8)
-    allowed = np.flatnonzero(np.array(sizes) > 0)
+    allowed = np.array(
+        [0, *(index for index in (1, 2) if sizes[index])]
+    )  # something must be left to train on
     for position, group in enumerate(order.tolist()):
         empty = [index for index in allowed.tolist() if not current[index].any()]
         choices = np.array(empty) if len(empty) >= count - position else allowed

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.io.lock import is_file_locked, mark_as_locked
 from layercli.io.regular import is_file_inside
 
 _STAGED_PREFIX = ".partial-"
@@ -24,23 +25,27 @@ _STAGED_NAME = re.compile(r"\.partial-[a-z0-9_]{8}(\.\w+)?")
 def stage_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to, which becomes ``path`` when all is written and on disk, or is removed."""
     handle, name = tempfile.mkstemp(prefix=_STAGED_PREFIX, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
     staging = Path(name)
     try:
-        yield staging
-        with staging.open("rb+") as file:
-            os.fsync(file.fileno())
-        staging.chmod(0o666 & ~read_umask())
-        staging.replace(path)
+        with mark_as_locked(handle):
+            yield staging
+            with staging.open("rb+") as file:
+                os.fsync(file.fileno())
+            staging.chmod(0o666 & ~read_umask())
+            staging.replace(path)
         sync_to_disk(path.parent)
     finally:
         staging.unlink(missing_ok=True)
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove the half-written files of a process that was killed."""
+    """Remove the half-written files of processes that were killed; those that a process still writes are locked."""
     for path in folder.iterdir():
-        if _STAGED_NAME.fullmatch(path.name) and is_file_inside(folder, path.name):
+        if (
+            _STAGED_NAME.fullmatch(path.name)
+            and is_file_inside(folder, path.name)
+            and not is_file_locked(path)
+        ):
             path.unlink(missing_ok=True)
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import csv
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import _csv
 
 _FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r")
+_LONGEST: Final = 2**31 - 1
+"""Largest limit on every system."""
 
 
 def escape_formula(value: Any) -> Any:
@@ -16,3 +23,9 @@ def escape_formula(value: Any) -> Any:
     except ValueError:
         return f"'{value}"
     return value
+
+
+def read_csv(lines: Iterable[str], *, max_length: int = _LONGEST, **options: Any) -> _csv.Reader:
+    """Return a reader of CSV lines whose values may have more characters than the limit of Python, 131,072."""
+    csv.field_size_limit(max_length)
+    return csv.reader(lines, **options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,12 +32,36 @@ def make_lock(path: Path, *, timeout: float = FOREVER, is_shared_by_threads: boo
 def is_locked(path: Path) -> bool:
     """Return whether anyone holds the lock on ``path``; False if that is unknown. Nothing is written on POSIX systems."""
     try:
-        import fcntl
+        import fcntl  # noqa: F401 - whether it exists
     except ImportError:  # Windows
         return path.exists() and _is_acquired_elsewhere(path)
+    return is_file_inside(path.parent.parent, f"{path.parent.name}/{path.name}") and is_file_locked(path)
+
+
+@contextmanager
+def mark_as_locked(handle: int) -> Iterator[None]:
+    """Lock an open file until the block or the process ends, and close it; where locks are unknown, close it first."""
     try:
-        if not is_file_inside(path.parent.parent, f"{path.parent.name}/{path.name}"):
-            return False
+        import fcntl
+    except ImportError:  # Windows, which cannot rename an open file
+        os.close(handle)
+        yield
+        return
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_file_locked(path: Path) -> bool:
+    """Return whether anyone holds the lock on a file that is not a link; False if that is unknown."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
+    try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, ValueError):
         return False

@@ -136,7 +136,13 @@ def scan_entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     count = 0
     while pending:
         prefix = pending.pop()
-        with os.scandir(root / prefix) as entries:
+        try:
+            entries = os.scandir(root / prefix)
+        except FileNotFoundError:
+            if not prefix:
+                raise
+            continue  # another process has removed it
+        with entries:
             for entry in entries:
                 count += 1
                 if count > MAX_ENTRIES:

@@ -11,7 +11,6 @@ from layercli.language_server.analysis import Analysis
 from layercli.language_server.documents import OpenDocuments
 from layercli.language_server.hint_fixes import suggest_names, suggest_texts
 from layercli.language_server.refactorings import list_refactorings
-from layercli.language_server.text_edits import make_edit
 from layercli.language_server.transport import Json
 from layercli.source.load import use_unsaved_texts
 from layercli.workflows.autofix import fix_problem, fix_text
@@ -109,7 +108,7 @@ def _make_action(
     action: dict[str, Any] = {
         "title": title,
         "kind": kind,
-        "edit": {"changes": {analysis.document.uri: [make_edit(analysis.index, text)]}},
+        "edit": {"changes": {analysis.document.uri: [analysis.index.edit_to(text)]}},
     }
     if problem is not None:
         action["isPreferred"] = True

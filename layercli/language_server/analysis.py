@@ -12,10 +12,11 @@ from layercli.check import CheckResult, is_sweep
 from layercli.errors import LayercliError
 from layercli.graph.shapes import NodeShapes
 from layercli.language_server.documents import Document, OpenDocuments, is_remote
-from layercli.language_server.positions import BYTE_ORDER_MARK, TextIndex
+from layercli.language_server.positions import ProtocolIndex
 from layercli.source.extend import load_extended
 from layercli.source.load import MAX_BYTES, parse_yaml, split_lines, use_unsaved_texts
 from layercli.source.nodes import Mark, SourceText, YamlNode
+from layercli.source.text_index import BYTE_ORDER_MARK
 from layercli.workflows.config_files import check_file
 
 _UNREADABLE: Final = frozenset(("yaml-syntax", "bad-character", "not-utf8", "file-too-large", "too-deep"))
@@ -28,7 +29,7 @@ class Analysis:
 
     document: Document
     version: int | None
-    index: TextIndex
+    index: ProtocolIndex
     result: CheckResult
     tree: YamlNode | None
     """The values of only this file, as written; None if it is not valid YAML."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from layercli.language_server.positions import TextIndex
+from layercli.language_server.positions import ProtocolIndex
 from layercli.workflows.config_files import looks_like_config
 
 _UNTITLED_FOLDER = "untitled"
@@ -83,9 +83,9 @@ class Document:
     """Whether an earlier version was a config: the text may be half typed now."""
 
     @cached_property
-    def index(self) -> TextIndex:
+    def index(self) -> ProtocolIndex:
         """The positions in the text."""
-        return TextIndex(self.text)
+        return ProtocolIndex(self.text)
 
     @property
     def name(self) -> str:

@@ -13,11 +13,11 @@ from layercli.language_server.column_and_file_names import list_columns, list_fi
 from layercli.language_server.hover import find_entry_path
 from layercli.language_server.links import find_target
 from layercli.language_server.places import find_path, find_place
-from layercli.language_server.positions import TextIndex
-from layercli.language_server.text_edits import insert_entry, remove_key, set_key
 from layercli.schema.flow_style import format_value
 from layercli.schema.suggestions import find_closest
 from layercli.source.nodes import KeyPath
+from layercli.source.text_edits import insert_entry, remove_key, set_key
+from layercli.source.text_index import TextIndex
 
 _WORD: Final = re.compile(r"[\w.-]+")
 _PUT: Final = re.compile(r"\b[Pp]ut (?P<entry>\{type: [^}]*\}|[A-Z]\w+)(?: or [^.,]*?)? before ")

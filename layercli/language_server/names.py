@@ -14,7 +14,7 @@ from layercli.config.names import INPUT, PREVIOUS
 from layercli.graph.lora import LORA_PATH
 from layercli.language_server.analysis import Analysis
 from layercli.language_server.hover import REFERENCE, find_entry_path
-from layercli.language_server.positions import TextIndex
+from layercli.language_server.positions import ProtocolIndex
 from layercli.source.nodes import KeyPath, Mark, YamlNode
 
 SymbolKey: TypeAlias = tuple[str | int, ...]
@@ -37,7 +37,7 @@ class SourceFile:
     uri: str
     name: str
     """The name of the file in marks."""
-    index: TextIndex
+    index: ProtocolIndex
     tree: YamlNode
 
 

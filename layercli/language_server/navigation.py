@@ -17,7 +17,7 @@ from layercli.language_server.documents import OpenDocuments, uri_from_path
 from layercli.language_server.links import find_target
 from layercli.language_server.names import Names, SourceFile, Symbol, SymbolKey, iterate_symbols
 from layercli.language_server.places import find_path
-from layercli.language_server.positions import TextIndex
+from layercli.language_server.positions import ProtocolIndex
 from layercli.language_server.transport import REQUEST_FAILED, Json, RequestError
 from layercli.source.load import MAX_BYTES, use_unsaved_texts
 
@@ -161,7 +161,7 @@ def list_files(
         tree = parse_text(Path(name), text) if text is not None else None
         if text is not None and tree is not None:
             uri = document.uri if document is not None else uri_from_path(name)
-            files[path] = SourceFile(uri, name, TextIndex(text), tree)
+            files[path] = SourceFile(uri, name, ProtocolIndex(text), tree)
     return list(files.values())
 
 

@@ -23,7 +23,7 @@ from layercli.config.sweep.section import Objective, SweepConfig
 from layercli.config.training.stages import StageConfig
 from layercli.errors import LayercliError
 from layercli.json_schema import CATALOGUES, type_schema
-from layercli.language_server.positions import TextIndex
+from layercli.language_server.positions import ProtocolIndex
 from layercli.layers.feature_space import FeatureSpace
 from layercli.schema.component import Component
 from layercli.schema.strict_model import StrictModel
@@ -99,7 +99,7 @@ class Place:
         return dict(self.cls.model_fields) if self.cls is not None else {}
 
 
-def find_path(index: TextIndex, tree: YamlNode | None, offset: int) -> tuple[KeyPath, Part]:
+def find_path(index: ProtocolIndex, tree: YamlNode | None, offset: int) -> tuple[KeyPath, Part]:
     """Return the path of the value, or of the key, at an offset; ``around`` is outside of both."""
     if tree is None:
         return (), "around"

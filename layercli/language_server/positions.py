@@ -1,4 +1,4 @@
-"""Positions in a text: offsets, the lines and columns of problems, and the UTF-16 positions of the protocol."""
+"""The UTF-16 positions of the protocol in a text, and its changes of a text."""
 
 from __future__ import annotations
 
@@ -8,59 +8,30 @@ from functools import cached_property
 from typing import Final
 
 from layercli.language_server.transport import Json
-from layercli.source.load import LINE_BREAK
-from layercli.source.nodes import Mark, YamlNode
+from layercli.source.text_index import TextIndex
 
 _PROTOCOL_LINE_BREAK: Final = re.compile("\r\n|[\n\r]")
-BYTE_ORDER_MARK: Final = "\ufeff"
 
 
-class TextIndex:
-    """A text with the offsets at which its lines start.
+class ProtocolIndex(TextIndex):
+    """A text with the offsets at which its lines start, also those of the protocol.
 
     YAML has more line breaks than the protocol, whose columns count UTF-16 units.
     """
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        super().__init__(text)
         self._is_ascii = text.isascii()
 
     @cached_property
-    def _line_starts(self) -> list[int]:
+    def _protocol_line_starts(self) -> list[int]:
         """The offset of each line of the protocol."""
         return [0, *(match.end() for match in _PROTOCOL_LINE_BREAK.finditer(self.text))]
 
-    @cached_property
-    def _yaml_line_starts(self) -> list[int]:
-        """The offset of each line of YAML; a byte order mark is not part of the text."""
-        first = len(BYTE_ORDER_MARK) if self.text.startswith(BYTE_ORDER_MARK) else 0
-        return [first, *(match.end() for match in LINE_BREAK.finditer(self.text))]
-
-    def offset_of(self, line: int, column: int) -> int:
-        """Return the offset of a line and column of YAML, which count from 1; the nearest one for others."""
-        starts = self._yaml_line_starts
-        if line > len(starts):
-            return len(self.text)
-        end = starts[line] if line < len(starts) else len(self.text)
-        return min(starts[max(line, 1) - 1] + max(column, 1) - 1, end)
-
-    def yaml_position(self, offset: int) -> tuple[int, int]:
-        """Return the line and column of YAML, from 1, of an offset."""
-        line = max(bisect_right(self._yaml_line_starts, offset), 1)
-        return line, max(offset - self._yaml_line_starts[line - 1], 0) + 1
-
-    def line_end(self, line: int) -> int:
-        """Return the offset of the end of a line of YAML, from 1, without its break and spaces before it."""
-        starts = self._yaml_line_starts
-        if line > len(starts):
-            return len(self.text)
-        end = starts[line] if line < len(starts) else len(self.text)
-        return starts[line - 1] + len(self.text[starts[line - 1] : end].rstrip())
-
     def position_at(self, offset: int) -> Json:
         """Return the position of the protocol at an offset."""
-        line = bisect_right(self._line_starts, offset) - 1
-        start = self._line_starts[line]
+        line = bisect_right(self._protocol_line_starts, offset) - 1
+        start = self._protocol_line_starts[line]
         column = offset - start if self._is_ascii else count_units(self.text[start:offset])
         return {"line": line, "character": column}
 
@@ -69,7 +40,7 @@ class TextIndex:
         line, character = position.get("line"), position.get("character")
         if not isinstance(line, int) or not isinstance(character, int) or line < 0:
             return 0
-        starts = self._line_starts
+        starts = self._protocol_line_starts
         if line >= len(starts):
             return len(self.text)
         start = starts[line]
@@ -88,28 +59,18 @@ class TextIndex:
         """Return the range of the protocol between two offsets."""
         return {"start": self.position_at(start), "end": self.position_at(max(start, end))}
 
-    def mark_offset(self, mark: Mark) -> int:
-        """Return the offset of a mark in this text."""
-        return self.offset_of(mark.line, mark.column)
-
-    def node_span(self, node: YamlNode) -> tuple[int, int]:
-        """Return the offsets of the start and the end of a node, without spaces and comments after it."""
-        start = self.mark_offset(node.mark)
-        return start, max(start, self._node_end(node, start))
-
-    def _node_end(self, node: YamlNode, start: int) -> int:
-        if node.end is None:
-            return start
-        end = self.offset_of(*node.end)
-        is_flow = self.text[start : start + 1] in ("{", "[")
-        if not isinstance(node.value, (dict, list)) or is_flow:
-            return start + len(self.text[start:end].rstrip())
-        ends = [self.mark_offset(mark) for mark in node.keys.values()]
-        for _, child in node.children:
-            child_start = self.mark_offset(child.mark)
-            if start <= child_start <= end:  # not an alias of a value above
-                ends.append(self._node_end(child, child_start))
-        return max([start, *(each for each in ends if each <= end)])
+    def edit_to(self, new_text: str) -> Json:
+        """Return the edit of the protocol that changes a text to a new one, as short as possible."""
+        old = self.text
+        most = min(len(old), len(new_text))
+        start = next((place for place in range(most) if old[place] != new_text[place]), most)
+        tail = next(
+            (count for count in range(most - start) if old[-1 - count] != new_text[-1 - count]), most - start
+        )
+        return {
+            "range": self.range_of(start, len(old) - tail),
+            "newText": new_text[start : len(new_text) - tail],
+        }
 
     def apply_change(self, change: Json) -> str:
         """Return the text after a change of the protocol; a range outside the text is cut."""

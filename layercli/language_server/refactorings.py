@@ -12,11 +12,11 @@ from layercli.errors import LayercliError
 from layercli.language_server.analysis import Analysis, parse_text
 from layercli.language_server.hover import find_entry_path
 from layercli.language_server.places import Place, find_path, find_place, resolve_class
-from layercli.language_server.positions import TextIndex
-from layercli.language_server.text_edits import find_entry_lines, replace_entries, set_key
 from layercli.schema.strict_model import to_plain
 from layercli.source.dump import to_flow_yaml
 from layercli.source.nodes import KeyPath, YamlNode
+from layercli.source.text_edits import find_entry_lines, replace_entries, set_key
+from layercli.source.text_index import TextIndex
 
 
 def list_refactorings(analysis: Analysis, start: int, end: int) -> Iterator[tuple[str, str, str]]:
@@ -89,7 +89,7 @@ def _extract_block(analysis: Analysis, tree: YamlNode, start: int, end: int) -> 
     if blocks is None:
         place = index.offset_of(tree.keys["model"].line, 1)
         return f"{new[:place]}blocks:\n{block}\n{new[place:]}" if place <= lines[0] else None
-    if not blocks.children or index.text[index.mark_offset(blocks.mark)] == "{":
+    if not blocks.children or index.has_brackets(blocks):
         return None
     column = blocks.mark.column - 1
     place = index.line_end(index.yaml_position(index.node_span(blocks)[1])[0])

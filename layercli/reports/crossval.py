@@ -45,7 +45,8 @@ def print_crossval_summary(console: Console, summary: Mapping[str, Any]) -> None
 
 def print_next_commands(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the path of the averaged model, if there is one, and the commands that are useful next."""
-    commands = [f"layercli runs {quote(sanitize_text(summary['directory']))}"]
+    directory = quote(sanitize_text(summary["directory"]))
+    commands = [f"layercli report {directory}", f"layercli runs {directory}"]
     if "ensemble" in summary:
         path = sanitize_text(summary["ensemble"])
         console.print(f"Average of the {len(summary['folds'])} models: {path}", soft_wrap=True)

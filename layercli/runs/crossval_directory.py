@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final
 
 from layercli.io.regular import is_file_inside
-from layercli.runs.group_directory import GroupDirectory, open_group_directory
+from layercli.runs.group_directory import GroupDirectory, open_group_directory, read_group_state
 from layercli.runs.membership import GroupKind
 
 PREDICTIONS_FILE: Final = "predictions.csv"
+_NUMBER: Final = re.compile("[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,12 @@ class CrossvalDirectory(GroupDirectory):
             for number in range(1, self.folds + 1):
                 yield Fold(number, repeat, self.folds)
 
+    def find_runs(self) -> list[Path]:
+        """Return the run directories of the folds that have started; the numbers in the state file may be any."""
+        names = [entry.name for entry in self.path.iterdir() if _NUMBER.fullmatch(entry.name)]
+        count = self.folds * self.repeats
+        return [self.path / name for name in sorted(names, key=int) if int(name) <= count]
+
     def predictions_path(self, fold: Fold) -> Path:
         """Return the file of the predictions for the examples of a fold; it exists when the fold is finished."""
         return self.path / f"predictions-{fold.directory_name}.csv"
@@ -77,4 +85,13 @@ def open_crossval_directory(
     """
     state = {"version": 1, "folds": folds, "repeats": repeats, "config": digest}
     path = open_group_directory(CrossvalDirectory, f"{name}-crossval", run_dir, state)
+    return CrossvalDirectory(path, folds, repeats)
+
+
+def read_crossval_directory(path: Path) -> CrossvalDirectory | None:
+    """Return the directory of a cross-validation at this path; None if it is not one."""
+    state = read_group_state(path, CrossvalDirectory) or {}
+    folds, repeats = state.get("folds"), state.get("repeats")
+    if type(folds) is not int or type(repeats) is not int:
+        return None
     return CrossvalDirectory(path, folds, repeats)

@@ -172,7 +172,7 @@ def _read_settings(git: str, file: Path, root: Path, environment: Mapping[str, s
     arguments = ["config", "--file", str(file), "--no-includes", "--get-regexp", r"^core\."]
     done = _run_git([git, *arguments], root, environment)
     lines = [] if done is None else done.stdout.decode(errors="replace").splitlines()
-    return [part for line in lines if _SETTINGS.fullmatch(line) for part in ("-c", line.replace(" ", "=", 1))]
+    return [part for line in lines if _SETTINGS.fullmatch(line) for part in ("-c", line.replace(" ", "="))]
 
 
 def _run_git(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -36,7 +34,6 @@ from layercli.runs.lock import is_run_locked
 from layercli.runs.manifest import describe_newer_format
 from layercli.source.leaves import has_mappings, iterate_leaves, join_path
 from layercli.source.load import MAX_BYTES, load_yaml
-from layercli.source.nodes import sanitize_text
 from layercli.source.scalars import is_number
 
 RunState = Literal["finished", "running", "unfinished", "failed", "damaged", "empty", "foreign"]
@@ -140,8 +137,10 @@ class Run:
         }
 
 
-def find_runs(root: Path) -> Iterator[Run]:
+def find_runs(root: Path, max_depth: int = _MAX_DEPTH) -> Iterator[Run]:
     """Yield the runs in a directory, ordered by name and number; the directory itself may be a run.
+
+    Folders below ``max_depth`` are not searched.
 
     Raises:
         OSError: The directory cannot be read.
@@ -149,7 +148,7 @@ def find_runs(root: Path) -> Iterator[Run]:
     if is_run(root):
         yield read_run(root)
     else:
-        yield from _find_runs_below(root, _MAX_DEPTH)
+        yield from _find_runs_below(root, max_depth)
 
 
 def is_run(path: Path) -> bool:
@@ -157,15 +156,6 @@ def is_run(path: Path) -> bool:
     if path.name.isdecimal() and path.parent.parent.name == RUNS_ROOT.name:
         return True
     return any(is_file_inside(path, name) for name in (MANIFEST, HISTORY, SUMMARY))
-
-
-def suggest_run(path: Path) -> str:
-    """Return the hint for a directory that is not a run: the first finished run in it, or an example of one."""
-    with suppress(OSError, ValueError):
-        run = next((run for run in _find_runs_below(path, 1) if run.state == "finished"), None)
-        if run is not None:
-            return f"It contains runs: pass one of them, such as {quote(sanitize_text(str(run.path)))}."
-    return "Pass the directory of a training, such as runs/digits/1; `layercli runs` lists them."
 
 
 def _find_runs_below(folder: Path, max_depth: int) -> Iterator[Run]:
@@ -190,13 +180,16 @@ def _name_sort_key(name: str) -> tuple[bool, int, str]:
     return not is_number, int(name[:300]) if is_number else 0, name
 
 
-def read_run(path: Path) -> Run:
-    """Read a run from its directory, as far as it is written."""
+def read_run(path: Path, *, is_locked_by_caller: bool = False) -> Run:
+    """Read a run from its directory, as far as it is written.
+
+    A locked run is running, unless the caller is the training that has just finished it.
+    """
     try:
         manifest = _read_json(path, MANIFEST)
     except (OSError, ValueError):
         manifest = {}
-    run = _read_results(path, manifest)
+    run = _read_results(path, manifest, is_locked_by_caller=is_locked_by_caller)
     newer = describe_newer_format(manifest)
     if newer is not None:
         run = Run(path, "damaged", f"it {newer}")
@@ -231,11 +224,11 @@ def _read_start(path: Path, manifest: Mapping[str, Any]) -> datetime | None:
         return None
 
 
-def _read_results(path: Path, manifest: Mapping[str, Any]) -> Run:
+def _read_results(path: Path, manifest: Mapping[str, Any], *, is_locked_by_caller: bool) -> Run:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return Run(path, "empty", "nothing has been written to it yet")
-    if CHECKPOINTS in names and is_run_locked(path):
+    if CHECKPOINTS in names and not is_locked_by_caller and is_run_locked(path):
         return _read_unfinished_run(path, names, "running")
     if is_unstarted(path):
         note = "its process ended before the training started; remove it, and train again"

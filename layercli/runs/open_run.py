@@ -20,7 +20,6 @@ from layercli.runs.directory import (
     make_unstarted_error,
     require_local_path,
 )
-from layercli.runs.listing import suggest_run
 from layercli.runs.manifest import (
     is_finished,
     open_recorded,
@@ -28,6 +27,7 @@ from layercli.runs.manifest import (
     require_known_format,
 )
 from layercli.runs.resume_command import format_resume_command
+from layercli.runs.run_folder import suggest_run
 from layercli.source.extend import EXTENDS
 from layercli.source.load import MAX_BYTES, load_yaml
 from layercli.source.nodes import sanitize_text

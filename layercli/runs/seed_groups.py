@@ -15,7 +15,7 @@ from layercli.source.scalars import is_number
 SIGNIFICANCE: Final = 0.05
 """Two configs differ if a difference as large has a smaller probability without one."""
 _IGNORED_KEYS: Final = ("seed", "name")
-_MAX_SCORE: Final = 1e150
+MAX_SCORE: Final = 1e150
 """Results of a damaged run that are larger are left out: the squares of their differences would be infinite."""
 
 
@@ -98,7 +98,7 @@ def list_scores(run: Run) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in (test or validation or best).items()
-        if is_number(value) and abs(value) <= _MAX_SCORE
+        if is_number(value) and abs(value) <= MAX_SCORE
     }
 
 

@@ -480,7 +480,8 @@ def _write_filling(policies: Sequence[str | float], array: str) -> Iterator[str]
         for policy in policies
     ]
     first = next((policy for policy in policies if policy in _STATISTICS), None)
-    yield f"{INDENT}filling = {_STATISTICS[str(first)] if first else 'np.zeros_like'}({array}, axis=0)"
+    start = f"{_STATISTICS[str(first)]}({array}, axis=0)" if first else f"np.zeros({array}.shape[1])"
+    yield f"{INDENT}filling = {start}"
     for policy in dict.fromkeys(policies):
         places = [index for index, each in enumerate(policies) if each == policy]
         if policy == first:

@@ -28,6 +28,10 @@ BYTES: Final = "BYTES"
 _DATATYPES: Final = {dtype: name for name, dtype in DTYPES.items()}
 _LENGTH: Final = struct.Struct("<I")
 _MAX_AXES: Final = 16
+_MAX_EMPTY: Final = 1 << 48
+"""Most values that an array without values has, if its empty axes are not counted."""
+_MAX_SIZE: Final = 1 << 62
+"""Largest size of an axis: many more values than a request can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,8 @@ def _read_tensor(entry: Document, rest: memoryview, path: str) -> tuple[Array, m
     if (
         not isinstance(shape, list)
         or not 0 < len(shape) <= _MAX_AXES
-        or not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape)
+        or not all(type(size) is int and 0 <= size <= _MAX_SIZE for size in shape)
+        or (0 in shape and prod(max(size, 1) for size in shape) > _MAX_EMPTY)  # NumPy counts so
     ):
         raise make_bad_request(
             f"{title} must have a `shape`, a list of sizes from the number of examples.", path=f"{path}.shape"

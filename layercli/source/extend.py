@@ -9,7 +9,14 @@ from typing import Final
 from layercli.errors import LayercliError
 from layercli.io.paths import describe_missing_file
 from layercli.source.load import MAX_DEPTH, MAX_NODES, STDIN, find_unsaved_text, load_yaml
-from layercli.source.nodes import YamlNode, normalize_type_name, problem_at, quote_value, sanitize_text
+from layercli.source.nodes import (
+    YamlNode,
+    measure_nodes,
+    normalize_type_name,
+    problem_at,
+    quote_value,
+    sanitize_text,
+)
 
 EXTENDS: Final = "extends"
 _MAX_FILES = 10
@@ -104,8 +111,7 @@ def _merge_nodes(base: YamlNode, own: YamlNode, via: str) -> YamlNode:
         for key, child in base_mapping.value.items()
     }
     value |= {key: child for key, child in own.value.items() if key not in value}
-    size = 1 + sum(child.size for child in value.values())
-    depth = 1 + max((child.depth for child in value.values()), default=0)
+    size, depth = measure_nodes(value.values())
     assert depth <= MAX_DEPTH
     return YamlNode(value, own.mark, base_mapping.keys | own.keys, size, depth, via=own.via)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -198,6 +199,11 @@ class YamlNode:
             items = self.value
             return items[step] if isinstance(items, list) and -len(items) <= step < len(items) else None
         return self.value.get(step) if isinstance(self.value, dict) else None
+
+
+def measure_nodes(children: Collection[YamlNode]) -> tuple[int, int]:
+    """Return the size and the depth of a list or mapping with these values."""
+    return 1 + sum(child.size for child in children), 1 + max((child.depth for child in children), default=0)
 
 
 def problem_at(

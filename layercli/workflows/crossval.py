@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import heapq
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.config.training.log_names import collect_limits
@@ -21,16 +20,15 @@ from layercli.runs.crossval_directory import (
     Fold,
     open_crossval_directory,
 )
+from layercli.runs.fold_groups import CONFIDENCE, FoldGroup, list_test_scores
 from layercli.runs.listing import read_run
-from layercli.runs.manifest import require_manifest
 from layercli.source.nodes import sanitize_text
-from layercli.source.scalars import is_number
 from layercli.workflows.ensemble_config import require_averageable
 from layercli.workflows.preflight import require_sections
 from layercli.workflows.run_group import GroupRequest, hash_config, train_group
+from layercli.workflows.tracking import list_group_results, track_group
 from layercli.workflows.training_run import require_trainable
 
-CONFIDENCE: Final = 0.95
 _ROW = "row"
 
 
@@ -92,11 +90,14 @@ def run_crossval(crossval: OpenCrossval, progress: GroupProgress) -> dict[str, A
         "repeats": directory.repeats,
         "command": ["layercli", "crossval", crossval.request.file],
     }
-    train_group(crossval.request, directory, task, progress)
-    try:
-        return _summarize(crossval, folds)
-    except (OSError, ValueError, LookupError, ArithmeticError, csv.Error) as error:
-        raise _make_damage_error(directory, error) from None
+    with track_group(directory.path) as results:
+        train_group(crossval.request, directory, task, progress)
+        try:
+            summary = _summarize(crossval, folds)
+        except (OSError, ValueError, LookupError, ArithmeticError, csv.Error) as error:
+            raise _make_damage_error(directory, error) from None
+        results |= list_group_results(summary)
+    return summary
 
 
 def _make_damage_error(directory: CrossvalDirectory, error: Exception) -> LayercliError:
@@ -109,62 +110,29 @@ def _make_damage_error(directory: CrossvalDirectory, error: Exception) -> Layerc
 def _summarize(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
     directory = crossval.directory
     runs = [read_run(directory.run_path(fold)) for fold in folds]
-    metrics = [{name: float(value) for name, value in run.test.items() if is_number(value)} for run in runs]
-    names = [name for name in metrics[0] if all(name in each for each in metrics)]
+    group = FoldGroup(directory.path, runs)
     predictions = directory.path / PREDICTIONS_FILE
     examples = _merge_predictions(directory, folds, predictions)
     _, train = require_sections(crossval.valid)
     limits = collect_limits(train, crossval.valid.graph.output_references)
-    sizes = [_count_examples(directory.run_path(fold)) for fold in folds]
     return {
         "ok": True,
         "directory": str(directory.path),
         "folds": [
-            {"run": str(run.path), "fold": fold.number, "repeat": fold.repeat, "metrics": each}
-            for fold, run, each in zip(folds, runs, metrics, strict=True)
+            {
+                "run": str(run.path),
+                "fold": fold.number,
+                "repeat": fold.repeat,
+                "metrics": list_test_scores(run),
+            }
+            for fold, run in zip(folds, runs, strict=True)
         ],
-        **summarize_metrics({name: [each[name] for each in metrics] for name in names}, sizes, limits),
+        **group.summarize(limits),
         "confidence": CONFIDENCE,
         "examples": examples,
         "predictions": str(predictions),
         "problems": [problem.as_json() for problem in crossval.valid.check_result.problems],
     }
-
-
-def _count_examples(run: Path) -> tuple[int, int]:
-    """Return the numbers of training and test examples of a run."""
-    counts = require_manifest(run)["data"]
-    return int(counts["train"]), int(counts["test"])
-
-
-def summarize_metrics(
-    metrics: dict[str, list[float]],
-    sizes: Sequence[tuple[int, int]],
-    limits: Mapping[str, tuple[float, float]],
-) -> dict[str, dict[str, Any]]:
-    """Return mean, standard deviation (n - 1) and confidence interval of each metric over the folds.
-
-    The folds share training examples, so their scores vary less than those of independent data. The interval uses the
-    corrected variance of Nadeau and Bengio, Machine Learning 52 (2003): (1/n + test/train) times the variance of the scores,
-    and Student's t with n - 1 degrees of freedom.
-
-    Args:
-        metrics: Metric -> its value for each fold.
-        sizes: The numbers of training and test examples of each fold.
-        limits: Metric -> its smallest and its largest possible value, at which the interval ends.
-    """
-    import numpy as np
-    from scipy import stats
-
-    mean, std, interval = {}, {}, {}
-    ratio = float(np.mean([test / train for train, test in sizes]))
-    for name, values in metrics.items():
-        count = len(values)
-        mean[name], std[name] = float(np.mean(values)), float(np.std(values, ddof=1))
-        error = std[name] * (1 / count + ratio) ** 0.5 * float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1))
-        low, high = limits.get(name, (-math.inf, math.inf))
-        interval[name] = [max(low, mean[name] - error), min(high, mean[name] + error)]
-    return {"mean": mean, "std": std, "interval": interval}
 
 
 def _merge_predictions(directory: CrossvalDirectory, folds: Sequence[Fold], output: Path) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal
 
-from layercli.activity import show_activity
+from layercli.activity import show_activity, track_items
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.graph.training_notes import describe_training
@@ -21,11 +21,13 @@ from layercli.reports.run_page.content import DataContent, EvaluationContent, Ou
 from layercli.reports.run_page.model_card import render_model_card
 from layercli.reports.run_page.page import render_run_page
 from layercli.reports.target_summary import describe_targets
+from layercli.runs.crossval_directory import read_crossval_directory
 from layercli.runs.diagnostics import read_diagnostics
 from layercli.runs.directory import CONFIG, HISTORY, is_unstarted, make_unstarted_error
 from layercli.runs.history import read_records
-from layercli.runs.listing import read_run, suggest_run
+from layercli.runs.listing import read_run
 from layercli.runs.manifest import read_manifest_or_none
+from layercli.runs.run_folder import suggest_run
 from layercli.runs.seed_directory import read_seed_directory
 from layercli.runs.summary import read_summary
 from layercli.source.load import MAX_BYTES
@@ -60,25 +62,32 @@ def write_report(
     report_format: ReportFormat = "html",
     split: SplitName | None = None,
     trust: bool = False,
+    is_locked_by_caller: bool = False,
 ) -> dict[str, Any]:
     """Write the page or the model card of one or several runs. Return the document of ``report --json``.
 
     Args:
-        runs: The directories of the runs, or of several seeds; unfinished and damaged ones are shown as far as possible.
+        runs: The directories of the runs, of several seeds, or of a cross-validation; unfinished and damaged runs are
+            shown as far as possible.
         output: The file.
         report_format: "html" for the page, "markdown" for the model card.
         split: The set over which the models are evaluated; None is the first of test, validation and training that is
             not empty.
         trust: Whether custom code may be run.
+        is_locked_by_caller: Whether the caller is the training of the run, and has finished it.
 
     Raises:
         LayercliError: A directory is not a run, a package is missing, or the page cannot be written.
     """
     if report_format == "html":
         require_charts()
-    contents = [_read_files(path) for name in runs for path in _list_runs(Path(name))]
+    contents = [
+        _read_files(path, is_locked_by_caller=is_locked_by_caller)
+        for name in runs
+        for path in _list_runs(Path(name))
+    ]
     shown = _SHOWN_EXAMPLES if len(contents) == 1 else _SHOWN_EXAMPLES_OF_SEVERAL
-    for content in contents:
+    for content in track_items(contents, len(contents)):
         _add_results(content, split, trust=trust, shown_examples=shown)
     text = render_run_page(contents) if report_format == "html" else render_model_card(contents)
     with report_write_errors("The report", output):
@@ -92,13 +101,16 @@ def write_report(
 
 
 def _list_runs(path: Path) -> list[Path]:
-    """Return the runs of a directory of several seeds, or the path itself."""
-    directory = read_seed_directory(path)
-    paths = [] if directory is None else [*map(directory.run_path, directory.list_members())]
+    """Return the runs of a directory of several seeds or of a cross-validation, or the path itself."""
+    paths: list[Path] = []
+    if (seeds := read_seed_directory(path)) is not None:
+        paths = [*map(seeds.run_path, seeds.list_members())]
+    elif (crossval := read_crossval_directory(path)) is not None:
+        paths = crossval.find_runs()
     return [each for each in paths if each.is_dir() and not each.is_symlink()] or [path]
 
 
-def _read_files(path: Path) -> RunContent:
+def _read_files(path: Path, *, is_locked_by_caller: bool) -> RunContent:
     """Return what the files of a run say, without its model and its data.
 
     Raises:
@@ -106,7 +118,7 @@ def _read_files(path: Path) -> RunContent:
     """
     hint = suggest_run(path)
     try:
-        run = read_run(path)
+        run = read_run(path, is_locked_by_caller=is_locked_by_caller)
     except (OSError, ValueError):
         raise make_file_error(path, "run-directory", "This is not a run directory.", hint) from None
     if run.state == "empty" and is_unstarted(path):

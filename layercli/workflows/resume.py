@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
@@ -25,7 +26,7 @@ from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
 from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_bytes, require_own_files
-from layercli.runs.seed_directory import read_seed_directory
+from layercli.runs.run_folder import inspect_run_folder
 from layercli.runs.training_state import check_training_state
 from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -137,16 +138,17 @@ def open_for_resume(
 
 
 def _require_single_run(path: Path) -> None:
-    """Check that a directory is not that of several seeds.
+    """Check that a directory does not contain several runs.
 
     Raises:
-        LayercliError: It is.
+        LayercliError: It does.
     """
-    directory = read_seed_directory(path)
-    if directory is not None:
-        run = directory.run_path(next(directory.list_members()))
-        message = "This directory has a run for each of several seeds."
-        hint = f"Run the command that created it again, or resume one of its runs, such as {sanitize_text(str(run))}."
+    folder = inspect_run_folder(path)
+    if folder is not None:
+        command = "Run the command that created it again, or resume" if folder.kind else "Resume"
+        run = quote(sanitize_text(str(folder.run.path)))
+        message = f"This is {folder.title}, not a run directory."
+        hint = f"{command} one of its runs, such as {run}."
         raise make_file_error(path, "run-directory", message, hint)
 
 

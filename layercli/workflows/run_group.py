@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from layercli.errors import LayercliError
+from layercli.io.lock import is_locked
 from layercli.processes.worker_pool import LOG_FILE, StopSignal, WorkerPool
 from layercli.reports.group_progress import GroupProgress, MemberRow
 from layercli.runs.group_directory import GroupDirectory, Member, state_lock_path
@@ -44,7 +45,7 @@ def hash_config(document: Mapping[str, Any]) -> str:
 def train_group(
     request: GroupRequest, directory: GroupDirectory, task: Mapping[str, Any], progress: GroupProgress
 ) -> None:
-    """Train all unfinished runs of a group in worker processes.
+    """Train all unfinished runs of a group in worker processes, and wait for those that other processes train.
 
     An interruption stops the workers; the same command trains the rest.
 
@@ -57,8 +58,40 @@ def train_group(
     Raises:
         LayercliError: A run cannot be trained.
     """
-    waiting = [member for member in directory.list_members() if not directory.is_finished(member)]
-    pool = WorkerPool(
+    reader, members = _MemberReader(directory), list(directory.list_members())
+
+    def is_left(member: Member) -> bool:
+        return not directory.is_finished(member)
+
+    try:
+        with StopSignal("trainings") as stop_signal, progress:
+
+            def watch_members() -> None:
+                stop_signal.raise_if_received()
+                progress.show_members(reader.read_rows())
+
+            while left := list(filter(is_left, members)):
+                with _make_pool(request, directory, task, jobs=min(request.jobs, len(left))) as pool:
+                    is_working = True
+                    while is_working:
+                        time.sleep(_POLL_SECONDS)
+                        watch_members()
+                        is_working = pool.supervise(reader.finished_count)
+                # Other processes may train the rest. If one of them is killed, new workers finish its run.
+                while any(is_left(member) and is_locked(directory.lock_path(member)) for member in left):
+                    time.sleep(_POLL_SECONDS)
+                    watch_members()
+            watch_members()
+    except LayercliError:
+        _discard_if_unused(directory)  # so that the same directory works after the fix
+        raise
+
+
+def _make_pool(
+    request: GroupRequest, directory: GroupDirectory, task: Mapping[str, Any], *, jobs: int
+) -> WorkerPool:
+    """Return worker processes for the runs of a group that no other process trains."""
+    return WorkerPool(
         "layercli.workflows.group_worker",
         {
             "file": request.file,
@@ -68,22 +101,9 @@ def train_group(
             "directory": str(directory.path),
             **task,
         },
-        jobs=min(request.jobs, len(waiting)),
+        jobs=jobs,
         directory=directory.path,
     )
-    try:
-        with StopSignal("trainings") as stop_signal, progress, pool:
-            reader, is_working = _MemberReader(directory), bool(waiting)
-            while is_working:
-                time.sleep(_POLL_SECONDS)
-                stop_signal.raise_if_received()
-                progress.show_members(reader.read_rows())
-                is_working = pool.supervise(reader.finished_count)
-            stop_signal.raise_if_received()
-            progress.show_members(reader.read_rows())
-    except LayercliError:
-        _discard_if_unused(directory)  # so that the same directory works after the fix
-        raise
 
 
 def _discard_if_unused(directory: GroupDirectory) -> None:

@@ -16,6 +16,7 @@ from layercli.runs.seed_directory import SeedDirectory, open_seed_directory
 from layercli.runs.seed_groups import SeedGroup, list_scores
 from layercli.workflows.preflight import require_sections
 from layercli.workflows.run_group import GroupRequest, hash_config, train_group
+from layercli.workflows.tracking import list_group_results, track_group
 from layercli.workflows.training_run import require_trainable
 
 
@@ -77,14 +78,17 @@ def train_seeds(opened: OpenSeeds, progress: GroupProgress) -> dict[str, Any]:
     """
     directory = opened.directory
     task = {"seeds": list(directory.seeds), "command": ["layercli", "train", opened.request.file]}
-    train_group(opened.request, directory, task, progress)
-    runs = {member.seed: read_run(directory.run_path(member)) for member in directory.list_members()}
+    with track_group(directory.path) as results:
+        train_group(opened.request, directory, task, progress)
+        runs = {member.seed: read_run(directory.run_path(member)) for member in directory.list_members()}
+        summary = SeedGroup(runs).summarize()
+        results |= list_group_results(summary)
     return {
         "ok": True,
         "directory": str(directory.path),
         "seeds": [
             {"seed": seed, "run": str(run.path), "metrics": list_scores(run)} for seed, run in runs.items()
         ],
-        **SeedGroup(runs).summarize(),
+        **summary,
         "problems": [problem.as_json() for problem in opened.valid.check_result.problems],
     }

@@ -14,6 +14,7 @@ from layercli.reports.sweep import SweepProgress
 from layercli.sweep.plan import SweepPlan
 from layercli.sweep.study import make_sweep_directory, open_study
 from layercli.sweep.trials import find_owner, identify_process, retry_trial, tally_trials
+from layercli.workflows.tracking import track_group
 
 if TYPE_CHECKING:
     import optuna
@@ -65,7 +66,18 @@ def run_sweep(sweep: OpenSweep, progress: SweepProgress, *, jobs: int) -> dict[s
 
     An interruption stops the workers and releases their trials.
     """
-    from layercli.sweep.results import list_trial_rows, summarize_sweep
+    from layercli.sweep.results import summarize_sweep
+
+    with track_group(sweep.directory) as results:
+        _run_trials(sweep, progress, jobs=jobs)
+        summary = summarize_sweep(sweep.plan, sweep.study, sweep.directory)
+        values = zip(sweep.plan.objectives, summary["best"]["values"], strict=True)
+        results |= {f"best_{objective.metric}": value for objective, value in values}
+    return summary
+
+
+def _run_trials(sweep: OpenSweep, progress: SweepProgress, *, jobs: int) -> None:
+    from layercli.sweep.results import list_trial_rows
 
     plan, study = sweep.plan, sweep.study
     pool = WorkerPool(
@@ -87,7 +99,6 @@ def run_sweep(sweep: OpenSweep, progress: SweepProgress, *, jobs: int) -> dict[s
     finally:
         _release_trials(study, pool)
     progress.show_trials(list_trial_rows(plan, study.get_trials(deepcopy=False)))
-    return summarize_sweep(plan, study, sweep.directory)
 
 
 def find_early_end(sweep: OpenSweep) -> Problem | None:

@@ -14,6 +14,7 @@ from layercli.config.training.callbacks import MLflow, TensorBoard
 from layercli.errors import LayercliError
 from layercli.reports.formatting import format_number
 from layercli.runs import directory as runs
+from layercli.runs.mlflow_run import open_mlflow_run
 from layercli.schema.component import Component
 from layercli.source.scalars import is_number
 
@@ -27,15 +28,43 @@ def report_failure_to_mlflow(run_dir: Path, valid: ValidConfig) -> Iterator[None
         yield
     except BaseException as error:
         if _find_callbacks(valid, MLflow):
-            from layercli.engine.training.mlflow_run import open_mlflow_run
-
             run = open_mlflow_run(run_dir)
             if run is not None:
-                is_error = isinstance(error, LayercliError) and all(
-                    problem.code != "interrupted" for problem in error.problems
-                )
-                run.end("FAILED" if is_error else "KILLED")
+                run.end("FAILED" if isinstance(error, LayercliError) and _is_failure(error) else "KILLED")
         raise
+
+
+@contextmanager
+def track_group(directory: Path) -> Iterator[dict[str, Any]]:
+    """End the MLflow run of a group, if its trainings have started one, with the results that the caller adds by name."""
+    results: dict[str, Any] = {}
+    status = "FAILED"
+    try:
+        yield results
+        status = "FINISHED"
+    except LayercliError as error:
+        status = "FAILED" if _is_failure(error) else "KILLED"
+        raise
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        run = open_mlflow_run(directory)
+        if run is not None:
+            run.log_metrics(results, step=0)
+            run.end(status)
+
+
+def list_group_results(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Return mean and deviation of each result by the names under which a tracking program shows them."""
+    return {
+        f"{prefix}_{name}": value for prefix in ("mean", "std") for name, value in summary[prefix].items()
+    }
+
+
+def _is_failure(error: LayercliError) -> bool:
+    """Return whether an error is not an interruption."""
+    return all(problem.code != "interrupted" for problem in error.problems)
 
 
 def log_results(run_dir: Path, valid: ValidConfig, summary: Mapping[str, Any]) -> None:
@@ -47,8 +76,6 @@ def log_results(run_dir: Path, valid: ValidConfig, summary: Mapping[str, Any]) -
         texts = {"results": _format_results(summary)}
         write_texts(run_dir / tensorboard.log_dir, texts, numbers, summary["epochs"])
     for callback in _find_callbacks(valid, MLflow):
-        from layercli.engine.training.mlflow_run import open_mlflow_run
-
         run = open_mlflow_run(run_dir)
         if run is None:
             continue
@@ -58,9 +85,25 @@ def log_results(run_dir: Path, valid: ValidConfig, summary: Mapping[str, Any]) -
             run.log_files([run_dir / runs.MODEL], "model")
         with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
             report = Path(folder, "report.md")
-            report.write_text(_format_results(summary), encoding="utf-8")
+            _write_card(run_dir, report, summary)
             run.log_files([report])
         run.end("FINISHED")
+
+
+def _write_card(run_dir: Path, output: Path, summary: Mapping[str, Any]) -> None:
+    """Write the model card of a run; only its results if it cannot be evaluated."""
+    from layercli.workflows.report import write_report
+
+    try:
+        write_report(
+            [str(run_dir)],
+            str(output),
+            report_format="markdown",
+            trust=True,  # the training has run the custom code
+            is_locked_by_caller=True,
+        )
+    except LayercliError:
+        output.write_text(_format_results(summary), encoding="utf-8")
 
 
 def _find_callbacks(valid: ValidConfig, kind: type[_Tracked]) -> list[_Tracked]:

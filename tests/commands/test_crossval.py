@@ -10,9 +10,10 @@ import pytest
 
 from layercli.engine.load_model import load_model
 from layercli.runs.crossval_directory import CrossvalDirectory
+from layercli.runs.fold_groups import summarize_folds
 from layercli.runs.open_run import open_run
-from layercli.workflows.crossval import summarize_metrics
 from layercli.workflows.group_worker import claim_member
+from tests.pages import check_page
 from tests.running import invoke, problems
 from tests.warm_processes import start_processes_warm
 
@@ -153,9 +154,51 @@ def test_text_report_names_mean_deviation_and_interval(folder, document):
     assert f"Predictions of 62 examples: {folder / 'cv' / 'predictions.csv'}" in lines
 
 
+def test_report_of_the_directory_compares_the_folds(folder, document, tmp_path):
+    copy = tmp_path / "moved"
+    shutil.copytree(folder / "cv", copy)
+    shutil.rmtree(copy / "4")
+    (copy / "99").mkdir()
+    result = invoke("report", copy, "--output", tmp_path / "page.html", "--json")
+    assert [Path(run).name for run in json.loads(result.stdout)["runs"]] == ["1", "2", "3"]
+    page = check_page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    accuracies = [each["metrics"]["accuracy"] for each in document["folds"][:3]]
+    assert {"Cross-validation", f"{np.mean(accuracies):.4f}", f"{np.std(accuracies, ddof=1):.4f}"} <= set(
+        page.texts
+    )
+    assert "for 3 folds" in page.shown_text
+    assert "were not trained on the same examples" not in page.shown_text
+    (copy / "crossval.json").write_text('{"folds": 1e9, "repeats": null}')
+    result = invoke("report", copy, "--output", tmp_path / "page.html", "--json")
+    assert [code for code, _ in problems(result)] == ["run-directory"]
+
+
+def test_commands_for_single_runs_and_configs_name_the_cross_validation(folder, document):
+    assert document["ok"]
+    cv = folder / "cv"
+    usable = f"`layercli report {cv}` and `layercli runs {cv}` take the directory."
+    for command in ("show", "inspect-shapes", "train"):
+        [problem] = json.loads(invoke(command, cv, "--json").stdout)["problems"]
+        assert problem["message"] == "This is the directory of a cross-validation, not a config file."
+        assert (
+            problem["hint"] == f"Name the config of one of its runs, such as {cv / '1/config.yaml'}. {usable}"
+        )
+    [problem] = json.loads(invoke("evaluate", cv, "--json").stdout)["problems"]
+    assert problem["hint"] == (
+        f"It is the directory of a cross-validation: pass one of its runs, such as {cv / '1'}. {usable}"
+    )
+    [problem] = json.loads(invoke("train", "--resume", cv, "--json").stdout)["problems"]
+    assert problem["message"] == "This is the directory of a cross-validation, not a run directory."
+    [problem] = json.loads(invoke("inspect-shapes", cv / "1", "--json").stdout)["problems"]
+    assert problem["message"] == "This is the directory of a run, not a config file."
+    assert problem["hint"] == f"Name its config, {cv / '1/config.yaml'}."
+    [problem] = json.loads(invoke("show", folder, "--json").stdout)["problems"]
+    assert problem["message"] == "This is a folder of runs, not a config file."
+
+
 def test_interval_is_that_of_nadeau_and_bengio():
     metrics = {name: [0.8, 0.9, 1.0] for name in ("accuracy", "r2_score")}
-    found = summarize_metrics(metrics, [(20, 10)] * 3, {"accuracy": (0, 1)})
+    found = summarize_folds(metrics, [(20, 10)] * 3, {"accuracy": (0, 1)})
     assert found["mean"]["accuracy"] == pytest.approx(0.9)
     assert found["std"]["accuracy"] == pytest.approx(0.1)
     # t(0.975, 2) = 4.302653; 4.302653 * 0.1 * sqrt(1/3 + 1/2) = 0.392777

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from layercli.config.data.section import SplitConfig
@@ -115,6 +115,7 @@ sizes = st.fractions(min_value=0, max_value="9/20").map(float)
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=60), sizes, sizes, st.booleans(), st.integers(0, 9))
+@example([0, 0, 1, 2], 0.4, 0.38, True, 0)  # the sizes round to no row for training
 def test_no_group_is_in_two_sets(groups, validation, test, stratify, seed):
     config = SplitConfig(group="k", validation=validation, test=test or 0.1, stratify=stratify)
     keys = make_split_keys("group", "k", np.array(groups), len(groups))

@@ -71,6 +71,7 @@ def test_saved_model_has_an_update_of_the_rank_in_its_kernel(tuned):
     assert run.summary["parameters"] == 4 * 8 + 8 + 8 * 3 + 3 + 2 * (4 + 8)
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_exported_model_has_no_update_and_no_optimizer(tuned, tmp_path):
     _, _, run = tuned
     result = invoke("export", run.path, "--format", "keras", "--output", tmp_path / "m.keras", "--json")

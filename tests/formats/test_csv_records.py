@@ -138,3 +138,11 @@ def test_all_missing_names_of_an_object_are_listed():
     assert str(raised.value) == "it has no `n1`, `n2`, `n3`, `n4`, `n5`, `n6`"
     with pytest.raises(BadRecordError, match=r"`n19`, `n20` and 1 more$"):
         parse_json_record(b'{"n0": 1}', names)
+
+
+@pytest.mark.parametrize("length", [131_073, 1_000_000])
+def test_values_longer_than_the_limit_of_python_are_read(length):
+    text = "x" * length
+    assert parse_fields(f'1,"{text}\n",2'.encode(), ",") == ["1", f"{text}\n", "2"]
+    record = f'1,"{text}\n,{text}"\n'.encode()
+    assert batches(record) == [[record]]

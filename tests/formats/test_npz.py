@@ -84,7 +84,7 @@ def test_compressed_file_larger_than_memory_is_refused_unread(place):
     )
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"\x93NUMPY", os.urandom(200)])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 broken", b"\x93NUMPY", bytes(range(200, 0, -1))])
 def test_file_that_is_not_an_archive(place, content):
     (place / "d.npz").write_bytes(content)
     path, message = refusal(type="npz", path="d.npz", target="y", features="x")

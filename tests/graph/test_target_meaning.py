@@ -123,3 +123,21 @@ def test_integers_from_0_are_labels_for_any_loss_if_there_are_few():
 )
 def test_examples_with_exactly_one_class(meaning, expected):
     assert meaning.is_one_class == expected
+
+
+@pytest.mark.parametrize(
+    ("output", "facts", "expected"),
+    [
+        ((3,), {"kind": "labels"}, TargetMeaning("labels", 3, 0)),
+        ((3,), {"values": THREE, "classes": 3}, TargetMeaning("labels", 3, 0)),
+        ((3,), {"values": NUMBERS}, TargetMeaning("numbers")),
+        ((3,), {}, TargetMeaning("numbers")),
+        ((3,), {"kind": "labels", "classes": 3}, TargetMeaning("labels", 3, 0)),
+        ((3,), {"kind": "labels", "classes": 4}, TargetMeaning("numbers")),
+        ((8, 8, 5), {"kind": "labels", "classes": 4, "shape": (8, 8)}, TargetMeaning("labels", 5, 2)),
+        ((3,), {"kind": "labels", "shape": (4,)}, TargetMeaning("numbers")),
+        ((1,), {"values": NUMBERS}, TargetMeaning("numbers")),
+    ],
+)
+def test_target_of_a_custom_loss_is_what_its_values_are(output, facts, expected):
+    assert meaning_of("losses.py:focal", output, **facts) == expected

@@ -160,6 +160,14 @@ def test_unscaled_inputs_are_named_at_the_first_layer(scale, expected):
     assert diagnose(normalized, first={"input": scale}) == []
 
 
+def test_unscaled_inputs_are_named_by_what_they_do_to_the_first_layer():
+    (warning,) = diagnose(first={"input": 21.0}, last={"input": 21.0, "first": {"saturated": 0.95}})
+    assert (warning.code, warning.line) == ("saturated", 6)
+    assert (
+        "The inputs of `first` are not scaled: their typical size is 21, which is too large" in warning.text
+    )
+
+
 def test_frozen_random_layer_is_named_where_it_is_frozen():
     frozen = {"second": dict.fromkeys(("gradient_norm", "weight_norm", "update_ratio"))}
     own = CONFIG.replace("tanh}", "tanh,\n       trainable: false}")

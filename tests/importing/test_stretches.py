@@ -13,6 +13,7 @@ from layercli.importing.stretches import last_word
         ("stage3_block2", "block"),
         ("Block_1", "block"),
         ("up_sampling_2d", "sampling"),
+        ("conv_up", "up"),
         ("a_1", ""),
     ],
 )

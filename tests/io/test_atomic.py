@@ -5,7 +5,7 @@ import math
 import pytest
 
 from layercli.errors import LayercliError
-from layercli.io.atomic import report_write_errors, stage_file, write_json, write_text
+from layercli.io.atomic import remove_partial_files, report_write_errors, stage_file, write_json, write_text
 
 
 def test_staged_file_appears_complete_with_default_permissions(tmp_path):
@@ -47,3 +47,13 @@ def test_unwritable_file_is_a_problem(tmp_path):
     (problem,) = error.value.problems
     assert (problem.code, problem.file) == ("cannot-write", str(target))
     assert problem.message == "The picture cannot be written: No such file or directory."
+
+
+def test_only_files_that_no_process_writes_are_removed(tmp_path):
+    abandoned = tmp_path / ".partial-abcd_123.csv"
+    abandoned.write_text("half")
+    with stage_file(tmp_path / "all.csv") as staging:
+        staging.write_text("all")
+        remove_partial_files(tmp_path)
+        assert not abandoned.exists()
+    assert (tmp_path / "all.csv").read_text() == "all"

@@ -22,3 +22,16 @@ def test_removed_file_is_not_irregular(tmp_path):
         [entry] = entries
     (tmp_path / "file").unlink()
     assert regular._describe_irregular_entry("file", entry) is None
+
+
+def test_folder_that_is_removed_during_the_scan_is_left_out(tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    names = []
+    for name, _ in regular.scan_entries(tmp_path):
+        names.append(name)
+        if len(names) == 2:
+            (tmp_path / "first").rmdir()
+    assert sorted(names) == ["first", "second"]
+    with pytest.raises(FileNotFoundError):
+        list(regular.scan_entries(tmp_path / "absent"))

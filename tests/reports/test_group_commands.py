@@ -31,6 +31,7 @@ def test_commands_after_seeds_quote_the_folder(console):
 def test_commands_after_crossval_quote_the_folder(console):
     print_next_commands(console, {"directory": FOLDER, "ensemble": f"{FOLDER}/ensemble", "folds": [1, 2]})
     assert read_commands(console) == [
+        "layercli report 'my runs'",
         "layercli runs 'my runs'",
         "layercli predict 'my runs/ensemble' --part train --output predictions.csv",
         "layercli report 'my runs/ensemble'",

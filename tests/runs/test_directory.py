@@ -5,8 +5,8 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -19,6 +19,7 @@ from layercli.runs import directory as runs
 from tests.running import CONFIGS, train
 
 
+@pytest.mark.tensorflow
 def test_files_of_a_finished_run(digits_run, custom_run):
     files = [
         "checkpoints",
@@ -37,10 +38,12 @@ def test_files_of_a_finished_run(digits_run, custom_run):
     ]
 
 
+@pytest.mark.tensorflow
 def test_summary_file_equals_the_printed_summary(digits_run):
     assert json.loads((digits_run.path / "summary.json").read_text()) == digits_run.summary
 
 
+@pytest.mark.tensorflow
 def test_history_has_every_metric_and_the_speed_per_epoch(digits_run):
     records = [json.loads(line) for line in (digits_run.path / "history.jsonl").read_text().splitlines()]
     names = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "examples_per_second"]
@@ -51,7 +54,10 @@ def test_history_has_every_metric_and_the_speed_per_epoch(digits_run):
     assert all(record["seconds"] > 0 and record["examples_per_second"] > 0 for record in records)
 
 
+@pytest.mark.tensorflow
 def test_manifest_has_versions_seed_and_data(digits_run):
+    import keras
+
     manifest = json.loads((digits_run.path / "manifest.json").read_text())
     assert [key for key in manifest if key != "git"] == [  # the tests may be in a repository
         "format",
@@ -82,6 +88,7 @@ def test_manifest_has_versions_seed_and_data(digits_run):
     }
 
 
+@pytest.mark.tensorflow
 def test_manifest_hashes_match_the_files(custom_run):
     files = json.loads((custom_run.path / "manifest.json").read_text())["files"]
     assert set(files) == {path.name for path in custom_run.path.iterdir()} - {"manifest.json", "checkpoints"}
@@ -89,7 +96,10 @@ def test_manifest_hashes_match_the_files(custom_run):
         assert hashlib.sha256((custom_run.path / name).read_bytes()).hexdigest() == digest
 
 
+@pytest.mark.tensorflow
 def test_saved_model_has_the_reported_test_result(digits_run):
+    import keras
+
     config = api.load(digits_run.path / "config.yaml").config
     parts = load_dataset(config.data).split(config.data.split, seed=config.seed, shuffle=True)
     model = keras.models.load_model(digits_run.path / "model.keras")
@@ -100,6 +110,7 @@ def test_saved_model_has_the_reported_test_result(digits_run):
     assert not np.array_equal(before[0], model.get_weights()[0])
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("name", ["digits_run", "custom_run"])
 def test_config_of_a_run_trains_to_the_same_history(name, request, tmp_path):
     run = request.getfixturevalue(name)
@@ -177,3 +188,26 @@ def test_only_an_empty_run_directory_is_discarded(tmp_path):
     for name in ("empty", "full", "absent"):
         runs.discard_run(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_unstarted_run_has_at_most_a_lock(tmp_path):
+    assert not runs.is_unstarted(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    assert runs.is_unstarted(tmp_path)
+    (tmp_path / "checkpoints" / ".lock").touch()
+    (tmp_path / "config.yaml").touch()
+    assert runs.is_unstarted(tmp_path)
+    for name in ("manifest.json", "history.jsonl", "summary.json", "model.keras", "checkpoints/1"):
+        (tmp_path / name).touch()
+        assert not runs.is_unstarted(tmp_path)
+        (tmp_path / name).unlink()
+
+
+def test_latest_run_is_a_link(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits/1", "digits/2"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        runs.update_latest_link(Path("runs") / name)
+        assert (tmp_path / "runs/latest").readlink() == Path(name)
+    runs.update_latest_link(tmp_path)  # outside runs/
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["digits", "latest"]

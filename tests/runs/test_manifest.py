@@ -67,6 +67,23 @@ def test_changed_and_missing_files_are_found(run):
     assert manifests.find_changed_files(run, manifest, names) == ["zz.py", "sub/a.py", "m.txt", "unknown"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "bytes_", "files"),
+    [
+        ("_MAX_RECORDED_BYTES", 3, {"a.py": ABC, "b.py": ABC}),
+        ("_MAX_RECORDED_BYTES", 2, {}),
+        ("_MAX_HASHED_BYTES", 6, {"a.py": ABC, "b.py": ABC}),
+        ("_MAX_HASHED_BYTES", 5, {"a.py": ABC}),
+    ],
+)
+def test_files_within_the_limits_are_hashed(tmp_path, monkeypatch, limit, bytes_, files):
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("abc")
+    monkeypatch.setattr(manifests, limit, bytes_)
+    manifests.write_manifest(tmp_path, REQUIRED)
+    assert {name: digest for name, digest in read_files(tmp_path).items() if digest} == files
+
+
 @pytest.mark.parametrize(("spare", "is_read"), [(0, True), (-1, False)])
 def test_manifest_may_be_as_large_as_the_limit(tmp_path, monkeypatch, spare, is_read):
     document = {**REQUIRED, "files": {}}

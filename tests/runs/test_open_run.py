@@ -5,14 +5,21 @@ import shutil
 
 import pytest
 
-from layercli.engine.load_model import load_model
 from layercli.errors import LayercliError
-from layercli.runs.open_run import open_run, require_own_files
+from layercli.runs.manifest import write_manifest
+from layercli.runs.open_run import check_run_config, max_weight_bytes, open_run, require_own_files
+from tests.running import IRIS
 
 
 @pytest.fixture
-def copy(digits_run, tmp_path):
-    return shutil.copytree(digits_run.path, tmp_path / "run")
+def copy(tmp_path):
+    """A run directory as after a training; its model cannot be loaded."""
+    run = tmp_path / "run"
+    run.mkdir()
+    for name, text in {"config.yaml": IRIS, "model.keras": "weights", "data.json": "{}"}.items():
+        (run / name).write_text(text)
+    write_manifest(run, {"versions": {}, "data": {"fingerprint": ""}, "execution": {}}, is_finished=True)
+    return run
 
 
 def refusal(name):
@@ -22,14 +29,17 @@ def refusal(name):
     return problem.code, problem.message
 
 
+@pytest.mark.tensorflow
 def test_finished_run_opens_with_its_config_and_model(digits_run):
+    from layercli.engine.load_model import load_model
+
     run, valid = open_run(str(digits_run.path))
     assert run == digits_run.path
     model = load_model(run, valid)
     assert [layer.name for layer in model.layers[1:]] == [node.name for node in valid.graph.nodes]
 
 
-@pytest.mark.parametrize("name", ["model.keras", "config.yaml"])
+@pytest.mark.parametrize("name", ["model.keras", "config.yaml", "data.json"])
 def test_modified_file_is_refused(copy, name):
     with (copy / name).open("ab") as file:
         file.write(b"\n")
@@ -38,6 +48,7 @@ def test_modified_file_is_refused(copy, name):
     assert message == (f"{name} was modified after training: its SHA-256 does not match manifest.json.")
 
 
+@pytest.mark.tensorflow
 def test_modified_or_missing_layer_file_is_refused(custom_run, tmp_path):
     copy = shutil.copytree(custom_run.path, tmp_path / "run")
     (copy / "simple_dense.py").write_text("raise SystemExit")
@@ -104,7 +115,11 @@ def test_folder_of_runs_names_the_first_finished_one(levels, tmp_path):
     with pytest.raises(LayercliError) as caught:
         open_run(str([tmp_path / "my seeds", tmp_path][levels]))
     [problem] = caught.value.problems
-    assert problem.hint == f"It contains runs: pass one of them, such as '{tmp_path}/my seeds/2'."
+    folder = [f"'{tmp_path}/my seeds'", tmp_path][levels]
+    assert problem.hint == (
+        f"It is a folder of runs: pass one of its runs, such as '{tmp_path}/my seeds/2'. "
+        f"`layercli runs {folder}` takes the directory."
+    )
 
 
 def test_hdf5_model_is_refused_with_a_conversion_hint():
@@ -115,9 +130,12 @@ def test_hdf5_model_is_refused_with_a_conversion_hint():
     assert "load_model('model.h5').save('model.keras')" in problem.hint
 
 
-def test_damaged_model_with_a_matching_hash_is_a_problem(copy):
+@pytest.mark.tensorflow
+def test_damaged_model_with_a_matching_hash_is_a_problem(digits_run, tmp_path):
+    from layercli.engine.load_model import load_model
     from layercli.io.paths import hash_file
 
+    copy = shutil.copytree(digits_run.path, tmp_path / "run")
     model = copy / "model.keras"
     model.write_bytes(model.read_bytes()[:1000])
     manifest = json.loads((copy / "manifest.json").read_text())
@@ -137,3 +155,36 @@ def test_first_three_links_are_listed(tmp_path):
     assert caught.value.problems[0].message == (
         f"A run directory must contain only regular files and folders, no links: {shown}, and 2 more."
     )
+
+
+def test_run_without_the_state_of_a_reader_opens(copy):
+    (copy / "data.json").unlink()
+    run, valid = open_run(str(copy))
+    assert (run, valid.graph.nodes[-1].name) == (copy, "dense_1")
+
+
+def test_model_file_is_at_most_six_times_its_weights(copy):
+    # iris: 4 inputs, (4 x 8 + 8) + (8 x 3 + 3) = 67 weights of 4 bytes; 256 MiB for everything else
+    _, valid = open_run(str(copy))
+    assert max_weight_bytes(valid) == 6 * 67 * 4 + 268_435_456
+    assert max_weight_bytes(valid, copies=1) == 67 * 4 + 268_435_456
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"name: \xff", "config.yaml is not UTF-8 text."),
+        (b" " * 1_048_577, "config.yaml is too large."),
+        (b"extends: base.yaml\n", "`extends` in config.yaml names a file outside the run."),
+    ],
+)
+def test_config_that_layercli_does_not_write_is_refused(tmp_path, content, message):
+    with pytest.raises(LayercliError) as caught:
+        check_run_config(tmp_path, content)
+    [problem] = caught.value.problems
+    assert problem.message.startswith(message)
+    assert problem.code == "run-directory"
+
+
+def test_config_with_a_byte_order_mark_is_read(tmp_path):
+    assert check_run_config(tmp_path, b"\xef\xbb\xbf" + IRIS.encode()).config.seed == 3

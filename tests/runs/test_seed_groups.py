@@ -110,6 +110,7 @@ def test_runs_are_grouped_by_config_without_seed(write_runs):
     ]
     assert groups[0].scores == {"test_accuracy": FIRST}
     assert find_seed_groups(runs[::5]) == []  # one seed of each config
+    assert [list(group.runs) for group in find_seed_groups(runs[:6])] == [[1, 2, 3, 4, 5], [1]]
 
 
 def test_validation_is_compared_without_a_test_set(write_runs):
@@ -192,6 +193,15 @@ def test_folder_with_the_run_of_another_seed_is_refused(tmp_path):
     assert open_seed_directory("x", folder, seeds=[1], digest="d").seeds == (1,)
     with pytest.raises(LayercliError, match="folder of seed 2 must have this seed, got 1"):
         open_seed_directory("x", folder, seeds=[1, 2], digest="d")
+
+
+def test_seed_is_finished_when_its_manifest_has_the_model(tmp_path):
+    directory = open_seed_directory("x", str(tmp_path / "s"), seeds=[1, 2, 3], digest="d")
+    for name, files in (("1", {}), ("2", {"model.keras": ""})):
+        (directory.path / name).mkdir()
+        manifest = MANIFEST | {"seed": int(name), "files": files}
+        (directory.path / name / "manifest.json").write_text(json.dumps(manifest))
+    assert [directory.is_finished(member) for member in directory.list_members()] == [False, True, False]
 
 
 def test_report_does_not_follow_a_link_to_a_run_elsewhere(tmp_path, write_runs):

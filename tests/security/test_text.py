@@ -45,6 +45,9 @@ DOUBLING = ", ".join(
     f"b{number}: {{layers: [{{block: b{number + 1}, inputs: [input, input]}}]}}" for number in range(45)
 )
 
+NAMED = f"{{input: [4], layers: [{{type: Dense, units: 1, name: {'a' * 60}, repeat: 9000}}]"
+PATTERNS = "[" + ", ".join(f"'*{'?' * 200}{number}b'" for number in range(100)) + "]"
+RANKS = "{" + ", ".join(f"'*{'?' * 200}{number}b': 1" for number in range(100)) + "}"
 MAPPING = "{" + ", ".join(f"x{number}: input" for number in range(9000)) + "}"
 
 
@@ -85,6 +88,12 @@ MAPPING = "{" + ", ".join(f"x{number}: input" for number in range(9000)) + "}"
             "shape-mismatch",
         ),
         (f"model: {{input: [{'2147483647, ' * 4}], layers: [Flatten]}}\n", "out-of-range"),
+        (f"model: {NAMED}, freeze: {PATTERNS}}}\n", "bad-argument"),
+        (f"model: {NAMED}, lora_rank: {RANKS}}}\n", "bad-argument"),
+        (
+            f"model: {NAMED}}}\ntrain: {{loss: mse, stages: [{{epochs: 1, freeze: {PATTERNS}}}]}}\n",
+            "bad-argument",
+        ),
     ],
     ids=[
         "merge keys",
@@ -99,6 +108,9 @@ MAPPING = "{" + ", ".join(f"x{number}: input" for number in range(9000)) + "}"
         "a long name",
         "overflowing sizes",
         "a huge input",
+        "patterns to freeze",
+        "patterns of ranks",
+        "patterns of stages",
     ],
 )
 def test_work_is_counted_before_it_is_done(text, code):

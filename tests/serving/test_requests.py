@@ -122,6 +122,9 @@ def test_all_outputs_can_be_binary(client):
         ([tensor(shape=[True, 4])], "inputs[0].shape", "`shape`"),
         ([tensor(shape=[2**62, 2**62], data=[])], "inputs[0].data", "has 0 values"),
         ([tensor(shape=[])], "inputs[0].shape", "`shape`"),
+        ([tensor(shape=[0, 10**30], data=[])], "inputs[0].shape", "`shape`"),
+        ([tensor(shape=[10**4000, 10**4000])], "inputs[0].shape", "`shape`"),
+        ([tensor(shape=[0, 2**40, 2**40], data=[])], "inputs[0].shape", "`shape`"),
         ([tensor(parameters=3)], "inputs[0].parameters", "must be an object"),
         ([tensor(parameters={"binary_data_size": 16})], "inputs[0]", "both"),
         (

@@ -8,8 +8,10 @@ from layercli.source.load import parse_yaml
 from layercli.source.nodes import (
     Mark,
     SourceText,
+    YamlNode,
     describe_position,
     format_path,
+    measure_nodes,
     problem_at,
     problem_in,
     quote_value,
@@ -213,3 +215,10 @@ def test_problem_in_a_document_is_at_the_value_or_the_key():
     ]
     without = problem_in(None, ("b",), "x", "Wrong.")
     assert (without.path, without.file, without.line, without.severity) == ("b", None, None, "error")
+
+
+def test_size_counts_the_node_and_depth_the_levels_below_it():
+    assert measure_nodes([]) == (1, 1)
+    mark = read("a").mark
+    pair = YamlNode(["x", "y"], mark, size=3, depth=1)
+    assert measure_nodes([pair, YamlNode(1, mark), YamlNode(2, mark)]) == (6, 2)

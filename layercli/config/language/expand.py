@@ -34,6 +34,7 @@ from layercli.source.nodes import (
     Mark,
     YamlNode,
     describe_position,
+    measure_nodes,
     problem_at,
     problem_in,
     quote_value,
@@ -287,8 +288,7 @@ class _Expander:
             "inputs" in keys and len(list_input_names(keys["inputs"])) == 1
         ):  # only the first repetition uses them
             keys = {key: child for key, child in keys.items() if key != "inputs"}
-        size = 1 + sum(child.size for child in keys.values())
-        depth = 1 + max(child.depth for child in keys.values())
+        size, depth = measure_nodes(keys.values())
         via = shorten_via(" ".join(sentence for sentence in (node.via, scope.via) if sentence)) or None
         self._expanded_layers.append(
             YamlNode(

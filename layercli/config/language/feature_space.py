@@ -20,6 +20,7 @@ from layercli.source.nodes import (
     KeyPath,
     Mark,
     YamlNode,
+    measure_nodes,
     normalize_type_name,
     problem_in,
     quote_value,
@@ -450,13 +451,8 @@ def _make_node(value: Any, mark: Mark) -> YamlNode:
         return value
     if isinstance(value, dict):
         children = {key: _make_node(item, mark) for key, item in value.items()}
-        return YamlNode(children, mark, dict.fromkeys(children, mark), *_measure(list(children.values())))
+        return YamlNode(children, mark, dict.fromkeys(children, mark), *measure_nodes(children.values()))
     if isinstance(value, list):
         items = [_make_node(item, mark) for item in value]
-        return YamlNode(items, mark, {}, *_measure(items))
+        return YamlNode(items, mark, {}, *measure_nodes(items))
     return YamlNode(value, mark)
-
-
-def _measure(children: list[YamlNode]) -> tuple[int, int]:
-    """Return the size and depth of a node with these children."""
-    return 1 + sum(child.size for child in children), 1 + max((child.depth for child in children), default=0)

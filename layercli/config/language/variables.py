@@ -18,6 +18,7 @@ from layercli.source.nodes import (
     Mark,
     YamlNode,
     describe_position,
+    measure_nodes,
     measure_text,
     problem_at,
     quote_value,
@@ -157,8 +158,7 @@ def substitute_variables(
     ]
     if all(old is child for (_, old), child in zip(children, new_children, strict=True)):
         return node
-    size = 1 + sum(child.size for child in new_children)
-    depth = 1 + max(child.depth for child in new_children)
+    size, depth = measure_nodes(new_children)
     if size > MAX_NODES or depth > MAX_DEPTH:
         limit = f"{MAX_NODES:,} values" if size > MAX_NODES else f"{MAX_DEPTH} levels"
         message = f"This value has more than {limit} after variable substitution."

@@ -108,6 +108,5 @@ def _thin(points: Array) -> Array:
     steps = np.abs(np.diff(points, axis=1)).sum(0)
     places = np.concatenate([[0.0], np.cumsum(steps)])
     wanted = np.linspace(0, places[-1], _MAX_POINTS)
-    chosen = np.unique(np.concatenate([[0], np.searchsorted(places, wanted), [len(places) - 1]]))
-    thinned: Array = points[:, np.minimum(chosen, points.shape[1] - 1)]
+    thinned: Array = points[:, np.unique(np.searchsorted(places, wanted))]
     return thinned

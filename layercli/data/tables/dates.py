@@ -127,7 +127,7 @@ def _build_dates(found: Any, *, is_time: bool) -> Array:
         is_pm = np.asarray(pc.equal(half, "p").to_numpy(zero_copy_only=False))
         is_am = np.asarray(pc.equal(half, "a").to_numpy(zero_copy_only=False))
         hour = np.where(is_pm & (hour < 12), hour + 12, np.where(is_am & (hour == 12), 0, hour))
-    months = (year - 1970) * 12 + (np.clip(month, 1, 12) - 1)
+    months = (year - 1970) * 12 + (month - 1)
     first_days = months.astype("datetime64[M]").astype("datetime64[D]")
     month_days = ((months + 1).astype("datetime64[M]").astype("datetime64[D]") - first_days).astype(np.int64)
     exists = (month >= 1) & (month <= 12) & (day >= 1) & (day <= month_days)

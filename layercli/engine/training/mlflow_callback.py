@@ -11,11 +11,11 @@ import keras
 from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow
-from layercli.engine.training.mlflow_run import MlflowRun, start_mlflow_run
 from layercli.errors import LayercliError
 from layercli.runs.git_state import parse_git_state
 from layercli.runs.manifest import read_manifest_or_none
 from layercli.runs.membership import parse_membership
+from layercli.runs.mlflow_run import MlflowRun, start_mlflow_run
 from layercli.source.leaves import iterate_leaves, join_path
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -37,9 +37,12 @@ def build_mlflow_callback(callback: MLflow, run_dir: Path, valid: ValidConfig, p
     parameters = {
         join_path(path): value for path, value in iterate_leaves(settings, lambda _: False) if value != {}
     }
-    tags = _make_tags(read_manifest_or_none(run_dir) or {})
+    manifest = read_manifest_or_none(run_dir) or {}
+    git = parse_git_state(manifest)
+    tags = {} if git is None else {"mlflow.source.git.commit": git["commit"]}
+    experiment = callback.experiment or valid.check_result.name
     try:
-        run = start_mlflow_run(run_dir, callback.experiment or valid.check_result.name, parameters, tags)
+        run = start_mlflow_run(run_dir, experiment, parameters, tags, parse_membership(manifest))
     except (MlflowException, OSError) as error:
         reason = sanitize_text(str(error), limit=300).rstrip(".")
         hint = "Check the environment variable MLFLOW_TRACKING_URI, or remove the callback."
@@ -47,15 +50,6 @@ def build_mlflow_callback(callback: MLflow, run_dir: Path, valid: ValidConfig, p
             valid.make_problem(path, "training-failed", f"MLflow refused the run: {reason}.", hint)
         ) from None
     return _Tracker(run)
-
-
-def _make_tags(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags of a run: the commit of its config, and the sweep, cross-validation or seeds it belongs to."""
-    git, membership = parse_git_state(manifest), parse_membership(manifest)
-    tags = {} if git is None else {"mlflow.source.git.commit": git["commit"]}
-    if membership is not None:
-        tags |= {f"layercli.group.{name}": text for name, text in membership.as_json().items()}
-    return tags
 
 
 class _Tracker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types

@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple, cast
 
 from layercli.formats.csv.config import Csv
 from layercli.formats.csv.source import open_bytes, open_utf8, shell_name
+from layercli.io.csv_cells import read_csv
 from layercli.source.nodes import sanitize_text
 
 _BLOCK_BYTES = 1 << 20
@@ -171,7 +172,7 @@ def _suggest_ragged(data: Csv, header: list[str], row: _Row, *, is_first: bool) 
         return 'If lines with # are comments, set `comment: "#"`.'
     text = data.separator.join(fields)
     if any(field.lstrip().startswith('"') for field in fields):
-        trimmed = next(csv.reader([text], delimiter=data.separator, skipinitialspace=True))
+        trimmed = next(read_csv([text], delimiter=data.separator, skipinitialspace=True))
         if len(trimmed) == len(header):
             return "Remove the blanks before the quotation marks: only a mark directly after the separator quotes a value."
     if '\\"' in text:
@@ -273,8 +274,7 @@ def _iterate_rows(text: IO[str], data: Csv, *, is_header: bool = False) -> Itera
     Raises:
         LongLineError: a line of the header is too long.
     """
-    csv.field_size_limit(_MAX_LINE)
-    reader = csv.reader(_iterate_lines(text), delimiter=data.separator)
+    reader = read_csv(_iterate_lines(text), max_length=_MAX_LINE, delimiter=data.separator)
     line = 1
     try:
         for fields in reader:

@@ -13,6 +13,7 @@ from io import BufferedReader
 from typing import IO, Any, Final, cast
 
 from layercli.formats.json_values import flatten_document
+from layercli.io.csv_cells import read_csv
 from layercli.source.nodes import sanitize_text
 
 _READ_BYTES: Final = 1 << 20
@@ -110,7 +111,7 @@ def _is_complete(record: bytes, separator: str) -> bool:
     """Return whether every quoted value of a record ends."""
     text = record.decode("utf-8", "replace")
     try:
-        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):
+        for _ in read_csv(io.StringIO(text, newline=""), delimiter=separator, strict=True):
             pass
     except csv.Error as error:
         return "unexpected end of data" not in str(error)
@@ -120,7 +121,7 @@ def _is_complete(record: bytes, separator: str) -> bool:
 def parse_fields(record: bytes, separator: str) -> list[str]:
     """Return the values of a record as texts."""
     text = record.decode("utf-8-sig", "replace")
-    return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+    return next(read_csv(io.StringIO(text, newline=""), delimiter=separator), [])
 
 
 def is_json_lines(record: bytes) -> bool:

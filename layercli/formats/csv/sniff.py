@@ -16,6 +16,7 @@ from layercli.formats.csv.config import Csv
 from layercli.formats.csv.diagnostics import Header
 from layercli.formats.csv.encodings import guess_encoding
 from layercli.formats.csv.source import open_utf8, shell_name
+from layercli.io.csv_cells import read_csv
 from layercli.source.nodes import sanitize_text
 
 SEPARATORS: Final = ("\t", ";", "|", ",")
@@ -177,7 +178,7 @@ def read_first_lines(file: Path, data: Csv) -> list[str]:
 
 def _split(lines: Sequence[str], separator: str) -> list[tuple[int, list[str]]]:
     """Return the line number and the values of each line that is not empty."""
-    reader = csv.reader((line + "\n" for line in lines), delimiter=separator, skipinitialspace=True)
+    reader = read_csv((line + "\n" for line in lines), delimiter=separator, skipinitialspace=True)
     rows, line = [], 1
     try:
         for row in reader:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from layercli.page.html import Column, Markup, join_markup, make_element, make_table
 from layercli.reports.formatting import format_count, format_duration, format_number
 from layercli.reports.run_page.content import RunContent
+from layercli.reports.run_page.folds import make_folds
 from layercli.reports.run_page.seeds import make_seeds
 from layercli.reports.run_page.training import draw_curves, list_curve_metrics
 from layercli.runs.query import find_config_differences
@@ -24,6 +25,7 @@ def make_comparison(contents: Sequence[RunContent]) -> Markup:
     """Return the results, the curves and the differences of runs."""
     return join_markup(
         [
+            make_folds(contents),
             make_seeds(contents),
             _make_result_table(contents),
             _draw_all_curves(contents),
@@ -71,16 +73,21 @@ def _make_result_table(contents: Sequence[RunContent]) -> Markup:
     if len({kind for kind in kinds if kind is not None}) > 1:
         text = "The runs predict different kinds of targets, so their results cannot be compared."
         parts.append(make_element("p", text, class_="notice"))
-    # The split depends on the seed, so only runs of the same seed can have the same examples.
+    # The split depends on the seed and the fold, so only runs that have the same ones can have the same examples.
     examples = {
-        (str(content.manifest.get("seed")), content.manifest["data"]["fingerprint"])
+        (str(content.manifest.get("seed")), _find_fold(content), content.manifest["data"]["fingerprint"])
         for content in contents
         if content.manifest
     }
-    if len(examples) > len({seed for seed, _ in examples}):
+    if len(examples) > len({(seed, fold) for seed, fold, _ in examples}):
         text = "The runs were not trained on the same examples: the fingerprints of their data differ."
         parts.append(make_element("p", text, class_="notice"))
     return join_markup(parts)
+
+
+def _find_fold(content: RunContent) -> str:
+    """Return the fold of a run, as its config names it."""
+    return str([content.run.config.get(f"data.split.fold.{key}") for key in ("number", "folds", "repeat")])
 
 
 def _list_results(contents: Sequence[RunContent]) -> dict[str, list[Any]]:

@@ -19,6 +19,7 @@ from layercli.page.markdown import convert_to_markdown
 from layercli.reports.formatting import format_number
 from layercli.reports.run_page.card_metadata import format_card_metadata
 from layercli.reports.run_page.content import EvaluationContent, OutputContent, RunContent
+from layercli.reports.run_page.folds import make_folds
 from layercli.reports.run_page.model import make_data, make_model, make_origin
 from layercli.reports.run_page.results import make_results
 from layercli.reports.run_page.seeds import make_seeds
@@ -33,7 +34,7 @@ def render_model_card(contents: Sequence[RunContent]) -> str:
     """Return the model cards of runs, one after the other, below their metadata."""
     footer = make_element("p", f"Written by layercli {__version__}.")
     return format_card_metadata(contents) + convert_to_markdown(
-        join_markup([make_seeds(contents), *map(_make_card, contents), footer])
+        join_markup([make_folds(contents), make_seeds(contents), *map(_make_card, contents), footer])
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from layercli.activity import track_items
 from layercli.page.html import Markup, make_document, make_element, make_footer
 from layercli.reports.run_page.comparison import make_comparison
 from layercli.reports.run_page.content import RunContent
@@ -37,7 +38,8 @@ class _Section:
 def render_run_page(contents: Sequence[RunContent]) -> str:
     """Return the HTML page of one run, or of several next to each other; it has at most 5 MB."""
     sections = [
-        _make_sections(content, number, len(contents)) for number, content in enumerate(contents, start=1)
+        _make_sections(content, number, len(contents))
+        for number, content in enumerate(track_items(contents, len(contents)), start=1)
     ]
     comparison = make_comparison(contents) if len(contents) > 1 else None
     while True:

@@ -413,6 +413,16 @@ def test_new_windows_have_their_series_and_time(tmp_path, how):
     }
 
 
+def test_windows_of_new_rows_are_in_the_order_of_their_last_rows(tmp_path):
+    data = section(tmp_path, hourly(6), windows={"length": 3, "time": "when"})
+    state = ReaderState.from_dataset(load_dataset(data))
+    latest_first = pa.table({name: column[3::-1] for name, column in hourly(6).items()})
+    csv.write_csv(latest_first, tmp_path / "n.csv")
+    new = load_new_dataset(data, [str(tmp_path / "n.csv")], state, has_targets=False)
+    assert [str(row) for row in new.last_row_columns["row"]] == ["1", "2"]
+    assert [str(time)[11:] for time in new.last_row_columns["when"]] == ["03:00:00", "02:00:00"]
+
+
 @hows
 def test_a_split_column_divides_windows(tmp_path, how):
     table = hourly(10, part=["train"] * 5 + ["val"] * 1 + ["test"] * 4)

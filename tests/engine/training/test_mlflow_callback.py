@@ -1,5 +1,6 @@
 import json
 import sys
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -9,6 +10,8 @@ import pytest
 from layercli.check import check_config, require_valid
 from layercli.config.training.callbacks import MLflow
 from layercli.engine.training.mlflow_callback import build_mlflow_callback
+from layercli.errors import LayercliError, Problem
+from layercli.workflows.tracking import list_group_results, track_group
 from tests.running import invoke, problems, train, write_config
 
 DIABETES = {"type": "sklearn", "dataset": "diabetes"}
@@ -57,7 +60,7 @@ def fake(monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", mlflow)
     monkeypatch.setitem(sys.modules, "mlflow.exceptions", exceptions)
     monkeypatch.setitem(sys.modules, "mlflow.entities", entities)
-    monkeypatch.setattr("layercli.engine.training.mlflow_run.find_spec", lambda _: mlflow)
+    monkeypatch.setattr("layercli.runs.mlflow_run.find_spec", lambda _: mlflow)
     return fake
 
 
@@ -103,13 +106,36 @@ def test_trial_of_a_sweep_has_tags_of_the_sweep(config, fake, tmp_path):
     (run / "manifest.json").write_text(json.dumps(manifest))
     valid = require_valid(check_config(str(config)))
     build_mlflow_callback(MLflow(), run, valid, ("train", "callbacks", 0))
-    [tags] = [options["tags"] for method, _, options in fake.calls if method == "create_run"]
-    assert tags == {
+    parent, own = [options["tags"] for method, _, options in fake.calls if method == "create_run"]
+    tags = {"layercli.group.kind": "sweep", "layercli.group.directory": "runs/search"}
+    assert parent == {"layercli.run": str(run.parent), **tags}
+    assert own == {
         "layercli.run": str(run),
-        "layercli.group.kind": "sweep",
-        "layercli.group.directory": "runs/search",
         "layercli.group.member": "3",
+        "mlflow.parentRunId": "r1",
+        **tags,
     }
+    fake.calls.clear()
+    (run / "mlflow.json").unlink()
+    build_mlflow_callback(MLflow(), run, valid, ("train", "callbacks", 0))
+    assert fake.calls[1] == ("update_run", ("r1",), {"status": "RUNNING"})  # the parent is found again
+    assert [method for method, *_ in fake.calls].count("create_run") == 1
+
+
+def test_end_of_a_group_ends_its_parent_run(fake, tmp_path):
+    interruption = LayercliError(Problem(code="interrupted", message="Interrupted."))
+    failure = LayercliError(Problem(code="loss-not-finite", message="The loss is NaN."))
+    (tmp_path / "mlflow.json").write_text('{"run_id": "r1"}')
+    for error, status in ((None, "FINISHED"), (interruption, "KILLED"), (failure, "FAILED")):
+        fake.calls.clear()
+        with suppress(LayercliError), track_group(tmp_path) as results:
+            results |= list_group_results({"mean": {"loss": 0.5}, "std": {"loss": None}})
+            if error is not None:
+                raise error
+        assert fake.calls[1:] == [
+            ("log_metric", ("r1", "mean_loss", 0.5), {"step": 0}),
+            ("set_terminated", ("r1", status), {}),
+        ]
 
 
 def test_lost_mlflow_server_does_not_stop_training(config, fake, tmp_path):
@@ -154,6 +180,9 @@ def test_config_metrics_model_and_report_are_logged(config, tmp_path, store):
     assert [metric.value for metric in history] == pytest.approx(run.summary["history"]["val_accuracy"])
     files = {file.path for file in store.client.list_artifacts(logged.info.run_id)}
     assert files == {"config.yaml", "manifest.json", "model", "report.md", "summary.json"}
+    card = Path(store.client.download_artifacts(logged.info.run_id, "report.md")).read_text()
+    assert "\n# Model card: " in card
+    assert "\nfinished · " in card
     [file] = store.client.list_artifacts(logged.info.run_id, "model")
     assert file.path == "model/model.keras"
 

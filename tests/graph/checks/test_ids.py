@@ -87,6 +87,15 @@ def test_joined_ids_are_known_if_all_are():
     assert bad_ids(joined, input=data(-4, 20)) == []  # the values are computed before training
 
 
+def test_hint_for_joined_ids_names_the_layers_if_one_computes_them():
+    rescaling = {"type": "Rescaling", "scale": 1.0, "offset": 1}
+    reshape = {"type": "Reshape", "target_shape": [6]}
+    for layer, hint in ((rescaling, "Change the layers before"), (reshape, "Put {type: IntegerLookup")):
+        joined = [layer | {"name": "first"}, {"type": "Concatenate", "inputs": ["input", "first"]}, EMBEDDING]
+        (found,) = bad_ids(joined, input=data(-4, 8))
+        assert found[2].startswith(hint)
+
+
 def test_limit_of_a_hash_names_its_argument():
     (found,) = bad_ids([{"type": "Hashing", "num_bins": 12}, EMBEDDING])
     assert "because the largest id is 11 (from `hashing` with `num_bins: 12`)" in found[0]

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from layercli.activity import find_current_activity, show_activity
 from layercli.check import check_config, require_valid
 from layercli.data.evaluation.calibration import CalibrationRow
 from layercli.data.evaluation.curves import ScoreCurves, ThresholdRow
@@ -13,6 +14,7 @@ from layercli.data.example_cards import ExampleCard
 from layercli.data.summary import FeatureSummary
 from layercli.errors import Problem
 from layercli.graph.output_kind import OutputKind
+from layercli.reports.run_page import page
 from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
 from layercli.reports.run_page.page import MAX_PAGE_BYTES, render_run_page
 from layercli.reports.run_page.summary import wilson_interval
@@ -335,3 +337,11 @@ def test_advice_on_overfitting_knows_the_callbacks(make_content, callbacks, advi
     valid = require_valid(check_config("config.yaml", text=text))
     shown = page_of(make_content(valid=valid, notes=["Overfitting since epoch 2."])).shown_text
     assert advice.replace("`", "") in shown
+
+
+def test_written_runs_are_counted_for_the_line_on_the_terminal(make_content, monkeypatch):
+    shown = []
+    monkeypatch.setattr(page, "make_training", lambda _: shown.append(find_current_activity()[1]))
+    with show_activity("Writing the report"):
+        render_run_page([make_content("first"), make_content("second")])
+    assert [(activity.done, activity.total) for activity in shown] == [(2, 2), (2, 2)]

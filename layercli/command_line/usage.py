@@ -10,7 +10,7 @@ from typing import Any, Final
 from typer import BadParameter
 from typer.core import TyperCommand, TyperGroup
 
-from layercli.commands.optional_values import add_left_out_values
+from layercli.command_line.optional_values import add_left_out_values
 from layercli.errors import ExitCode, Problem
 from layercli.source.nodes import sanitize_text
 

@@ -3,8 +3,8 @@
 import pytest
 
 from layercli.api import load
-from layercli.commands.rate_change import change_rate
 from layercli.errors import LayercliError
+from layercli.workflows.rate_change import change_rate
 
 HEAD = """\
 # a comment

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from layercli.cli import COMMANDS
-from layercli.commands.completion import TABLE_FILE, complete_words
+from layercli.command_line.completion import TABLE_FILE, complete_words
 from layercli.layers.registry import LAYERS
 from tests.completion_table import render_completion_table
 from tests.running import CONFIGS, LAYERCLI, invoke, write_config

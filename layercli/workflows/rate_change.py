@@ -7,11 +7,11 @@ from pathlib import Path
 
 from layercli.check import ValidConfig, check_config
 from layercli.errors import LayercliError
-from layercli.language_server.positions import TextIndex
-from layercli.language_server.text_edits import set_key
 from layercli.schema.component import Component
 from layercli.source.load import load_yaml
 from layercli.source.nodes import KeyPath
+from layercli.source.text_edits import set_key
+from layercli.source.text_index import TextIndex
 from layercli.workflows.autofix import write_fixed_file
 from layercli.workflows.preflight import require_sections
 

@@ -1,8 +1,9 @@
-"""The MLflow run of a training: its id is in the run directory, so a resumed training continues it."""
+"""The MLflow runs of a training and of a group: their ids are in their directories, so a second start continues them."""
 
 from __future__ import annotations
 
 import math
+import numbers
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -11,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from layercli.config.training.callbacks import MLFLOW_FILE
 from layercli.io.atomic import write_json
+from layercli.io.lock import make_lock
 from layercli.io.regular import parse_json, read_inside
+from layercli.runs.membership import Membership
 from layercli.source.nodes import sanitize_text
 
 _MAX_VALUE_LENGTH: Final = 500
@@ -25,7 +26,11 @@ _MAX_BATCH: Final = 100
 _MAX_BYTES: Final = 4096
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RUN_TAG: Final = "layercli.run"
-"""Tag of the runs that layercli logs; the value is the run directory."""
+"""Tag of the runs that layercli logs; the value is the directory of the run or of the group."""
+_GROUP_TAG: Final = "layercli.group"
+"""Start of the tags with the group that a run belongs to."""
+_PARENT_TAG: Final = "mlflow.parentRunId"
+"""MLflow's own tag: its pages show a run below the one with this id."""
 
 
 class MlflowRun:
@@ -40,7 +45,7 @@ class MlflowRun:
     def log_metrics(self, values: Mapping[str, Any], step: int) -> None:
         """Log the finite numbers of these values, unless the server has them from before an interruption."""
         for name, value in values.items():
-            if np.ndim(value) or not isinstance(value, (int, float, np.number)):
+            if not isinstance(value, numbers.Real):  # numpy registers its scalars
                 continue
             number = float(value)
             if math.isfinite(number) and self._logged.get(name, {}).get(step) != number:
@@ -69,9 +74,15 @@ class MlflowRun:
 
 
 def start_mlflow_run(
-    run_dir: Path, experiment: str, parameters: Mapping[str, Any], tags: Mapping[str, str]
+    run_dir: Path,
+    experiment: str,
+    parameters: Mapping[str, Any],
+    tags: Mapping[str, str],
+    membership: Membership | None = None,
 ) -> MlflowRun:
     """Continue the MLflow run of a run directory, or create one and write its id there.
+
+    The run of a trial, a fold or a seed is nested in the MLflow run of its group, which the first of them creates.
 
     Raises:
         MlflowException | OSError: MLflow refuses the run or cannot be reached.
@@ -94,17 +105,46 @@ def start_mlflow_run(
             for name in earlier.data.metrics
         }
         return MlflowRun(client, run_id, logged)
-    existing = client.get_experiment_by_name(experiment)
-    experiment_id = existing.experiment_id if existing is not None else client.create_experiment(experiment)
-    name = run_dir.as_posix()
-    run_id = client.create_run(experiment_id, run_name=name, tags={_RUN_TAG: name, **tags}).info.run_id
-    write_json(run_dir / MLFLOW_FILE, {"run_id": run_id})
+    if membership is not None:
+        tags = {
+            **tags,
+            **_group_tags(membership),
+            _PARENT_TAG: _start_parent(client, run_dir.parent, experiment, membership),
+        }
+    run_id = _create_run(client, run_dir, experiment, tags)
     _log_parameters(client, run_id, texts)
     return MlflowRun(client, run_id, {})
 
 
+def _start_parent(client: Any, directory: Path, experiment: str, membership: Membership) -> str:
+    """Continue the MLflow run of a group, or create it. Return its id. The trainings of the group can call this at once."""
+    with make_lock(directory / f".{MLFLOW_FILE}.lock"):
+        found = _find_run(client, directory)
+        if found is None:
+            tags = _group_tags(membership)
+            del tags[f"{_GROUP_TAG}.member"]
+            return _create_run(client, directory, experiment, tags)
+        run_id: str = found.info.run_id
+        client.update_run(run_id, status="RUNNING")
+        return run_id
+
+
+def _group_tags(membership: Membership) -> dict[str, str]:
+    return {f"{_GROUP_TAG}.{name}": text for name, text in membership.as_json().items()}
+
+
+def _create_run(client: Any, directory: Path, experiment: str, tags: Mapping[str, str]) -> str:
+    """Create an MLflow run, write its id into the directory, and return it."""
+    existing = client.get_experiment_by_name(experiment)
+    experiment_id = existing.experiment_id if existing is not None else client.create_experiment(experiment)
+    name = directory.as_posix()
+    run_id: str = client.create_run(experiment_id, run_name=name, tags={_RUN_TAG: name, **tags}).info.run_id
+    write_json(directory / MLFLOW_FILE, {"run_id": run_id})
+    return run_id
+
+
 def open_mlflow_run(run_dir: Path) -> MlflowRun | None:
-    """Return the MLflow run of a run directory; None if it has none, or MLflow is not installed or cannot be reached."""
+    """Return the MLflow run of a run or group directory; None without one, or if MLflow is missing or cannot be reached."""
     if _read_run_id(run_dir) is None or find_spec("mlflow") is None:
         return None
     from mlflow import MlflowClient

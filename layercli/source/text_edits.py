@@ -5,23 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from layercli.language_server.positions import TextIndex
-from layercli.language_server.transport import Json
 from layercli.source.nodes import KeyPath, YamlNode
-
-
-def make_edit(index: TextIndex, new_text: str) -> Json:
-    """Return the edit of the protocol that changes a text to a new one, as short as possible."""
-    old = index.text
-    most = min(len(old), len(new_text))
-    start = next((place for place in range(most) if old[place] != new_text[place]), most)
-    tail = next(
-        (count for count in range(most - start) if old[-1 - count] != new_text[-1 - count]), most - start
-    )
-    return {
-        "range": index.range_of(start, len(old) - tail),
-        "newText": new_text[start : len(new_text) - tail],
-    }
+from layercli.source.text_index import TextIndex
 
 
 def set_key(index: TextIndex, tree: YamlNode, path: KeyPath, key: str, value: str) -> str | None:
@@ -42,7 +27,7 @@ def set_key(index: TextIndex, tree: YamlNode, path: KeyPath, key: str, value: st
         if before.endswith(":") and "\n" in text[len(before) : first]:  # a value on the lines below its key
             return f"{before} {value}{text[last:]}"
         return text[:first] + (value if last > first else f" {value}") + text[last:]
-    if text[start] == "{":
+    if index.has_brackets(node):
         place = _find_last_entry_end(index, node) or len(text[: end - 1].rstrip())
         return f"{text[:place]}, {key}: {value}{text[place:]}"
     place = index.line_end(index.yaml_position(end)[0])
@@ -64,7 +49,7 @@ def remove_key(index: TextIndex, tree: YamlNode, path: KeyPath, key: str) -> str
         return None
     text, start = index.text, index.mark_offset(node.keys[key])
     end = max(index.node_span(value)[1], start + len(key) + 1)
-    if text[index.mark_offset(node.mark)] == "{":
+    if index.has_brackets(node):
         after = re.match(r"\s*,\s*", text[end:])
         if after is not None:
             return text[:start] + text[end + after.end() :]

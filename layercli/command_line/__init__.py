@@ -1,0 +1,1 @@
+"""Command lines for all commands: shared options, usage errors, completion in shells."""
