@@ -97,9 +97,10 @@ run('runs', {str(run)!r}, '--compare')"""
 
 
 def test_init_loads_only_the_reader_of_tables(tmp_path):
-    (tmp_path / "t.csv").write_text("a,y\n1,0\n2,1\n")
+    (tmp_path / "t.csv").write_text("a,y\n1,0\n2,1\n3,0\n")
     code = f"{RUN}\nrun('init', {str(tmp_path / 't.csv')!r}, '--output', {str(tmp_path / 'new.yaml')!r})"
-    assert modules_after(code) & HEAVY == {"numpy", "pyarrow"}
+    # PyArrow loads pandas, if it is installed.
+    assert modules_after(code) & HEAVY - {"pandas"} == {"numpy", "pyarrow"}
 
 
 def test_invalid_config_loads_no_framework(tmp_path):
