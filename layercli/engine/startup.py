@@ -22,7 +22,6 @@ Matplotlib also reads a file ``matplotlibrc`` of the current folder, which is no
 
 def start_keras() -> None:
     """Import Keras with the TensorFlow backend; must run before any other import of Keras or TensorFlow."""
-    gc.enable()
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever was set for other programs
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -30,6 +29,7 @@ def start_keras() -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"keras\.")
     with (
         show_activity("Loading TensorFlow"),
+        _without_garbage_collection(),
         _blocking_imports(_UNUSED_PACKAGES if runtime.is_cli_process else ()),
         capture_native_stderr(),
     ):
@@ -52,3 +52,20 @@ def _blocking_imports(names: tuple[str, ...]) -> Iterator[None]:
     finally:
         for name in absent:
             del sys.modules[name]
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Collect no garbage inside the context; in layercli's own process, exclude what it creates from later collections.
+
+    The modules of TensorFlow have half a million objects that exist until the process ends.
+    """
+    was_enabled = gc.isenabled() or runtime.is_cli_process
+    gc.disable()
+    try:
+        yield
+    finally:
+        if runtime.is_cli_process:
+            gc.freeze()
+        if was_enabled:
+            gc.enable()

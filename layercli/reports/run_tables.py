@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from layercli.io.csv_cells import escape_formula
@@ -17,7 +18,7 @@ _GAP: Final = "  "
 """The space between two columns."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Column:
     """A column: a title, and a cell for each row."""
 
@@ -34,7 +35,7 @@ class Column:
         first, _, rest = self.title.partition(" ")
         return [first, rest] if rest else ["", first]
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The characters of the widest cell."""
         from rich.cells import cell_len

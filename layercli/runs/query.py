@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from layercli.activity import show_activity, track_items
 from layercli.runs.listing import Run
 from layercli.source.scalars import AmbiguousNumberError, NumberTooLongError, is_number, resolve_scalar
 
@@ -82,9 +83,10 @@ def list_run_keys(runs: Iterable[Run]) -> list[str]:
     return list(dict.fromkeys(key for run in runs for key in (*run.results, *run.config)))
 
 
+@show_activity("Comparing the configs")
 def find_config_differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """Return the config values that differ between these runs, by key; None for a run without the key."""
-    keys = dict.fromkeys(key for run in runs for key in run.config)
+    keys = dict.fromkeys(key for run in track_items(runs, len(runs)) for key in run.config)
     values = {key: [run.config.get(key) for run in runs] for key in keys}
     return {
         key: run_values

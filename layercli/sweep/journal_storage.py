@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from copy import deepcopy as copy_deeply
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +120,8 @@ class _LockingJournalStorage(JournalStorage, BaseHeartbeat):
         self._locks_folder = locks_folder
         self._own_locks: dict[int, BaseFileLock] = {}
         """Locks of running trials of this process, by trial id."""
+        self._read_trials: dict[int, tuple[list[FrozenTrial], list[int]]] = {}
+        """By study: its trials by number, and the numbers of those that had not ended when they were read."""
         self._thread = threading.local()
         """The records that a thread holds back, if any."""
         self._retry_callback = RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)
@@ -135,6 +138,27 @@ class _LockingJournalStorage(JournalStorage, BaseHeartbeat):
                 with self._thread_lock:
                     self._backend.append_logs(held)
                     self._sync_with_backend()
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return trials by number. One that has ended does not change, and is read only once."""
+        with self._thread_lock:
+            self._sync_with_backend()
+            self._replay_result.get_study(study_id)  # raises an exception if it does not exist
+            ids = self._replay_result._study_id_to_trial_ids[study_id]
+            trials, open_numbers = self._read_trials.setdefault(study_id, ([], []))
+            changeable = [*open_numbers, *range(len(trials), len(ids))]
+            for number in changeable:
+                trials[number : number + 1] = [self._replay_result.get_trial(ids[number])]
+            open_numbers[:] = [number for number in changeable if not trials[number].state.is_finished()]
+            if states is None:
+                found = trials.copy()
+            elif any(state in states for state in TrialState if state.is_finished()):
+                found = [trial for trial in trials if trial.state in states]
+            else:
+                found = [trials[number] for number in open_numbers if trials[number].state in states]
+        return copy_deeply(found) if deepcopy else found
 
     def _write_log(self, op_code: int, extra_fields: dict[str, Any]) -> None:
         held: list[dict[str, Any]] | None = getattr(self._thread, "held_records", None)

@@ -18,8 +18,10 @@ assert all(sys.modules.get(name, sys) is not None for name in {HIDDEN!r})
 from keras.wrappers import SKLearnClassifier
 import keras.src.wrappers.sklearn_wrapper as wrapper
 print(wrapper.sklearn is not None, len(sklearn.datasets.load_iris().target))
+import gc
+print(gc.isenabled(), gc.get_freeze_count())
 """
-    assert run_python(code) == "True 150\n"
+    assert run_python(code) == "True 150\nTrue 0\n"
 
 
 @pytest.mark.slow
@@ -32,8 +34,10 @@ import layercli.engine
 print(os.environ["KERAS_BACKEND"], [name for name in {HIDDEN!r} if name in sys.modules])
 import sklearn
 print(sklearn.__name__)
+import gc
+print(gc.isenabled(), gc.get_freeze_count() > 100_000)
 """
-    assert run_python(code) == "tensorflow []\nsklearn\n"
+    assert run_python(code) == "tensorflow []\nsklearn\nTrue True\n"
 
 
 def test_missing_package_is_reported_before_loading(digits_run, tmp_path):

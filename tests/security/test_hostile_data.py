@@ -287,7 +287,9 @@ def write_scans(path, scans):
     path.write_bytes(content[:-2] + empty * (scans - content.count(b"\xff\xda")) + b"\xff\xd9")
 
 
-def test_jpeg_of_many_scans_is_refused(images, monkeypatch):
+@pytest.mark.parametrize("chunk_bytes", [1, 2, 7, 1 << 20])
+def test_jpeg_of_many_scans_is_refused(images, monkeypatch, chunk_bytes):
+    monkeypatch.setattr(image_decoder, "_CHUNK_BYTES", chunk_bytes)
     monkeypatch.setattr(image_decoder, "_MAX_SCANNED_PIXELS", 64 * 64 * 50)
     write_scans(images / "1.jpg", 50)
     assert load(type="images", path="i").x.shape == (1, 64, 64, 1)
