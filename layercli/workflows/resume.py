@@ -247,12 +247,23 @@ def _read_summary(run: Path) -> dict[str, Any]:
         content = file.read(_MAX_SUMMARY_BYTES + 1)
     try:
         summary = parse_json(content)
-        if isinstance(summary, dict) and len(content) <= _MAX_SUMMARY_BYTES:
+        if isinstance(summary, dict) and len(content) <= _MAX_SUMMARY_BYTES and _has_epochs(summary):
             return summary
     except ValueError:
         pass
     message = f"{runs.SUMMARY} does not contain the summary of a training."
     raise make_file_error(run / runs.SUMMARY, "run-directory", message)
+
+
+def _has_epochs(summary: Mapping[str, Any]) -> bool:
+    """Return whether each metric in the history of a summary has a value for the epoch whose weights the model has."""
+    epoch, history = summary.get("restored_epoch") or summary.get("epochs"), summary.get("history")
+    return (
+        type(epoch) is int
+        and isinstance(history, dict)
+        and isinstance(summary.get("test"), dict)
+        and all(isinstance(values, list) and 1 <= epoch <= len(values) for values in history.values())
+    )
 
 
 def _train_from_checkpoint(
@@ -416,7 +427,7 @@ def _find_differences(
     config_hash = manifest["files"].get(runs.CONFIG)
     if config_hash is not None and hashlib.sha256(content).hexdigest() != config_hash:
         changed.add(runs.CONFIG)
-    for name in sorted(changed):
+    for name in (sanitize_text(each, limit=100) for each in sorted(changed)):
         yield _make_resume_problem(run_dir / name, f"{name} changed since the run started.")
     current_versions = manifests.collect_versions()
     for package, version in manifest["versions"].items():

@@ -362,3 +362,27 @@ def test_malformed_state_of_the_reader_is_refused(copy, path, value):
     holder[path[-1]] = value
     with pytest.raises(ValueError, match="validation error"):
         ReaderState.from_json(document)
+
+
+def test_name_of_a_changed_file_has_no_control_characters(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["\x1b[31mred"] = "0" * 64
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    result = invoke("train", "--resume", copy, "--set", "train.epochs=4")
+    assert result.exit_code == 1
+    assert "[31mred changed since the run started" in result.output
+    assert "\x1b[31mred" not in result.output
+
+
+@pytest.mark.parametrize(
+    "change", [{"epochs": -5}, {"epochs": 99}, {"epochs": "2"}, {"history": [1]}, {"test": 1}]
+)
+def test_edited_summary_is_not_printed(copy, change):
+    summary = json.loads((copy / "summary.json").read_text()) | change
+    (copy / "summary.json").write_text(json.dumps(summary))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["summary.json"] = hashlib.sha256((copy / "summary.json").read_bytes()).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    result = invoke("train", "--resume", copy)
+    assert result.exit_code == 1
+    assert "does not contain the summary of a training" in " ".join(result.output.split())
