@@ -61,7 +61,7 @@ def worker() -> None:
 
     valid = require_valid(check_config(task["config"]))
     model = assemble_model(valid).model
-    compile_model(model, valid.config.train)
+    compile_model(model, valid.config.train, valid)
     import numpy as np
     import tensorflow as tf
 

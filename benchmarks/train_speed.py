@@ -4,7 +4,9 @@
 
 For each of eight models all contenders take turns, round after round, in one process on one set of arrays in memory; a
 turn is as many epochs as take about ``--seconds``, after one that is not counted. ``best`` is what was reached by hand, as a
-ratio to plain, on the machine where the aims were set. At the end: a short training, start to end, as two processes.
+ratio to plain, on the machine where the aims were set. ``share`` is the floating-point operations of the layers per second
+of processor time, forward and backward, as a part of those of a product of two large matrices. At the end: a short training,
+start to end, as two processes.
 """
 
 from __future__ import annotations
@@ -134,7 +136,7 @@ def plain(name):
 
 
 def ours(name):
-    """Return an epoch of the loop of ``layercli train``, executed as in a long training, and its execution plan."""
+    """Return an epoch of the loop of ``layercli train``, executed as in a long training, its plan and its operations."""
     from layercli import api
     from layercli.engine.assemble import assemble_model
     from layercli.engine.training.compile import compile_model
@@ -148,7 +150,7 @@ def ours(name):
 
         part = load_dataset(valid.config.data).split(valid.config.data.split, seed=0, shuffle=True).train
         model = assemble_model(valid).model
-        compile_model(model, valid.config.train)
+        compile_model(model, valid.config.train, valid)
         chosen = plan_execution(valid, part)
         feed = make_feed(part, valid.config.train.batch_size, stream=chosen.feed == "stream")
     loop = TrainingLoop(
@@ -160,7 +162,10 @@ def ours(name):
         number = next(epochs)
         loop.run([], epochs=number + 1, start=Position(number, 0))
 
-    return epoch, chosen
+    operations = (
+        3 * valid.shapes.flops * MODELS[name][2]
+    )  # the backward pass takes twice as many as the forward pass
+    return epoch, chosen, operations
 
 
 def pytorch(name):
@@ -198,20 +203,42 @@ def rate(epoch, samples, seconds):
     return done / taken
 
 
+def operations_per_second(run, operations):
+    """Return the operations per second of processor time of all threads."""
+    began = time.process_time()
+    run()
+    return operations / (time.process_time() - began)
+
+
+def make_large_product():
+    """Return a function that multiplies matrices, and its number of operations."""
+    import tensorflow as tf
+
+    size, times = 1024, 20
+    matrix = tf.ones((size, size))
+    return lambda: [tf.matmul(matrix, matrix) for _ in range(times)], 2 * size**3 * times
+
+
 def compare(name, rounds, seconds):
     samples = MODELS[name][2]
-    epoch, chosen = ours(name)
+    epoch, chosen, operations = ours(name)
     contenders = {"plain": plain(name), "ours": epoch, "torch": pytorch(name)}
     contenders = {who: run for who, run in contenders.items() if run is not None}
     for run in contenders.values():
         run()
+    product, product_operations = make_large_product()
+    product()
+    share = statistics.median(
+        operations_per_second(epoch, operations) / operations_per_second(product, product_operations)
+        for _ in range(5 * rounds)
+    )
     rates = [{who: rate(run, samples, seconds) for who, run in contenders.items()} for _ in range(rounds)]
     middle = {who: statistics.median(one[who] for one in rates) for who in contenders}
     ratio = statistics.median(one["ours"] / one["plain"] for one in rates)
     against = (
         statistics.median(one["ours"] / one["torch"] for one in rates) if "torch" in contenders else None
     )
-    return middle, ratio, against, chosen
+    return middle, ratio, against, share, chosen
 
 
 def short_run(rounds):
@@ -228,15 +255,17 @@ def main() -> None:
     parser.add_argument("--no-short-run", action="store_true")
     asked = parser.parse_args()
     chosen = [name for name in MODELS if not asked.models or any(part in name for part in asked.models)]
-    print(f"{'examples per second':24}{'plain':>10}{'layercli':>12}{'ratio':>8}{'best':>7}{'torch':>8}  plan")
+    print(
+        f"{'examples per second':24}{'plain':>10}{'layercli':>12}{'ratio':>8}{'best':>7}{'torch':>8}{'share':>7}  plan"
+    )
     ratios = []
     for name in chosen:
-        middle, ratio, against, plan = compare(name, asked.rounds, asked.seconds)
+        middle, ratio, against, share, plan = compare(name, asked.rounds, asked.seconds)
         ratios.append(ratio)
         torch = "-" if against is None else f"{against:.2f}"
         xla = "XLA" if plan.jit_compile else "no XLA"
         print(
-            f"{name:24}{middle['plain']:10,.0f}{middle['ours']:12,.0f}{ratio:8.2f}{MODELS[name][4]:7.2f}{torch:>8}"
+            f"{name:24}{middle['plain']:10,.0f}{middle['ours']:12,.0f}{ratio:8.2f}{MODELS[name][4]:7.2f}{torch:>8}{share:7.2f}"
             f"  {plan.steps_per_execution} steps, {xla}",
             flush=True,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers that tests compar
 # Without their bytecode, pytest and each child process of a test compile the same files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# Jobs in the background of a shell ignore Ctrl-C, and so would the processes that tests end with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TENSORFLOW_FILES = (
     "commands/test_build.py",
@@ -68,28 +72,36 @@ TENSORFLOW_FILES = (
 LONG_FILES = (
     "engine/training/test_multi_worker.py",
     "workflows/test_resume_training_types.py",
-    "workflows/test_resume.py",
-    "commands/test_import.py",
+    "engine/training/test_fused_steps.py",
     "test_configs.py",
+    "commands/test_import.py",
+    "workflows/test_resume.py",
+    "security/test_import_path.py",
     "script/test_write_script.py",
-    "engine/export/test_verify.py",
     "workflows/test_signals.py",
-    "workflows/test_custom_objects.py",
+    "engine/export/test_verify.py",
     "workflows/test_training_run.py",
-    "test_stacks.py",
-    "workflows/test_completed_metrics.py",
-    "commands/test_export.py",
-    "commands/test_train.py",
-    "workflows/test_diagnostics.py",
-    "commands/test_init.py",
-    "commands/test_export_tables.py",
-    "workflows/test_resume_changes.py",
+    "workflows/test_until.py",
     "docs/test_console.py",
-    "workflows/test_ensemble.py",
+    "commands/test_export.py",
+    "workflows/test_custom_objects.py",
+    "security/test_fuzz_runs.py",
+    "workflows/test_diagnostics.py",
+    "test_stacks.py",
+    "commands/test_train.py",
+    "workflows/test_completed_metrics.py",
+    "commands/test_export_tables.py",
+    "engine/test_startup.py",
+    "layers/test_applications.py",
     "commands/test_sweep.py",
+    "commands/test_predict.py",
+    "engine/training/test_stages.py",
     "commands/test_report.py",
-    "test_fuzz.py",
-    "test_json_schema.py",
+    "workflows/test_resume_changes.py",
+    "layers/test_attention.py",
+    "workflows/test_ensemble.py",
+    "engine/training/test_position_weights.py",
+    "engine/training/test_compile.py",
 )
 """Files that take longest. They start first, so that no process waits for one of them at the end."""
 

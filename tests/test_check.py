@@ -1255,3 +1255,8 @@ def test_accuracy_of_numeric_target_is_a_warning(problems):
             "Use mean_absolute_error or R2Score.",
         )
     ]
+
+
+def test_layers_of_equal_names_are_numbered():
+    text = "model:\n  input: [4]\n  layers:\n" + "    - {type: Dense, name: a, units: 3}\n" * 2
+    assert [row.node.name for row in check_config("c.yaml", text=text).shapes.rows] == ["a", "a (layer 2)"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from layercli.config.data.section import DataConfig
@@ -18,8 +19,10 @@ from layercli.source.nodes import KeyPath, format_path, sanitize_text
 _MAX_LISTED: Final = 8
 
 
-def check_examples(statistics: Statistics, data: DataConfig) -> Iterator[Finding]:
-    """Report missing and infinite numbers."""
+def check_examples(
+    statistics: Statistics, data: DataConfig, locate: Callable[[str, int], str]
+) -> Iterator[Finding]:
+    """Report missing and infinite numbers; ``locate`` returns where an example is, given a column."""
     for name, values in statistics.inputs.items():
         path: KeyPath = ("data", "inputs", name) if name is not None else ("data",)
         title = f"The input `{sanitize_text(name, limit=40)}`" if name else "The input"
@@ -29,11 +32,14 @@ def check_examples(statistics: Statistics, data: DataConfig) -> Iterator[Finding
             path,
             required=_required_columns(values, data),
             is_fillable=isinstance(data, TableConfig),
+            locate=locate,
         )
     for name, values in statistics.targets.items():
         path = ("data", "target") if name is None else ("data", "target", name)
         title = f"The target `{sanitize_text(name, limit=40)}`" if name else "The target"
-        yield from _check_finite(values, title, path, required=_all_columns(values), is_fillable=False)
+        yield from _check_finite(
+            values, title, path, required=_all_columns(values), is_fillable=False, locate=locate
+        )
 
 
 def _all_columns(values: ArrayStatistics) -> set[int]:
@@ -186,36 +192,41 @@ def list_names_briefly(names: list[str]) -> str:
 
 
 def _check_finite(
-    values: ArrayStatistics, title: str, path: KeyPath, *, required: set[int], is_fillable: bool
+    values: ArrayStatistics,
+    title: str,
+    path: KeyPath,
+    *,
+    required: set[int],
+    is_fillable: bool,
+    locate: Callable[[str, int], str],
 ) -> Iterator[Finding]:
     """Report the first non-finite number of each column, and the number of such values."""
+    find = partial(_list_non_finite, values, title, path, locate)
     missing = {column: index for column, index in values.first_missing.items() if column in required}
     hint = "Remove or replace them in the file."
     fill_hint = "Remove those rows, or set a replacement: `missing: {numbers: median}`."
-    yield from _list_non_finite(
-        values, "missing", missing, values.missing_counts, title, path, fill_hint if is_fillable else hint
-    )
-    yield from _list_non_finite(
-        values, "infinite", values.first_infinite, values.infinite_counts, title, path, hint
-    )
+    yield from find("missing", missing, values.missing_counts, fill_hint if is_fillable else hint)
+    yield from find("infinite", values.first_infinite, values.infinite_counts, hint)
 
 
 def _list_non_finite(
     values: ArrayStatistics,
+    title: str,
+    path: KeyPath,
+    locate: Callable[[str, int], str],
     kind: str,
     first: Mapping[int, ValueIndex],
     counts: Array,
-    title: str,
-    path: KeyPath,
     hint: str,
 ) -> Iterator[Finding]:
     for index in sorted(first)[:_MAX_LISTED]:
         count = int(counts[index])
         column = _describe_column(values, index, title, first[index][1:])
+        place = locate(values.columns[index] if values.columns else "", first[index][0])
         affected = f" ({count:,} {kind} values in total)" if count > 1 else ""
         yield Finding(
             code="not-finite",
-            message=f"{column} is {kind} in row {first[index][0] + 1}{affected}.",
+            message=f"{column} is {kind} in {place}{affected}.",
             path=path,
             hint=hint,
         )

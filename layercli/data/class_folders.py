@@ -165,8 +165,8 @@ def _require_classes(folder: Path, by_class: dict[str, list[Path]], class_names:
 
 def list_new_files(
     paths: Sequence[str], suffixes: Sequence[str], class_names: tuple[str, ...], *, has_targets: bool
-) -> tuple[list[Path], Array]:
-    """Return files that are not from training, and their labels: int32 of shape (files,).
+) -> tuple[list[Path], Array, tuple[Finding, ...]]:
+    """Return files that are not from training, their labels (int32 of shape (files,)), and warnings about others.
 
     With ``has_targets`` each path is a folder with a folder for each class; otherwise it is a file, or a folder of files at
     any depth.
@@ -176,9 +176,11 @@ def list_new_files(
     """
     files: list[Path] = []
     labels: list[int] = []
+    warnings: list[Finding] = []
     for path in map(Path, paths):
         if has_targets:
             found = list_class_files(path, suffixes)
+            warnings += found.warnings
             unknown = [name for name in found.class_names if name not in class_names]
             if unknown:
                 known = ", ".join(map(sanitize_text, class_names[:_MAX_SHOWN_CLASSES]))
@@ -190,12 +192,14 @@ def list_new_files(
             files += found.files
             labels += [class_names.index(found.class_names[label]) for label in found.labels]
         elif path.is_dir():
-            files += list_files(path, suffixes).files
+            listing = list_files(path, suffixes)
+            files += listing.files
+            warnings += listing.make_warnings(suffixes)
         else:
             files.append(require_file(str(path), PATH_KEY))
     if not files:
         raise_no_files(paths, suffixes)
-    return files, np.array(labels or [0] * len(files), dtype=np.int32)
+    return files, np.array(labels or [0] * len(files), dtype=np.int32), tuple(warnings)
 
 
 def raise_no_files(paths: Iterable[str], suffixes: Sequence[str], key: KeyPath = PATH_KEY) -> NoReturn:

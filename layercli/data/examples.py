@@ -144,6 +144,10 @@ class Dataset(Subset):
         """Warnings about the data as it was read."""
         return ()
 
+    def locate_row(self, column: str, row: int) -> str:  # noqa: ARG002 - only tables have files and columns
+        """Return where an example, from 0, is in the data, such as its file and line; ``column`` is one of a table."""
+        return f"row {row + 1}"
+
     @abstractmethod
     def read_strata(self) -> Array | None:
         """Return one integer for each combination of labels, of shape (samples,); None if no target is labels."""

@@ -75,6 +75,10 @@ class WrappedDataset(Dataset):
         """Return the properties that the model must match."""
         return self.dataset.facts()
 
+    def locate_row(self, column: str, row: int) -> str:
+        """Return where an example is in the data; see ``Dataset``."""
+        return self.dataset.locate_row(column, row)
+
     def read_strata(self) -> Array | None:
         """Return the class of each example; see ``Dataset``."""
         return self.dataset.read_strata()

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from layercli.data.cores import run_on_all_cores
 from layercli.data.lazy import LazyArray
 from layercli.data.types import Array
 from layercli.io.paths import locate_cache
@@ -35,8 +36,6 @@ class SpooledArray:
         self._bytes_per_row = prod(shape) * dtype.itemsize
         self._is_kept = np.zeros(len(array), dtype=bool)
         self._file: int | None = None
-        if not hasattr(os, "preadv"):
-            return
         if not hasattr(os, "preadv"):  # Windows, which also keeps files that are open
             return
         with suppress(OSError):
@@ -52,14 +51,19 @@ class SpooledArray:
 
     def __getitem__(self, rows: Array) -> Array:
         """Return rows of shape (rows, ...); see ``LazyArray``."""
+        if len(rows) and not self._is_kept[rows].any():
+            return self._make(rows)
         values = np.empty((len(rows), *self._shape), self._dtype)
         missing = [index for index, row in enumerate(rows.tolist()) if not self._read(row, values[index])]
         if missing:
-            made = self._array[rows[missing]]
-            values[missing] = made
-            for row, value in zip(rows[missing].tolist(), made, strict=True):
-                self._keep(row, value)
+            values[missing] = self._make(rows[missing])
         return values
+
+    def _make(self, rows: Array) -> Array:
+        """Return rows that are not in the file, and write them to it."""
+        made = self._array[rows]
+        run_on_all_cores(len(rows), lambda index: self._keep(int(rows[index]), made[index]))
+        return made
 
     def _read(self, row: int, target: Array) -> bool:
         """Copy a row from the file; return whether it is there."""

@@ -69,16 +69,18 @@ class ComparisonCase:
 
 def find_probe_length(valid: ValidConfig) -> int:
     """Return a size for axes of unknown length with which every layer accepts its input, such as a long window."""
-    graph = valid.graph
-    for length in (DEFAULT_LENGTH, *_PROBE_LENGTHS):
-        inputs = {
-            name: Tensor(fill_shape(x.shape, EXAMPLE_BATCH_SIZE, length), x.dtype)
-            for name, x in graph.inputs.items()
-        }
-        shapes = infer_graph_shapes(replace(graph, inputs=inputs), valid.config.model.dtype)
-        if all(row.error is None for row in shapes.rows):
-            return length
-    return DEFAULT_LENGTH
+    lengths = (DEFAULT_LENGTH, *_PROBE_LENGTHS)
+    return next((length for length in lengths if is_length_accepted(valid, length)), DEFAULT_LENGTH)
+
+
+def is_length_accepted(valid: ValidConfig, length: int) -> bool:
+    """Return whether every layer accepts its input if axes of unknown length have this size."""
+    inputs = {
+        name: Tensor(fill_shape(x.shape, EXAMPLE_BATCH_SIZE, length), x.dtype)
+        for name, x in valid.graph.inputs.items()
+    }
+    shapes = infer_graph_shapes(replace(valid.graph, inputs=inputs), valid.config.model.dtype)
+    return all(row.error is None for row in shapes.rows)
 
 
 def examples_to_inputs(examples: Examples, graph: Graph) -> dict[str, Array]:

@@ -17,6 +17,7 @@ import keras
 
 from layercli.check import ValidConfig
 from layercli.config.training.custom_objects import CustomObject
+from layercli.config.training.log_names import collect_log_names
 from layercli.config.training.section import TrainSection
 from layercli.data.user_code import import_user_module
 from layercli.engine.keras_errors import find_code_line, read_error_text, suggest_import_fix, summarize_error
@@ -41,6 +42,22 @@ _REQUIRED_METHODS: Final = {
     "learning-rate schedule": {"__call__": "self, step"},
 }
 """The methods that a class must define, with their parameters."""
+_LOG_HOOKS: Final = dict.fromkeys(
+    ("on_train_begin", "on_train_end", "on_test_begin", "on_test_end"), "self, logs=None"
+)
+_METHOD_PARAMETERS: Final = {
+    **_REQUIRED_METHODS,
+    "callback": {
+        **_LOG_HOOKS,
+        "on_epoch_begin": "self, epoch, logs=None",
+        "on_epoch_end": "self, epoch, logs=None",
+        "on_train_batch_begin": "self, batch, logs=None",
+        "on_train_batch_end": "self, batch, logs=None",
+        "get_state": "self",
+        "set_state": "self, state",
+    },
+}
+"""The parameters of the methods that are called: those without a default by position, for metrics the last one by name."""
 _BATCH_HOOKS: Final = (
     "on_train_batch_begin",
     "on_train_batch_end",
@@ -105,7 +122,31 @@ def load_custom_class(custom: CustomObject, valid: ValidConfig) -> Any:
             message = f"{custom.type_name()} has no method `{method}`."
             hint = f"Add `def {method}({parameters}):` to {custom.class_name}."
             raise _make_error(custom, valid, message, hint)
+    if is_class:
+        _check_parameters(found, custom, valid)
     return found
+
+
+def _check_parameters(found: type, custom: CustomObject, valid: ValidConfig) -> None:
+    """Check that the methods of a class take what they are called with.
+
+    Raises:
+        LayercliError: One of them does not.
+    """
+    for method, parameters in _METHOD_PARAMETERS.get(custom.noun, {}).items():
+        function = inspect.getattr_static(found, method, None)
+        if not inspect.isfunction(function):
+            continue
+        names = [each.partition("=")[0] for each in parameters.split(", ")]
+        by_name = {"sample_weight": None} if names[-1] == "sample_weight" else {}
+        try:
+            inspect.signature(function).bind(*names[: len(names) - len(by_name)], **by_name)
+        except TypeError:
+            received = ", ".join(map(str, inspect.signature(function).parameters.values()))
+            title = f"{custom.type_name()}.{method}"
+            message = f"`{title}` must take ({parameters}), got ({sanitize_text(received, limit=100)})."
+            hint = f"Write `def {method}({parameters}):` in line {function.__code__.co_firstlineno} of {custom.module}."
+            raise _make_error(custom, valid, message, hint) from None
 
 
 def create_custom_object(custom: CustomObject, arguments: dict[str, Any], valid: ValidConfig) -> Any:
@@ -171,6 +212,11 @@ def _require_numbers(value: Any, title: str, custom: CustomObject, valid: ValidC
     except (ValueError, TypeError):
         found = type(value).__name__
     else:
+        if custom.noun == "loss" and found != "string" and not keras.backend.is_float_dtype(found):
+            message = f"`{title}` must return floating-point numbers, got {found}: it has no gradient."
+            raise _make_error(
+                custom, valid, message, "Remove the conversion or comparison, or multiply by a float."
+            )
         if found != "string":
             return
     message = f"`{title}` must return numbers, got {'None' if value is None else f'a value of type {found}'}."
@@ -293,11 +339,26 @@ def explain_custom_error(error: BaseException, valid: ValidConfig) -> LayercliEr
             custom = _find_object(file, line, valid)
             if custom is not None:
                 message = f"`{custom.type_name()}` fails: {summarize_error(cause)}"
-                hint = f"Check line {line} of {custom.module}."
+                hint = f"Check line {line} of {custom.module}.{_suggest_log_name(cause, custom, valid)}"
                 return LayercliError(
                     valid.make_problem(_find_path(custom, valid), "custom-object", message, hint)
                 )
     return None
+
+
+def _suggest_log_name(error: BaseException, custom: CustomObject, valid: ValidConfig) -> str:
+    """Return a sentence with the names in `logs` if a callback reads one that they do not have; or an empty string."""
+    train, key = valid.config.train, error.args[0] if error.args else None
+    if (
+        custom.noun != "callback"
+        or not isinstance(error, KeyError)
+        or not isinstance(key, str)
+        or train is None
+    ):
+        return ""
+    logged = collect_log_names(train, valid.graph.output_references)
+    names = [*logged, *(f"val_{name}" for name in logged)]
+    return f" `logs` can have {list_names(names)}."
 
 
 def _iterate_causes(error: BaseException) -> Iterator[BaseException]:

@@ -23,7 +23,7 @@ from layercli.engine.compare import (
     run_keras_model,
     run_reference,
 )
-from layercli.engine.comparison_inputs import ComparisonCase, random_inputs
+from layercli.engine.comparison_inputs import ComparisonCase, is_length_accepted, random_inputs
 from layercli.engine.import_weights import (
     CANDIDATE_LENGTHS,
     IMPORT_BATCH_SIZE,
@@ -178,8 +178,8 @@ def _require_same_shapes(original: Any, valid: ValidConfig, layer_calls: list[La
 def _run_original(original: Any, valid: ValidConfig) -> tuple[ReferenceOutputs | None, str]:
     """Return the original's outputs for random inputs; None and the reason if it accepts none on this machine.
 
-    Outputs that are empty or not finite prove little: a global average over an image that became empty is NaN. They are
-    used only if no length gives better ones.
+    Outputs that are empty or not finite prove little, and so do those of a layer whose window is larger than its input:
+    TensorFlow returns what was in memory. They are used only if no length gives better ones.
     """
     reason, fallback = "", None
     for length in CANDIDATE_LENGTHS:
@@ -189,7 +189,7 @@ def _run_original(original: Any, valid: ValidConfig) -> tuple[ReferenceOutputs |
         except Exception as error:
             reason = reason or summarize_error(error)
             continue
-        if all(map(is_finite_output, reference.outputs)):
+        if all(map(is_finite_output, reference.outputs)) and is_length_accepted(valid, length):
             return reference, ""
         fallback = fallback or reference
     return fallback, "" if fallback else reason

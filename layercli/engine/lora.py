@@ -70,7 +70,7 @@ def merge_trained_lora(trained: AssembledModel, valid: ValidConfig) -> Assembled
 def describe_merge(
     trained: AssembledModel, merged: AssembledModel, valid: ValidConfig, inputs: Mapping[str, Array]
 ) -> dict[str, Any]:
-    """Return the names of the merged layers, and the largest difference of the outputs, relative to the largest output.
+    """Return the merged layers, the parameters of the merged model, and the largest relative difference of the outputs.
 
     Raises:
         LayercliError: It is too large.
@@ -92,5 +92,6 @@ def describe_merge(
         raise LayercliError(valid.make_problem(LORA_PATH, "not-savable", message, hint))
     return {
         "layers": [layer.name for layer in list_lora_layers(trained.model)],
+        "parameters": merged.model.count_params(),
         "difference": largest.relative_error,
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from layercli.errors import LayercliError, Problem, make_file_error
-from layercli.io.lock import is_file_locked, mark_as_locked
+from layercli.io.lock import lock_open_file, remove_unlocked_file
 from layercli.io.regular import is_file_inside
 
 _STAGED_PREFIX = ".partial-"
@@ -24,29 +24,34 @@ _STAGED_NAME = re.compile(r"\.partial-[a-z0-9_]{8}(\.\w+)?")
 @contextmanager
 def stage_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to, which becomes ``path`` when all is written and on disk, or is removed."""
-    handle, name = tempfile.mkstemp(prefix=_STAGED_PREFIX, suffix=path.suffix, dir=path.parent)
-    staging = Path(name)
-    try:
-        with mark_as_locked(handle):
+    with _create_staged_file(path) as staging:
+        try:
             yield staging
             with staging.open("rb+") as file:
                 os.fsync(file.fileno())
             staging.chmod(0o666 & ~read_umask())
             staging.replace(path)
-        sync_to_disk(path.parent)
-    finally:
-        staging.unlink(missing_ok=True)
+        finally:
+            staging.unlink(missing_ok=True)
+    sync_to_disk(path.parent)
+
+
+@contextmanager
+def _create_staged_file(path: Path) -> Iterator[Path]:
+    """Yield a new file next to ``path``, which is locked so that no other process removes it."""
+    while True:
+        handle, name = tempfile.mkstemp(prefix=_STAGED_PREFIX, suffix=path.suffix, dir=path.parent)
+        with lock_open_file(handle) as exists:
+            if exists:  # no process has removed it before it was locked
+                yield Path(name)
+                return
 
 
 def remove_partial_files(folder: Path) -> None:
     """Remove the half-written files of processes that were killed; those that a process still writes are locked."""
     for path in folder.iterdir():
-        if (
-            _STAGED_NAME.fullmatch(path.name)
-            and is_file_inside(folder, path.name)
-            and not is_file_locked(path)
-        ):
-            path.unlink(missing_ok=True)
+        if _STAGED_NAME.fullmatch(path.name) and is_file_inside(folder, path.name):
+            remove_unlocked_file(path)
 
 
 @contextmanager

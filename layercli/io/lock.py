@@ -32,36 +32,12 @@ def make_lock(path: Path, *, timeout: float = FOREVER, is_shared_by_threads: boo
 def is_locked(path: Path) -> bool:
     """Return whether anyone holds the lock on ``path``; False if that is unknown. Nothing is written on POSIX systems."""
     try:
-        import fcntl  # noqa: F401 - whether it exists
+        import fcntl
     except ImportError:  # Windows
         return path.exists() and _is_acquired_elsewhere(path)
-    return is_file_inside(path.parent.parent, f"{path.parent.name}/{path.name}") and is_file_locked(path)
-
-
-@contextmanager
-def mark_as_locked(handle: int) -> Iterator[None]:
-    """Lock an open file until the block or the process ends, and close it; where locks are unknown, close it first."""
     try:
-        import fcntl
-    except ImportError:  # Windows, which cannot rename an open file
-        os.close(handle)
-        yield
-        return
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
-
-
-def is_file_locked(path: Path) -> bool:
-    """Return whether anyone holds the lock on a file that is not a link; False if that is unknown."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return False
-    try:
+        if not is_file_inside(path.parent.parent, f"{path.parent.name}/{path.name}"):
+            return False
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (OSError, ValueError):
         return False
@@ -75,6 +51,42 @@ def is_file_locked(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+@contextmanager
+def lock_open_file(handle: int) -> Iterator[bool]:
+    """Lock an open file until the block or the process ends, and close it. Yield whether the file still has a name.
+
+    Where locks are unknown, the file is closed first.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows, which cannot rename an open file
+        os.close(handle)
+        yield True
+        return
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield os.fstat(handle).st_nlink > 0
+    finally:
+        os.close(handle)
+
+
+def remove_unlocked_file(path: Path) -> None:
+    """Remove a file that is not a link, unless a process has locked it by ``lock_open_file``."""
+    with suppress(OSError):  # another process has removed it, or writes it
+        try:
+            import fcntl
+        except ImportError:  # Windows does not remove open files
+            path.unlink()
+            return
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(handle)
 
 
 def _is_acquired_elsewhere(path: Path) -> bool:

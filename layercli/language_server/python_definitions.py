@@ -6,7 +6,6 @@ import ast
 import re
 import warnings
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +16,12 @@ from layercli.schema.field_types import IDENTIFIER
 _MAX_FILE_BYTES: Final = 1 << 18
 _MAX_DEFINITIONS: Final = 200
 _MAX_SIGNATURE_LENGTH: Final = 2000
-_MAX_BRACKETS: Final = 50
-"""Most closing brackets at which a signature can end."""
+_TOKEN: Final = re.compile(
+    r'''"""(?:\\.|[^\\])*?(?:"""|\Z)|'{3}(?:\\.|[^\\])*?(?:'{3}|\Z)'''
+    r"""|"(?:\\.|[^"\\\n])*+"?|'(?:\\.|[^'\\\n])*+'?|#[^\n]*|[()\[\]{}]""",
+    re.DOTALL,
+)
+"""A string, a comment or a bracket."""
 _DEFINITION: Final = re.compile(rf"^(?P<word>class|def)[ \t]+(?P<name>{IDENTIFIER})", re.MULTILINE | re.ASCII)
 _CONSTRUCTOR: Final = re.compile(r"^[ \t]+def[ \t]+__init__[ \t]*(?=\()", re.MULTILINE)
 _SUMMARY: Final = re.compile(r'(?=[^\n]*:)[^\n]*\n\s*[rR]?"""[ \t]*(?P<text>[^\n"]+)')
@@ -77,15 +80,23 @@ def _read_definition(name: str, is_class: bool, body: str) -> Definition:
 
 def _read_arguments(text: str) -> dict[str, str | None] | None:
     """Return the arguments of the signature at the start of a text; None if it is not valid."""
-    for found in islice(re.finditer(r"\)", text), _MAX_BRACKETS):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SyntaxWarning)
-                (function,) = ast.parse(f"def f{text[: found.end()]}: pass").body
-            return _list_arguments(function.args) if isinstance(function, ast.FunctionDef) else None
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-    return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            (function,) = ast.parse(f"def f{text[: _find_closing_bracket(text)]}: pass").body
+        return _list_arguments(function.args) if isinstance(function, ast.FunctionDef) else None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _find_closing_bracket(text: str) -> int:
+    """Return the position after the bracket that closes the first one; 0 without it."""
+    depth = 0
+    for found in _TOKEN.finditer(text):
+        depth += (found[0] in "([{") - (found[0] in ")]}")
+        if not depth and found[0] in ")]}":
+            return found.end()
+    return 0
 
 
 def _list_arguments(given: ast.arguments) -> dict[str, str | None]:

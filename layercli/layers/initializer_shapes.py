@@ -21,7 +21,8 @@ def check_initializers(layer: Layer, weights: Iterable[Weight], *, is_nested: bo
         ShapeError: an initializer cannot fill its weight. It names the argument unless the layer is nested.
     """
     for weight in weights:
-        argument, initializer = _find_initializer(layer, weight)
+        argument, component = _find_initializer(layer, weight)
+        initializer = component.type_name() if isinstance(component, Component) else component
         kind = INITIALIZERS.find(initializer) if initializer is not None else None
         expected = None if kind is None else _describe_expected_shape(kind, weight.shape)
         if expected is not None:
@@ -30,6 +31,7 @@ def check_initializers(layer: Layer, weights: Iterable[Weight], *, is_nested: bo
                 hint=f"Remove `{argument}`.",
                 argument=None if is_nested else argument,
             )
+        _check_fan_axes(argument, component, weight.shape, is_nested=is_nested)
         if kind == "Orthogonal" and (weight.dtype or layer.variable_dtype) == "bfloat16":
             raise ShapeError(
                 f"`{argument}: {initializer}` cannot create a weight in bfloat16, since TensorFlow has no such operation.",
@@ -38,15 +40,35 @@ def check_initializers(layer: Layer, weights: Iterable[Weight], *, is_nested: bo
             )
 
 
-def _find_initializer(layer: Layer, weight: Weight) -> tuple[str, str | None]:
-    """Return the argument with the initializer of a weight, and the type of the initializer."""
+def _find_initializer(layer: Layer, weight: Weight) -> tuple[str, Component | str | None]:
+    """Return the argument with the initializer of a weight, and the initializer or its type."""
     name = weight.name.rpartition("/")[2]
     names = (name, name.removesuffix("_kernel"), "depthwise" if name == "kernel" else name)
     argument = next((f"{each}_initializer" for each in names if hasattr(layer, f"{each}_initializer")), "")
     initializer = getattr(layer, argument, None) if argument else None
-    if isinstance(initializer, Component):
-        initializer = initializer.type_name()
-    return argument, initializer if isinstance(initializer, str) else None
+    return argument, initializer if isinstance(initializer, Component | str) else None
+
+
+def _check_fan_axes(
+    argument: str, initializer: Component | str | None, shape: Shape, *, is_nested: bool
+) -> None:
+    """Check that a weight has the axes that an initializer counts as fan. Keras uses them only if both are given.
+
+    Raises:
+        ShapeError: The weight does not have one of them.
+    """
+    axes = {key: getattr(initializer, key, None) for key in ("input_axes", "output_axes")}
+    if None in axes.values():
+        return
+    for key, values in axes.items():
+        wrong = [axis for axis in values or () if not -len(shape) <= axis < len(shape)]
+        if wrong:
+            raise ShapeError(
+                f"`{argument}.{key}` must be axes of the weight, from {-len(shape)} to {len(shape) - 1}, got {wrong[0]}: "
+                f"the weight has the shape {format_shape(shape)}.",
+                hint=f"Write other axes, or remove `{key}`.",
+                argument=None if is_nested else argument,
+            )
 
 
 def _describe_expected_shape(kind: str, shape: Shape) -> str | None:

@@ -23,15 +23,25 @@ def print_training_summary(
     best, run = summary["best"], summary["run"]
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     message = f"Trained {epochs} in {format_duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
-    console.print(f"{message}; {format_count(summary['parameters'])} parameters.", soft_wrap=True)
+    if run is None:  # two steps are not an epoch, and say nothing about speed
+        message = f"The smoke test took {format_duration(summary['seconds'])}"
+    share = (
+        f", {format_count(summary['trainable_parameters'])} of them trainable" if "lora" in summary else ""
+    )
+    console.print(f"{message}; {format_count(summary['parameters'])} parameters{share}.", soft_wrap=True)
     if reason := summary.get("stop_reason"):
         _print_sentence(console, reason)
-    if best:
+    if best and run is not None:
         monitor = best["monitor"]
         console.print(
             f"Best epoch: {best['epoch']} ({monitor} {format_number(best[monitor])})", soft_wrap=True
         )
-    if best and summary.get("restored_epoch") is None and best["epoch"] != summary["epochs"]:
+    if (
+        best
+        and run is not None
+        and summary.get("restored_epoch") is None
+        and best["epoch"] != summary["epochs"]
+    ):
         message = "The model has the last epoch's weights; EarlyStopping with `restore_best_weights: true` keeps the best ones."
         _print_sentence(console, message)
     _print_metrics(console, summary)

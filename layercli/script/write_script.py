@@ -89,10 +89,28 @@ def find_inexpressible(
     hint = "Remove it, or export the trained model in another format."
     return [
         valid.make_problem(
-            path, "not-expressible", f"`{format_path(path)}` cannot be expressed in a Python script.", hint
+            path,
+            "not-expressible",
+            f"`{format_path(path)}` cannot be expressed in a Python script{_give_reason(path)}.",
+            hint,
         )
         for path in paths
     ]
+
+
+def _give_reason(path: KeyPath) -> str:
+    """Return the reason for which a script cannot express a setting, if it does not follow from its name."""
+    match path:
+        case ("model", "weights"):
+            return ": layercli matches the layers of the other model, and copies their weights"
+        case ("model", *_, "weights"):
+            return ": the script would start from random weights, and differ from this training"
+        case ("train", "stages", _, "freeze"):
+            return ": `trainable = True` in a later stage would also unfreeze weights that stay fixed"
+        case ("train", "callbacks"):
+            return " with `stages`: each stage calls `fit`, which would begin and end them"
+        case _:
+            return ""
 
 
 def _find_inexpressible_training(train: TrainSection) -> Iterator[KeyPath]:

@@ -94,7 +94,7 @@ class FileReader(ExampleReader):
                 path = Path(folder) / f"file-{index}"
                 path.write_bytes(content)
                 paths.append(str(path))
-            pieces = list(iterate_files(self._run, self._data, paths))
+            pieces = list(iterate_files(self._run, self._data, paths, []))
             pieces = [replace(piece, columns={}) for piece in pieces]
             split = split_new_examples(pieces, [request.count for request in requests])
         names = (name for request in requests for name in request.file_names or ())

@@ -234,10 +234,23 @@ def _syntax_problem(source: SourceText, error: yaml.MarkedYAMLError) -> Problem:
     return problem_at(mark, "yaml-syntax", f"This is not valid YAML: {sanitize_text(reason)}.", hint=hint)
 
 
+_LOOKALIKE: Final = re.compile(
+    "[\\uff1a\\uff0c\\uff5b\\uff5d\\uff3b\\uff3d\\uff03\\uff0d\\uff02\\uff07\\u00a0\\u3000]"
+)
+"""Full-width forms of `: , { } [ ] # - " '` and other spaces, which input methods and web pages write; NFKC changes them."""
+_COMMENT: Final = re.compile(r"(^|\s)#.*")
+
+
 def _suggest_syntax_fix(reason: str, mark: Mark, start: Any) -> str:
     line = mark.excerpt or ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "Indent with spaces: this line starts with a tab."
+    if (wrong := _LOOKALIKE.search(_COMMENT.sub("", line))) is not None:
+        import unicodedata
+
+        plain = unicodedata.normalize("NFKC", wrong[0])
+        name = unicodedata.name(wrong[0]).lower()
+        return f"Replace the {name} in column {wrong.start() + 1} with {'a space' if plain == ' ' else f'`{plain}`'}."
     if "cannot start any token" in reason:
         return "Put quotes around a value that starts with `@`, `%` or a backtick."
     if "escape" in reason:

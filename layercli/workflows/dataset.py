@@ -70,7 +70,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         raise valid.error_from_findings(findings) from None
     findings = [
         *resolve_model_inputs(valid.config, facts)[1],
-        *check_examples(statistics, data),
+        *check_examples(statistics, data, dataset.locate_row),
     ]
     is_normalized = any(learns_normalization(node.layer) for node in valid.graph.nodes)
     model_inputs = list(valid.graph.inputs)
@@ -179,7 +179,7 @@ def _check_held_out(
         else:
             facts = add_target_values(held_out.facts(), statistics.target_values, data)
             findings = [
-                *check_examples(statistics, data),
+                *check_examples(statistics, data, held_out.locate_row),
                 *check_ids(valid.shapes, find_value_ranges(statistics, list(valid.graph.inputs))),
                 *check_consistency(valid.config, valid.shapes, facts),
                 *held_out.findings,

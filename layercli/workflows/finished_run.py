@@ -108,7 +108,7 @@ class FinishedRun:
                 findings += check_ids(valid.shapes, ranges, is_trained=True)
             if has_targets and not findings:
                 facts = add_target_values(facts, statistics.target_values, data)
-                findings += check_examples(statistics, data)
+                findings += check_examples(statistics, data, dataset.locate_row)
                 findings += check_consistency(valid.config, valid.shapes, facts)
                 meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
                 converted = dataset.convert_targets(choose_target_forms(meanings, statistics))

@@ -226,7 +226,7 @@ class _FolderTemplate:
         limit = limit_item_bytes(read_memory_limit())
         found = read_masks(data, self.layout.examples, masks, limit)
         if found.errors:
-            raise DataError(*found.errors)
+            raise DataError(*found.errors, *found.warnings)
         classes = _MaskTarget.from_masks(found)
         preview = preview_images(found.files)
         summary = f"{len(found.files):,} images, {preview.describe_sizes()}, with masks of {len(classes.names)} classes"
@@ -274,6 +274,8 @@ class _FolderTemplate:
         if chosen.target_type is not None:
             arguments["target_type"] = chosen.target_type
         found = read_labels(Images.model_validate(arguments), listing)
+        if found.errors:
+            raise DataError(*found.errors, *found.warnings)
         images = preview_images(found.files)
         summary = f"{len(found.files):,} images, {images.describe_sizes()}, with labels in {table.name}"
         listed = (

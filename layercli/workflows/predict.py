@@ -306,7 +306,7 @@ def _open_examples(
     stack: ExitStack,
     warnings: list[Problem],
 ) -> Iterator[NewExamples]:
-    """Return the examples of the inputs, some at a time; warnings about their order are added to ``warnings``.
+    """Return the examples of the inputs, some at a time; warnings about them are added to ``warnings``.
 
     Raises:
         LayercliError: A path does not exist, or the data cannot be read so.
@@ -324,7 +324,7 @@ def _open_examples(
         return check_row_ids(finished_run, iterate_new_rows(data, _open_sources(inputs, stack), plan, keep))
     paths = [_save_stream(path, data, stack) for path in inputs]
     if data.example_suffixes is not None:
-        return iterate_files(finished_run, data, paths)
+        return iterate_files(finished_run, data, paths, warnings)
     pieces = iterate_dataset(finished_run, paths, keep, batch_size, warnings)
     return check_row_ids(finished_run, _name_inputs(pieces, dict(zip(paths, inputs, strict=True))))
 
@@ -435,8 +435,13 @@ def _save_stream(name: str, data: DataConfig, stack: ExitStack) -> str:
     return str(copy)
 
 
-def iterate_files(finished_run: FinishedRun, data: DataConfig, paths: Sequence[str]) -> Iterator[NewExamples]:
-    """Yield the examples of files, some at a time; files that cannot be read have an error."""
+def iterate_files(
+    finished_run: FinishedRun, data: DataConfig, paths: Sequence[str], warnings: list[Problem]
+) -> Iterator[NewExamples]:
+    """Yield the examples of files, some at a time; files that cannot be read have an error.
+
+    Warnings about files that are left out are added to ``warnings``.
+    """
     import numpy as np
 
     from layercli.data.class_folders import list_new_files
@@ -445,7 +450,8 @@ def iterate_files(finished_run: FinishedRun, data: DataConfig, paths: Sequence[s
     from layercli.data.types import DataError
 
     state = finished_run.load_reader_state()
-    listed, _ = list_new_files(paths, data.example_suffixes or (), (), has_targets=False)
+    listed, _, left_out = list_new_files(paths, data.example_suffixes or (), (), has_targets=False)
+    warnings += [finding.to_file_problem(paths[0]) for finding in left_out]
     files = data.select_examples(listed)
     empty: Examples | None = None
     for start in range(0, len(files), _FILES_AT_ONCE):

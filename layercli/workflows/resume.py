@@ -27,6 +27,7 @@ from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
 from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_bytes, require_own_files
 from layercli.runs.run_folder import inspect_run_folder
+from layercli.runs.seed_directory import read_seed_directory
 from layercli.runs.training_state import check_training_state
 from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -144,6 +145,9 @@ def _require_single_run(path: Path) -> None:
         LayercliError: It does.
     """
     folder = inspect_run_folder(path)
+    if folder is None and read_seed_directory(path) is not None:  # none of them has started
+        message = "This is the directory of several seeds, not a run directory."
+        raise make_file_error(path, "run-directory", message, "Run the command that created it again.")
     if folder is not None:
         command = "Run the command that created it again, or resume" if folder.kind else "Resume"
         run = quote(sanitize_text(str(folder.run.path)))

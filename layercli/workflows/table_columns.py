@@ -55,6 +55,8 @@ _TIME_NAME: Final = re.compile(
 )
 _MAX_PAIRED_KEYS: Final = 6
 """Columns of which two can identify a series together."""
+_MIN_ROWS: Final = 3
+"""With fewer, a fifth of the rows, the validation set, is less than half a row."""
 _MIN_GROUPS: Final = 20
 _MIN_ROWS_PER_GROUP: Final = 2
 _FEW_CLASSES, _MAX_CLASSES = 10, 20
@@ -100,6 +102,7 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
         left_out = {name: why for name, why in left_out.items() if name not in {other.name for other in used}}
     if not used and series is None:
         raise _make_input_error(path, column, left_out)
+    _require_rows(path, table, targets)
     from layercli.data.tables.infinity import find_infinity_words
 
     class_names = _list_classes(column, table.row_count)
@@ -124,6 +127,19 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
         form,
         split_column=split_column,
     )
+
+
+def _require_rows(path: Path, table: TablePreview, targets: Sequence[ColumnPreview]) -> None:
+    """Check that the table has enough rows for a training and a validation set.
+
+    Raises:
+        LayercliError: It has not.
+    """
+    count = table.row_count - max(column.missing_count for column in targets)
+    if count < _MIN_ROWS:
+        names = ", ".join(f"`{sanitize_text(column.name, limit=60)}`" for column in targets)
+        message = f"At least {_MIN_ROWS} rows must have a value of {names}, got {count}."
+        raise _make_error(path, message, "Add rows to the table.")
 
 
 def _find_split_column(columns: Sequence[ColumnPreview]) -> tuple[str | None, dict[str, str]]:
@@ -234,7 +250,10 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
         problem = _find_target_problem(by_name[target], is_named=True)
         if problem is not None:
             message = f"`{sanitize_text(target, limit=60)}` cannot be the target: {problem}."
-            raise _make_error(path, message, "Name a different column with --target.")
+            hint = "Name a different column with --target."
+            if by_name[target].is_quantity:
+                hint = "Write its values as plain numbers, or name a different column with --target."
+            raise _make_error(path, message, hint)
         return by_name[target], "as --target says"
     set_reasons = _find_split_column(table.columns)[1]
     problems = {
@@ -284,6 +303,8 @@ def _find_target_problem(column: ColumnPreview, *, is_named: bool = False) -> st
         return "every row has the same value"
     if column.defect is not None:
         return column.defect
+    if column.is_quantity and len(column.values) > _MAX_CLASSES:
+        return str(column.note).partition(": ")[2]
     if column.id_reason is not None and not (is_named and column.id_reason.startswith("an id")):
         return f"its values are {column.id_reason}" if column.id_reason.startswith("a") else column.id_reason
     return _UNSUITABLE_KINDS.get(column.kind)

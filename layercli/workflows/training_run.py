@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -310,6 +311,7 @@ class TrainingRun:
 
     def _summarize(self, fit_result: FitResult, warnings: Sequence[Problem]) -> dict[str, Any]:
         seconds = self._earlier_seconds + time.perf_counter() - self.started_at
+        model = self.inputs.assembled.model
         summary = {
             "ok": True,
             "run": str(self.run_dir),
@@ -320,7 +322,8 @@ class TrainingRun:
             "baseline": fit_result.baseline or None,
             "seconds": round(seconds, 3),
             "examples_per_second": round(fit_result.examples_per_second, 1),
-            "parameters": self.inputs.assembled.model.count_params(),
+            "parameters": model.count_params(),
+            "trainable_parameters": sum(math.prod(weight.shape) for weight in model.trainable_weights),
             "resumed_from": self.resumed_from,
         }
         _, section = require_sections(self.inputs.valid)
@@ -349,7 +352,10 @@ def describe_merged_lora(lora: Mapping[str, Any]) -> str:
     count, difference = len(lora["layers"]), lora["difference"]
     effect = f"differ by {difference:.1g} of the largest one" if difference else "are equal"
     layers = f"{count} {'kernel' if count == 1 else 'kernels'}"
-    return f"LoRA: added the updates to {layers}; the outputs {effect}."
+    return (
+        f"LoRA: added the updates to {layers}, so the saved model has {lora['parameters']:,} parameters; "
+        f"the outputs {effect}."
+    )
 
 
 class TimedCheckpointStore:

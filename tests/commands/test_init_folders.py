@@ -72,7 +72,7 @@ def test_masks_determine_the_classes_of_pixels(values, units, target_type, loss)
     assert config["data"]["masks"] == {"path": "d/masks"}
     assert config["data"].get("target_type") == target_type
     assert config["model"]["layers"][-1]["filters"] == units
-    assert config["train"]["loss"] == loss
+    assert (config["train"]["loss"], config["train"]["batch_size"]) == (loss, 8)
     assert f"10 images, all 8x16, with masks of {units} classes" in note
 
 
@@ -178,8 +178,9 @@ def test_rows_without_images_are_reported_before_a_config_is_written():
         image(f"d/{number}.png")
     text("d/labels.csv", "file,label\n0.png,a\n1.png,b\n2.png,a\n9.png,b\n8.png,a\n")
     assert refusal("d") == [
-        f'd/labels.csv, line {line}: the image "{name}.png" does not exist.'
-        for line, name in ((5, 9), (6, 8))
+        'd/labels.csv, line 5: the image "9.png" does not exist.',
+        'd/labels.csv, line 6: the image "8.png" does not exist.',
+        "1 image in d has no row in d/labels.csv and is left out: 3.png.",
     ]
 
 

@@ -77,7 +77,7 @@ def test_errors_exit_with_1_and_are_shown_with_the_table(place):
     (place / "c.yaml").write_text(CONFIG.replace(",\n       missing: {numbers: median}", ""))
     result = invoke("inspect-data", "c.yaml")
     assert result.exit_code == 1
-    assert "`b` is missing in row 2." in result.stdout
+    assert "line 3." in result.stdout
     assert "6 examples" in result.stdout
 
 

@@ -226,8 +226,10 @@ def test_image_folder_and_single_image(image_run, tmp_path):
     for name in ("bad.png", "._a.png", ".hidden/a.png"):
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "in" / name).write_bytes(b"no image")
+    (tmp_path / "in" / "notes.txt").write_text("")
     document = predicted(image_run, tmp_path / "in", tmp_path / "p.jsonl")
-    assert [problem["code"] for problem in document["problems"]] == ["no-prediction"]
+    assert [problem["code"] for problem in document["problems"]] == ["skipped-files", "no-prediction"]
+    assert document["problems"][0]["message"].endswith("left out: 1 .txt (the first is notes.txt).")
     after = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     assert [*after[:2], after[3]] == [pytest.approx(line) for line in lines]
     assert after[2]["class"] is None

@@ -55,7 +55,7 @@ def test_nested_files_belong_to_the_first_folder():
 def test_files_are_the_same_in_training_and_prediction():
     write("d/b/1.txt", "d/a/x/2.txt", "d/a/.x/3.txt", "d/a/._1.txt", "d/.c/4.txt", "d/__MACOSX/a/1.txt")
     write("d/b/Thumbs.db", "d/b/.DS_Store")
-    files, _ = list_new_files(["d"], [".txt"], (), has_targets=False)
+    files, *_ = list_new_files(["d"], [".txt"], (), has_targets=False)
     assert [file.as_posix() for file in files] == listed()[1] == ["d/a/x/2.txt", "d/b/1.txt"]
     assert messages() == []
 
@@ -83,6 +83,12 @@ def test_what_is_left_out_is_counted(place):
         "2 files directly in d are left out: they have no class (the first is 3.txt).",
         "1 folder contains no files that end in .txt: c.",
     ]
+    *_, warnings = list_new_files(["d/a"], [".txt"], (), has_targets=False)
+    assert [found.message for found in warnings] == [
+        "2 files in d/a are left out: 2 .md (the first is 6.md)."
+    ]
+    *_, warnings = list_new_files(["d"], [".txt"], ("a", "b"), has_targets=True)
+    assert [found.message for found in warnings] == messages()
     for name in "abcdef":
         write(f"d/a/1.{name}")
     assert "2 .md, " in messages()[0]

@@ -10,6 +10,7 @@ from layercli.data.checks import check_examples
 from layercli.data.constant_columns import check_constant_columns
 from layercli.data.examples import Examples
 from layercli.data.statistics import compute_statistics
+from layercli.formats.registry import load_dataset
 from tests.formats.helpers import MODEL, X, Y, csv, save
 from tests.running import invoke
 
@@ -45,12 +46,26 @@ def test_column_with_missing_value_is_named(place):
     text = "a,b,y\n1,2,0\n2,,1\n3,4,2\n"
     several = MODEL.replace("input: [2]", "inputs: {ab: [2]}")
     assert train(place, csv(place, text, inputs={"ab": ["a", "b"]}), several) == [
-        ("not-finite", "`b` is missing in row 2.")
+        ("not-finite", f"`b` is missing in {place / 't.csv'}, line 3.")
     ]
     assert (
         train(place, csv(place, text, inputs={"ab": ["a", "b"]}, missing={"numbers": "median"}), several)
         is True
     )
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_rows_are_located_in_the_file(place, monkeypatch, stream):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    text = "a,b,y\n1,2,0.5\n2,3,\n3,inf,2\n4,5,2\n"
+    keys = {"stream": stream, "target_type": "numbers"}
+    dropped = load_dataset(DATA_TYPES.parse(csv(place, text, missing={"columns": {"y": "drop"}}, **keys)))
+    # A stream does not know how many rows were dropped before.
+    assert dropped.locate_row("b", 1) == {"never": "t.csv, line 4", "always": "row 2"}[stream]
+    data = DATA_TYPES.parse(csv(place, text.replace("3,\n", "3,1\n"), **keys))
+    dataset = load_dataset(data)
+    found = check_examples(compute_statistics(dataset), data, dataset.locate_row)
+    assert [finding.message for finding in found] == ["`b` is infinite in t.csv, line 4."]
 
 
 def test_input_name_and_shape_mismatches_are_reported(place):
@@ -77,7 +92,9 @@ def test_long_lists_of_columns_are_shortened():
     def messages():
         statistics = compute_statistics(examples)
         constant = check_constant_columns(statistics, data, model_inputs=["input"], is_normalized=False)
-        return [found.message for found in (*check_examples(statistics, data), *constant)]
+        return [
+            found.message for found in (*check_examples(statistics, data, examples.locate_row), *constant)
+        ]
 
     listed = "`a`, `b`, `c`, `d`, `e`, `f`, `g`, `h`"
     assert messages() == [

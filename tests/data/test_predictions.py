@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
+from layercli.data import predictions
 from layercli.data.predictions import PREDICTION_WRITERS, expand_steps
 from layercli.io.csv_cells import escape_formula
 
@@ -96,3 +97,17 @@ def test_parquet_rows_are_written_in_large_groups(tmp_path):
     file = parquet.ParquetFile(tmp_path / "p.parquet")
     assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [4100, 4100, 800]
     assert file.read()["x"].to_pylist() == list(range(9000))
+
+
+def test_arrays_are_divided_into_columns_by_index(monkeypatch):
+    monkeypatch.setattr(predictions, "MAX_CSV_COLUMNS", 4)
+    found = predictions._flatten_columns({"a": np.array([1, 2]), "b": np.arange(8).reshape(2, 2, 2)})
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "a": [1, 2],
+        "b_0_0": [0, 4],
+        "b_0_1": [1, 5],
+        "b_1_0": [2, 6],
+        "b_1_1": [3, 7],
+    }
+    with pytest.raises(ValueError, match="b has 5 numbers for each example, too many for a CSV file"):
+        predictions._flatten_columns({"b": np.zeros((2, 5))})

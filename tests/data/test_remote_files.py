@@ -125,12 +125,14 @@ def test_refused_requests_name_what_to_check(storage, status, reason, hint):
     assert "topsecret" not in finding.message + finding.hint
 
 
-def test_lost_connection_is_tried_again(storage):
+def test_lost_connection_is_tried_again(storage, monkeypatch):
+    monkeypatch.setattr(remote_files, "_PAUSE_SECONDS", 0)
     storage.lost_reads = 1
     assert fetch_address("s3://bucket/train.csv").read_text() == ROWS
 
 
-def test_connection_that_is_lost_again_and_again_is_an_error(storage):
+def test_connection_that_is_lost_again_and_again_is_an_error(storage, monkeypatch):
+    monkeypatch.setattr(remote_files, "_PAUSE_SECONDS", 0)
     storage.lost_reads = 1000
     finding = find_fault("s3://bucket/train.csv")
     assert "the connection failed, also when it was tried again" in finding.message

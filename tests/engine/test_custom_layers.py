@@ -49,6 +49,7 @@ def test_simple_dense_computes_its_formula(simple):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_processes")
 def test_saved_simple_dense_loads_in_new_process(simple, tmp_path):
     target = tmp_path / "simple.keras"
     assert invoke("build", simple, "--trust", "--output", target).exit_code == 0

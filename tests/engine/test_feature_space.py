@@ -177,6 +177,7 @@ def test_run_evaluates_and_predicts_rows_of_the_table(run, tmp_path):
     assert len(output.read_text().splitlines()) == ROWS + 1
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_script_has_the_same_outputs(run, tmp_path):
     _, path = run
     result = invoke(

@@ -54,6 +54,11 @@ def test_loaded_weights_leave_the_new_updates(tuned):
 def test_training_equals_plain_keras(tuned):
     _, config, run = tuned
     model = api.build(config)  # has the initial updates of the seed
+    assert model.count_params() == run.summary["parameters"]
+    assert (
+        sum(np.prod(weight.shape) for weight in model.trainable_weights)
+        == run.summary["trainable_parameters"]
+    )
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", jit_compile=False)
     model.fit(X, Y, batch_size=32, epochs=3, shuffle=False, verbose=0)
     layer = model.get_layer("hidden")
@@ -67,10 +72,16 @@ def test_saved_model_has_an_update_of_the_rank_in_its_kernel(tuned):
     before, _, run = tuned
     after = list_kernels(keras.models.load_model(run.path / "model.keras"))
     assert np.linalg.matrix_rank(after["kernel"] - before["kernel"], tol=1e-5) == 2
-    assert run.summary["lora"] == {"layers": ["hidden"], "difference": 0.0}
+    assert run.summary["lora"] == {
+        "layers": ["hidden"],
+        "parameters": 4 * 8 + 8 + 8 * 3 + 3,
+        "difference": 0.0,
+    }
     assert run.summary["parameters"] == 4 * 8 + 8 + 8 * 3 + 3 + 2 * (4 + 8)
+    assert run.summary["trainable_parameters"] == 8 + 8 * 3 + 3 + 2 * (4 + 8)
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_exported_model_has_no_update_and_no_optimizer(tuned, tmp_path):
     _, _, run = tuned
     result = invoke("export", run.path, "--format", "keras", "--output", tmp_path / "m.keras", "--json")

@@ -55,6 +55,7 @@ def test_key_padding_mask_is_true_for_padding(tmp_path):
     np.testing.assert_allclose(np.asarray(model({"x": changed, "p": PADDING}))[kept], found[kept], atol=1e-5)
 
 
+@pytest.mark.usefixtures("warm_processes")
 @pytest.mark.parametrize(
     ("arguments", "inputs", "extra"),
     [

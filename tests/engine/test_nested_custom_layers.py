@@ -446,6 +446,7 @@ def test_unknown_name_is_reported_at_its_argument(check, argument, hint):
     assert (found["path"], found["hint"]) == (f"model.layers[0].{argument.partition(':')[0]}", hint)
 
 
+@pytest.mark.usefixtures("warm_processes")
 def test_training_with_nested_layers_resumes_and_exports(tmp_path):
     (tmp_path / "inner.py").write_text(CLASSES)
     rng = np.random.default_rng(0)

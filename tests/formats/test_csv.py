@@ -61,6 +61,16 @@ def test_invalid_table(place, text, message):
     assert refusal(**csv(place, text))[1] == message
 
 
+def test_file_without_the_columns_of_the_config_has_one_error(place):
+    data = csv(place, "u,v,w\nx,y,z\n", inputs={"in": ["a", "b"]})
+    assert refusal(**data) == (
+        ("data", "path"),
+        "The file has none of the columns that the config names: y, a, b.",
+    )
+    data |= {"dates": {"a": ["year"]}, "inputs": {"in": ["a.year", "b"]}}
+    assert refusal(**data)[1].endswith("y, a, b.")
+
+
 def test_missing_numbers_are_filled_with_training_mean(place):
     rows = "".join(f"{'NA' if n % 4 == 0 else n},{n % 2},{n % 3}\n" for n in range(40))
     data = csv(place, "a,b,y\n" + rows, missing={"numbers": "mean"}, split={"test": 0.5}, shuffle=False)
@@ -121,3 +131,10 @@ def test_compared_columns_keep_their_precision(place, monkeypatch, section):
     data = DATA_TYPES.parse(csv(place, "a,t,y\n1.5,0.1,2\n", **section))
     table = CsvFiles(data).read_table(place / "t.csv", {"a", "t", "y"})
     assert [str(kind) for kind in table.schema.types] == ["float", "double", "int64"]
+
+
+def test_size_in_memory_counts_the_values_of_a_file(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    data = DATA_TYPES.parse({"type": "csv", "path": str(tmp_path / "t.csv"), "target": "b"})
+    # 12 bytes of text, and 12 bytes for each of 6 values
+    assert CsvFiles(data)._count_table_bytes(tmp_path / "t.csv", 1000) == 12 + 12 * 6

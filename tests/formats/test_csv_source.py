@@ -4,6 +4,8 @@ import bz2
 import codecs
 import gzip
 import lzma
+import re
+import subprocess
 import zipfile
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from layercli.data.examples import load_examples
 from layercli.data.types import DataError
 from layercli.formats.csv.encodings import guess_encoding
 from layercli.formats.csv.sniff import sniff_csv
+from layercli.formats.preview import preview_table
 from layercli.formats.registry import load_dataset
 
 HOW = pytest.mark.parametrize("stream", ["never", "always"])
@@ -362,6 +365,55 @@ def test_first_row_with_missing_values_is_a_row(tmp_path, text):
     file = tmp_path / "t.csv"
     file.write_text(text)
     assert sniff_csv(file)[1] == {}
+
+
+@pytest.mark.parametrize("text", ['"say \\"a\\", b",1\n', '1,"a \\" b"\n', '"a",  "b\\"c"\n'])
+def test_backslashes_before_quotation_marks_are_refused(tmp_path, text):
+    file = tmp_path / "t.csv"
+    file.write_text(f"n,y\n{text}")
+    with pytest.raises(DataError, match="line 2 has a quotation mark after a backslash") as caught:
+        sniff_csv(file)
+    command = re.search("`(sed .*) > table.csv`", caught.value.findings[0].hint)[1]
+    corrected = subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
+    assert corrected == f"n,y\n{text}".replace('\\"', '""')
+
+
+@pytest.mark.parametrize("text", ['"C:\\",1\n', '"C:\\"""\n', 'a\\"b,1\n', '"a","C:\\"\n'])
+def test_backslashes_at_the_end_of_values_are_not_escapes(tmp_path, text):
+    file = tmp_path / "t.csv"
+    file.write_text(f"n,y\n{text}")
+    assert sniff_csv(file)[0].separator == ","
+
+
+ARFF = """% a comment
+@RELATION 'flowers'
+
+@attribute 'petal width' numeric
+@ATTRIBUTE "kind"  {a, b}
+@attribute y real
+@DATA
+% another comment
+1.5,a,2
+?,b,3.5
+"""
+
+
+def test_columns_of_arff_files_have_their_names(tmp_path):
+    file = tmp_path / "t.arff"
+    file.write_text(ARFF)
+    names = ["petal width", "kind", "y"]
+    assert sniff_csv(file)[1] == {"comment": "%", "skip_lines": 7, "columns": names}
+    table = preview_table(file)
+    assert [(column.name, column.kind, column.missing_count) for column in table.columns] == [
+        ("petal width", "number", 1),
+        ("kind", "category", 0),
+        ("y", "number", 0),
+    ]
+    file.write_text(ARFF.replace("1.5,a", "1.5,'a, b'").replace("?,b", "1,'c, d'"))
+    with pytest.raises(DataError, match="single quotes"):
+        sniff_csv(file)
+    file.write_text(ARFF.partition("@DATA")[0])
+    assert "columns" not in sniff_csv(file)[1]
 
 
 def test_values_in_single_quotes_are_refused(tmp_path):

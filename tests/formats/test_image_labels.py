@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import csv, parquet
 
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.reader_state import ReaderState
@@ -12,6 +14,9 @@ from layercli.formats.registry import load_dataset, load_new_dataset
 from tests.formats.helpers import image
 
 pytestmark = pytest.mark.usefixtures("flowers")
+
+
+TEXTS = csv.ConvertOptions(strings_can_be_null=True)
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def read(table, **keys):
 def findings(table, **keys):
     with pytest.raises(DataError) as caught:
         read(table, **keys)
-    return [found.message for found in caught.value.findings]
+    return [found.message for found in caught.value.findings if found.severity == "error"]
 
 
 def numbers(examples):
@@ -105,7 +110,7 @@ def test_every_wrong_row_is_reported_with_its_line():
 def test_missing_target_and_column_are_reported_at_labels():
     with pytest.raises(DataError) as caught:
         read("file,kind\n4,\na/1,y\n")
-    [found] = caught.value.findings
+    found = caught.value.findings[0]
     assert (found.message, found.path) == (
         "The target `kind` is missing in labels.csv, line 2.",
         ("data", "labels", "target"),
@@ -114,6 +119,39 @@ def test_missing_target_and_column_are_reported_at_labels():
     with pytest.raises(DataError) as caught:
         read("file,kind\n4,x\n", file="name")
     assert [found.path for found in caught.value.findings] == [("data", "labels", "file")]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_all_kinds_of_problems_are_reported_together(flowers, suffix):
+    (flowers / "flowers" / "b" / "3.png").write_text("<html>")
+    table = "file,kind,size\n4,,\n9,x,1\n,x,1\na/1,y,1\n3,x,1\na/1,x,\n"
+    Path("labels.csv").write_text(table)
+    places = [f"labels.csv, line {line}" for line in range(2, 8)]
+    if suffix == "parquet":
+        parquet.write_table(csv.read_csv("labels.csv", convert_options=TEXTS), "labels.parquet")
+        places = [f"labels.parquet, row {row}" for row in range(1, 7)]
+    labels = {"path": f"labels.{suffix}", "file": "file", "target": "kind"}
+    with pytest.raises(DataError) as caught:
+        load_dataset(section(labels=labels))
+    assert [(found.message, found.severity) for found in caught.value.findings] == [
+        (f"The target `kind` is missing in {places[0]}.", "error"),
+        (f'{places[1]}: the image "9" does not exist.', "error"),
+        (f"The file is missing in {places[2]}.", "error"),
+        (f'{places[5]}: the image "a/1" is already in {places[3]}.', "error"),
+        ("Cannot read the image flowers/b/3.png: it is an HTML page, not an image.", "error"),
+        (
+            "1 image in flowers has no row in labels.csv and is left out: a/2.png.".replace("csv", suffix),
+            "warning",
+        ),
+    ]
+
+
+def test_missing_values_of_every_target_are_reported():
+    assert findings("file,kind,size\n4,1,\na/1,,2\n9,1,2\n", target=["kind", "size"]) == [
+        "The target `kind` is missing in labels.csv, line 3.",
+        "The target `size` is missing in labels.csv, line 2.",
+        'labels.csv, line 4: the image "9" does not exist.',
+    ]
 
 
 def test_table_without_rows_is_refused():
@@ -162,9 +200,6 @@ def test_new_table_of_numbers(flowers):
 
 
 def test_parquet_table():
-    import pyarrow as pa
-    from pyarrow import parquet
-
     parquet.write_table(pa.table({"file": ["4", "a/1"], "kind": ["x", "y"]}), "labels.parquet")
     labels = {"path": "labels.parquet", "file": "file", "target": "kind"}
     examples = load_dataset(DATA_TYPES.parse({"type": "images", "path": "flowers", "labels": labels}))

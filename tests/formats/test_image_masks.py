@@ -190,11 +190,13 @@ def test_all_kinds_of_problems_are_reported_together():
     Path("images/c.png").write_bytes(Path("images/c.png").read_bytes()[:45])
     write(CLASSES, "d.png", size=(3, 3))
     write(CLASSES, "e.png")
+    Image.fromarray(CLASSES).save("masks/f.png")
     assert errors() == [
         "The image images/a.png has no mask in masks.",
         "The image images/b.png has several masks: masks/b.gif and masks/b.tif.",
         "The mask masks/d.png is 3x4, but its image images/d.png is 3x3.",
         "Cannot read the image images/c.png: image file is truncated.",
+        "1 mask in masks has no image and is left out: f.png.",
     ]
 
 

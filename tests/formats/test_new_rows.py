@@ -111,6 +111,16 @@ def test_files_without_a_header_and_without_the_target():
 @pytest.mark.parametrize(
     ("text", "keep", "messages"),
     [
+        (
+            "x,v,w\nz,y,u\n",
+            [],
+            ["The file has none of the columns that the model was trained with: id, a, t."],
+        ),
+        (
+            "A,v,w\n1,2,3\n",
+            [],
+            [f'Missing column "{name}"; the model was trained with it.' for name in ("id", "a", "t")],
+        ),
         ("", [], ["The input cannot be read: it is empty."]),
         (
             "id,b\n1,2\n",

@@ -9,7 +9,7 @@ import pytest
 from layercli import formats
 from layercli.config.data.section import DATA_TYPES, DataConfig
 from layercli.config.data.tables import TableConfig
-from layercli.formats.registry import Reader, TableReader
+from layercli.formats.registry import Reader, TableReader, select_input_section
 from layercli.script.data_script import DataScript
 
 TYPES = ["sklearn", "npz", "npy", "csv", "parquet", "jsonl", "feather", "images", "text", "python"]
@@ -47,3 +47,15 @@ def test_script_expresses_keys_of_its_config(type_name):
     assert issubclass(script, DataScript)
     assert script.expressible_keys
     assert script.expressible_keys <= set(DATA_TYPES.look_up(type_name).model_fields)
+
+
+def test_arrays_of_inputs_are_read_for_every_type_of_data():
+    table = DATA_TYPES.parse({"type": "csv", "path": "t.csv", "target": "y"})
+    assert select_input_section(table, "new.csv", None) is table
+    assert select_input_section(table, "new.dat", None) is table
+    array = select_input_section(table, "new.NPY", None)
+    assert (array.type_name(), array.features) == ("npy", "x")  # the reader gets the path
+    named = select_input_section(table, "new.npz", ["a", "b"])
+    assert (named.type_name(), named.path, set(named.inputs)) == ("npz", "new.npz", {"a", "b"})
+    archive = DATA_TYPES.parse({"type": "npz", "path": "d.npz", "features": "x", "target": "y"})
+    assert select_input_section(archive, "new.npy", None) is archive

@@ -180,6 +180,11 @@ def test_parquet(tmp_path):
         (b"\x80\x04\x95\x00", "is a pickle", "Save the table as CSV or Parquet."),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an old Excel workbook", "pip install pandas xlrd && python"),
         (b"$FL2@(#) SPSS", "is an SPSS file", "pandas.read_spss('t.csv')"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+            "is a pointer of Git LFS",
+            "Download the table itself: `git lfs pull`.",
+        ),
         (b"PAR1....", "is a Parquet file", "Set `type: parquet`."),
         (b"a,y\n1,2\n3\n", "line 3 has 1 value, but there are 2 columns", "quote a value"),
         (
@@ -209,6 +214,31 @@ def test_archives_that_are_not_one_table(tmp_path):
                 archive.writestr(name, TABLE)
         with pytest.raises(PreviewError, match=re.escape(message)):
             preview_table(tmp_path / "t.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("workbook", "title", "arguments"),
+    [
+        (
+            '<workbook><sheets><sheet name="Info &amp; more" sheetId="1"/><x:sheet sheetId="2" name="Data"/></sheets>',
+            "is an Excel workbook of 2 sheets (Info & more, Data), not",
+            "read_excel('t.xlsx', sheet_name=0)",
+        ),
+        ('<sheets><sheet name="Data"/></sheets>', "is an Excel workbook, not", "read_excel('t.xlsx')"),
+        (None, "is an Excel workbook, not", "read_excel('t.xlsx')"),
+    ],
+)
+def test_sheets_of_a_workbook_are_named(tmp_path, monkeypatch, workbook, title, arguments):
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile("t.xlsx", "w") as archive:
+        archive.writestr("[Content_Types].xml", "")
+        if workbook is not None:
+            archive.writestr("xl/workbook.xml", workbook)
+    with pytest.raises(PreviewError) as caught:
+        preview_table((tmp_path / "t.xlsx").relative_to(tmp_path))
+    assert title in str(caught.value)
+    assert arguments in caught.value.hint
+    assert ("is the number of the sheet" in caught.value.hint) == ("2 sheets" in title)
 
 
 def test_name_with_quotes_is_not_in_a_command(tmp_path):

@@ -233,6 +233,29 @@ def test_initializer_of_matrices_on_another_weight(layer, message):
     assert list_errors({"input": shape, "layers": [layer]}) == ([message] if message else [])
 
 
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"input_axes": [0], "output_axes": [-2, 1]}, None),
+        ({"input_axes": [4]}, None),  # Keras ignores one without the other
+        (
+            {"input_axes": [0], "output_axes": [1, 2]},
+            "`kernel_initializer.output_axes` must be axes of the weight, from -2 to 1, got 2: "
+            "the weight has the shape (4, 3).",
+        ),
+        (
+            {"input_axes": [-3], "output_axes": [1]},
+            "`kernel_initializer.input_axes` must be axes of the weight, from -2 to 1, got -3: "
+            "the weight has the shape (4, 3).",
+        ),
+    ],
+)
+def test_fan_axes_are_axes_of_the_weight(axes, message):
+    # keras.initializers.HeUniform raises IndexError for those that are refused.
+    layer = {"type": "Dense", "units": 3, "kernel_initializer": {"type": "HeUniform", **axes}}
+    assert list_errors({"input": [4], "layers": [layer]}) == ([message] if message else [])
+
+
 def test_fourier_initializer_fills_kernel_of_one_channel():
     layer = {"type": "Conv1D", "filters": 3, "kernel_size": 4, "kernel_initializer": {"type": "STFT"}}
     assert list_errors({"input": [8, 1], "layers": [layer]}) == []

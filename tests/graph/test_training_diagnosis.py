@@ -141,6 +141,8 @@ def test_large_initial_weights_are_named_at_their_initializer():
         8,
         "The initial weights of `second` are too large: they multiply its input by about 200.",
     )
+    limit = {"weight_norm": 5.0 * 16}  # a factor of 20
+    assert diagnose(config, first={"second": limit}) == []
     assert places(diagnose(config, first={"second": {**large, "saturated": 1.0}})) == [("saturated", 8)]
     assert diagnose(config, first={"second": large}, pretrained=["second"]) == []
 

@@ -25,6 +25,14 @@ def test_dense_model_has_memory_calculated_by_hand(tmp_path):
     assert memory.total == 4 * weights + 4 * 1000 * (100 + 200 + 4)
 
 
+@pytest.mark.parametrize(("layer", "gradients"), [("LayerNormalization", 3), ("BatchNormalization", 3)])
+def test_normalizations_need_a_second_gradient_of_their_input(tmp_path, layer, gradients):
+    memory = estimate(tmp_path, [{"type": "Dense", "units": 16}, layer, {"type": "Dense", "units": 1}])
+    assert (
+        memory.temporary == gradients * 4 * 10 * 16
+    )  # of its output and input, and one through its statistics
+
+
 def test_frozen_layers_have_no_gradients_and_keep_nothing(tmp_path):
     frozen = {"type": "Dense", "units": 100, "activation": "relu", "trainable": False}
     memory = estimate(tmp_path, [frozen, {"type": "Dense", "units": 1}])

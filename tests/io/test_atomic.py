@@ -1,6 +1,7 @@
 """Atomic writing: files appear complete, or not at all."""
 
 import math
+import tempfile
 
 import pytest
 
@@ -56,4 +57,22 @@ def test_only_files_that_no_process_writes_are_removed(tmp_path):
         staging.write_text("all")
         remove_partial_files(tmp_path)
         assert not abandoned.exists()
+    assert (tmp_path / "all.csv").read_text() == "all"
+
+
+def test_file_that_is_removed_before_it_is_locked_is_created_again(tmp_path, monkeypatch):
+    created = []
+
+    def create(**options):
+        handle, name = mkstemp(**options)
+        created.append(name)
+        if len(created) == 1:
+            remove_partial_files(tmp_path)
+        return handle, name
+
+    mkstemp = tempfile.mkstemp
+    monkeypatch.setattr(tempfile, "mkstemp", create)
+    write_text(tmp_path / "all.csv", "all")
+    assert len(created) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["all.csv"]
     assert (tmp_path / "all.csv").read_text() == "all"

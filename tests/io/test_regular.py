@@ -35,3 +35,11 @@ def test_folder_that_is_removed_during_the_scan_is_left_out(tmp_path):
     assert sorted(names) == ["first", "second"]
     with pytest.raises(FileNotFoundError):
         list(regular.scan_entries(tmp_path / "absent"))
+
+
+def test_values_of_a_json_text_are_counted_before_it_is_parsed(monkeypatch):
+    monkeypatch.setattr(regular, "_MAX_JSON_VALUES", 3)
+    regular.require_few_values(b'[1,{"a":2}]')  # a comma, a bracket and a brace
+    for text in (b'[1,{"a":[]}]', b"[1,2,3,4]", b"[[[[", b"{{{{"):
+        with pytest.raises(ValueError, match="it has too many values"):
+            regular.require_few_values(text)

@@ -85,7 +85,9 @@ def _run(
         arrays = [_real_array(x, length) for x in inputs]
         if hasattr(layer, "adapt") and value.get("vocabulary") is None and "bin_boundaries" not in value:
             layer.adapt(arrays[0])
-        runs = [keras.tree.flatten(model(arrays, training=is_training)) for is_training in (False, True)]
+        # Outside a graph, some windows of adaptive pooling end the process in TensorFlow.
+        run = tf.function(model, autograph=False) if "Adaptive" in name else model
+        runs = [keras.tree.flatten(run(arrays, training=is_training)) for is_training in (False, True)]
     except Exception as error:
         return f"keras: {type(error).__name__}: {error}"
     first, second = (

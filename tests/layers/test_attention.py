@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layercli.layers.registry import LAYERS
-from layercli.layers.shapes import Tensor
+from layercli.layers.shapes import ShapeError, Tensor
 from tests.layers.errors import argument_error, shape_error
 from tests.layers.parity import assert_built_alike, assert_parity
 
@@ -225,3 +225,16 @@ def test_flash_attention_with_dropout_is_explained():
         "Remove `flash_attention` or `dropout`.",
         ("flash_attention",),
     )
+
+
+@pytest.mark.parametrize("shapes", [((None, 4, 1), (None, 5, 3)), ((None, 4, 3), (None, 5, 1))])
+def test_one_feature_is_stretched_only_by_a_sum(shapes):
+    query, key = shapes
+    value = (None, 5, 2)
+    for name, arguments in (
+        ("AdditiveAttention", {"use_scale": False}),
+        ("Attention", {"score_mode": "concat"}),
+    ):
+        LAYERS.load(name).model_validate(arguments).check_shapes(query, value, key)
+    with pytest.raises(ShapeError, match="their last axes must have the same size"):
+        LAYERS.load("Attention").model_validate({}).check_shapes(query, value, key)

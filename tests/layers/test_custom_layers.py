@@ -125,3 +125,10 @@ def test_search_for_a_class_is_bounded(lesson_folder):
     assert find_class_beside(lesson_folder / "nowhere", "Other") is None
     (lesson_folder / "other.py").write_text("class Other(Layer):\n" + " " * 300_000)
     assert find_class_beside(lesson_folder, "Other") is None
+
+
+def test_first_file_by_name_is_suggested(tmp_path, monkeypatch):
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.py").write_text("class Same(Layer):\n    pass\n")
+    monkeypatch.setattr(type(tmp_path), "glob", lambda folder, _: iter([folder / "b.py", folder / "a.py"]))
+    assert find_class_beside(tmp_path, "Same") == "a.py:Same"

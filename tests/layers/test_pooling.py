@@ -141,6 +141,21 @@ def test_adaptive_pooling_to_nothing_is_refused(kind):
         LAYERS.parse(declared(kind, output_size=0))
 
 
+def test_adaptive_pooling_with_a_window_longer_than_its_input_is_refused():
+    assert shape_error_with_hint({"type": "AdaptiveMaxPooling1D", "output_size": 1}, (None, 8, 3)) == (
+        "AdaptiveMaxPooling1D with `output_size` 1 cannot run on its input (None, 8, 3): one of its windows is longer than "
+        "the input. Use an `output_size` of at least 2, or `{type: GlobalMaxPooling1D, keepdims: true}`.",
+        "output_size",
+    )
+    value = {"type": "AdaptiveAveragePooling2D", "output_size": [2, 3]}
+    assert shape_error_with_hint(value, (None, 6, 1, 3)) == (
+        "AdaptiveAveragePooling2D with `output_size` 2, 3 cannot run on its input (None, 6, 1, 3): one of its windows is "
+        "longer than the input. Use fewer shrinking layers before it: it needs at least 2 positions along each axis.",
+        "output_size",
+    )
+    assert LAYERS.parse(value).infer((Tensor((None, 6, 2, 3)),)).outputs[0].shape == (None, 2, 3, 3)
+
+
 @settings(max_examples=80)
 @given(st.data())
 def test_any_pooling_agrees_with_keras(data):

@@ -27,6 +27,17 @@ def shown(summary, next_commands=()):
     return console.file.getvalue().splitlines()
 
 
+def test_smoke_test_counts_no_epoch():
+    lines = shown(SUMMARY | {"run": None, "epochs": 1, "restored_epoch": None})
+    assert lines[0] == "The smoke test took 1 m 05 s; 4,810 parameters."
+    assert not any("epoch" in line for line in lines)
+
+
+def test_lora_states_how_many_parameters_are_trainable():
+    lines = shown(SUMMARY | {"lora": {}, "trainable_parameters": 1234})
+    assert lines[0].endswith("; 4,810 parameters, 1,234 of them trainable.")
+
+
 def test_summary_shows_time_best_epoch_metrics_and_next_commands():
     lines = [line.rstrip() for line in shown(SUMMARY, ["layercli evaluate r"]) if line.strip()]
     assert lines[:2] == [

@@ -41,3 +41,8 @@ def test_records_after_a_number_of_epochs_are_removed(tmp_path):
     assert (tmp_path / "diagnostics.jsonl").read_text() == line(0) + line(1)
     keep_diagnostics(tmp_path, epochs=-1)
     assert (tmp_path / "diagnostics.jsonl").read_text() == ""
+
+
+def test_epochs_count_from_zero(tmp_path):
+    write(tmp_path, line(-1), line(0))
+    assert [record["epoch"] for record in read_diagnostics(tmp_path)] == [0]

@@ -82,6 +82,8 @@ def test_image_of_podman_is_read_from_its_file(monkeypatch, tmp_path):
     assert collect_machine(memory=None, gpus=[]) == podman
     monkeypatch.setenv("LAYERCLI_IMAGE", "https://me:secret@reg.io/x")
     assert collect_machine(memory=None, gpus=[])["image"] == "https://***@reg.io/x"
+    monkeypatch.setenv("LAYERCLI_IMAGE", "x" * 201)
+    assert collect_machine(memory=None, gpus=[])["image"] == "x" * 199 + "…"
 
 
 @pytest.mark.usefixtures("no_container")

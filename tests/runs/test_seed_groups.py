@@ -175,6 +175,12 @@ def test_resume_of_a_directory_of_seeds_names_its_runs(tmp_path):
     open_seed_directory("x", str(tmp_path / "s"), seeds=[4, 5], digest="d")
     result = invoke("train", "--resume", tmp_path / "s", "--json")
     assert problems(result) == [("run-directory", None)]
+    [problem] = json.loads(result.stdout)["problems"]
+    assert problem["message"] == "This is the directory of several seeds, not a run directory."
+    assert problem["hint"] == "Run the command that created it again."  # no run has started
+    (tmp_path / "s" / "4").mkdir()
+    (tmp_path / "s" / "4" / "manifest.json").write_text("{}")
+    result = invoke("train", "--resume", tmp_path / "s", "--json")
     assert str(tmp_path / "s" / "4") in json.loads(result.stdout)["problems"][0]["hint"]
 
 

@@ -616,6 +616,29 @@ def test_inexpressible_setting_is_reported(section, path, tmp_path):
     assert [problem.path for problem in problems_of(valid, collect_script_facts(valid)[0])] == [path]
 
 
+def test_refusal_says_what_a_script_would_train_differently(tmp_path):
+    layers = [
+        {"type": "MobileNet", "weights": "x.h5", "include_top": False, "pooling": "avg"},
+        {"type": "Dense", "name": "top", "units": 2, "lora_rank": 1},
+    ]
+    model = {"input": [32, 32, 3], "layers": layers, "weights": "runs/a/1"}
+    stages = [{"epochs": 1, "freeze": ["top"]}, {"epochs": 1}]
+    train = {"loss": "mse", "callbacks": ["EarlyStopping"], "stages": stages}
+    valid = model_of(tmp_path, model, train=train)
+    found = {
+        problem.path: problem.message.partition(" script")[2]
+        for problem in problems_of(valid, ScriptFacts({None: ScriptTarget(TargetMeaning("numbers"))}))
+    }
+    assert found == {
+        "model.weights": ": layercli matches the layers of the other model, and copies their weights.",
+        "model.layers[0].weights": ": the script would start from random weights, and differ from this training.",
+        "train.callbacks": " with `stages`: each stage calls `fit`, which would begin and end them.",
+        "train.stages[0].freeze": (
+            ": `trainable = True` in a later stage would also unfreeze weights that stay fixed."
+        ),
+    }
+
+
 OPTIMIZER_CONFIGS = {
     "accumulation and averages": {
         "type": "AdamW",

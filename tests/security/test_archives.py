@@ -9,7 +9,9 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
+from layercli.io import archives
 from layercli.io.archives import Archive, ArchiveError, check_hdf5, read_npz
 
 ANY = re.compile(".*")
@@ -201,3 +203,18 @@ def test_folder_of_many_small_files_is_not_extracted(tmp_path, monkeypatch):
     with pytest.raises(ArchiveError, match="it has 3 files in assets; the maximum is 2"):
         many.extract_folder("assets", tmp_path / "many", 100)
     assert not (tmp_path / "many").exists()
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_both_header_versions_are_read(version, order):
+    stream = io.BytesIO()
+    npy.write_array(stream, np.array([[1, 2, 3], [4, 5, 6]], order=order), version=version)
+    assert archives._read_npy(stream.getvalue(), npy, np).tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+def test_array_of_other_versions_is_refused():
+    stream = io.BytesIO()
+    npy.write_array(stream, np.zeros(2), version=(3, 0))
+    with pytest.raises(archives.ArchiveError, match="an array has an invalid header: KeyError"):
+        archives._read_npy(stream.getvalue(), npy, np)

@@ -29,6 +29,14 @@ def test_usual_model_is_safe():
     assert find_unsafe_records(model(DENSE, record("InputLayer", {"batch_shape": [None, 3]}))) == []
 
 
+def test_tuples_and_tensors_are_data():
+    pair = {"class_name": "__tuple__", "items": [1, 2]}
+    tensor = {"class_name": "__keras_tensor__", "config": {"dtype": "float32", "shape": [None, 3]}}
+    assert find_unsafe_records(model(DENSE, pair, tensor)) == []
+    for damaged in (pair | {"config": {"a": 1}}, {"class_name": "__tuple__"}, tensor | {"config": None}):
+        assert find_unsafe_records(model(DENSE, damaged))
+
+
 @pytest.mark.parametrize(
     "attack",
     [

@@ -1,9 +1,11 @@
 """A journal keeps its complete lines whatever was half-written behind them, and knows the trials of its study."""
 
 import os
+from threading import Thread
 
 import optuna
 import pytest
+from filelock import FileLock
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -92,6 +94,22 @@ def test_only_trained_trials_wait_for_the_disk(monkeypatch, study, exceeded, wai
     trial.set_user_attr("sizes", {"flops": 2, "exceeded": exceeded})
     study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.PRUNED)
     assert len(calls) == waits
+
+
+def test_trial_can_be_finished_by_another_thread_than_its_own(tmp_path, study):
+    trial = start_trial(study)
+    storage = study._storage
+    storage.record_heartbeat(trial._trial_id)
+    [lock] = tmp_path.rglob(f"{trial._trial_id}.lock")
+    finish = Thread(
+        target=storage.set_trial_state_values, args=(trial._trial_id, optuna.trial.TrialState.COMPLETE, [1.0])
+    )
+    finish.start()
+    finish.join()
+    assert not lock.exists()
+    other = FileLock(lock, timeout=0)
+    other.acquire()  # the lock is free
+    other.release()
 
 
 def test_trials_equal_those_of_an_ordinary_journal(tmp_path, study):

@@ -319,6 +319,65 @@ def test_code_that_cannot_be_used_is_named(name, tmp_path):
     assert message in problem["message"]
 
 
+WRONG_METHODS = {
+    "loss": (
+        "call(self, y_true, y_pred)",
+        "call(self, y_pred)",
+        "`own.py:Focal.call` must take (self, y_true, y_pred), got (self, y_pred).",
+    ),
+    "metric": (
+        "update_state(self, y_true, y_pred, sample_weight=None)",
+        "update_state(self, y_true, y_pred)",
+        "`own.py:Sureness.update_state` must take (self, y_true, y_pred, sample_weight=None), got (self, y_true, y_pred).",
+    ),
+    "schedule": (
+        "__call__(self, step)",
+        "__call__(self)",
+        "`own.py:Warmup.__call__` must take (self, step), got (self).",
+    ),
+    "callback": (
+        "on_epoch_end(self, epoch, logs=None)",
+        "on_epoch_end(self, epoch)",
+        "`own.py:Tracker.on_epoch_end` must take (self, epoch, logs=None), got (self, epoch).",
+    ),
+    "state": (
+        "set_state(self, state)",
+        "set_state(self)",
+        "`own.py:Tracker.set_state` must take (self, state), got (self).",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_METHODS)
+def test_method_that_does_not_take_what_it_is_called_with_is_named(name, tmp_path):
+    found, replacement, message = WRONG_METHODS[name]
+    assert found in OWN
+    config = write(tmp_path, OWN.replace(found, replacement))
+    [problem] = json.loads(invoke("train", config, "--smoke", "--trust", "--json").stdout)["problems"]
+    assert problem["message"] == message
+    line = OWN[: OWN.index(found)].count("\n") + 1
+    assert problem["hint"] == f"Write `def {found}:` in line {line} of own.py."
+
+
+def test_loss_of_integers_has_no_gradient(tmp_path):
+    statement = "return -((1 - p) ** self.gamma) * ops.log(p + 1e-7)"
+    config = write(tmp_path, OWN.replace(statement, 'return ops.cast(p, "int32")'))
+    [problem] = json.loads(invoke("train", config, "--smoke", "--trust", "--json").stdout)["problems"]
+    assert problem["message"] == (
+        "`own.py:Focal.call` must return floating-point numbers, got int32: it has no gradient."
+    )
+
+
+def test_callback_that_reads_a_wrong_name_lists_the_names(tmp_path):
+    found = "def on_epoch_end(self, epoch, logs=None):\n"
+    assert found in OWN
+    config = write(tmp_path, OWN.replace(found, found + "        logs['acuracy']\n"))
+    [problem] = json.loads(invoke("train", config, "--smoke", "--trust", "--json").stdout)["problems"]
+    assert problem["message"] == "`own.py:Tracker` fails: KeyError: 'acuracy'"
+    assert "`logs` can have `loss`, " in problem["hint"]
+    assert "`val_loss`" in problem["hint"]
+
+
 RETURNED_VALUES = {
     "loss": ("return -((1 - p) ** self.gamma) * ops.log(p + 1e-7)", "own.py:Focal", "own.py:Focal.call"),
     "metric": ("return self.total / self.count", "own.py:Sureness", "own.py:Sureness.result"),

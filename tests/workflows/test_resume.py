@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import random
+import shutil
+from functools import partial
 
 import keras
 import numpy as np
@@ -13,6 +15,13 @@ from layercli.config.training.registry import CALLBACKS
 from layercli.engine.training import snapshot
 from tests.interrupting import STACKS, Killed, assert_same, at_block, kill, outcome, write
 from tests.running import invoke, line_of, problems, train
+
+RANDOM = {kind: random.Random(kind) for kind in STACKS}
+KILLS = {kind: (moments.randrange(2, 30), moments.randrange(1, 6)) for kind, moments in RANDOM.items()}
+"""The blocks at which a training is killed, and then the resumed one, soon after."""
+COPIED_BLOCKS = {kind: {first} for kind, (first, _) in KILLS.items()}
+COPIED_BLOCKS["dense"] |= {0, 15}
+"""The blocks at which the directory of an uninterrupted run is copied: a kill there leaves the same files."""
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +33,29 @@ def alone(tmp_path_factory):
         if kind not in found:
             directory = tmp_path_factory.mktemp(kind)
             config = write(kind, directory)
-            run = train(config, directory / "run")
+            with pytest.MonkeyPatch.context() as patch:
+                for block in COPIED_BLOCKS[kind]:
+                    copy = partial(shutil.copytree, directory / "run", directory / f"block-{block}")
+                    at_block(patch, block, copy)
+                run = train(config, directory / "run")
             assert run.result.exit_code == 0, run.result.output
             found[kind] = (config, outcome(run.path))
         return found[kind]
 
     return alone
+
+
+@pytest.fixture
+def start_killed(alone, tmp_path):
+    """Return a function that makes the run of a training that was killed at a block."""
+
+    def start_killed(kind, block):
+        config, _ = alone(kind)
+        run = shutil.copytree(config.parent / f"block-{block}", tmp_path / "run")
+        assert not (run / "model.keras").exists()
+        return run
+
+    return start_killed
 
 
 def resume(run, *args):
@@ -55,13 +81,11 @@ def kill_at(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", STACKS)
-def test_resumed_training_matches_uninterrupted(kind, alone, tmp_path, kill_at, monkeypatch):
-    config, expected = alone(kind)
-    moments = random.Random(kind)
-    kill_at(moments.randrange(2, 30))
-    with pytest.raises(Killed):
-        train(config, tmp_path / "run")
-    kill_at(moments.randrange(1, 6))  # and again, soon after
+def test_resumed_training_matches_uninterrupted(kind, alone, tmp_path, start_killed, kill_at, monkeypatch):
+    _, expected = alone(kind)
+    first, second = KILLS[kind]
+    start_killed(kind, first)
+    kill_at(second)
     with pytest.raises(Killed):
         resume(tmp_path / "run")
     monkeypatch.undo()
@@ -87,13 +111,9 @@ def test_finished_run_trains_further_only_with_more_epochs(tmp_path):
     assert "epochs: 4" in (run.path / "config.yaml").read_text()
 
 
-def test_run_killed_before_first_checkpoint_restarts(alone, tmp_path, kill_at, monkeypatch):
-    config, expected = alone("dense")
-    kill_at(0)
-    with pytest.raises(Killed):
-        train(config, tmp_path / "run")
-    monkeypatch.undo()
-    assert position(resume(tmp_path / "run")) == {"epoch": 0, "step": 0}
+def test_run_killed_before_first_checkpoint_restarts(alone, tmp_path, start_killed):
+    _, expected = alone("dense")
+    assert position(resume(start_killed("dense", 0))) == {"epoch": 0, "step": 0}
     assert_same(outcome(tmp_path / "run"), expected)
 
 
@@ -135,12 +155,9 @@ def test_full_disk_stops_training_and_keeps_checkpoint(alone, tmp_path, monkeypa
     assert_same(outcome(run.path), expected)
 
 
-def test_damaged_checkpoint_falls_back_to_previous_with_warning(alone, tmp_path, kill_at, monkeypatch):
-    config, expected = alone("dense")
-    kill_at(15)
-    with pytest.raises(Killed):
-        train(config, tmp_path / "run")
-    monkeypatch.undo()
+def test_damaged_checkpoint_falls_back_to_previous_with_warning(alone, tmp_path, start_killed):
+    _, expected = alone("dense")
+    start_killed("dense", 15)
     *_, before, last = sorted((tmp_path / "run" / "checkpoints").glob("0*"))
     arrays = last / "arrays.npz"
     content = bytearray(arrays.read_bytes())

@@ -66,6 +66,38 @@ def test_column_that_cannot_be_the_target_is_refused(tmp_path, target, problem):
     assert raised.value.problems[0].message == problem
 
 
+@pytest.mark.parametrize(
+    ("values", "target", "expected"),
+    [
+        ([f"{n}.5 mg" for n in range(25)], None, "b"),
+        (
+            [f"{n}.5 mg" for n in range(25)],
+            "v",
+            '`v` cannot be the target: it has numbers with the unit "mg"',
+        ),
+        ([f"0x{n:x}" for n in range(25)], "v", "`v` cannot be the target: it has hexadecimal numbers"),
+        ([f"{n}00 ml" for n in range(20)], None, "v"),  # few sizes are classes
+    ],
+)
+def test_numbers_with_units_are_not_classes(tmp_path, values, target, expected):
+    rows = [f"{n % 7},{'no' if n % 3 else 'yes'},{values[n % len(values)]}" for n in range(50)]
+    if target is None:
+        assert assign(tmp_path, "a,b,v", rows).target.name == expected
+        return
+    with pytest.raises(LayercliError) as raised:
+        assign(tmp_path, "a,b,v", rows, target)
+    [problem] = raised.value.problems
+    assert problem.message.startswith(expected)
+    assert problem.hint == "Write its values as plain numbers, or name a different column with --target."
+
+
+@pytest.mark.parametrize(("rows", "count"), [(["1,2,no", "2,4,yes"], 2), (["1,2,no", "2,4,yes", "3,4,"], 2)])
+def test_fewer_than_three_rows_are_refused(tmp_path, rows, count):
+    with pytest.raises(LayercliError) as raised:
+        assign(tmp_path, "a,b,y", rows)
+    assert raised.value.problems[0].message == f"At least 3 rows must have a value of `y`, got {count}."
+
+
 def test_column_of_lists_cannot_be_the_target(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = tmp_path / "t.jsonl"

@@ -37,5 +37,7 @@ class ColumnFacts:
     """Why its values can neither be numbers nor dates, although most of them seem to be, as a sentence after its name."""
     note: str | None = None
     """What a person should know about its texts, as a sentence after its name."""
+    is_quantity: bool = False
+    """Whether its texts are many numbers with units or in a notation that is not read as numbers; ``note`` says which."""
     missing_words: Mapping[str, int] = field(default_factory=dict)
     """The words that mean a missing value -> the number of rows that have each."""

@@ -236,6 +236,11 @@ def check_config_columns(names: Sequence[str], data: TableConfig) -> None:
         DataError: columns do not exist; it reports each of them.
     """
     known = {*names, *data.date_features}
+    needed = _list_needed_columns(data)
+    if _have_other_names(names, needed):
+        raise DataError(
+            _make_other_names_finding(names, needed, "the config names", "name its columns with `columns`")
+        )
     findings = [
         make_data_finding(
             f'Unknown column "{sanitize_text(name, limit=60)}".', key, _suggest_column(name, names)
@@ -254,6 +259,9 @@ def check_trained_columns(names: Sequence[str], plan: TablePlan) -> None:
         DataError: columns are missing; it reports each of them.
     """
     known, trained = set(names), replace(plan, kept_columns=()).columns
+    if _have_other_names(names, trained):
+        way = "add a line with the names of its columns above them"
+        raise DataError(_make_other_names_finding(names, trained, "the model was trained with", way))
     findings = [
         make_data_finding(
             f'Missing column "{sanitize_text(name, limit=60)}"; '
@@ -319,10 +327,14 @@ def _describe_type(arrow_type: Any) -> str:
 
 def select_columns(names: Sequence[str], data: TableConfig) -> set[str]:
     """Return the columns that must be read."""
-    if data.inputs is None:
-        return set(names)
+    return set(names) if data.inputs is None else {*_list_needed_columns(data)}
+
+
+def _list_needed_columns(data: TableConfig) -> list[str]:
+    """Return every column of the files that the config names."""
     features = data.date_features
-    return {features[name][0] if name in features else name for name, _ in _list_config_columns(data)}
+    names = (features[name][0] if name in features else name for name, _ in _list_config_columns(data))
+    return [*dict.fromkeys(names)]
 
 
 def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:
@@ -386,6 +398,26 @@ def _make_non_number_finding(
     if pa.types.is_nested(arrow_type):
         hint = "Save each of its values as a column, or leave it out with `inputs`."
     return make_data_finding(message, key, hint)
+
+
+def _have_other_names(names: Sequence[str], needed: Sequence[str]) -> bool:
+    """Return whether a file has as many columns as are needed, and none of them even with another spelling."""
+    known = {name.casefold() for name in names}
+    return 1 < len(needed) <= len(names) and known.isdisjoint(name.casefold() for name in needed)
+
+
+def _make_other_names_finding(names: Sequence[str], needed: Sequence[str], use: str, way: str) -> Finding:
+    """Return the error of a file that has none of the columns, probably because its first line is a row."""
+    wanted, found = (
+        ", ".join(sanitize_text(name, limit=40) for name in each[:_MAX_LISTED])
+        + (", ..." if len(each) > _MAX_LISTED else "")
+        for each in (needed, names)
+    )
+    return make_data_finding(
+        f"The file has none of the columns that {use}: {wanted}.",
+        PATH_KEY,
+        f"Its columns are {found}. If these are values, the file has no header line: {way}.",
+    )
 
 
 def _suggest_column(name: str, names: Sequence[str]) -> str:

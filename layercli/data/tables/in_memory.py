@@ -33,6 +33,8 @@ class TableExamples(Examples):
     """How the rows were decoded, before values are learned from the training rows."""
     row_numbers: Array | None = field(default=None, kw_only=True)
     """The row in the files of each row, from 0; None if no row was dropped."""
+    locate: LocateRow | None = field(default=None, kw_only=True)
+    """The location of each row of the files."""
 
     @property
     def table_plan(self) -> TablePlan:
@@ -47,6 +49,12 @@ class TableExamples(Examples):
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
         return self.plan.data_facts(Examples.facts(self), len(self))
+
+    def locate_row(self, column: str, row: int) -> str:
+        """Return the file and line of a row; see ``Dataset``."""
+        if self.locate is None:
+            return Examples.locate_row(self, column, row)
+        return self.locate(column, row if self.row_numbers is None else int(self.row_numbers[row]))
 
     def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> TableExamples:
         """Return the rows with each target in the form that its meaning requires; see ``convert_target``."""
@@ -100,6 +108,7 @@ def decode_dataset(
         is_movable=True,
         plan=plan,
         row_numbers=None if mask is None else np.flatnonzero(mask),
+        locate=locate,
     )
     if data.windows is None:
         return rows

@@ -169,7 +169,9 @@ def _open_streamed(
     integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
     row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check, split_column)
     integer_check.raise_findings(locate)
-    dataset = _apply_windows(StreamedRows(row_groups, infer_targets(inferences, plan, locate)), locate)
+    dataset = _apply_windows(
+        StreamedRows(row_groups, infer_targets(inferences, plan, locate), locate=locate), locate
+    )
     return with_split_keys(dataset, split_column.finish(locate))
 
 
@@ -187,7 +189,7 @@ def _open_new_streamed(
     class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
     complete_groups = row_groups.without_dropped_rows(plan, class_checks, integer_check)
     _raise_new_findings(integer_check, class_checks, locate)
-    return _apply_windows(StreamedRows(complete_groups, plan), locate)
+    return _apply_windows(StreamedRows(complete_groups, plan, locate=locate), locate)
 
 
 def _require_rows(paths: Sequence[Path], file_rows: Sequence[int]) -> None:

@@ -23,6 +23,7 @@ from layercli.data.examples import (
 from layercli.data.labels import TargetForm
 from layercli.data.split import BLOCK_ROWS, SplitPlan
 from layercli.data.tables.decode import decode_table
+from layercli.data.tables.files import LocateRow
 from layercli.data.tables.imputation import BATCH_ROWS, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
@@ -47,6 +48,8 @@ class StreamedRows(Dataset):
     split_index: int = 0
     full_dataset: StreamedRows | None = None
     """The dataset before the split; None if this is the full dataset."""
+    locate: LocateRow | None = None
+    """The location of each row of the files."""
 
     def __len__(self) -> int:
         return int(self.row_counts.sum())
@@ -111,6 +114,13 @@ class StreamedRows(Dataset):
     def findings(self) -> Sequence[Finding]:
         """Warnings about the columns of the table."""
         return self.plan.findings
+
+    def locate_row(self, column: str, row: int) -> str:
+        """Return the file and line of a row; see ``Dataset``."""
+        has_all_rows = sum(self.row_groups.file_rows) == len(self)
+        if self.locate is None or not has_all_rows:
+            return Dataset.locate_row(self, column, row)
+        return self.locate(column, row)
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""

@@ -257,7 +257,13 @@ class _ColumnSurvey:
             return self._date_facts(facts, self.dates)
         if self.sentences * _SENTENCE_SHARE > known and (distinct is None or distinct > known // 2):
             return replace(facts, kind="text", values=facts.values[:1])
-        facts = replace(facts, note=note or self._describe_texts(), is_code=self._are_codes())
+        quantity = self._describe_quantity(self._list_distinct())
+        facts = replace(
+            facts,
+            note=quantity or note or self._describe_spellings(),
+            is_code=self._are_codes(),
+            is_quantity=quantity is not None,
+        )
         if distinct is None or distinct > _MAX_VALUES or is_unique:
             return replace(
                 facts, kind="unique", id_reason="a different text in every row" if is_unique else None
@@ -296,9 +302,6 @@ class _ColumnSurvey:
 
     def _describe_mixture(self) -> str | None:
         texts = self.texts
-        notation = self._describe_notation(self._list_distinct())
-        if notation is not None:
-            return notation
         if self._are_codes():
             signs = "leading zeros" if texts.leading_zeros else "a plus sign, such as telephone numbers"
             return f"has numbers with {signs}, which are read as text"
@@ -308,20 +311,10 @@ class _ColumnSurvey:
             f"different, such as {listed}"
         )
 
-    def _describe_texts(self) -> str | None:
-        """Return what is striking about texts: other notations of numbers, units, or the same word in capitals."""
-        values = self._list_distinct()
-        notation = self._describe_notation(values)
-        if notation is not None:
-            return notation
-        found = [match[1].strip() for value in values if (match := _WITH_UNIT.fullmatch(value)) is not None]
-        units = Counter(found)
-        if values and len(found) >= _UNIT_SHARE * len(values) and len(units) <= _MAX_UNITS < len(values):
-            listed = ", ".join(f'"{unit}"' for unit, _ in units.most_common())
-            kind = "the unit" if len(units) == 1 else "different units:"
-            return f"is read as text: it has numbers with {kind} {listed}; numbers without a unit are read as numbers"
+    def _describe_spellings(self) -> str | None:
+        """Return that the column has the same word with and without capitals."""
         spellings: dict[str, str] = {}
-        for value in values:
+        for value in self._list_distinct():
             other = spellings.setdefault(value.casefold(), value)
             if other != value:
                 shown = f'"{sanitize_text(other, limit=40)}" and "{sanitize_text(value, limit=40)}"'
@@ -335,11 +328,17 @@ class _ColumnSurvey:
         )
 
     @staticmethod
-    def _describe_notation(values: Sequence[str]) -> str | None:
-        """Return that texts are numbers in a notation that is not read."""
+    def _describe_quantity(values: Sequence[str]) -> str | None:
+        """Return that texts are numbers with units, or in a notation that is not read."""
         for title, pattern in _NOTATIONS.items():
             if values and all(map(pattern.fullmatch, values)):
                 return f'is read as text: it has {title}, such as "{sanitize_text(values[0], limit=40)}"'
+        found = [match[1].strip() for value in values if (match := _WITH_UNIT.fullmatch(value)) is not None]
+        units = Counter(found)
+        if values and len(found) >= _UNIT_SHARE * len(values) and len(units) <= _MAX_UNITS < len(values):
+            listed = ", ".join(f'"{unit}"' for unit, _ in units.most_common())
+            kind = "the unit" if len(units) == 1 else "different units:"
+            return f"is read as text: it has numbers with {kind} {listed}; numbers without a unit are read as numbers"
         return None
 
     @staticmethod

@@ -74,7 +74,7 @@ _MAX_BLOCK_BYTES: Final = 8 * 1024**2
 """The most bytes in a block of streamed examples."""
 _SECONDS_PER_EXTRA_CALL: Final = 1e-3
 """The time that a call takes in Python, with its callbacks."""
-_SECONDS_PER_CALL: Final = 0.1
+_SECONDS_PER_CALL: Final = 0.3
 """The target duration of a call: the interval between progress reports and the response time to Ctrl-C."""
 
 # Rough speeds: only the order of magnitude matters.

@@ -27,6 +27,8 @@ _SAMPLE_LINES: Final = 200
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][-+]?\d+)?%?")
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?')
 """The first line with which Excel reads a separator from a file."""
+_RELATION: Final = re.compile(r"\s*@relation\b", re.IGNORECASE)
+_ATTRIBUTE: Final = re.compile(r"""\s*@attribute\s+(?:'([^']+)'|"([^"]+)"|(\S+))""", re.IGNORECASE)
 _RULE: Final = re.compile(r":?(?:-{2,}|={2,}):?")
 _UNIT: Final = re.compile(r"[\[(].{1,20}[\])]")
 _MIN_TWO_HEADER_ROWS: Final = 4
@@ -51,9 +53,16 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
     if first.lstrip().startswith("#") and not _is_header_with_hash(lines):
         keys["comment"] = "#"
         lines = ["" if line.lstrip().startswith("#") else line for line in lines]
+    if any(_RELATION.match(line) for line in lines):
+        attributes = _read_attributes(lines)
+        if attributes is not None:
+            _refuse_single_quotes(file, _split(["", *lines[attributes["skip_lines"] :]], ","))
+            keys |= attributes
+            return make_section(file, keys), keys
     declared = _SEPARATOR_LINE.fullmatch(lines[0].strip()) if lines else None
     lines = ["", *lines[1:]] if declared else lines
     separator = declared[1] if declared else guess_separator(lines)
+    _refuse_escaped_quotes(file, lines, separator)
     if separator in (" ", ","):
         _refuse_aligned_columns(file, lines, separator)
     if separator != ",":
@@ -116,6 +125,36 @@ def _refuse_aligned_columns(file: Path, lines: Sequence[str], separator: str) ->
             PATH_KEY,
             f"Write one blank between values: `sed 's/^ *//; s/ *$//' {name} | tr -s ' ' > table.csv`.",
         )
+
+
+def _read_attributes(lines: Sequence[str]) -> dict[str, Any] | None:
+    """Return the keys of an ARFF file, whose columns are declared above its rows; None if the declaration has no end."""
+    names = []
+    for number, line in enumerate(lines, 1):
+        found = _ATTRIBUTE.match(line)
+        if found is not None:
+            names.append(found[1] or found[2] or found[3])
+        if line.strip().lower() == "@data":
+            comment = {"comment": "%"} if any(each.lstrip().startswith("%") for each in lines) else {}
+            return comment | {"skip_lines": number, "columns": Header(names, 1).names}
+    return None
+
+
+def _refuse_escaped_quotes(file: Path, lines: Sequence[str], separator: str) -> None:
+    """Refuse quoted values in which a backslash is before a quotation mark, as MySQL and others write them.
+
+    Raises:
+        DataError: there are such values.
+    """
+    mark = re.escape(separator)
+    escaped = re.compile(rf'(?:^|{mark})\s*"(?:[^"]|"")*\\"(?!"|\s*(?:{mark}|$))')
+    for number, line in enumerate(lines, 1):
+        if '\\"' in line and escaped.search(line):
+            raise_data_error(
+                f"{sanitize_text(str(file))} cannot be read: line {number} has a quotation mark after a backslash.",
+                PATH_KEY,
+                f'Write it twice instead: `sed \'s/\\\\"/""/g\' {shell_name(file)} > table.csv`.',
+            )
 
 
 def _refuse_single_quotes(file: Path, rows: Sequence[tuple[int, list[str]]]) -> None:

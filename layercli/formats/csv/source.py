@@ -5,13 +5,14 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
+import html
 import io
 import lzma
 import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, cast
@@ -56,8 +57,10 @@ def _write_arrow_command(module: str, reader: str) -> str:
     return f'python -c "{code}"'
 
 
+_LFS_POINTER: Final = "a pointer of Git LFS"
+_EXCEL_WORKBOOK: Final = "an Excel workbook"
 _CONVERSIONS: Final = {
-    "an Excel workbook": _write_pandas_command("pandas openpyxl", "read_excel('{name}')"),
+    _EXCEL_WORKBOOK: _write_pandas_command("pandas openpyxl", "read_excel('{name}')"),
     "an old Excel workbook": _write_pandas_command("pandas xlrd", "read_excel('{name}')"),
     "an OpenDocument spreadsheet": _write_pandas_command(
         "pandas odfpy", "read_excel('{name}', engine='odf')"
@@ -72,9 +75,13 @@ _CONVERSIONS: Final = {
     "an HDF5 file": _write_pandas_command("pandas tables", "read_hdf('{name}')"),
 }
 """Formats of tables that are not read, and the command that converts a file."""
+_SHEET_COMMAND: Final = _write_pandas_command("pandas openpyxl", "read_excel('{name}', sheet_name=0)")
 _TYPES: Final = {"a Parquet file": "parquet", "a Feather file": "feather", "a file of JSON lines": "jsonl"}
 """Formats of tables of other data types."""
 _PLAIN_NAME: Final = re.compile(r"[\w./ -]+")
+_SHEET: Final = re.compile(r"<(?:\w+:)?sheet\b[^>]*?\bname=[\"']([^\"']+)")
+_MAX_WORKBOOK_BYTES: Final = 1 << 20
+_MAX_LISTED_SHEETS: Final = 8
 _SIGNATURES: Final = (
     (b"PAR1", "a Parquet file"),
     (b"ARROW1", "a Feather file"),
@@ -92,6 +99,7 @@ _SIGNATURES: Final = (
     (b"\x89PNG", "an image"),
     (b"\xff\xd8\xff", "an image"),
     (b"<stata_dta>", "a Stata file"),
+    (b"version https://git-lfs.github.com/spec/", _LFS_POINTER),
 )
 
 
@@ -178,7 +186,7 @@ def _find_only_member(file: Path, archive: zipfile.ZipFile) -> str:
     ]
     names = [name for name in names if not name.startswith("__MACOSX/")]
     if "[Content_Types].xml" in names:
-        _refuse_format(file, "an Excel workbook")
+        _refuse_format(file, _EXCEL_WORKBOOK, _list_sheets(archive))
     if "mimetype" in names:
         _refuse_format(file, "an OpenDocument spreadsheet")
     if len(names) != 1:
@@ -233,16 +241,39 @@ def _is_binary(start: bytes) -> bool:
     return control_bytes > max(_MAX_CONTROL_BYTES, len(start) // 50)
 
 
-def _refuse_format(file: Path, title: str) -> None:
+def _list_sheets(archive: zipfile.ZipFile) -> list[str]:
+    """Return the names of the sheets of an Excel workbook; none if they cannot be read."""
+    try:
+        with archive.open("xl/workbook.xml") as member:
+            text = member.read(_MAX_WORKBOOK_BYTES).decode(errors="replace")
+    except (KeyError, *READ_ERRORS):
+        return []
+    return [html.unescape(name) for name in _SHEET.findall(text)]
+
+
+def _refuse_format(file: Path, title: str, sheets: Sequence[str] = ()) -> None:
+    """Refuse a file of another format; ``sheets`` are those of a workbook.
+
+    Raises:
+        DataError: always; with the command that converts the file.
+    """
     shown = sanitize_text(str(file))
+    has_sheets = len(sheets) > 1
+    if has_sheets:
+        listed = ", ".join(sanitize_text(name, limit=40) for name in sheets[:_MAX_LISTED_SHEETS])
+        title += f" of {len(sheets)} sheets ({listed}{', ...' if len(sheets) > _MAX_LISTED_SHEETS else ''})"
     message = f"{shown} is {title}, not a table of text."
     if title in _TYPES:
         raise_data_error(message, ("data", "type"), f"Set `type: {_TYPES[title]}`.")
-    command = _CONVERSIONS.get(title)
     hint = "Save the table as CSV or Parquet."
+    if title == _LFS_POINTER:
+        hint = "Download the table itself: `git lfs pull`."
+    command = _SHEET_COMMAND if has_sheets else _CONVERSIONS.get(title)
     if command is not None:
         name = shell_name(file)
         hint = f"Convert it: {command.format(name=name, stem=name.removesuffix(file.suffix))}"
+    if has_sheets:
+        hint += ". `sheet_name` is the number of the sheet with the table, from 0."
     raise_data_error(message, PATH_KEY, hint)
 
 

@@ -1,12 +1,10 @@
-"""Decode image files on all cores."""
+"""Decode image files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -31,6 +29,8 @@ _CONVERTED_BYTES_PER_PIXEL = 8
 _MAX_SCANNED_PIXELS = 1 << 31
 """Most pixels of a JPEG file times its scans; each scan passes through all pixels, and a file can have any number."""
 _SCAN_MARKER = b"\xff\xda"
+_MIN_SCAN_BYTES = 10
+"""Bytes of the shortest scan: its marker, its length, one component and its range of coefficients."""
 _CHUNK_BYTES = 1 << 20
 _HIGH_DEPTH_BYTES_PER_PIXEL = 48
 """Memory for a pixel of 16 bits per colour: its four integers, and copies as float32 while it is converted."""
@@ -45,39 +45,6 @@ _STARTS = {
 
 budget = ByteBudget(MAX_ITEM_BYTES)
 """Memory of all images that are being decoded."""
-
-
-def run_on_all_cores(count: int, run: Callable[[int], Finding | None]) -> list[Finding]:
-    """Call ``run`` with the numbers from 0 to below ``count`` on all cores; return its findings in this order.
-
-    Pillow releases Python's lock while it decodes. Each thread takes several numbers, because handing over each one takes
-    longer than a small image.
-    """
-    pool, threads = _get_decode_pool()
-    threads = min(threads, count)
-    if threads <= 1:
-        return [finding for number in range(count) if (finding := run(number)) is not None]
-
-    def run_share(first: int) -> list[tuple[int, Finding]]:
-        return [
-            (number, finding)
-            for number in range(first, count, threads)
-            if (finding := run(number)) is not None
-        ]
-
-    shares = list(pool.map(run_share, range(threads)))
-    return [
-        finding
-        for _, finding in sorted((pair for share in shares for pair in share), key=lambda pair: pair[0])
-    ]
-
-
-@cache
-def _get_decode_pool() -> tuple[ThreadPoolExecutor, int]:
-    threads = max(
-        1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return ThreadPoolExecutor(threads, thread_name_prefix="decode"), threads
 
 
 def decode_image(
@@ -138,18 +105,21 @@ def open_image(
     from PIL import Image, UnidentifiedImageError
 
     try:
-        file_bytes = file.stat().st_size
-        if file_bytes > max_bytes:
-            return _make_size_finding(file, file_bytes, max_bytes, noun, key)
-        is_alone = file_bytes > _MAX_SHARED_FILE_BYTES
+        with file.open("rb", buffering=0) as opened:
+            file_bytes = os.fstat(opened.fileno()).st_size
+            if file_bytes > max_bytes:
+                return _make_size_finding(file, file_bytes, max_bytes, noun, key)
+            is_alone = file_bytes > _MAX_SHARED_FILE_BYTES
+            is_streamed = is_alone or not is_decoded
+            content = b"" if is_streamed else opened.readall()
         with (
             budget.reserve(budget.size) if is_alone else nullcontext(),
             # Given a name, Pillow 13 maps rotated TIFF files into memory in the wrong shape.
-            file.open("rb") if is_alone or not is_decoded else BytesIO(file.read_bytes()) as stream,
+            file.open("rb") if is_streamed else BytesIO(content) as stream,
             Image.open(stream, formats=IMAGE_FORMATS) as image,
         ):
             if image.format == "JPEG" and is_decoded:
-                _check_scans(stream, image.width * image.height)
+                _check_scans(stream, file_bytes, image.width * image.height)
             if size is not None and image.format == "JPEG":  # decode only what the requested size needs
                 height, width = size[::-1] if _find_turn(image) in _TURNS_THAT_SWAP_SIDES else size
                 image.draft(None, (width, height))
@@ -230,18 +200,32 @@ def _describe_unknown_content(file: Path) -> str:
     return known or f"its content is not {', '.join(IMAGE_FORMATS[:-1])} or {IMAGE_FORMATS[-1]}"
 
 
-def _check_scans(stream: BinaryIO, pixels: int) -> None:
+def _check_scans(stream: BinaryIO, file_bytes: int, pixels: int) -> None:
     """Check the work of decoding a JPEG file by the number of its scans; its position stays.
 
     Raises:
         ValueError: it has too many.
     """
+    if file_bytes // _MIN_SCAN_BYTES * pixels <= _MAX_SCANNED_PIXELS:
+        return
     position = stream.tell()
     stream.seek(0)
-    scans = sum(chunk.count(_SCAN_MARKER) for chunk in iter(lambda: stream.read(_CHUNK_BYTES), b""))
+    scans = 0
+    last = b""
+    while chunk := stream.read(_CHUNK_BYTES):
+        scans += _count_scan_markers(last + chunk)
+        last = chunk[-1:]
     stream.seek(position)
     if scans * pixels > _MAX_SCANNED_PIXELS:
         raise ValueError(f"it has {scans:,} scans of {pixels:,} pixels, which would take very long to decode")
+
+
+def _count_scan_markers(content: bytes) -> int:
+    """Return how often the marker of a scan is in bytes; numpy finds it faster in pairs of bytes than ``bytes.count``."""
+    values = np.frombuffer(content, np.uint8)
+    (marker,) = np.frombuffer(_SCAN_MARKER, np.uint16)
+    pairs = (values[start : len(values) - (len(values) - start) % 2].view(np.uint16) for start in range(2))
+    return sum(int(np.count_nonzero(each == marker)) for each in pairs)
 
 
 def _count_decode_bytes(image: Any, file_bytes: int, size: Sequence[int] | None) -> int:

@@ -10,14 +10,17 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from layercli.config.data.tables import TableConfig
 from layercli.data.class_folders import FolderFiles, list_files, make_skipped_finding
 from layercli.data.examples import Examples, load_examples
 from layercli.data.labels import encode_known_labels, is_labels
+from layercli.data.reader_state import ReaderState
+from layercli.data.tables.plan import TablePlan
 from layercli.data.types import Array, DataError, make_data_finding, raise_data_error
 from layercli.formats import registry
 from layercli.formats.csv.config import Csv
 from layercli.formats.csv.sniff import sniff_csv
-from layercli.formats.images.config import IMAGE_SUFFIXES, Images
+from layercli.formats.images.config import FILE_INPUT, IMAGE_SUFFIXES, Images
 from layercli.graph.finding import Finding
 from layercli.io.paths import is_file
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -39,24 +42,25 @@ class TableLabels:
     class_names: tuple[str, ...] | None
     """The names of the labels if they are texts."""
     warnings: tuple[Finding, ...] = ()
+    errors: tuple[Finding, ...] = ()
+    """A finding for each row whose image is missing, ambiguous or in two rows, and for targets that cannot be read;
+    ``files`` are those of the other rows, and ``targets`` are empty."""
 
 
 def read_labels(data: Images, listing: FolderFiles) -> TableLabels:
     """Return the images of a folder with their targets, as the table of the config says.
 
     Raises:
-        DataError: the table cannot be read, names an image twice, or names a file that does not exist; there is a finding
-            for each such row.
+        DataError: the table cannot be read.
     """
     labels = data.labels
     assert labels is not None
-    rows = _read_rows(data)
-    files = _find_files(rows, FileIndex(listing, Path(labels.path).parent))
-    targets, class_names = _combine_targets(rows.examples)
+    files, examples, errors = _read_rows(data, FileIndex(listing, Path(labels.path).parent))
+    targets, class_names = (np.empty(0), None) if examples is None else _combine_targets(examples)
     table = Path(labels.path).absolute()
     listing = replace(listing, skipped=[path for path in listing.skipped if path.absolute() != table])
     warnings = [*listing.make_warnings(IMAGE_SUFFIXES), *_report_unlabelled(data, listing, files)]
-    return TableLabels(files, targets, class_names, tuple(warnings))
+    return TableLabels(files, targets, class_names, tuple(warnings), tuple(errors))
 
 
 def read_new_labels(data: Images, paths: Sequence[str], class_names: tuple[str, ...] | None) -> TableLabels:
@@ -65,7 +69,7 @@ def read_new_labels(data: Images, paths: Sequence[str], class_names: tuple[str, 
     A path is a table, or a folder of images that contains a table with the name of that of training.
 
     Raises:
-        DataError: as ``read_labels``, or a class is not from training.
+        DataError: a table cannot be read, an image is missing, ambiguous or in two rows, or a class is not from training.
     """
     assert data.labels is not None
     files: list[Path] = []
@@ -79,10 +83,13 @@ def read_new_labels(data: Images, paths: Sequence[str], class_names: tuple[str, 
         )
         if class_names is not None:
             new = new.with_arguments(target_type="labels")
-        rows = _read_rows(new)
         listing = list_files(folder, IMAGE_SUFFIXES) if folder.is_dir() else FolderFiles(folder, [], [])
-        files += _find_files(rows, FileIndex(listing, table.parent), near_table=table.parent)
-        found, names = _combine_targets(rows.examples)
+        index = FileIndex(listing, table.parent)
+        new_files, examples, errors = _read_rows(new, index, near_table=table.parent)
+        if examples is None:
+            raise DataError(*errors)
+        files += new_files
+        found, names = _combine_targets(examples)
         targets.append(found if class_names is None else _encode_as_trained(found, names, class_names))
     return TableLabels(files, np.concatenate(targets), class_names)
 
@@ -94,29 +101,40 @@ def _encode_as_trained(labels: Array, names: tuple[str, ...] | None, trained: tu
     return encode_known_labels(values[labels], trained, _TARGET_KEY)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The rows of a table of labels."""
+def _read_rows(
+    data: Images, index: FileIndex, *, near_table: Path | None = None
+) -> tuple[list[Path], Examples | None, list[Finding]]:
+    """Return the image and the targets of each row; with findings, only the images that were found, and no targets.
 
-    files: list[str]
-    examples: Examples
-    """With the targets by column, if there are several."""
-    locate: Callable[[int], str]
-    """Return the file and line of a row, from 0."""
-
-
-def _read_rows(data: Images) -> _Rows:
+    Raises:
+        DataError: the table cannot be read.
+    """
+    assert data.labels is not None
     table = data.labels_as_table()
     if isinstance(table, Csv):
         table = table.with_arguments(**_sniff_form(Path(table.path[0])))
+    errors: list[Finding] = []
     try:
         examples = load_examples(registry.load_dataset(table))
     except DataError as error:
-        raise DataError(*dict.fromkeys(map(_point_to_labels, error.findings))) from None
+        errors += dict.fromkeys(map(_point_to_labels, error.findings))
+        if any(finding.path != _TARGET_KEY for finding in errors):
+            raise DataError(*errors) from None
+        examples = _read_file_names(table, data.labels.file)
     if not len(examples):
         raise_data_error(f"{sanitize_text(table.path[0])} contains no rows.", _TABLE_KEY, None)
     (_, column), *_ = examples.inputs
-    return _Rows([str(name) for name in column[:, 0]], examples, lambda row: registry.locate_row(table, row))
+    names = [str(name) for name in column[:, 0]]
+    files, wrong = _find_files(names, lambda row: registry.locate_row(table, row), index, near_table)
+    errors += wrong
+    return files, None if errors else examples, errors
+
+
+def _read_file_names(table: TableConfig, column: str) -> Examples:
+    """Return the rows of a table whose targets cannot be read, with the column of the files only."""
+    plan = TablePlan({FILE_INPUT: (column,)}, frozenset({column}), {})
+    state = ReaderState({FILE_INPUT: ((1,), "object")}, table_plan=plan)
+    return load_examples(registry.load_new_dataset(table, table.path, state, has_targets=False))
 
 
 def _point_to_labels(finding: Finding) -> Finding:
@@ -205,6 +223,9 @@ class FileIndex:
         return named
 
 
+_LocateRow: TypeAlias = Callable[[int], str]
+"""Return the file and line of a row, from 0."""
+
 _NamingRule: TypeAlias = Callable[[Path, Path, Path], str]
 """A name of a file, given its path, that relative to the folder of images, and the path of that folder from the table."""
 _NAMING_RULES: Final[tuple[_NamingRule, ...]] = (
@@ -223,17 +244,18 @@ _NAMING_RULES: Final[tuple[_NamingRule, ...]] = (
 _FIRST_CASELESS_RULE: Final = len(_NAMING_RULES) - 2
 
 
-def _find_files(rows: _Rows, index: FileIndex, *, near_table: Path | None = None) -> list[Path]:
-    """Return the image of each row; of a name that the index does not have, also the file in the folder ``near_table``.
+def _find_files(
+    names: Sequence[str], locate: _LocateRow, index: FileIndex, near_table: Path | None
+) -> tuple[list[Path], list[Finding]]:
+    """Return the image of each row, and a finding for each row whose image is missing, ambiguous or in two rows.
 
-    Raises:
-        DataError: an image is missing, ambiguous, or in two rows.
+    Of a name that the index does not have, also the file in the folder ``near_table`` is found.
     """
     files: list[Path] = []
     findings: list[Finding] = []
     first_rows: dict[Path, int] = {}
     wrong = 0
-    for row, text in enumerate(rows.files):
+    for row, text in enumerate(names):
         name = normalize_file_name(text)
         found = index.find(name) if name else []
         if not found and near_table is not None and _is_below(name) and is_file(near_table / name):
@@ -243,13 +265,11 @@ def _find_files(rows: _Rows, index: FileIndex, *, near_table: Path | None = None
             continue
         wrong += 1
         if len(findings) < _MAX_REPORTED:
-            findings.append(_make_row_finding(rows, row, name, found, first_rows))
+            findings.append(_make_row_finding(locate, row, name, found, first_rows))
     if wrong > len(findings):
         message = f"{wrong - len(findings):,} more rows have the same kinds of problems."
         findings.append(make_data_finding(message, _FILE_KEY, "Correct the rows above first."))
-    if findings:
-        raise DataError(*findings)
-    return files
+    return files, findings
 
 
 def _is_below(name: str) -> bool:
@@ -258,9 +278,9 @@ def _is_below(name: str) -> bool:
 
 
 def _make_row_finding(
-    rows: _Rows, row: int, name: str, found: Sequence[Path], first_rows: Mapping[Path, int]
+    locate: _LocateRow, row: int, name: str, found: Sequence[Path], first_rows: Mapping[Path, int]
 ) -> Finding:
-    place, shown = rows.locate(row), sanitize_text(name, limit=80)
+    place, shown = locate(row), sanitize_text(name, limit=80)
     if not name:
         return make_data_finding(
             f"The file is missing in {place}.", _FILE_KEY, "Fill it in, or remove the row."
@@ -272,7 +292,7 @@ def _make_row_finding(
         files = " and ".join(sanitize_text(str(file)) for file in found[:2])
         message = f'{place}: "{shown}" can be {files}.'
         return make_data_finding(message, _FILE_KEY, "Write the path from the folder of the images.")
-    message = f'{place}: the image "{shown}" is already in {rows.locate(first_rows[found[0]])}.'
+    message = f'{place}: the image "{shown}" is already in {locate(first_rows[found[0]])}.'
     return make_data_finding(message, _FILE_KEY, "Each image needs one row: remove one of them.")
 
 

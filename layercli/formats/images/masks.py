@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from layercli.data.class_folders import FolderFiles, list_files, make_skipped_finding, raise_no_files
+from layercli.data.cores import run_on_all_cores
 from layercli.data.memory import MAX_ITEM_BYTES
 from layercli.data.types import Array, DataError, make_data_finding
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images
@@ -18,7 +19,6 @@ from layercli.formats.images.decode import (
     convert_mode,
     measure_size,
     open_image,
-    run_on_all_cores,
     turn_upright,
 )
 from layercli.formats.images.mask_names import strip_image_word, strip_mask_word, without_masks

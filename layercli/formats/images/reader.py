@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from layercli.data.class_folders import list_class_files, list_files, list_new_files, raise_no_files
+from layercli.data.cores import run_on_all_cores
 from layercli.data.examples import Dataset, Examples
 from layercli.data.lazy import LazyArray, LazyDataset
 from layercli.data.memory import MAX_ITEM_BYTES, is_too_large_to_load, limit_item_bytes
@@ -28,7 +29,7 @@ from layercli.data.types import (
     raise_data_error,
 )
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images, MasksConfig
-from layercli.formats.images.decode import decode_image, run_on_all_cores
+from layercli.formats.images.decode import decode_image
 from layercli.formats.images.labels import read_labels, read_new_labels
 from layercli.formats.images.masks import ImageMasks, LazyMasks, MaskClasses, list_masked_files, read_masks
 from layercli.graph.finding import Finding
@@ -47,6 +48,7 @@ class _Labelled:
     class_names: tuple[str, ...] | None
     warnings: tuple[Finding, ...] = ()
     errors: tuple[Finding, ...] = ()
+    """Of images without a target; ``files`` are the others. If a table of labels has errors, no target is known."""
     masks: ImageMasks | None = None
     """The masks, which are the targets when the size of the images is known."""
 
@@ -68,7 +70,7 @@ def read_dataset(data: Images, memory: int | None) -> Dataset:
             break
         findings.append(first)
     else:
-        raise DataError(*labelled.errors, *islice(findings, _MAX_REPORTED))
+        raise DataError(*labelled.errors, *islice(findings, _MAX_REPORTED), *labelled.warnings)
     images = LazyImages(tuple(labelled.files), data, first.shape, first.dtype, limit)
     try:
         dataset = _build_dataset(images, labelled, memory, is_reread=True)
@@ -80,13 +82,16 @@ def read_dataset(data: Images, memory: int | None) -> Dataset:
 
 
 def _complete_error(findings: Sequence[Finding], images: LazyImages, labelled: _Labelled) -> DataError:
-    """Return the error of all files, with the targets that can be read."""
+    """Return the error of all files, with the targets that can be read, and with the warnings, which may explain it."""
+    reasons = (*labelled.errors, *findings, *labelled.warnings)
+    if labelled.masks is None and labelled.errors:
+        return DataError(*reasons)
     blank = np.broadcast_to(np.zeros((), images.dtype), (len(images), *images.shape))
     targets = labelled.targets
     if labelled.masks is not None:
         targets = _make_lazy_masks(images, labelled.masks)
     readable = LazyDataset({None: blank}, {None: targets}, "", np.arange(len(images)), labelled.class_names)
-    return DataError(*labelled.errors, *findings, readable=readable)
+    return DataError(*reasons, readable=readable)
 
 
 def _list_labelled_files(data: Images, max_bytes: int) -> _Labelled:
@@ -98,7 +103,10 @@ def _list_labelled_files(data: Images, max_bytes: int) -> _Labelled:
         if not listing.files:
             raise_no_files([data.path], IMAGE_SUFFIXES)
         labels = read_labels(data, listing)
-        return _Labelled(labels.files, labels.targets, labels.class_names, labels.warnings)
+        if not labels.files:
+            raise DataError(*labels.errors)
+        targets = np.zeros(len(labels.files)) if labels.errors else labels.targets
+        return _Labelled(labels.files, targets, labels.class_names, labels.warnings, labels.errors)
     found = list_class_files(folder, IMAGE_SUFFIXES)
     return _Labelled(found.files, found.labels, found.class_names, found.warnings)
 
@@ -107,7 +115,7 @@ def list_files_with_targets(data: Images) -> Sequence[Path]:
     """Return the images that have a mask or a row in the table of labels, in the order of the examples.
 
     Raises:
-        DataError: an image has none.
+        DataError: the table cannot be read.
     """
     if data.masks is not None:
         return list_masked_files(Path(data.path), Path(data.masks.path))
@@ -140,8 +148,8 @@ def read_new_dataset(
         labels = read_new_labels(data, paths, reader_state.class_names)
         labelled = _Labelled(labels.files, labels.targets, labels.class_names)
     else:
-        files, targets = list_new_files(paths, IMAGE_SUFFIXES, class_names, has_targets=has_targets)
-        labelled = _Labelled(files, targets, class_names)
+        files, targets, warnings = list_new_files(paths, IMAGE_SUFFIXES, class_names, has_targets=has_targets)
+        labelled = _Labelled(files, targets, class_names, warnings)
     images = LazyImages(tuple(labelled.files), data, *reader_state.single_input(), limit_item_bytes(memory))
     return _build_dataset(images, labelled, memory)
 

@@ -68,10 +68,10 @@ def read_new_dataset(
     table = data.as_table()
     if table is not None:
         return registry.load_new_dataset(table, paths, reader_state, memory=memory, has_targets=has_targets)
-    files, labels = list_new_files(
+    files, labels, warnings = list_new_files(
         paths, TEXT_SUFFIXES, reader_state.single_target_classes(), has_targets=has_targets
     )
-    return _build_dataset(data, files, labels, reader_state.single_target_classes(), memory)
+    return _build_dataset(data, files, labels, reader_state.single_target_classes(), memory, warnings)
 
 
 def _build_dataset(

@@ -7,7 +7,7 @@ from pydantic import Field
 from layercli.layers.arguments import DataFormat, ExactDataFormat, ExactPadding
 from layercli.layers.bases.spatial import IMAGE_INPUT, SEQUENCE_INPUT, VOLUME_INPUT, SpatialLayer
 from layercli.layers.dtypes import FLOATS, SMALL_INTEGERS
-from layercli.layers.shapes import Shape, Tensor
+from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape
 from layercli.schema.field_types import Size1D, Size2D, Size3D
 
 T = TypeVar("T")
@@ -239,7 +239,27 @@ class _AdaptivePooling(SpatialLayer):
     data_format: ExactDataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
+        self._check_windows(x)
         return self.build_output(x, self.output_size, self.channels(x))
+
+    def _check_windows(self, x: Tensor) -> None:
+        """Raise an error for windows that TensorFlow cannot run: Keras also pools with a window that is one longer."""
+        lengths = self.spatial_lengths(x)
+        axes = [(length, size) for length, size in zip(lengths, self.output_size, strict=True) if length]
+        if all(-(-length // size) < length for length, size in axes):
+            return
+        output_size = ", ".join(map(str, self.output_size))
+        pooling = self.type_name().replace("Adaptive", "Global")
+        if 1 in self.output_size:
+            hint = f"Use an `output_size` of at least 2, or `{{type: {pooling}, keepdims: true}}`."
+        else:
+            hint = "Use fewer shrinking layers before it: it needs at least 2 positions along each axis."
+        raise ShapeError(
+            f"{self.title()} with `output_size` {output_size} cannot run on its input {format_shape(x.shape)}: "
+            "one of its windows is longer than the input.",
+            hint=hint,
+            argument="output_size",
+        )
 
 
 class AdaptiveAveragePooling1D(_AdaptivePooling):

@@ -9,7 +9,8 @@ from layercli.schema.component import Component
 from layercli.schema.field_types import AnyInt
 
 FanAxes = Annotated[
-    int | list[AnyInt] | None, Field(description="Axes that count as fan; null: by the weight's shape.")
+    list[AnyInt] | None,
+    Field(description="Axes that count as fan, if both are given; null: by the weight's shape."),
 ]
 
 

@@ -1,8 +1,9 @@
 """Values of ranges in a sweep, counted by hand."""
 
 import pytest
+from pydantic import ValidationError
 
-from layercli.config.sweep.search_space import FloatRange, IntRange
+from layercli.config.sweep.search_space import FloatRange, IntRange, parse_search_parameter
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,44 @@ def test_steps_of_an_integer_range_include_the_maximum(keys, values):
     found = IntRange.model_validate(keys)
     assert list(found.grid_values) == values
     assert found.grid_size == len(values)
+
+
+@pytest.mark.parametrize(
+    ("keys", "code", "message", "hint"),
+    [
+        ({"int": [1]}, "wrong-type", "A range of integers must be a list of two integers", "[16, 256]"),
+        ({"int": [1, 2.5]}, "wrong-type", "A range of integers must be", "[16, 256]"),
+        ({"int": [False, 2]}, "wrong-type", "A range of integers must be", "[16, 256]"),
+        ({"int": [1, 2**31]}, "out-of-range", "The range must be narrower", "[16, 256]"),
+        ({"float": ["1", 2]}, "wrong-type", "A range of numbers must be", "[1e-4, 1e-1]"),
+        ({"float": [0, 1e300]}, "out-of-range", "The range must be narrower", "[1e-4, 1e-1]"),
+    ],
+)
+def test_ends_of_a_range_are_two_numbers_within_the_limits(keys, code, message, hint):
+    with pytest.raises(ValidationError) as caught:
+        (IntRange if "int" in keys else FloatRange).model_validate(keys)
+    error = caught.value.errors()[0]
+    assert (error["type"], error["ctx"]["hint"]) == (code, f"For example `{hint}`.")
+    assert error["ctx"]["message"].startswith(message)
+
+
+def test_float_range_is_not_limited_to_integers_of_32_bits():
+    assert FloatRange.model_validate({"float": [0, 2**31]}).float == [0, 2**31]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({}, "Expected one of `int`, `float` and `choice`, got none."),
+        ({"ints": [1, 2]}, "Expected one of `int`, `float` and `choice`, got `ints`."),
+        (
+            {"int": [1, 2], "choice": [3]},
+            "Expected only one of `int`, `float` and `choice`, got int and choice.",
+        ),
+        ([1, 2], "Expected a mapping with `int`, `float` or `choice`, got [1, 2]."),
+    ],
+)
+def test_value_that_is_not_one_range_or_choice_is_refused(value, message):
+    with pytest.raises(ValueError, match="Expected") as caught:
+        parse_search_parameter(value)
+    assert caught.value.context["message"] == message

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import keras
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from layercli.config.training.callbacks import RESERVED_RUN_FILES, get_monitor
 from layercli.config.training.registry import CALLBACKS
@@ -180,3 +180,26 @@ def test_embeddings_metadata_is_copied_for_keras():
 )
 def test_get_monitor(value, name):
     assert get_monitor(TypeAdapter(CallbackField).validate_python(value)) == name
+
+
+@pytest.mark.parametrize("value", ["epoch", "batch", 1, 2_147_483_647])
+def test_update_freq_is_epoch_batch_or_a_positive_integer(value):
+    callback = CALLBACKS.load("TensorBoard").model_validate({"log_dir": "logs", "update_freq": value})
+    assert callback.update_freq == value
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (0, "out-of-range"),
+        (-1, "out-of-range"),
+        (2**31, "out-of-range"),
+        (True, "unknown-value"),
+        (1.0, "unknown-value"),
+        ("step", "unknown-value"),
+    ],
+)
+def test_other_values_of_update_freq_are_refused(value, code):
+    with pytest.raises(ValidationError) as caught:
+        CALLBACKS.load("TensorBoard").model_validate({"log_dir": "logs", "update_freq": value})
+    assert caught.value.errors()[0]["type"] == code

@@ -51,6 +51,7 @@ def series(count, rows):
         ({"length": 3}, [2, 3, 4, 5, 6, 7, 8]),
         ({"length": 3, "horizon": 2, "stride": 2}, [2, 4, 6]),
         ({"length": 3, "horizon": 0}, [1, 2, 3, 4, 5, 6, 7, 8]),
+        ({"length": 1}, [0, 1, 2, 3, 4, 5, 6, 7, 8]),
         ({"length": 1, "horizon": 0}, None),
         ({"length": 2, "steps": 3, "by": "u"}, [1, 6]),
         ({"length": 1, "horizon": 0, "steps": 2}, None),
@@ -392,6 +393,16 @@ def test_bad_times_are_located(tmp_path, how):
     assert [finding.message for finding in caught.value.findings] == [
         f"`when` is missing ({tmp_path}/t0.csv, line 3).",
         f'`when` must be a number or a date, got "noon" ({tmp_path}/t0.csv, line 6).',
+    ]
+
+
+def test_first_eight_bad_times_are_reported(tmp_path):
+    when = [*HOURS[:12].astype(str), *(f"x{row}" for row in range(12, 22))]
+    with pytest.raises(DataError) as caught:
+        load_dataset(section(tmp_path, hourly(22, when=when), windows={"length": 2, "time": "when"}))
+    messages = [finding.message for finding in caught.value.findings]
+    assert [message.split(" (")[0] for message in messages] == [
+        f'`when` must be a number or a date, got "x{row}"' for row in range(12, 20)
     ]
 
 

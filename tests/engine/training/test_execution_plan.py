@@ -79,11 +79,11 @@ def test_steps_per_call(tmp_path):
     assert planned(tmp_path, [HEAD]).steps_per_execution == 3  # 90 examples
     many = planned(tmp_path, [HEAD], samples=100_000, epochs=5)
     large = planned(tmp_path, [{"type": "Dense", "units": 20_000}, HEAD], samples=100_000, epochs=5)
-    assert many.steps_per_execution == 999  # 0.1 s by 0.1 ms and 24 x 3 x 32 operations at 30 GFLOPS
+    assert many.steps_per_execution == 2997  # 0.3 s by 0.1 ms and 24 x 3 x 32 operations at 30 GFLOPS
     # A step takes 0.1 + 0.896 + 0.16 ms: its start, 280,000 x 3 x 32 operations, 160,003 weights at 1 ns.
     # XLA saves 85 % of the first and 25 % of the others, 0.349 ms in each of 15,625 steps.
     assert large.reason == "XLA saves about 5 s and costs 2 s"
-    assert large.steps_per_execution == 124  # of 0.807 ms
+    assert large.steps_per_execution == 372  # of 0.807 ms
 
 
 def test_examples_above_the_limit_are_streamed(tmp_path, monkeypatch):

@@ -142,6 +142,14 @@ MAPS = "Set `target_type: labels` under `data:`, which maps the labels"
             "Use `loss: mean_squared_error` or a different loss for numbers, and remove `activation: softmax`.",
         ),
         (
+            X[:, [0, 1, 0]] / 7,
+            "{type: Dense, units: 3, activation: tanh}",
+            "hinge",
+            "wrong-loss",
+            "hinge compares classes, but the target is a number.",
+            "Use `loss: mean_squared_error` or a different loss for numbers.",
+        ),
+        (
             np.eye(4)[LABELS],
             SOFTMAX,
             CATEGORICAL,
