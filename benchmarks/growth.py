@@ -27,7 +27,7 @@ from tests.running import invoke
 LAYERS = (10, 100, 1_000, 10_000)
 ROWS = (10_000, 100_000, 1_000_000, 10_000_000)
 RUNS = (10, 100, 1_000, 10_000)
-TRIALS = (10, 100, 1_000)
+TRIALS = (10, 100, 1_000, 10_000)
 Measured = dict[str, list[tuple[int, float]]]
 
 
@@ -136,6 +136,7 @@ def measure_runs(folder: Path, sizes: Sequence[int]) -> Iterator[tuple[str, int,
                 if (source / name).exists():
                     os.link(source / name, target / name)
         yield "runs", size, measure_seconds(lambda root=root: run_command("runs", root, "--json"))
+        yield "runs, as a table", size, measure_seconds(lambda root=root: run_command("runs", root))
         shutil.rmtree(root)
 
 
