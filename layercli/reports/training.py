@@ -29,7 +29,7 @@ def print_training_summary(
         console: Where to print.
         summary: What ``summary.json`` of the run contains.
         next_commands: The commands that the user may run next.
-        has_schedule: Whether a learning-rate schedule needs the last epochs, so that stopping earlier is no advice.
+        has_schedule: Whether a learning-rate schedule needs the last epochs, so that EarlyStopping does not help.
     """
     best, run = summary["best"], summary["run"]
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
