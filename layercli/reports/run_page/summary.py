@@ -235,10 +235,11 @@ def _advise(content: RunContent) -> Iterator[str]:
     if evaluation is None:
         return
     if evaluation.split == "test" and evaluation.examples < _FEW_EXAMPLES:
-        yield (
-            f"The test set has only {evaluation.examples:,} examples, so every number here is uncertain. "
-            "Hold out more examples with `data.split.test`."
-        )
+        split = content.valid.config.data.split if content.valid and content.valid.config.data else None
+        advice = "Hold out more examples with `data.split.test`."
+        if split is not None and split.fold is not None:
+            advice = "The mean of all folds is less uncertain."
+        yield f"The test set has only {evaluation.examples:,} examples, so every number here is uncertain. {advice}"
     for output in evaluation.outputs:
         yield from _advise_on_output(output)
 

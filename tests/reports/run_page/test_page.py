@@ -366,6 +366,21 @@ def test_advice_knows_the_callbacks_and_the_schedule(make_content, train, notes,
     assert advice.replace("`", "") in shown
 
 
+@pytest.mark.parametrize(
+    ("split", "advice"),
+    [
+        ("validation: 0.2", "Hold out more examples with data.split.test."),
+        ("fold: {number: 1, folds: 5}", "The mean of all folds is less uncertain."),
+    ],
+)
+def test_few_examples_of_a_fold_are_not_called_too_few(make_content, split, advice):
+    text = f"data: {{type: sklearn, dataset: iris, split: {{{split}}}}}\n"
+    text += "model: {input: [4], layers: [{type: Dense, units: 3, activation: softmax}]}\n"
+    valid = require_valid(check_config("config.yaml", text=text))
+    shown = page_of(make_content(valid=valid, evaluation=evaluation(CLASSES, examples=10))).shown_text
+    assert f"The test set has only 10 examples, so every number here is uncertain. {advice}" in shown
+
+
 def test_written_runs_are_counted_for_the_line_on_the_terminal(make_content, monkeypatch):
     shown = []
     monkeypatch.setattr(page, "make_training", lambda _: shown.append(find_current_activity()[1]))
