@@ -55,7 +55,7 @@ def track_items(
 def find_current_activity(*, of_display: bool = False) -> tuple[str, Activity] | None:
     """Return the label and the progress of the current work; None if nothing should be shown.
 
-    The progress is that of the outermost part with a known total: the parts inside it start again and again.
+    The progress is that of the outermost part with several units: the parts inside it start again and again.
 
     Args:
         of_display: Find the work inside the part with a separate display, which shows it itself.
@@ -71,4 +71,4 @@ def find_current_activity(*, of_display: bool = False) -> tuple[str, Activity] |
     parts = activities[known[-1] :]
     label = labels[known[-1]]
     assert label is not None
-    return label, next((part for part in parts if part.total is not None), parts[-1])
+    return label, next((part for part in parts if (part.total or 0) > 1), parts[-1])

@@ -16,6 +16,8 @@ from layercli.reports.formatting import format_duration
 _DELAY_SECONDS: Final = 0.4
 """Time without a line; with the start of Python about a second of a command."""
 _INTERVAL_SECONDS: Final = 0.25
+_MARGIN_COLUMNS: Final = 3
+"""Columns without text: the terminal writes ^C after it, which must not begin another line."""
 _ERASE: Final = "\r\x1b[2K"
 _TERMINALS_WITHOUT_ERASING: Final = ("dumb", "unknown")
 """Values of TERM that promise no control sequences, as in the shell of Emacs."""
@@ -70,7 +72,9 @@ class ActivityLine:
                 if current is None or now - self._opened_at < _DELAY_SECONDS:
                     self._remove_line()
                 elif self._can_draw:
-                    self._write(_ERASE + describe_activity(*current, now, self._measure_width() - 1))
+                    self._write(
+                        _ERASE + describe_activity(*current, now, self._measure_width() - _MARGIN_COLUMNS)
+                    )
                     self._is_drawn = True
 
     def _remove_line(self) -> None:
@@ -95,7 +99,7 @@ def describe_activity(label: str, activity: Activity, now: float, room: int) -> 
     percent = f"{min(100 * activity.done // activity.total, 100)}%" if activity.total else None
     remaining = None if left is None else f"{format_duration(left)} left"
     main = remaining or percent or elapsed
-    for parts in ((percent, elapsed, remaining), (percent, remaining), (main,)):
+    for parts in ((percent, elapsed, remaining), (percent or elapsed, remaining), (main,)):
         line = f"{label}: {', '.join(part for part in parts if part is not None)}"
         if len(line) <= room:
             return line

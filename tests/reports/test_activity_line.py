@@ -110,8 +110,8 @@ def test_progress_is_that_of_the_part_with_the_label_around_it():
     assert seen == [("Reading the data", done, 20) for done in (2, 5, 9)]
 
 
-def test_progress_is_that_of_the_outermost_part_with_a_total():
-    with show_activity("Predicting"), show_activity(None), show_activity(None, 40), show_activity(None, 3):
+def test_progress_is_that_of_the_outermost_part_with_several_units():
+    with show_activity("Predicting"), show_activity(None, 1), show_activity(None, 40), show_activity(None, 3):
         label, part = find_current_activity()
         assert (label, part.total) == ("Predicting", 40)
         with show_activity("Loading TensorFlow"):
@@ -151,12 +151,19 @@ def test_text_fits_the_terminal_and_keeps_the_time_left(room, text):
     assert len(text) <= room
 
 
-def test_line_is_shorter_than_the_terminal(open_screen):
+def test_narrow_text_without_a_total_keeps_the_time():
+    activity = Activity("Comparing", None)
+    activity.started_at = 100.0
+    assert describe_activity("Comparing", activity, 106.0, 16) == "Comparing: 6.0 s"
+    assert describe_activity("Comparing", activity, 106.0, 15) == "Compari…: 6.0 s"
+
+
+def test_line_leaves_room_for_the_echo_of_an_interruption(open_screen):
     screen = open_screen()
     termios.tcsetwinsize(screen.writer, (24, 20))
     with ActivityLine(is_shown=True), show_activity("Comparing the outputs"):
         text = screen.read_until(r" s(?=\r)")
-    assert {len(line) for line in text.split(ERASE) if line} == {19}
+    assert {len(line) for line in text.split(ERASE) if line} == {17}  # 20 columns with ^C and the cursor
 
 
 def test_every_command_that_ends_has_a_label():

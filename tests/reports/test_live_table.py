@@ -45,7 +45,7 @@ def test_sweep_estimates_the_time_left_from_trials(clock):
     def title(*states):
         rows = [
             {"number": number, "state": state, "params": {}, "values": [1.0], "epochs": 1}
-            | {"loss": None, "parameters": None, "refused": ["flops"]}
+            | {"loss": None, "parameters": None, "refused": [{"limit": "flops"}]}
             for number, state in enumerate(states)
         ]
         return progress._progress_table(rows).title
