@@ -32,6 +32,7 @@ def check_examples(
             path,
             required=_required_columns(values, data),
             is_fillable=isinstance(data, TableConfig),
+            has_texts="separator" in type(data).model_fields,
             locate=locate,
         )
     for name, values in statistics.targets.items():
@@ -209,15 +210,23 @@ def _check_finite(
     *,
     required: set[int],
     is_fillable: bool,
+    has_texts: bool = False,
     locate: Callable[[str, int], str],
 ) -> Iterator[Finding]:
-    """Report the first non-finite number of each column, and the number of such values."""
+    """Report the first non-finite number of each column, and the number of such values.
+
+    ``has_texts`` is true for files whose numbers are read from texts, so that a text can be declared as missing.
+    """
     find = partial(_list_non_finite, values, title, path, locate)
     missing = {column: index for column, index in values.first_missing.items() if column in required}
     hint = "Remove or replace them in the file."
     fill_hint = "Remove those rows, or set a replacement: `missing: {numbers: median}`."
+    declared = '`missing: {values: [default, inf, "-inf"], numbers: median}`'
+    word_hint = f"Replace them in the file, or read them as missing: {declared}."
     yield from find("missing", missing, values.missing_counts, fill_hint if is_fillable else hint)
-    yield from find("infinite", values.first_infinite, values.infinite_counts, hint)
+    yield from find(
+        "infinite", values.first_infinite, values.infinite_counts, word_hint if has_texts else hint
+    )
 
 
 def _list_non_finite(

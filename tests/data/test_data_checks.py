@@ -54,6 +54,9 @@ def test_column_with_missing_value_is_named(place):
     )
 
 
+INFINITE_AS_MISSING = {"values": ["default", "inf", "-inf"], "numbers": "median"}
+
+
 @pytest.mark.parametrize("stream", ["never", "always"])
 def test_rows_are_located_in_the_file(place, monkeypatch, stream):
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
@@ -65,7 +68,15 @@ def test_rows_are_located_in_the_file(place, monkeypatch, stream):
     data = DATA_TYPES.parse(csv(place, text.replace("3,\n", "3,1\n"), **keys))
     dataset = load_dataset(data)
     found = check_examples(compute_statistics(dataset), data, dataset.locate_row)
-    assert [finding.message for finding in found] == ["`b` is infinite in t.csv, line 4."]
+    assert [(finding.message, finding.hint) for finding in found] == [
+        (
+            "`b` is infinite in t.csv, line 4.",
+            'Replace them in the file, or read them as missing: `missing: {values: [default, inf, "-inf"], numbers: median}`.',
+        )
+    ]
+    followed = csv(place, text.replace("3,\n", "3,1\n"), missing=INFINITE_AS_MISSING, **keys)
+    dataset = load_dataset(DATA_TYPES.parse(followed))
+    assert not [*check_examples(compute_statistics(dataset), DATA_TYPES.parse(followed), dataset.locate_row)]
 
 
 def test_input_name_and_shape_mismatches_are_reported(place):
