@@ -2,7 +2,9 @@
 
 import pytest
 
-from layercli.check import check_config
+from layercli.check import check_config, require_valid
+from layercli.config.data.section import DataFacts
+from layercli.graph.checks.schedules import check_schedule_length
 
 # 150 examples, 120 of them to train on: 8 steps an epoch, and 80 steps in all
 CONFIG = """
@@ -86,3 +88,18 @@ def test_size_of_a_fold_counts():
 def test_stages_have_steps_that_are_not_known():
     config = CONFIG.replace("  epochs: 10\n", "  stages: [{epochs: 10}]\n")
     assert find(HALF, config=config) == []
+
+
+def test_one_example_is_not_the_whole_data():
+    (found,) = find(HALF, split="validation: 1")
+    assert found[2] == "Set `decay_steps: 100`; an epoch has 10 steps."  # 149 examples
+
+
+@pytest.mark.parametrize("split", ["column: part", "test: [u.csv]", ""])
+def test_training_set_that_the_config_does_not_count_is_accepted(split):
+    data = f"{{type: csv, path: t.csv, target: y, split: {{{split}}}}}"
+    text = CONFIG.replace("{type: sklearn, dataset: iris, split: {SPLIT}}", data).replace("SCHEDULE", HALF)
+    text = text.replace("model: {", "model: {input: [4], ")
+    config = require_valid(check_config("c.yaml", text=text)).config
+    findings = list(check_schedule_length(config, DataFacts(150, (4,))))
+    assert [finding.code for finding in findings] == ([] if split else ["idle-epochs"])
