@@ -239,7 +239,7 @@ _LOOKALIKE: Final = re.compile(
 )
 """Full-width forms of `: , { } [ ] # - " '` and other spaces, which input methods and web pages write; NFKC changes them."""
 _QUOTED_OR_COMMENT: Final = re.compile(r"""'[^']*(?:'|$)|"(?:\\.|[^"\\])*(?:"|$)|(?:^|(?<=\s))#.*""")
-"""Parts of a line in which full-width characters are no mistake."""
+"""Parts of a line in which full-width characters are right."""
 _KEY_END: Final = re.compile(":(?: |$)")
 
 

@@ -490,7 +490,7 @@ EPOCH_ONLY = """    def with_epoch_only(function):
 """
 
 
-def test_parameters_are_those_of_the_function_that_is_called(tmp_path, monkeypatch):
+def test_parameters_are_those_of_the_function_that_is_called(tmp_path):
     method = "    def on_epoch_end(self, epoch, logs=None):\n"
     assert method in OWN
     decorated = OWN.replace(
@@ -502,13 +502,13 @@ def test_parameters_are_those_of_the_function_that_is_called(tmp_path, monkeypat
     base = (
         "class Base(keras.callbacks.Callback):\n    def on_epoch_end(self, *, epoch, logs):\n        pass\n"
     )
-    (tmp_path / "base_of_tracker.py").write_text("import keras\n\n\n" + base)
-    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "inherited" / "base_of_tracker.py"
     inherited = OWN + "\n\nfrom base_of_tracker import Base\n\n\nclass Tracker(Base):\n    pass\n"
-    result = invoke("train", write(tmp_path, inherited), "--smoke", "--trust", "--json")
+    config = write(file.parent, inherited)
+    file.write_text("import keras\n\n\n" + base)
+    result = invoke("train", config, "--smoke", "--trust", "--json")
     [problem] = json.loads(result.stdout)["problems"]
     assert problem["message"] == (
         "`own.py:Tracker.on_epoch_end` must take (self, epoch, logs=None), got (self, *, epoch, logs)."
     )
-    file = tmp_path / "base_of_tracker.py"
     assert problem["hint"] == f"Write `def on_epoch_end(self, epoch, logs=None):` in line 5 of {file}."
