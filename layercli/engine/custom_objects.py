@@ -143,9 +143,9 @@ def _check_parameters(found: type, custom: CustomObject, valid: ValidConfig) -> 
         try:
             signature.bind(*names[: len(names) - len(by_name)], **by_name)
         except TypeError:
-            received = ", ".join(map(str, signature.parameters.values()))
+            received = str(signature.replace(return_annotation=inspect.Signature.empty))  # with `*` and `/`
             title = f"{custom.type_name()}.{method}"
-            message = f"`{title}` must take ({parameters}), got ({sanitize_text(received, limit=100)})."
+            message = f"`{title}` must take ({parameters}), got {sanitize_text(received, limit=100)}."
             is_inherited = function.__globals__.get("__name__") != found.__module__
             file = sanitize_text(function.__code__.co_filename) if is_inherited else custom.module
             hint = (
