@@ -47,7 +47,7 @@ def track_group(directory: Path) -> Iterator[dict[str, Any]]:
     except LayercliError as error:
         status = "FAILED" if _is_failure(error) else "KILLED"
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:
