@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -54,6 +54,38 @@ def is_locked(path: Path) -> bool:
 
 
 @contextmanager
+def hold_folder(folder: Path) -> Iterator[Callable[[], bool]]:
+    """Mark a folder as used by this process until the block ends. Yield a function that returns whether it is the only one.
+
+    Once that function has returned True, another process that wants to use the folder waits until the block ends. On systems
+    without such locks it always returns False.
+
+    Raises:
+        OSError: The folder does not exist.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield lambda: False
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+    def become_only_user() -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another process uses it, or the file system has no locks
+            return False
+        return True
+
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield become_only_user
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def lock_open_file(handle: int) -> Iterator[bool]:
     """Lock an open file until the block or the process ends, and close it. Yield whether the file still has a name.
 
@@ -81,7 +113,8 @@ def remove_unlocked_file(path: Path) -> None:
         except ImportError:  # Windows does not remove open files
             path.unlink()
             return
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        # NFS locks a file exclusively only if it is open for writing.
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()

@@ -13,6 +13,7 @@ from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow, TensorBoard
 from layercli.errors import LayercliError
+from layercli.page.markdown import escape_markdown
 from layercli.reports.formatting import format_number
 from layercli.runs import directory as runs
 from layercli.runs.mlflow_run import open_mlflow_run
@@ -46,7 +47,7 @@ def track_group(directory: Path) -> Iterator[dict[str, Any]]:
     except LayercliError as error:
         status = "FAILED" if _is_failure(error) else "KILLED"
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:
@@ -120,10 +121,10 @@ def _format_results(summary: Mapping[str, Any]) -> str:
     """Return the metrics of a summary as a table in Markdown, and its notes."""
     test, baseline = summary["test"], (summary.get("baseline") or {}).get("metrics", {})
     rows = [
-        f"| {name} | {format_number(value)} | {format_number(baseline[name]) if name in baseline else ''} |"
+        f"| {escape_markdown(name)} | {format_number(value)} | {format_number(baseline[name]) if name in baseline else ''} |"
         for name, value in test.items()
         if is_number(value)
     ]
     table = ["| test | model | guess |", "| --- | ---: | ---: |", *rows] if rows else []
-    notes = [f"- {note}" for note in (summary["stop_reason"], *summary["notes"])]
+    notes = [f"- {escape_markdown(note)}" for note in (summary["stop_reason"], *summary["notes"])]
     return "\n".join([*table, "", *notes])
