@@ -82,6 +82,7 @@ EDITS = {
     "scaled-twice": Edit("Remove `rescaling`", "    - {type: Rescaling, scale: 0.00392156862745098}\n", ""),
     "channels-first-input": Edit("Declare `model.input: [32, 32, 3]`", "[3, 32, 32]", "[32, 32, 3]"),
     "dropped-mask": Edit("Remove `mask_zero`", ", mask_zero: true", ""),
+    "idle-epochs": Edit("Set `decay_steps: 120`", "decay_steps: 40", "decay_steps: 120"),
     "input-mismatch": Edit("or `input: [64]` here", "input: [8, 8]", "input: [64]"),
     "wrong-units": Edit("Set `units: 10`", "units: 9", "units: 10"),
     "wrong-loss": Edit(
