@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -51,6 +51,38 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[Callable[[], bool]]:
+    """Mark a folder as used by this process until the block ends. Yield a function that returns whether it is the only one.
+
+    Once that function has returned True, another process that wants to use the folder waits until the block ends. On systems
+    without such locks it always returns False.
+
+    Raises:
+        OSError: The folder does not exist.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield lambda: False
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+    def become_only_user() -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another process uses it, or the file system has no locks
+            return False
+        return True
+
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield become_only_user
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
 from layercli.errors import Problem
 from layercli.language_server.analysis import Analysis
+from layercli.language_server.check_budget import BudgetSpentError, CheckBudget
 from layercli.language_server.documents import OpenDocuments
 from layercli.language_server.hint_fixes import suggest_names, suggest_texts
 from layercli.language_server.refactorings import list_refactorings
 from layercli.language_server.transport import Json
 from layercli.source.load import use_unsaved_texts
 from layercli.workflows.autofix import fix_problem, fix_text
-from layercli.workflows.config_files import check_text
 
 QUICK_FIX: Final = "quickfix"
 FIX_ALL: Final = "source.fixAll.layercli"
@@ -26,7 +27,7 @@ _MAX_CANDIDATES: Final = 10
 
 
 def list_actions(analysis: Analysis, documents: OpenDocuments, params: Json) -> list[Json]:
-    """Return the actions for a selection."""
+    """Return the actions for a selection: of a long text only those that can be checked in a short time."""
     context, shown = params.get("context"), params.get("range")
     context = context if isinstance(context, dict) else {}
     start, end = (
@@ -38,26 +39,37 @@ def list_actions(analysis: Analysis, documents: OpenDocuments, params: Json) -> 
     only = context.get("only")
     wanted = [kind for kind in only if isinstance(kind, str)] if isinstance(only, list) else None
     is_automatic = context.get("triggerKind") == _AUTOMATIC
-    with use_unsaved_texts(documents.unsaved_texts):
-        return list(_iterate_actions(analysis, start, end, wanted, is_automatic=is_automatic))
+    actions: list[Json] = []
+    with use_unsaved_texts(documents.unsaved_texts), suppress(BudgetSpentError):
+        for action in _iterate_actions(
+            analysis, start, end, wanted, CheckBudget(), is_automatic=is_automatic
+        ):
+            actions.append(action)
+    return actions
 
 
 def _iterate_actions(
-    analysis: Analysis, start: int, end: int, wanted: list[str] | None, *, is_automatic: bool
+    analysis: Analysis,
+    start: int,
+    end: int,
+    wanted: list[str] | None,
+    budget: CheckBudget,
+    *,
+    is_automatic: bool,
 ) -> Iterator[Json]:
     problems = [problem for problem in analysis.result.problems if problem.file == analysis.name]
     if _is_wanted(QUICK_FIX, wanted):
         near = [problem for problem in problems if _overlaps(analysis, problem, start, end)]
         for problem in near[:_MAX_PROBLEMS]:
-            yield from _list_quick_fixes(analysis, problem)
+            yield from _list_quick_fixes(analysis, problem, budget)
         for title, text in suggest_names(analysis, start):
             yield _make_action(analysis, QUICK_FIX, title, text)
     if _is_wanted(FIX_ALL, wanted) and problems and not (is_automatic and wanted is None):
-        fixed = fix_text(analysis.name, analysis.index.text)
+        fixed = fix_text(analysis.name, analysis.index.text, budget.check_text)
         if fixed != analysis.index.text:
             yield _make_action(analysis, FIX_ALL, "Apply all safe fixes", fixed)
     if any(_is_wanted(kind, wanted) for kind in ACTION_KINDS[2:]) and not (is_automatic and wanted is None):
-        for kind, title, text in list_refactorings(analysis, start, end):
+        for kind, title, text in list_refactorings(analysis, start, end, budget):
             if _is_wanted(kind, wanted):
                 yield _make_action(analysis, kind, title, text)
 
@@ -73,23 +85,24 @@ def _overlaps(analysis: Analysis, problem: Problem, start: int, end: int) -> boo
     return first <= line <= last
 
 
-def _list_quick_fixes(analysis: Analysis, problem: Problem) -> Iterator[Json]:
+def _list_quick_fixes(analysis: Analysis, problem: Problem, budget: CheckBudget) -> Iterator[Json]:
     """Yield the safe fix of a problem, or else the changes that its hint asks for and that solve it."""
     name, text = analysis.name, analysis.index.text
-    fixed = fix_problem(name, text, problem) if problem.severity == "error" else None
+    is_error = problem.severity == "error"
+    fixed = fix_problem(name, text, problem, budget.check_text) if is_error else None
     if fixed is not None:
         yield _make_action(analysis, QUICK_FIX, str(problem.hint), fixed, problem)
         return
     seen = {text}
     for title, new in islice(suggest_texts(analysis, problem), _MAX_CANDIDATES):
-        if new not in seen and _is_solved(analysis, problem, new):
+        if new not in seen and _is_solved(analysis, problem, new, budget):
             yield _make_action(analysis, QUICK_FIX, title, new, problem)
         seen.add(new)
 
 
-def _is_solved(analysis: Analysis, problem: Problem, text: str) -> bool:
+def _is_solved(analysis: Analysis, problem: Problem, text: str, budget: CheckBudget) -> bool:
     """Return whether a text lacks a problem, and has no more errors than before."""
-    after = check_text(analysis.name, text).problems
+    after = budget.check_text(analysis.name, text).problems
     before = analysis.result.problems
     errors = [sum(one.severity == "error" for one in problems) for problems in (before, after)]
     counts = [sum(_is_same(problem, one) for one in problems) for problems in (before, after)]

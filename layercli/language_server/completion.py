@@ -36,6 +36,7 @@ from layercli.layers.feature_space import FeatureSpace
 from layercli.layers.object_registry import ACTIVATIONS
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import Tensor
+from layercli.page.markdown import escape_markdown
 from layercli.reports.catalogue import layer_summary, parse_layer_example
 from layercli.schema.component import snake_case
 from layercli.schema.flow_style import format_value
@@ -256,7 +257,7 @@ class _Proposals:
                 given = ", ".join(f"{name}: ${{{number}}}" for number, name in enumerate(required, 1))
                 label = f"{file}:{one.name}"
                 insert = f"{{type: {label}, {given}}}" if given and not place.is_type else None
-                yield Item(label, "type", insert, "custom code", one.summary, rank=0)
+                yield Item(label, "type", insert, "custom code", escape_markdown(one.summary), rank=0)
 
     def _list_custom_arguments(self, node: YamlNode | None) -> Iterator[Item]:
         """Yield the arguments of a class in custom code, as its source declares them."""

@@ -25,6 +25,7 @@ from layercli.language_server.transport import Json
 from layercli.layers.base import Layer
 from layercli.layers.feature_space import FeatureSpace
 from layercli.layers.shapes import format_shape
+from layercli.page.markdown import escape_markdown
 from layercli.reports.catalogue import layer_json, layer_summary
 from layercli.reports.explanation import explain_layer
 from layercli.reports.formatting import format_count, join_words
@@ -324,7 +325,7 @@ def _describe_definition(node: YamlNode) -> Iterator[str]:
     yield f"**{definition.name}** (custom code)"
     yield ""
     if definition.summary:
-        yield definition.summary
+        yield escape_markdown(definition.summary)
         yield ""
     for name, default in list((definition.arguments or {}).items())[:_MAX_LINES]:
         yield f"- `{name}` ({'required' if default is None else f'`{_shorten_text(default)}`'})"

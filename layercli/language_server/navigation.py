@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +93,20 @@ class Navigator:
             raise RequestError(REQUEST_FAILED, "The cursor must be on a name that the config declares.")
         self._require_declaration(symbol)
         self._check_new_name(symbol.key, new_name)
-        changes: dict[str, list[Json]] = {}
-        texts: dict[str, str] = {}
+        spans: dict[str, dict[tuple[int, int], None]] = {}
+        files: dict[str, SourceFile] = {}
         for one in sorted(self.find_all(symbol.key), key=lambda found: -found.start):
-            edit = {"range": one.file.index.range_of(one.start, one.end), "newText": new_name}
-            if edit in changes.setdefault(one.file.uri, []):
-                continue
-            changes[one.file.uri].append(edit)
-            text = texts.get(one.file.name, one.file.index.text)
-            texts[one.file.name] = text[: one.start] + new_name + text[one.end :]
-        self._require_valid(texts)
-        return {"changes": changes}
+            files[one.file.uri] = one.file
+            spans.setdefault(one.file.uri, {})[one.start, one.end] = None
+        self._require_valid(
+            {file.name: _replace_spans(file.index.text, spans[uri], new_name) for uri, file in files.items()}
+        )
+        return {
+            "changes": {
+                uri: [{"range": file.index.range_of(*span), "newText": new_name} for span in spans[uri]]
+                for uri, file in files.items()
+            }
+        }
 
     def _require_declaration(self, symbol: Symbol) -> None:
         if any(one.is_declaration for one in self.find_all(symbol.key)):
@@ -140,6 +143,15 @@ class Navigator:
             after = check_config(self._config.name).problems
         if has_errors(after) and not has_errors(self._config.result.problems):
             raise RequestError(REQUEST_FAILED, f"The config would become invalid: {after[0].message}")
+
+
+def _replace_spans(text: str, spans: Iterable[tuple[int, int]], new: str) -> str:
+    """Return a text with another text at each span; the spans are ordered from the last to the first."""
+    pieces, end = [], len(text)
+    for start, stop in spans:
+        pieces += [text[stop:end], new]
+        end = start
+    return "".join(reversed([*pieces, text[:end]]))
 
 
 def list_files(

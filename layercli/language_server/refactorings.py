@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from layercli.check import CheckResult, ValidConfig, check_config, require_valid
@@ -10,6 +10,7 @@ from layercli.config.language.blocks import BLOCKS_KEY
 from layercli.config.model import LAYERS_PATH
 from layercli.errors import LayercliError
 from layercli.language_server.analysis import Analysis, parse_text
+from layercli.language_server.check_budget import CheckBudget
 from layercli.language_server.hover import find_entry_path
 from layercli.language_server.places import Place, find_path, find_place, resolve_class
 from layercli.schema.strict_model import to_plain
@@ -19,19 +20,26 @@ from layercli.source.text_edits import find_entry_lines, replace_entries, set_ke
 from layercli.source.text_index import TextIndex
 
 
-def list_refactorings(analysis: Analysis, start: int, end: int) -> Iterator[tuple[str, str, str]]:
+def list_refactorings(
+    analysis: Analysis, start: int, end: int, budget: CheckBudget
+) -> Iterator[tuple[str, str, str]]:
     """Yield the kind and the title of each change of the selected text, and the text after it."""
     tree = analysis.tree
     if tree is None or not analysis.result.ok:
         return
     before = analysis.result
-    candidates = [
-        ("refactor.extract", "Extract to a block", _extract_block(analysis, tree, start, end)),
-        ("refactor.inline", "Inline the block", _inline_block(analysis, tree, start)),
-        ("refactor.rewrite", "Write out defaults", _write_defaults(analysis, tree, start)),
+    candidates: list[tuple[str, str, Callable[[], str | None]]] = [
+        ("refactor.extract", "Extract to a block", lambda: _extract_block(analysis, tree, start, end)),
+        ("refactor.inline", "Inline the block", lambda: _inline_block(analysis, tree, start)),
+        ("refactor.rewrite", "Write out defaults", lambda: _write_defaults(analysis, tree, start, budget)),
     ]
-    for kind, title, text in candidates:
-        if text is not None and text != analysis.index.text and keeps_meaning(before, analysis.name, text):
+    for kind, title, make_text in candidates:
+        budget.require_time()
+        text = make_text()
+        if text is None or text == analysis.index.text:
+            continue
+        budget.require_time()
+        if keeps_meaning(before, analysis.name, text):
             yield kind, title, text
 
 
@@ -133,7 +141,7 @@ def _in_order(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: entry[key] for key in sorted(entry, key=lambda key: key not in ("type", "reuse"))}
 
 
-def _write_defaults(analysis: Analysis, tree: YamlNode, offset: int) -> str | None:
+def _write_defaults(analysis: Analysis, tree: YamlNode, offset: int, budget: CheckBudget) -> str | None:
     """Return the text with every default of the component or section at an offset."""
     path, _ = find_path(analysis.index, tree, offset)
     target: KeyPath | None = find_entry_path(path)
@@ -153,6 +161,7 @@ def _write_defaults(analysis: Analysis, tree: YamlNode, offset: int) -> str | No
     for name, field in cls.model_fields.items():
         if name in given or field.is_required():
             continue
+        budget.require_time()
         value = to_plain(field.get_default(call_default_factory=True))
         current = parse_text(analysis.document.path, text)
         new = (

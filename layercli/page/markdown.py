@@ -80,7 +80,8 @@ class _Converter(HTMLParser):
             self._add_block(_make_fence(self._code or ""))
             self._code = None
         elif tag == "code":
-            self._text += make_code_span(self._code or "")
+            span = make_code_span(self._code or "")
+            self._text += span.replace("|", "\\|") if self._is_in_table else span
             self._code = None
         elif tag == "strong":
             self._text = f"**{self._text.strip()}**" if self._text.strip() else ""

@@ -11,19 +11,30 @@ from contextlib import contextmanager, redirect_stdout
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from layercli.source.nodes import replace_unprintable
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
 
 
 def make_console(*, error: bool = False) -> Console:
     """Return a console on standard output or standard error; it prints text as it is, without markup.
 
+    Control characters of a text, and those that change its direction, are replaced, so that a name cannot control a terminal.
     If the reader of a pipe goes away, as in ``layercli ... | head``, the console discards further output.
     """
     from rich.console import Console
+    from rich.segment import Segment
 
     class PipedConsole(Console):
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                text = segment.text if segment.control else replace_unprintable(segment.text)
+                yield segment if text is segment.text else Segment(text, segment.style)
+
         def on_broken_pipe(self) -> None:
             self.quiet = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
@@ -105,11 +116,13 @@ def print_json_line(document: Mapping[str, Any]) -> None:
 
 
 def _escape_unprintable(text: str) -> str:
-    """Return the text with JSON's escapes for control characters, and for surrogates, which names that are not UTF-8 become."""
+    """Return the text with JSON's escapes for control characters, changes of text direction, and surrogates, which names
+    that are not UTF-8 become.
+    """
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-_UNPRINTABLE = re.compile("[\ud800-\udfff\x7f-\x9f]")
+_UNPRINTABLE = re.compile("[\ud800-\udfff\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def _compact_lists(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.errors import Problem
 from layercli.io.credentials import hide_credentials
-from layercli.source.nodes import sanitize_text
+from layercli.source.nodes import replace_unprintable, sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +40,7 @@ def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
 def github_annotation(problem: Problem) -> str:
     """Return the problem as a workflow command, which GitHub shows next to the line."""
     places = {
-        "file": problem.file,
+        "file": problem.file and replace_unprintable(problem.file),
         "line": problem.line,
         "col": problem.column,
         "title": f"layercli {problem.code}",
@@ -91,7 +91,7 @@ def _problem_text(problem: Problem, width: int) -> Text:
     from rich.text import Text
 
     color = "red" if problem.severity == "error" else "yellow"
-    text = Text(problem.location_prefix, style="bold")
+    text = Text(sanitize_text(problem.location_prefix), style="bold")
     text.append(f"{problem.severity}", style=f"bold {color}")
     text.append(f": {sanitize_text(problem.full_message)}")
     text.append(f" [{problem.code}]\n", style="dim")

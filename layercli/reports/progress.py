@@ -14,6 +14,7 @@ from layercli.errors import Problem
 from layercli.graph.best_epoch import find_best_epoch
 from layercli.reports.formatting import format_duration, format_number
 from layercli.reports.live_training import TrainingScreen
+from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,9 +60,9 @@ class QuietProgress(SilentProgress):
     def print_warning(self, problem: Problem) -> None:
         """Print the warning on one line, and its hint on the next."""
         line = f"{problem.location_prefix}warning: {problem.full_message} [{problem.code}]"
-        self._console.print(line, soft_wrap=True)
+        self._console.print(sanitize_text(line), soft_wrap=True)
         if problem.hint:
-            self._console.print(f"  fix: {problem.hint}", soft_wrap=True)
+            self._console.print(f"  fix: {sanitize_text(problem.hint)}", soft_wrap=True)
 
 
 class TrainingProgress(QuietProgress):

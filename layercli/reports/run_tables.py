@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from layercli.io.csv_cells import escape_formula
+from layercli.page.markdown import escape_markdown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,8 +119,8 @@ def format_markdown(columns: Sequence[Column]) -> str:
     """Return the columns as a Markdown table."""
     title, *rows = _iterate_rows(columns)
     rule = ["---" if column.is_text else "---:" for column in columns]
-    lines = [title, rule, *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+    lines = [list(map(escape_markdown, title)), rule, *(map(escape_markdown, row) for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _iterate_rows(columns: Sequence[Column]) -> Iterator[list[str]]:

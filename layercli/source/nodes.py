@@ -39,7 +39,12 @@ def sanitize_text(text: str, *, limit: int | None = None) -> str:
     """Return the text on one line without control characters, cut to ``limit`` characters."""
     if limit is not None and len(text) > limit:
         text = text[: limit - 1] + "…"
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\n", " ").replace("\t", " "))
+    return replace_unprintable(text.replace("\n", " ").replace("\t", " "))
+
+
+def replace_unprintable(text: str) -> str:
+    """Return the text without control characters; line breaks and tabs are kept."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def quote_value(value: object) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import yaml
 
+from layercli.check import CheckResult
 from layercli.errors import Problem
 from layercli.io.atomic import report_write_errors, write_bytes
 from layercli.schema.other_names import find_renamed_key
@@ -36,6 +39,11 @@ _MAX_ROUNDS = 5
 """Maximum number of rounds; a fixed line can reveal a new error."""
 _MAX_SINGLE_EDITS = 50
 """Maximum number of edits that are tried one by one."""
+_MAX_CHECKED_TEXT = 5_000_000
+"""Maximum number of characters of the texts that are checked to try edits one by one."""
+
+Check: TypeAlias = Callable[[str, str], CheckResult]
+"""Checks a text in place of the content of a file."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,23 +77,24 @@ def compute_fixes(file: str) -> tuple[str, str]:
     return before, fix_text(file, before)
 
 
-def fix_text(file: str, text: str) -> str:
+def fix_text(file: str, text: str, check: Check = check_text) -> str:
     """Return a text in place of the content of a file after all safe fixes."""
     for _ in range(_MAX_ROUNDS):
-        better = _apply_safe_edits(file, text)
+        better = _apply_safe_edits(file, text, check)
         if better == text:
             break
         text = better
     return text
 
 
-def fix_problem(file: str, text: str, problem: Problem) -> str | None:
+def fix_problem(file: str, text: str, problem: Problem, check: Check = check_text) -> str | None:
     """Return the text after the safe fix of one problem, or None if it has none."""
     edits = _find_edits(file, text, [problem])
     if not edits:
         return None
     fixed = _apply_edits(text, edits)
-    return fixed if _is_improvement(_find_errors(file, text), _find_errors(file, fixed), edits) else None
+    before, after = _find_errors(file, text, check), _find_errors(file, fixed, check)
+    return fixed if _is_improvement(before, after, edits) else None
 
 
 def find_unsafe_fixes(file: str) -> list[UnsafeFix]:
@@ -137,25 +146,30 @@ def write_fixed_file(file: str, text: str) -> None:
         path.chmod(mode)
 
 
-def _apply_safe_edits(file: str, text: str) -> str:
+def _apply_safe_edits(file: str, text: str, check: Check) -> str:
     """Return the text with all edits, or else with those that are improvements one after the other."""
-    errors = _find_errors(file, text)
+    errors = _find_errors(file, text, check)
     edits = _find_edits(file, text, errors)
     if not edits:
         return text
     fixed = _apply_edits(text, edits)
-    if _is_improvement(errors, _find_errors(file, fixed), edits):
+    if _is_improvement(errors, _find_errors(file, fixed, check), edits):
         return fixed
     accepted: list[_Edit] = []
-    for edit in edits[:_MAX_SINGLE_EDITS]:
+    for edit in edits[: _count_single_edits(text)]:
         fixed = _apply_edits(text, [*accepted, edit])
-        if _is_improvement(errors, _find_errors(file, fixed), [*accepted, edit]):
+        if _is_improvement(errors, _find_errors(file, fixed, check), [*accepted, edit]):
             accepted.append(edit)
     return _apply_edits(text, accepted)
 
 
-def _find_errors(file: str, text: str) -> list[Problem]:
-    problems = check_text(file, text.removeprefix("\ufeff")).problems
+def _count_single_edits(text: str) -> int:
+    """Return how many edits of a text are tried one by one: of a long text fewer, since each one is a check."""
+    return min(_MAX_SINGLE_EDITS, _MAX_CHECKED_TEXT // max(1, len(text)))
+
+
+def _find_errors(file: str, text: str, check: Check = check_text) -> list[Problem]:
+    problems = check(file, text.removeprefix("\ufeff")).problems
     return [problem for problem in problems if problem.severity == "error"]
 
 

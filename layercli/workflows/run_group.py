@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from layercli.errors import LayercliError
-from layercli.io.lock import is_locked
+from layercli.errors import LayercliError, make_file_error
+from layercli.io.lock import hold_folder, is_locked, make_lock
 from layercli.processes.worker_pool import LOG_FILE, StopSignal, WorkerPool
 from layercli.reports.group_progress import GroupProgress, MemberRow
-from layercli.runs.group_directory import GroupDirectory, Member, state_lock_path
+from layercli.runs.group_directory import GroupDirectory, Member, read_group_state, state_lock_path
 from layercli.runs.listing import read_run
 from layercli.workflows.batch_size import SHARED_FILE, shared_lock_path
 
@@ -56,35 +56,62 @@ def train_group(
         progress: Shows the runs.
 
     Raises:
-        LayercliError: A run cannot be trained.
+        LayercliError: A run cannot be trained, or another process has removed the directory.
     """
+    with _use_directory(directory) as become_only_user:
+        try:
+            _train_members(request, directory, task, progress)
+        except LayercliError:
+            with suppress(OSError), make_lock(state_lock_path(directory.path, type(directory))):
+                if become_only_user():
+                    _discard_if_unused(directory)  # so that the same directory works after the fix
+            raise
+
+
+@contextmanager
+def _use_directory(directory: GroupDirectory) -> Iterator[Callable[[], bool]]:
+    """Hold the directory of a group, which no failing process then removes.
+
+    Raises:
+        LayercliError: Another process has removed it.
+    """
+    with ExitStack() as stack:
+        become_only_user = None
+        with suppress(FileNotFoundError):
+            become_only_user = stack.enter_context(hold_folder(directory.path))
+        if become_only_user is None or read_group_state(directory.path, type(directory)) is None:
+            message = "Another process, whose training failed, has removed the directory."
+            hint = "Run the same command again."
+            raise make_file_error(directory.path, "run-directory", message, hint)
+        yield become_only_user
+
+
+def _train_members(
+    request: GroupRequest, directory: GroupDirectory, task: Mapping[str, Any], progress: GroupProgress
+) -> None:
     reader, members = _MemberReader(directory), list(directory.list_members())
 
     def is_left(member: Member) -> bool:
         return not directory.is_finished(member)
 
-    try:
-        with StopSignal("trainings") as stop_signal, progress:
+    with StopSignal("trainings") as stop_signal, progress:
 
-            def watch_members() -> None:
-                stop_signal.raise_if_received()
-                progress.show_members(reader.read_rows())
+        def watch_members() -> None:
+            stop_signal.raise_if_received()
+            progress.show_members(reader.read_rows())
 
-            while left := list(filter(is_left, members)):
-                with _make_pool(request, directory, task, jobs=min(request.jobs, len(left))) as pool:
-                    is_working = True
-                    while is_working:
-                        time.sleep(_POLL_SECONDS)
-                        watch_members()
-                        is_working = pool.supervise(reader.finished_count)
-                # Other processes may train the rest. If one of them is killed, new workers finish its run.
-                while any(is_left(member) and is_locked(directory.lock_path(member)) for member in left):
+        while left := list(filter(is_left, members)):
+            with _make_pool(request, directory, task, jobs=min(request.jobs, len(left))) as pool:
+                is_working = True
+                while is_working:
                     time.sleep(_POLL_SECONDS)
                     watch_members()
-            watch_members()
-    except LayercliError:
-        _discard_if_unused(directory)  # so that the same directory works after the fix
-        raise
+                    is_working = pool.supervise(reader.finished_count)
+            # Other processes may train the rest. If one of them is killed, new workers finish its run.
+            while any(is_left(member) and is_locked(directory.lock_path(member)) for member in left):
+                time.sleep(_POLL_SECONDS)
+                watch_members()
+        watch_members()
 
 
 def _make_pool(

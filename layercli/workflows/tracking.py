@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from layercli import runtime
+from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow, TensorBoard
 from layercli.errors import LayercliError
+from layercli.page.markdown import escape_markdown
 from layercli.reports.formatting import format_number
 from layercli.runs import directory as runs
 from layercli.runs.mlflow_run import open_mlflow_run
@@ -67,6 +69,7 @@ def _is_failure(error: LayercliError) -> bool:
     return all(problem.code != "interrupted" for problem in error.problems)
 
 
+@show_activity("Logging the results")
 def log_results(run_dir: Path, valid: ValidConfig, summary: Mapping[str, Any]) -> None:
     """Log the results of a finished run: numbers over the test set, the files of the run, the model and the report."""
     numbers = {f"test_{name}": value for name, value in summary["test"].items() if is_number(value)}
@@ -118,10 +121,10 @@ def _format_results(summary: Mapping[str, Any]) -> str:
     """Return the metrics of a summary as a table in Markdown, and its notes."""
     test, baseline = summary["test"], (summary.get("baseline") or {}).get("metrics", {})
     rows = [
-        f"| {name} | {format_number(value)} | {format_number(baseline[name]) if name in baseline else ''} |"
+        f"| {escape_markdown(name)} | {format_number(value)} | {format_number(baseline[name]) if name in baseline else ''} |"
         for name, value in test.items()
         if is_number(value)
     ]
     table = ["| test | model | guess |", "| --- | ---: | ---: |", *rows] if rows else []
-    notes = [f"- {note}" for note in (summary["stop_reason"], *summary["notes"])]
+    notes = [f"- {escape_markdown(note)}" for note in (summary["stop_reason"], *summary["notes"])]
     return "\n".join([*table, "", *notes])

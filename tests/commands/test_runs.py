@@ -290,11 +290,13 @@ def test_csv_has_a_row_for_each_run_with_all_digits(place):
 
 def test_markdown_is_a_table_with_escaped_bars(place):
     write(place / "runs/a|b/1")
-    lines = invoke("runs", "--format", "markdown", "runs/a|b/1").stdout.splitlines()
+    write(place / "runs/![x](y)<b>/1")
+    lines = invoke("runs", "--format", "markdown", "runs/a|b/1", "runs/![x](y)<b>/1").stdout.splitlines()
     assert lines[0].startswith("| run | name | state | started | epochs |")
     assert lines[1].startswith("| --- | --- | --- | --- | ---: |")
     assert lines[2].startswith("| runs/a\\|b/1 | a\\|b | finished | ")
-    assert len(lines) == 3
+    assert lines[3].startswith("| runs/\\!\\[x\\](y)&lt;b&gt;/1 | \\!\\[x\\](y)&lt;b&gt; | finished | ")
+    assert len(lines) == 4
 
 
 def test_format_cannot_be_used_with_json():

@@ -1,8 +1,11 @@
 """Code actions: each does what its title says, and the result was checked."""
 
+from itertools import count
+
 import pytest
 
 from layercli.check import check_config, require_valid
+from layercli.language_server import check_budget
 from layercli.language_server.documents import uri_from_path
 from tests.language_server.editor import Editor, apply_edits, place_of
 
@@ -261,3 +264,13 @@ def test_automatic_requests_only_ask_for_quick_fixes(act):
     text = layers("Flatten", "{type: Dense, units: 3}")
     assert act(text, "Dense", None, trigger=2) == {}
     assert set(act(text, "Dense", None)) == {"Extract to a block", "Write out defaults"}
+
+
+def test_actions_of_a_slow_text_are_those_checked_in_time(act, monkeypatch):
+    text = layers("{type: Flatten}", "{type: Dense, units: 2, activation: rleu}")
+    clock = count(step=0.6)
+    monkeypatch.setattr(check_budget.time, "process_time", lambda: next(clock))
+    assert act(text, "rleu") == {"Did you mean `relu`?": text.replace("rleu", "relu")}
+    clock = count(step=1.1)
+    assert act(text, "rleu") == {}
+    assert act(text, "rleu", None) == {}

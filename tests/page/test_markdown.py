@@ -96,3 +96,12 @@ def test_fences_are_longer_than_those_of_the_text():
     assert (token.type, token.content) == ("fence", "a\n```\n# not a title\n````\n")
     assert make_code_span("a`b``") == "``` a`b`` ```"
     assert make_code_span("") == ""
+
+
+def test_bars_in_code_of_a_table_stay_in_their_cell():
+    cells = [make_element("code", "a|b"), make_element("code", "\\`|[x](http://e.f)|`")]
+    texts, kinds = texts_of(
+        convert_to_markdown(make_table([Column("h"), Column("i")], [cells, ["c", "d"]], label="t"))
+    )
+    assert "link_open" not in kinds
+    assert texts == ["h", "i", "a|b", "\\`|[x](http://e.f)|`", "c", "d"]

@@ -4,7 +4,16 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layercli.reports.console import make_console, print_json, redirect_stdout_for_json, replace_non_finite
+from layercli.errors import Problem
+from layercli.reports.console import (
+    make_console,
+    make_table,
+    print_json,
+    redirect_stdout_for_json,
+    replace_non_finite,
+)
+from layercli.reports.problems import github_annotation, print_problems
+from layercli.reports.progress import QuietProgress
 
 documents = st.dictionaries(
     st.text(),
@@ -56,3 +65,37 @@ def test_stdout_redirected_only_with_json(capsys):
     with redirect_stdout_for_json(False):
         print("shown")
     assert capsys.readouterr() == ("shown\n", "aside\n")
+
+
+HOSTILE = "a\x1b]0;title\x1bb\x9b31mc\u202etxt.exe\u2066\u200ed"
+SAFE = "a\ufffd]0;title\ufffdb\ufffd31mc\ufffdtxt.exe\ufffd\ufffdd"
+
+
+def test_console_replaces_control_characters(capsys):
+    console = make_console()
+    table = make_table(HOSTILE)
+    table.add_row(HOSTILE)
+    console.print(f"{HOSTILE}\n\tnext", soft_wrap=True)
+    console.print(table, soft_wrap=True)
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"{SAFE}\n")
+    assert not set(shown) & set("\x1b\x9b\u202e\u2066\u200e")
+
+
+def test_file_name_of_a_problem_is_one_line_without_controls(capsys):
+    problem = Problem(code="bad-data", message="Bad.", file=f"{HOSTILE}\nerror: fake", line=3)
+    print_problems(make_console(), [problem])
+    QuietProgress(make_console()).print_warning(problem)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.strip()] == [
+        f"{SAFE} error: fake:3: error: Bad. [bad-data]",
+        f"{SAFE} error: fake:3: warning: Bad. [bad-data]",
+    ]
+    assert "\x1b" not in github_annotation(problem)
+
+
+def test_printed_json_escapes_changes_of_text_direction(capsys):
+    print_json({"name": HOSTILE})
+    text = capsys.readouterr().out
+    assert text.isascii()
+    assert json.loads(text) == {"name": HOSTILE}

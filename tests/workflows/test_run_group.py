@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from layercli.io.lock import make_lock
+from layercli.errors import LayercliError, Problem
+from layercli.io.lock import hold_folder, make_lock
 from layercli.reports.group_progress import GroupProgress
 from layercli.runs.group_directory import GroupDirectory
 from layercli.runs.seed_directory import SeedRun
@@ -16,6 +17,9 @@ from layercli.workflows.run_group import GroupRequest, train_group
 @dataclass(frozen=True)
 class Group(GroupDirectory):
     """One run, which is finished when its file exists."""
+
+    activity = "group"
+    state_file = "group.json"
 
     def list_members(self):
         yield SeedRun(7)
@@ -61,12 +65,18 @@ class Progress(GroupProgress):
             self._end()
 
 
+def make_group(path):
+    path.mkdir(exist_ok=True)
+    (path / Group.state_file).write_text("{}")
+    return Group(path)
+
+
 @pytest.mark.parametrize(("is_killed", "pools"), [(False, 1), (True, 2)])
 def test_run_that_another_process_trains_is_waited_for(tmp_path, monkeypatch, is_killed, pools):
     monkeypatch.setattr(run_group, "WorkerPool", Pool)
     monkeypatch.setattr(run_group, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(Pool, "started", 0)
-    group = Group(tmp_path)
+    group = make_group(tmp_path)
     lock = make_lock(group.lock_path(SeedRun(7)))
     lock.acquire()
 
@@ -78,3 +88,41 @@ def test_run_that_another_process_trains_is_waited_for(tmp_path, monkeypatch, is
     train_group(GroupRequest("c.yaml", ()), group, {}, Progress(end_other_process))
     assert group.is_finished(SeedRun(7))
     assert Pool.started == pools
+
+
+class FailingPool(Pool):
+    """Workers that fail before the first run starts."""
+
+    def supervise(self, _):
+        raise LayercliError(Problem(code="bad-data", message="The data is invalid."))
+
+
+@pytest.fixture
+def fail(monkeypatch):
+    """Start a group whose training fails, and return the message."""
+    monkeypatch.setattr(run_group, "WorkerPool", FailingPool)
+    monkeypatch.setattr(run_group, "_POLL_SECONDS", 0.0)
+
+    def fail(group):
+        with pytest.raises(LayercliError) as caught:
+            train_group(GroupRequest("c.yaml", ()), group, {}, Progress(lambda: None))
+        return str(caught.value)
+
+    return fail
+
+
+def test_failed_group_is_removed_unless_another_process_uses_it(tmp_path, fail):
+    group = make_group(tmp_path / "group")
+    with hold_folder(group.path):
+        assert fail(group) == "The data is invalid."
+        assert (group.path / Group.state_file).read_text() == "{}"
+    assert fail(group) == "The data is invalid."
+    assert not group.path.exists()
+
+
+def test_group_that_another_process_has_removed_is_not_trained(tmp_path, fail):
+    group = make_group(tmp_path / "group")
+    (group.path / Group.state_file).unlink()
+    assert "has removed the directory." in fail(group)
+    group.path.rmdir()
+    assert "has removed the directory." in fail(group)
