@@ -11,9 +11,11 @@ from typing import Final
 
 from layercli.errors import Problem
 from layercli.io.regular import is_file_inside
+from layercli.runs.crossval_directory import read_crossval_directory
 from layercli.runs.directory import CONFIG
 from layercli.runs.listing import Run, find_runs, is_run
 from layercli.runs.membership import GroupKind, parse_membership
+from layercli.runs.seed_directory import read_seed_directory
 from layercli.source.nodes import sanitize_text
 
 _TITLES: Final[Mapping[GroupKind | None, str]] = {
@@ -44,9 +46,16 @@ class RunFolder:
     def usable_commands(self) -> str:
         """A sentence with the commands that take the directory."""
         shown = quote(sanitize_text(str(self.path)))
-        if self.kind in ("crossval", "seeds"):
+        if self._is_reportable():
             return f"`layercli report {shown}` and `layercli runs {shown}` take the directory."
         return f"`layercli runs {shown}` takes the directory."
+
+    def _is_reportable(self) -> bool:
+        """Return whether `report` takes the directory: a group whose state file can be read."""
+        if self.kind == "crossval":
+            directory = read_crossval_directory(self.path)
+            return directory is not None and self.run.path in directory.find_runs()
+        return self.kind == "seeds" and read_seed_directory(self.path) is not None
 
 
 def inspect_run_folder(path: Path) -> RunFolder | None:

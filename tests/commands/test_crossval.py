@@ -168,9 +168,13 @@ def test_report_of_the_directory_compares_the_folds(folder, document, tmp_path):
     )
     assert "for 3 folds" in page.shown_text
     assert "were not trained on the same examples" not in page.shown_text
-    (copy / "crossval.json").write_text('{"folds": 1e9, "repeats": null}')
-    result = invoke("report", copy, "--output", tmp_path / "page.html", "--json")
-    assert [code for code, _ in problems(result)] == ["run-directory"]
+    for state in ('{"folds": 1e9, "repeats": null}', '{"folds": -3, "repeats": 1}'):
+        (copy / "crossval.json").write_text(state)
+        result = invoke("report", copy, "--output", tmp_path / "page.html", "--json")
+        assert [code for code, _ in problems(result)] == ["run-directory"]
+        [problem] = json.loads(result.stdout)["problems"]
+        assert problem["hint"].endswith(f"`layercli runs {copy}` takes the directory.")
+        assert "layercli report" not in problem["hint"]
 
 
 def test_commands_for_single_runs_and_configs_name_the_cross_validation(folder, document):
