@@ -52,8 +52,23 @@ def track_items(
             activity.done += count(item)
 
 
-def find_current_activity() -> tuple[str, Activity] | None:
-    """Return the label and the innermost part of the current work; None if nothing should be shown."""
+def find_current_activity(*, of_display: bool = False) -> tuple[str, Activity] | None:
+    """Return the label and the progress of the current work; None if nothing should be shown.
+
+    The progress is that of the outermost part with several units: the parts inside it start again and again.
+
+    Args:
+        of_display: Find the work inside the part with a separate display, which shows it itself.
+    """
     activities = list(_activities)  # another thread changes it
-    labels = [activity.label for activity in activities if activity.label is not None]
-    return (labels[-1], activities[-1]) if labels and "" not in labels else None
+    labels = [activity.label for activity in activities]
+    if of_display:
+        first = labels.index("") + 1 if "" in labels else len(labels)
+        activities, labels = activities[first:], labels[first:]
+    known = [index for index, label in enumerate(labels) if label is not None]
+    if not known or "" in labels:
+        return None
+    parts = activities[known[-1] :]
+    label = labels[known[-1]]
+    assert label is not None
+    return label, next((part for part in parts if (part.total or 0) > 1), parts[-1])

@@ -40,8 +40,28 @@ COMMANDS = {
 }
 """Command name -> module with the function ``command``, in the order of ``--help``."""
 
-_WITHOUT_ACTIVITY = ("watch", "lsp", "launch", "serve")
-"""Commands that run until they are stopped."""
+_LABELS = {
+    "init": "Writing the config",
+    "import": "Importing the model",
+    "layers": "Listing the layers",
+    "schema": "Writing the schema",
+    "validate": "Checking the configs",
+    "show": "Resolving the config",
+    "diff": "Comparing the configs",
+    "inspect-shapes": "Computing the shapes",
+    "inspect-data": "Reading the data",
+    "build": "Building the model",
+    "train": "Training",
+    "find-rate": "Finding the learning rate",
+    "crossval": "Training the folds",
+    "sweep": "Running the sweep",
+    "runs": "Reading the runs",
+    "evaluate": "Evaluating",
+    "report": "Writing the report",
+    "predict": "Predicting",
+    "export": "Exporting",
+}
+"""Command -> its work, which is shown where no part of it is known; without those that run until they are stopped."""
 
 _FIRST_STEPS = """\
 layercli checks, builds and trains the Keras model that a YAML file declares.
@@ -82,7 +102,7 @@ def catch_errors(command: Callable[..., None], name: str = "") -> Callable[..., 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         json = bool(kwargs.get("json"))
-        label = "" if name in _WITHOUT_ACTIVITY else "Working"
+        label = _LABELS.get(name, "")
         try:
             with (
                 ActivityLine(is_shown=bool(label) and not json and not kwargs.get("quiet")),

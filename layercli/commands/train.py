@@ -25,6 +25,7 @@ from layercli.reports.seeds import make_seed_progress, print_seed_summary
 from layercli.reports.training import print_training_summary
 from layercli.source.load import STDIN
 from layercli.workflows.next_commands import list_next_commands
+from layercli.workflows.preflight import require_sections
 from layercli.workflows.resume import open_for_resume, resume_run
 from layercli.workflows.run_group import GroupRequest
 from layercli.workflows.seeds import open_seeds, train_seeds
@@ -139,7 +140,12 @@ def command(
     elif quiet and scratch_dir is None and not smoke:
         out.print(summary["run"], soft_wrap=True)
     elif scratch_dir is None and not quiet:
-        print_training_summary(out, summary, [] if smoke else list_next_commands(valid, summary))
+        print_training_summary(
+            out,
+            summary,
+            [] if smoke else list_next_commands(valid, summary),
+            has_schedule=require_sections(valid)[1].has_schedule,
+        )
 
 
 def _check_combination(used: Sequence[str], *, smoke: bool) -> None:

@@ -17,7 +17,7 @@ from layercli.layers.parse_layer import parse_custom_entry
 from layercli.layers.registry import LAYERS
 from layercli.schema.component import parse_at_key, snake_case
 from layercli.schema.strict_model import copy_value_error, value_error
-from layercli.schema.suggestions import did_you_mean, find_closest, list_names
+from layercli.schema.suggestions import did_you_mean, find_closest, list_names, suggest_space
 from layercli.source.nodes import YamlNode, normalize_type_name, quote_value
 
 
@@ -229,10 +229,14 @@ def _with_entry_key_hint(error: InitErrorDetails) -> InitErrorDetails:
     if not isinstance(original, PydanticCustomError) or original.type != "unknown-key" or len(loc) != 1:
         return error
     context = original.context or {}
-    meant_key = find_closest(str(loc[0]), ["name", "inputs", "repeat"])
-    if " takes " not in str(context["hint"]) or meant_key is None:  # there is already a better hint
+    keys = ["name", "inputs", "repeat"]
+    hint: str | None = suggest_space({loc[0]: None}, keys)
+    if hint is None and " takes " in str(context["hint"]):  # there is no better hint yet
+        meant_key = find_closest(str(loc[0]), keys)
+        hint = f"Did you mean `{meant_key}`?" if meant_key is not None else None
+    if hint is None:
         return error
-    replacement = value_error("unknown-key", context["message"], f"Did you mean `{meant_key}`?", at_key=True)
+    replacement = value_error("unknown-key", context["message"], hint, at_key=True)
     return InitErrorDetails(type=replacement, loc=loc, input=None)
 
 

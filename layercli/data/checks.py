@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from layercli.config.data.section import DataConfig
+from layercli.config.data.section import DataConfig, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Splits
 from layercli.data.statistics import ArrayStatistics, LabelCounts, Statistics, ValueIndex, count_labels
@@ -144,16 +144,27 @@ def _find_absent(meaning: TargetMeaning | None, counts: Sequence[LabelCounts]) -
 def _absent_class_finding(
     absent: list[int], target: str | None, title: str, path: KeyPath, splits: Splits, data: DataConfig
 ) -> Finding:
-    hint = "Keep the class proportions in every split: `split: {stratify: true}`."
-    if data.split.stratify:
-        hint = "A class needs an example for each set; add examples, or use fewer sets."
     return Finding(
         code="absent-class",
         message=f"The {title} split has no examples of {_describe_absent(absent, target, splits)}.",
         path=path,
-        hint=hint,
+        hint=_suggest_split(title, data.split),
         severity="warning",
     )
+
+
+def _suggest_split(title: str, split: SplitConfig) -> str:
+    """Return how a set gets examples of every class; `stratify` contradicts some other keys."""
+    if title in split.own_files:
+        return "Add examples of the class to the files of the set."
+    if split.column is not None:
+        return f"Name the {title} set in `{sanitize_text(split.column, limit=40)}` for some examples of the class."
+    if split.order is not None:
+        order = sanitize_text(split.order, limit=40)
+        return f"Use larger sets. If the examples are not a series, replace `order: {order}` by `stratify: true`."
+    if split.stratify:
+        return "A class needs an example for each set; add examples, or use fewer sets."
+    return "Keep the class proportions in every split: `split: {stratify: true}`."
 
 
 def _absent_from_data_finding(absent: list[int], target: str | None, splits: Splits, classes: int) -> Finding:

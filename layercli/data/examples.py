@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from layercli.activity import track_items
+from layercli.activity import show_activity, track_items
 from layercli.config.data.section import DataFacts, SplitConfig, TargetFacts
 from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
 from layercli.data.row_moves import move_rows, should_move_rows
@@ -362,6 +362,7 @@ class Splits:
         """The three subsets."""
         return self.train, self.validation, self.test
 
+    @show_activity("Hashing the data")
     def fingerprint(self) -> str:
         """Return the SHA-256 over the three subsets, with the prefix ``sha256:``."""
         digests = " ".join(subset.digest() for subset in self.subsets)

@@ -71,6 +71,20 @@ def _check_vocabulary_size(layer: Any, node: GraphNode, valid: ValidConfig) -> I
             yield valid.make_problem(node.path, "not-savable", message, hint)
 
 
+def read_vocabulary(layer: Any) -> dict[str, Any]:
+    """Return the arguments of ``set_vocabulary`` that give another layer the same one: without padding, as JSON values."""
+    words = layer.get_vocabulary(include_special_tokens=False)
+    lookup = getattr(layer, "_lookup_layer", layer)
+    weights = None
+    if lookup.output_mode == "tf_idf":
+        first = len(layer.get_vocabulary()) - len(words)
+        weights = lookup.idf_weights_const.numpy()[first : first + len(words)].tolist()
+    return {
+        "vocabulary": [word if isinstance(word, str) else int(word) for word in words],
+        "idf_weights": weights,
+    }
+
+
 def adapt_layer(layer: Any, component: Component, batches: BatchFactory) -> None:
     """Adapt a Keras layer and its inner layers to their input batches."""
     if component.type_name() in ADAPTABLE_LAYERS:

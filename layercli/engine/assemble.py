@@ -16,7 +16,7 @@ from keras.src.backend import compute_output_spec  # not public
 from keras.src.backend.common.global_state import get_global_attribute
 from keras.src.utils.python_utils import is_default
 
-from layercli.activity import track_items
+from layercli.activity import show_activity, track_items
 from layercli.check import ValidConfig
 from layercli.engine.applications import create_application
 from layercli.engine.custom_layer_mistakes import (
@@ -63,6 +63,7 @@ class AssembledModel:
     """Layers whose weights were loaded from a file, so that they are not adapted to the data before training."""
 
 
+@show_activity("Building the model")
 def assemble_model(valid: ValidConfig) -> AssembledModel:
     """Build the Keras model of a config, with initial weights from its seed.
 

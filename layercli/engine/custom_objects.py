@@ -139,13 +139,18 @@ def _check_parameters(found: type, custom: CustomObject, valid: ValidConfig) -> 
             continue
         names = [each.partition("=")[0] for each in parameters.split(", ")]
         by_name = {"sample_weight": None} if names[-1] == "sample_weight" else {}
+        signature = inspect.signature(function, follow_wrapped=False)  # a decorator may change the parameters
         try:
-            inspect.signature(function).bind(*names[: len(names) - len(by_name)], **by_name)
+            signature.bind(*names[: len(names) - len(by_name)], **by_name)
         except TypeError:
-            received = ", ".join(map(str, inspect.signature(function).parameters.values()))
+            received = str(signature.replace(return_annotation=inspect.Signature.empty))  # with `*` and `/`
             title = f"{custom.type_name()}.{method}"
-            message = f"`{title}` must take ({parameters}), got ({sanitize_text(received, limit=100)})."
-            hint = f"Write `def {method}({parameters}):` in line {function.__code__.co_firstlineno} of {custom.module}."
+            message = f"`{title}` must take ({parameters}), got {sanitize_text(received, limit=100)}."
+            is_inherited = function.__globals__.get("__name__") != found.__module__
+            file = sanitize_text(function.__code__.co_filename) if is_inherited else custom.module
+            hint = (
+                f"Write `def {method}({parameters}):` in line {function.__code__.co_firstlineno} of {file}."
+            )
             raise _make_error(custom, valid, message, hint) from None
 
 

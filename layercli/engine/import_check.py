@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras.src.saving.serialization_lib import ObjectSharingScope  # as `load_model` uses it; not public
 
+from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.engine.assemble import AssembledModel, accepts_shapes
 from layercli.engine.compare import (
@@ -65,6 +66,7 @@ class ModelComparison:
     """The relative change of the original's outputs when its inputs change in their last digits; None: not measured."""
 
 
+@show_activity("Loading the original model")
 def load_original(model_file: ModelFile, assembled: AssembledModel, valid: ValidConfig) -> Any:
     """Load the imported model in Keras's safe mode; the only custom classes are those of the config.
 

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from layercli.check import ValidConfig
-from layercli.engine.adapt import to_tensor
+from layercli.engine.adapt import read_vocabulary, to_tensor
 from layercli.engine.assemble import AssembledModel, call_layer, select_output
 from layercli.engine.comparison_inputs import random_inputs
 from layercli.errors import LayercliError, Problem
@@ -127,12 +127,7 @@ def _copy_vocabulary(source: Any, target: Any) -> None:
     words = source.get_vocabulary(include_special_tokens=False)
     if list(target.get_vocabulary(include_special_tokens=False)) == list(words):
         return
-    lookup = getattr(source, "_lookup_layer", source)
-    if getattr(lookup, "output_mode", None) != "tf_idf":
-        target.set_vocabulary(words)
-        return
-    weights = np.asarray(lookup.idf_weights_const)
-    target.set_vocabulary(words, idf_weights=weights[len(weights) - len(words) :])
+    target.set_vocabulary(**read_vocabulary(source))
 
 
 def _copy_variables(source: Any, target: Any, layer_call: LayerCall) -> None:

@@ -87,9 +87,16 @@ def compute_importance(
     count, repeats = plan_importance(len(columns), len(sample), flops)
     model = _RowModel(predict, outputs, titles, sample.take(slice(0, count)))
     rows = np.tile(np.arange(count)[:, None], (1, len(columns)))
-    results = permutation_importance(
-        model, rows, np.arange(count), scoring=_score, n_repeats=repeats, random_state=seed
-    )
+    with show_activity(None, len(columns) * repeats + 1) as activity:
+
+        def score(model: _RowModel, rows: Array, y: Any) -> dict[str, float]:
+            scores = _score(model, rows, y)
+            activity.done += 1
+            return scores
+
+        results = permutation_importance(
+            model, rows, np.arange(count), scoring=score, n_repeats=repeats, random_state=seed
+        )
     baselines = _score(model, rows, None)
     return {
         title: Importance(

@@ -337,11 +337,16 @@ class _Diagnosis:
         """Yield a finding if the saved model is worse on the validation set than an earlier epoch."""
         start = None if self._facts.has_best_weights else find_overfitting(self._facts.history, self._train)
         if start is not None:
+            hint = "Add `{type: EarlyStopping, restore_best_weights: true}` to `callbacks`; more data or Dropout also help."
+            if self._train.has_schedule:
+                hint = (
+                    "Add data, Dropout or weight decay, or use fewer epochs and a schedule of as many steps."
+                )
             yield _warn(
                 "overfitting",
                 ("train", "epochs"),
                 f"The model overfits since epoch {start}: the validation loss rises while the training loss falls.",
-                "Add `{type: EarlyStopping, restore_best_weights: true}` to `callbacks`; more data or Dropout also help.",
+                hint,
             )
 
     def find_label_noise(self) -> Iterator[Finding]:

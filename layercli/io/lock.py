@@ -113,7 +113,8 @@ def remove_unlocked_file(path: Path) -> None:
         except ImportError:  # Windows does not remove open files
             path.unlink()
             return
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        # NFS locks a file exclusively only if it is open for writing.
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()

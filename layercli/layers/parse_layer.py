@@ -14,6 +14,7 @@ from layercli.layers.registry import LAYERS
 from layercli.schema.component import parse_at_key
 from layercli.schema.field_types import reference_schema
 from layercli.schema.strict_model import ExpectedText, copy_value_error, value_error
+from layercli.schema.suggestions import suggest_space
 from layercli.source.nodes import quote_value
 
 _KERAS_CLASS_PATTERN: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
@@ -66,7 +67,8 @@ def parse_custom_layer(type_name: str, arguments: dict[str, Any]) -> Layer:
     raise value_error(
         "bad-custom-type",
         f"`type` must name a file relative to the config, or a module, and a class, got {quote_value(type_name)}.",
-        "For example `type: my_layers.py:MyLayer` or `type: mypackage.layers:MyLayer`.",
+        suggest_space({type_name: None}, ["type"])
+        or "For example `type: my_layers.py:MyLayer` or `type: mypackage.layers:MyLayer`.",
     )
 
 

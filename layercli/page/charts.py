@@ -186,6 +186,7 @@ def draw_bars(bars: Bars) -> Markup:
         axes.axvline(0, color=_MUTED, linewidth=0.8)
         axes.invert_yaxis()
         axes.set_xlabel(bars.x_title)
+        axes.locator_params(axis="x", nbins=5)  # more labels of long numbers touch each other
         svg = _to_svg(figure, bars.title, bars.description)
     columns = [Column("name"), Column(bars.x_title, is_number=True)]
     rows = [[name, _format(value)] for name, value in zip(bars.names, bars.values, strict=True)]

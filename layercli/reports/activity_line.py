@@ -13,9 +13,11 @@ from typing import Any, Final, Self, TextIO
 from layercli.activity import Activity, find_current_activity
 from layercli.reports.formatting import format_duration
 
-_DELAY_SECONDS: Final = 0.7
+_DELAY_SECONDS: Final = 0.4
 """Time without a line; with the start of Python about a second of a command."""
 _INTERVAL_SECONDS: Final = 0.25
+_MARGIN_COLUMNS: Final = 3
+"""Columns without text: the terminal writes ^C after it, which must not begin another line."""
 _ERASE: Final = "\r\x1b[2K"
 _TERMINALS_WITHOUT_ERASING: Final = ("dumb", "unknown")
 """Values of TERM that promise no control sequences, as in the shell of Emacs."""
@@ -70,7 +72,9 @@ class ActivityLine:
                 if current is None or now - self._opened_at < _DELAY_SECONDS:
                     self._remove_line()
                 elif self._can_draw:
-                    self._write(_ERASE + describe_activity(*current, now)[: self._measure_width() - 1])
+                    self._write(
+                        _ERASE + describe_activity(*current, now, self._measure_width() - _MARGIN_COLUMNS)
+                    )
                     self._is_drawn = True
 
     def _remove_line(self) -> None:
@@ -88,15 +92,19 @@ class ActivityLine:
             os.write(self._terminal, text.encode(errors="replace"))
 
 
-def describe_activity(label: str, activity: Activity, now: float) -> str:
-    """Return ``Reading the data: 42%, 12.0 s, 16.6 s left``, or without what is not known."""
-    parts = [format_duration(now - activity.started_at)]
-    if activity.total:
-        parts.insert(0, f"{min(100 * activity.done // activity.total, 100)}%")
+def describe_activity(label: str, activity: Activity, now: float, room: int) -> str:
+    """Return ``Reading the data: 42%, 12.0 s, 16.6 s left``, or without what is not known or does not fit into ``room``."""
+    elapsed = format_duration(now - activity.started_at)
     left = activity.estimate_seconds_left(now)
-    if left is not None:
-        parts.append(f"{format_duration(left)} left")
-    return f"{label}: {', '.join(parts)}"
+    percent = f"{min(100 * activity.done // activity.total, 100)}%" if activity.total else None
+    remaining = None if left is None else f"{format_duration(left)} left"
+    main = remaining or percent or elapsed
+    for parts in ((percent, elapsed, remaining), (percent or elapsed, remaining), (main,)):
+        line = f"{label}: {', '.join(part for part in parts if part is not None)}"
+        if len(line) <= room:
+            return line
+    space = room - len(f"…: {main}")
+    return f"{label[:space]}…: {main}" if space > 0 else main[:room]
 
 
 class _ErasingStream:

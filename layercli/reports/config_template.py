@@ -38,9 +38,7 @@ _FEW_IMAGES: Final = 256
 _FEW_IMAGES_BATCH_SIZE: Final = 8
 """With fewer images, batches of 32 make so few steps that early stopping ends the training before it has learned."""
 FEW_EXAMPLES: Final = 1_000
-"""With fewer, a table needs a smaller model, more weight decay, and a number of epochs that no validation set decides."""
-_EPOCHS: Final = 100
-_TRAINING_SHARE: Final = 0.8
+"""With fewer, a table needs a larger validation set, a smaller model and more weight decay, as it has fewer steps."""
 _MAX_CHANNELS: Final = 4
 _MIN_TEST_ROWS: Final = 100
 """Data with fewer examples has no test set."""
@@ -178,12 +176,10 @@ def format_split(
     group: str | None = None,
     order: str | None = None,
     files: Mapping[str, Sequence[str]] | None = None,
-    stops_early: bool = True,
 ) -> str:
     """Return the line of the split of so many examples.
 
-    ``group`` is the column of groups, ``order`` that of the time; ``files`` are those of the sets that have separate files;
-    ``stops_early`` is whether the validation set decides when the training ends.
+    ``group`` is the column of groups, ``order`` that of the time; ``files`` are those of the sets that have separate files.
     """
     stratify = ", stratify: true" if is_stratified else ""
     if group is not None:
@@ -202,8 +198,7 @@ def format_split(
     if rows < _MIN_TEST_ROWS:
         return f"  split: {{validation: 0.2{stratify}}}   # too few examples for a test set"
     # Early stopping needs enough examples to see the best epoch.
-    validation = 0.2 if stops_early and rows < FEW_EXAMPLES else 0.1
-    return f"  split: {{validation: {validation}, test: 0.1{stratify}}}"
+    return f"  split: {{validation: {0.2 if rows < FEW_EXAMPLES else 0.1}, test: 0.1{stratify}}}"
 
 
 def _describe_purpose(template: ConfigTemplate) -> str:
@@ -364,27 +359,12 @@ def _list_training_lines(template: ConfigTemplate) -> list[str]:
     batch_size = next((size for size, limit in _BATCH_SIZES.items() if rows < limit), _MAX_BATCH_SIZE)
     if template.kind == "images" and 0 < rows < _FEW_IMAGES:
         batch_size = _FEW_IMAGES_BATCH_SIZE
+    weight_decay = 1.0 if template.is_table and rows < FEW_EXAMPLES else 0.05
     loss, metrics = _choose_loss(template)
-    if template.is_table and rows < FEW_EXAMPLES:
-        # The best epoch of a small validation set is a matter of chance: a fixed number of epochs is better.
-        steps = max(1, math.ceil(rows * _TRAINING_SHARE / batch_size))
-        return [
-            f"  epochs: {_EPOCHS}",
-            f"  batch_size: {batch_size}",
-            "  optimizer:",
-            "    type: AdamW",
-            "    learning_rate:             # it falls to 0 over all steps",
-            "      type: CosineDecay",
-            "      initial_learning_rate: 2e-3",
-            f"      decay_steps: {_EPOCHS * steps}         # {_EPOCHS} epochs of {steps} steps",
-            "    weight_decay: 1.0",
-            f"  loss: {loss}",
-            f"  metrics: [{metrics}]",
-        ]
     return [
-        f"  epochs: {_EPOCHS}                  # EarlyStopping stops earlier if val_loss stops improving",
+        "  epochs: 100                  # EarlyStopping stops earlier if val_loss stops improving",
         f"  batch_size: {batch_size}",
-        "  optimizer: {type: AdamW, learning_rate: 2e-3, weight_decay: 0.05}   # tune the learning rate first",
+        f"  optimizer: {{type: AdamW, learning_rate: 2e-3, weight_decay: {weight_decay}}}   # tune the learning rate first",
         f"  loss: {loss}",
         f"  metrics: [{metrics}]",
         "  callbacks:",

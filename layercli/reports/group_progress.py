@@ -77,10 +77,17 @@ class GroupProgress(LiveTable):
 
     def _make_progress_table(self, rows: Sequence[MemberRow]) -> Table:
         finished = sum(row.is_finished for row in rows)
-        table = make_table(numbers=("epochs",), title=f"{finished} of {self._total} {self._plural}")
+        done = sum(1.0 if row.is_finished else _estimate_share(row.run) for row in rows)
+        left = self._describe_time_left(done, self._total)
+        table = make_table(numbers=("epochs",), title=f"{finished} of {self._total} {self._plural}{left}")
         table.add_column("training", no_wrap=True)
         for row in rows:
             if not row.is_finished:
                 planned = f" of {row.run.planned_epochs}" if row.run.planned_epochs else ""
                 table.add_row(f"{row.run.epochs or 0}{planned}", self._name_member(row.member))
         return table
+
+
+def _estimate_share(run: Run) -> float:
+    """Return how much of a running training is finished, from 0 to 1."""
+    return min((run.epochs or 0) / run.planned_epochs, 1.0) if run.planned_epochs else 0.0

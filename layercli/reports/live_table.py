@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from layercli.activity import show_activity
+from layercli.activity import Activity, show_activity
+from layercli.reports.formatting import format_duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +24,7 @@ class LiveTable:
         self._is_live = is_live
         self._live: Live | None = None
         self._own_display = ExitStack()
+        self._progress: Activity | None = None
 
     def __enter__(self) -> Self:
         if self._is_live:
@@ -38,6 +41,15 @@ class LiveTable:
         if self._live is not None:
             self._live.stop()
         self._own_display.close()
+
+    def _describe_time_left(self, done: float, total: int) -> str:
+        """Return ``, 1 m 05 s left`` for ``done`` of ``total`` parts; nothing before some were done since the first call."""
+        thousandths = round(done * 1000)
+        if self._progress is None:
+            self._progress = Activity(None, total * 1000, thousandths)
+        self._progress.done = thousandths
+        left = self._progress.estimate_seconds_left(time.monotonic())
+        return "" if left is None else f", {format_duration(left)} left"
 
     def _draw_table(self, table: Table) -> None:
         """Replace the table that is shown."""

@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from layercli.activity import find_current_activity
 from layercli.config.training.custom_objects import NON_METRIC_KEYS
+from layercli.reports.activity_line import describe_activity
 from layercli.reports.chart import Chart, ChartPoint, draw_chart
 from layercli.reports.formatting import format_duration, format_metrics, format_number
 from layercli.source.nodes import sanitize_text
@@ -73,7 +75,7 @@ class TrainingScreen:
         width = options.max_width - 1
         yield from self.chart_lines(console, width)
         yield self._progress_bar(width)
-        for line in self._status_lines():
+        for line in self._status_lines(width):
             yield _fit_line(line, width)
 
     @property
@@ -105,7 +107,7 @@ class TrainingScreen:
         line.append("━" * filled, style="green").append("━" * (room - filled), style="dim")
         return _fit_line(line.append(end, style="none"), width)
 
-    def _status_lines(self) -> Iterator[Text]:
+    def _status_lines(self, width: int) -> Iterator[Text]:
         from rich.text import Text
 
         if self._latest_logs:
@@ -115,7 +117,11 @@ class TrainingScreen:
             parts.append(f"{self._speed:,.0f} examples/s")
         if (left := self._estimate_seconds_left()) is not None:
             parts.append(f"{format_duration(left)} left")
+        while len("   ".join(parts)) > width and len(parts) > 1:
+            del parts[0]  # the time left is the last one
         yield Text("   ".join(parts), style="dim")
+        if (current := find_current_activity(of_display=True)) is not None:
+            yield Text(describe_activity(*current, time.monotonic(), width), style="dim")
 
     def _estimate_seconds_left(self) -> float | None:
         if self._start_point is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from layercli.reports.console import make_table
 from layercli.reports.formatting import format_number
 from layercli.reports.group_progress import GroupProgress
 from layercli.runs.seed_groups import SIGNIFICANCE, SeedGroup, SeedTest, list_scores
+from layercli.schema.suggestions import list_names
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -59,9 +60,11 @@ def print_seed_comparison(console: Console, groups: Sequence[SeedGroup], tests: 
             table.add_row(*row)
         console.print(table)
     for position, group in enumerate(groups[1:], start=1):
-        own = [test for test in tests if test.group == position]
+        own = [test for test in tests if test.group == position and test.seeds > 1]
         if own:
             print_seed_tests(console, groups[0], group, own)
+    for sentence in describe_missing_pairs(groups, tests):
+        console.print(sentence, soft_wrap=not console.is_terminal)
     if any(test.p is not None for test in tests):
         console.print(describe_method(len(groups)), soft_wrap=not console.is_terminal)
 
@@ -72,9 +75,6 @@ def print_seed_tests(
     """Print the differences of two configs."""
     seeds = max(test.seeds for test in tests)
     names = f"{sanitize_text(second.title)} minus {sanitize_text(first.title)}"
-    if seeds < 2:
-        console.print(f"{names}: {describe_missing_pairs(seeds)}", soft_wrap=not console.is_terminal)
-        return
     console.print(f"{names}, over {seeds} seeds that both have:", soft_wrap=True)
     table = make_table("metric", numbers=("difference", "95% interval", "p"))
     table.add_column("beyond seeds")
@@ -120,13 +120,17 @@ def format_deviation(deviation: float | None) -> str:
     return "" if deviation is None else format_number(deviation)
 
 
-def describe_missing_pairs(seeds: int) -> str:
-    """Return why two configs with too few common seeds are not compared."""
-    have = "no seed" if seeds == 0 else "only one seed"
-    return (
-        f"they have {have} in common, and the test needs two. "
-        "Train both with the same seeds: `layercli train CONFIG --seeds 5`."
-    )
+def describe_missing_pairs(groups: Sequence[SeedGroup], tests: Sequence[SeedTest]) -> Iterator[str]:
+    """Yield sentences on the configs that have too few seeds in common with the first one to be compared with it."""
+    for seeds, have in ((0, "no seed"), (1, "only one seed")):
+        positions = dict.fromkeys(test.group for test in tests if test.seeds == seeds)
+        names = list_names(groups[position].title for position in positions)
+        if positions:
+            verb, both = ("is", "both") if len(positions) == 1 else ("are", "all")
+            yield (
+                f"{names} {verb} not compared with {list_names([groups[0].title])}: they have {have} in common, and the test "
+                f"needs two. Train {both} with the same seeds: `layercli train CONFIG --seeds 5`."
+            )
 
 
 def describe_method(groups: int) -> str:

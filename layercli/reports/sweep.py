@@ -94,7 +94,8 @@ class SweepProgress(LiveTable):
         max_rows = max(3, self._console.height - 8)
         running = [row for row in rows if row["state"] == "running"][: max_rows // 2]
         refused = [row for row in rows if row["state"] == "refused"]
-        title = f"{len(finished)} of {self._trial_count} trials"
+        left = self._describe_time_left(len(finished), self._trial_count)
+        title = f"{len(finished)} of {self._trial_count} trials{left}"
         if refused:
             title += f"; refused: {describe_refused(refused)}"
         return make_trials_table(

@@ -13,7 +13,6 @@ from layercli.config.data.tables import DEFAULT_WORD
 from layercli.config.names import RESERVED_NAMES
 from layercli.formats.preview import ColumnPreview, TablePreview
 from layercli.reports.config_template import (
-    FEW_EXAMPLES,
     ConfigTemplate,
     ModelSize,
     TargetForm,
@@ -145,7 +144,6 @@ def template_from_table(
             group=quote_yaml_text(str(columns.group)) if columns.is_grouped else None,
             order=quote_yaml_text(str(columns.series)) if columns.is_ordered else None,
             files=columns.held_out,
-            stops_early=table.row_count >= FEW_EXAMPLES,
         )
         if columns.split_column is None or columns.held_out
         else f"  split: {{column: {quote_yaml_text(columns.split_column)}}}   # it names the set of each row",

@@ -17,9 +17,20 @@ _GAP: Final = 5
 
 
 def print_training_summary(
-    console: Console, summary: Mapping[str, Any], next_commands: Sequence[str] = ()
+    console: Console,
+    summary: Mapping[str, Any],
+    next_commands: Sequence[str] = (),
+    *,
+    has_schedule: bool = False,
 ) -> None:
-    """Print the time, why the training ended, the metrics of the saved model, its path, and the next commands."""
+    """Print the time, why the training ended, the metrics of the saved model, its path, and the next commands.
+
+    Args:
+        console: Where to print.
+        summary: What ``summary.json`` of the run contains.
+        next_commands: The commands that the user may run next.
+        has_schedule: Whether a learning-rate schedule needs the last epochs, so that EarlyStopping does not help.
+    """
     best, run = summary["best"], summary["run"]
     epochs = "1 epoch" if summary["epochs"] == 1 else f"{summary['epochs']} epochs"
     message = f"Trained {epochs} in {format_duration(summary['seconds'])}, {summary['examples_per_second']:,.0f} examples/s"
@@ -42,8 +53,10 @@ def print_training_summary(
         and summary.get("restored_epoch") is None
         and best["epoch"] != summary["epochs"]
     ):
-        message = "The model has the last epoch's weights; EarlyStopping with `restore_best_weights: true` keeps the best ones."
-        _print_sentence(console, message)
+        advice = (
+            "" if has_schedule else "; EarlyStopping with `restore_best_weights: true` keeps the best ones"
+        )
+        _print_sentence(console, f"The model has the last epoch's weights{advice}.")
     _print_metrics(console, summary)
     for note in summary.get("notes", ()):
         if note != reason:

@@ -24,7 +24,7 @@ from layercli.schema.strict_model import (
     to_plain,
     value_error,
 )
-from layercli.schema.suggestions import Suggestion, suggest_closest
+from layercli.schema.suggestions import Suggestion, suggest_closest, suggest_space
 from layercli.source.nodes import normalize_type_name, quote_value
 
 
@@ -228,7 +228,11 @@ class Catalogue(Generic[C]):
             expected = f"the name of {self._noun_with_article} or {{type: Name, ...arguments}}"
             raise mismatch_error("wrong-type", expected, value)
         if "type" not in value:
-            hint = self._suggest_from_key(value) or f"For example {{type: {next(iter(self.modules))}}}."
+            hint = (
+                suggest_space(value, ["type"])
+                or self._suggest_from_key(value)
+                or f"For example {{type: {next(iter(self.modules))}}}."
+            )
             raise value_error("missing-key", f"The {self.noun} is missing `type`.", hint)
         cls = parse_at_key("type", partial(self.look_up, entry=value), value["type"])
         return cls.model_validate({key: item for key, item in value.items() if key != "type"})

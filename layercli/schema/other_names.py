@@ -396,7 +396,15 @@ EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
             "Write {type: SparseCategoricalCrossentropy, from_logits: true} for class numbers, or "
             "{type: CategoricalCrossentropy, from_logits: true} for one-hot targets.",
         ),
-        ("NLLLoss", "Write `sparse_categorical_crossentropy`, with `activation: softmax` on the last layer."),
+        (
+            "cross_entropy softmax_cross_entropy log_loss logloss",
+            "Write `sparse_categorical_crossentropy` for class numbers, `categorical_crossentropy` for one-hot targets, or "
+            "`binary_crossentropy` for two classes or several labels.",
+        ),
+        (
+            "NLLLoss nll",
+            "Write `sparse_categorical_crossentropy`, with `activation: softmax` on the last layer.",
+        ),
         ("KLDivLoss", "Write `kl_divergence`, with `activation: softmax` on the last layer."),
         ("PoissonNLLLoss", "Write `poisson`, with `activation: exponential` on the last layer."),
         ("CTCLoss", "Write `ctc`."),

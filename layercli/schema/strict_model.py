@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from layercli.schema.flow_style import format_value
 from layercli.schema.other_names import explain_key, explain_value, find_renamed_key
-from layercli.schema.suggestions import did_you_mean, find_closest, suggest_closest
+from layercli.schema.suggestions import did_you_mean, find_closest, suggest_closest, suggest_space
 from layercli.source.nodes import describe_received, quote_value, sanitize_text
 
 _REWORDED = "reworded"
@@ -270,7 +270,10 @@ def _is_misspelt(item: Any, errors: Sequence[Any]) -> bool:
         return False
     others = [str(other["loc"][0]) for other in errors if other["type"] == "extra_forbidden"]
     missing = [str(item["loc"][0])]
-    return any(find_renamed_key(other, missing) or find_closest(other, missing) for other in others)
+    return any(
+        other.partition(":")[0] in missing or find_renamed_key(other, missing) or find_closest(other, missing)
+        for other in others
+    )
 
 
 def _unknown_key_error(
@@ -281,6 +284,7 @@ def _unknown_key_error(
     otherwise = f"{cls.title()} takes {listed}." if known_keys else f"{cls.title()} takes no {cls.noun}s."
     hint = (
         cls.hints.get(name)
+        or suggest_space({name: mapping.get(name, "")}, known_keys)
         or explain_key(name, known_keys, mapping, cls.title())
         or did_you_mean(name, known_keys, otherwise=otherwise)
     )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import islice
-from typing import Self
+from typing import Any, Self
 
 from layercli.source.nodes import sanitize_text
 
@@ -87,6 +87,21 @@ class Suggestion(str):
         hint = super().__new__(cls, text)
         hint.replacement, hint.reason_against = replacement, reason_against
         return hint
+
+
+def suggest_space(mapping: Mapping[Any, object], keys: Iterable[str]) -> Suggestion | None:
+    """Return a hint for the first key such as ``units:10``, which YAML reads in braces if there is no space after the colon.
+
+    Args:
+        mapping: The mapping that may have such a key, with null as its value.
+        keys: The keys that the mapping can have.
+    """
+    for name, value in mapping.items():
+        key, colon, text = str(name).partition(":")
+        if value is None and colon and text and key in keys:
+            written = sanitize_text(f"{key}: {text}", limit=60)
+            return Suggestion(f"Write a space after the colon: `{written}`.", f"{key}: {text}")
+    return None
 
 
 def did_you_mean(word: str, choices: Iterable[str], *, otherwise: str) -> str:

@@ -259,15 +259,28 @@ def _write_target(valid: ValidConfig, facts: ScriptFacts, node: GraphNode, outpu
 
 
 def _write_learned_state(valid: ValidConfig) -> list[str]:
-    """Return the lines that give a layer its vocabulary, or its bin boundaries."""
-    set_vocabulary = f"{2 * INDENT}model.get_layer(name).set_vocabulary(vocabulary)"
-    if not any(should_adapt(node) and node.type_name == "Discretization" for node in valid.graph.nodes):
-        return [set_vocabulary]
+    """Return the lines that give a layer its vocabulary, with weights for ``tf_idf``, or its bin boundaries."""
+    adapted = [node for node in valid.graph.nodes if should_adapt(node)]
+    cases = []
+    if any(node.type_name == "Discretization" for node in adapted):
+        is_discretization = "isinstance(model.get_layer(name), layers.Discretization)"
+        cases.append((is_discretization, "model.get_layer(name).bin_boundaries = vocabulary"))
+    if any(getattr(node.layer, "output_mode", None) == "tf_idf" for node in adapted):
+        cases.append(("isinstance(vocabulary, dict)", "model.get_layer(name).set_vocabulary(**vocabulary)"))
+    set_vocabulary = "model.get_layer(name).set_vocabulary(vocabulary)"
+    if not cases:
+        return [f"{2 * INDENT}{set_vocabulary}"]
     return [
-        f"{2 * INDENT}if isinstance(model.get_layer(name), layers.Discretization):",
-        f"{3 * INDENT}model.get_layer(name).bin_boundaries = vocabulary",
+        *(
+            line
+            for number, (condition, statement) in enumerate(cases)
+            for line in (
+                f"{2 * INDENT}{'elif' if number else 'if'} {condition}:",
+                f"{3 * INDENT}{statement}",
+            )
+        ),
         f"{2 * INDENT}else:",
-        f"{INDENT}{set_vocabulary}",
+        f"{3 * INDENT}{set_vocabulary}",
     ]
 
 

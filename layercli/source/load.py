@@ -238,19 +238,37 @@ _LOOKALIKE: Final = re.compile(
     "[\\uff1a\\uff0c\\uff5b\\uff5d\\uff3b\\uff3d\\uff03\\uff0d\\uff02\\uff07\\u00a0\\u3000]"
 )
 """Full-width forms of `: , { } [ ] # - " '` and other spaces, which input methods and web pages write; NFKC changes them."""
-_COMMENT: Final = re.compile(r"(^|\s)#.*")
+_QUOTED_OR_COMMENT: Final = re.compile(r"""'[^']*(?:'|$)|"(?:\\.|[^"\\])*(?:"|$)|(?:^|(?<=\s))#.*""")
+"""Parts of a line in which full-width characters are right."""
+_KEY_END: Final = re.compile(":(?: |$)")
+
+
+def _suggest_lookalike_fix(mark: Mark) -> str | None:
+    """Return the hint for a full-width character in the line of an error, or in the line above if that has no key."""
+    lines = mark.source.lines[: mark.line]
+    above = next((number for number in range(mark.line - 1, 0, -1) if lines[number - 1].strip()), None)
+    for number in (mark.line, above):
+        if number is None or number > len(lines):
+            continue
+        syntax = _QUOTED_OR_COMMENT.sub(lambda found: "." * len(found[0]), lines[number - 1])
+        wrong = _LOOKALIKE.search(syntax)
+        if wrong is None or (number != mark.line and _KEY_END.search(syntax)):
+            continue
+        import unicodedata
+
+        plain = unicodedata.normalize("NFKC", wrong[0])
+        name = unicodedata.name(wrong[0]).lower()
+        place = f"column {wrong.start() + 1}" + (f" of line {number}" if number != mark.line else "")
+        return f"Replace the {name} in {place} with {'a space' if plain == ' ' else f'`{plain}`'}."
+    return None
 
 
 def _suggest_syntax_fix(reason: str, mark: Mark, start: Any) -> str:
     line = mark.excerpt or ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "Indent with spaces: this line starts with a tab."
-    if (wrong := _LOOKALIKE.search(_COMMENT.sub("", line))) is not None:
-        import unicodedata
-
-        plain = unicodedata.normalize("NFKC", wrong[0])
-        name = unicodedata.name(wrong[0]).lower()
-        return f"Replace the {name} in column {wrong.start() + 1} with {'a space' if plain == ' ' else f'`{plain}`'}."
+    if (fix := _suggest_lookalike_fix(mark)) is not None:
+        return fix
     if "cannot start any token" in reason:
         return "Put quotes around a value that starts with `@`, `%` or a backtick."
     if "escape" in reason:

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
+from layercli.activity import track_items
 from layercli.check import CheckResult, check_config, is_sweep, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.io.regular import MAX_ENTRIES
@@ -101,7 +102,7 @@ def map_files(function: Callable[..., T], files: Sequence[str], *args: object) -
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(cores, len(files) // _FILES_PER_PROCESS + 1)
     if workers == 1 or STDIN in files:
-        yield from (function(file, *args) for file in files)
+        yield from track_items((function(file, *args) for file in files), len(files))
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
@@ -112,9 +113,9 @@ def map_files(function: Callable[..., T], files: Sequence[str], *args: object) -
     )  # this process has no threads
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method))
     try:
-        yield from pool.map(
-            partial(_apply_to_file, function, args), files, chunksize=max(1, len(files) // (8 * workers))
-        )
+        chunk_size = max(1, len(files) // (8 * workers))
+        results = pool.map(partial(_apply_to_file, function, args), files, chunksize=chunk_size)
+        yield from track_items(results, len(files))
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -190,6 +190,7 @@ def _check_held_out(
                 yield replace(finding, message=message, path=("data", "split", name))
 
 
+@show_activity("Splitting the data")
 def split_dataset(dataset: Dataset, data: DataConfig, seed: int) -> Splits:
     """Return the training, validation and test examples.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from layercli.activity import show_activity
 from layercli.errors import Problem
 from layercli.graph.training_diagnosis import TrainingFacts, diagnose_training
 from layercli.runs.diagnostics import read_diagnostics
@@ -19,6 +20,7 @@ _RECENT_RECORDS: Final = 3
 """The last epochs that show the state of the layers at the end."""
 
 
+@show_activity("Checking the diagnostics")
 def diagnose_run(
     run_dir: Path,
     inputs: TrainingInputs,

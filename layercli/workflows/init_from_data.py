@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from layercli.activity import show_activity
 from layercli.formats.array_preview import ARRAY_SUFFIXES
 from layercli.formats.preview import PreviewError, TablePreview, preview_table
 from layercli.formats.table_types import TABLE_SUFFIXES, find_table_type
@@ -23,6 +24,7 @@ from layercli.workflows.table_columns import assign_columns
 _MAX_NAMED_COLUMNS = 8
 
 
+@show_activity("Reading the data")
 def make_template(
     paths: Sequence[Path], config_folder: Path, name: str, targets: Sequence[str], size: ModelSize
 ) -> tuple[ConfigTemplate, list[str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from layercli import runtime
+from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow, TensorBoard
 from layercli.errors import LayercliError
@@ -46,7 +47,7 @@ def track_group(directory: Path) -> Iterator[dict[str, Any]]:
     except LayercliError as error:
         status = "FAILED" if _is_failure(error) else "KILLED"
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         raise
     finally:
@@ -68,6 +69,7 @@ def _is_failure(error: LayercliError) -> bool:
     return all(problem.code != "interrupted" for problem in error.problems)
 
 
+@show_activity("Logging the results")
 def log_results(run_dir: Path, valid: ValidConfig, summary: Mapping[str, Any]) -> None:
     """Log the results of a finished run: numbers over the test set, the files of the run, the model and the report."""
     numbers = {f"test_{name}": value for name, value in summary["test"].items() if is_number(value)}

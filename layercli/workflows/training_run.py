@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from layercli import runtime
+from layercli.activity import show_activity
 from layercli.check import ValidConfig, require_one_seed
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem, find_first_error, make_file_error
@@ -292,6 +293,7 @@ class TrainingRun:
             )
             raise LayercliError(problem) from error
 
+    @show_activity("Checking the saved model")
     def _check_saved_model(self, saved: AssembledModel) -> tuple[list[Problem], dict[str, Any] | None]:
         """Load the saved model, and compare it with the trained model on a batch of training examples.
 

@@ -234,7 +234,7 @@ def repeat(*rows, count=60):
             "day,b,y\n"
             + "".join(f"2024-{n // 28 + 1:02}-{n % 28 + 1:02},{n * 7 % 31},{n}.5\n" for n in range(112)),
             "config.yaml",
-            "split: {validation: 0.1, test: 0.1, order: day}",
+            "split: {validation: 0.2, test: 0.1, order: day}",
         ),
         (
             "day,y\n" + "".join(f"{n % 28 + 1:02}/{n // 28 + 1:02}/2024,{n}.5\n" for n in range(112)),

@@ -55,6 +55,28 @@ def test_json_has_column_ranges_missing_values_and_class_counts():
     ]
 
 
+@pytest.mark.parametrize(
+    ("split", "hint"),
+    [
+        ("test: 2", "Keep the class proportions in every split: `split: {stratify: true}`."),
+        (
+            "test: 2, order: a",
+            "Use larger sets. If the examples are not a series, replace `order: a` by `stratify: true`.",
+        ),
+        ("column: part", "Name the test set in `part` for some examples of the class."),
+        ("test: [u.csv]", "Add examples of the class to the files of the set."),
+    ],
+)
+def test_hint_for_an_absent_class_fits_the_keys_of_the_split(place, split, hint):
+    (place / "c.yaml").write_text(CONFIG.replace("test: 2", split))
+    rows = TABLE.splitlines()
+    parts = ["part", "train", "train", "val", "train", "test", "test"]
+    (place / "t.csv").write_text("".join(f"{row},{part}\n" for row, part in zip(rows, parts, strict=True)))
+    (place / "u.csv").write_text("a,b,same,word,y,part\n1,2,7,x,maybe,test\n")
+    problems = json.loads(invoke("inspect-data", "c.yaml", "--json").stdout)["problems"]
+    assert [found["hint"] for found in problems if found["code"] == "absent-class"][-1] == hint
+
+
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("width", ["80", "140"])
 def test_first_values_are_shown_at_every_width(width, monkeypatch):

@@ -18,6 +18,7 @@ SUMMARY = [
     "seconds",
     "examples_per_second",
     "parameters",
+    "trainable_parameters",
     "resumed_from",
     "stop_reason",
     "notes",

@@ -36,6 +36,7 @@ class Warned(NamedTuple):
     code: str
     line: int
     text: str
+    hint: str
 
 
 def record(epoch, **layers):
@@ -58,7 +59,7 @@ def diagnose(config=CONFIG, first=None, last=None, **facts):
     )
     problems = [valid.problem_from_finding(finding) for finding in findings]
     assert all(problem.severity == "warning" and problem.hint for problem in problems)
-    return [Warned(problem.code, problem.line, problem.message) for problem in problems]
+    return [Warned(problem.code, problem.line, problem.message, problem.hint) for problem in problems]
 
 
 def places(warnings):
@@ -136,7 +137,7 @@ def test_large_initial_weights_are_named_at_their_initializer():
     config = CONFIG.replace("tanh}", "tanh,\n       kernel_initializer: {type: RandomNormal, stddev: 50}}")
     large = {"weight_norm": 50.0 * 16}  # 256 weights; each output sums 16 of them: a factor of 200
     (warning,) = diagnose(config, first={"second": large})
-    assert warning == (
+    assert warning[:3] == (
         "exploding-gradient",
         8,
         "The initial weights of `second` are too large: they multiply its input by about 200.",
@@ -207,6 +208,16 @@ def test_overfitting_is_reported_unless_the_best_weights_are_saved():
     history = {"loss": LOSSES, "val_loss": [0.9, 0.8, 0.9, 1.1, 1.3]}
     assert places(diagnose(history=history)) == [("overfitting", 10)]
     assert diagnose(history=history, has_best_weights=True) == []
+
+
+def test_overfitting_with_a_schedule_has_no_advice_to_stop_early():
+    history = {"loss": LOSSES, "val_loss": [0.9, 0.8, 0.9, 1.1, 1.3]}
+    assert "EarlyStopping" in diagnose(history=history)[0].hint
+    schedule = "{type: CosineDecay, initial_learning_rate: 0.01, decay_steps: 50}"
+    scheduled = CONFIG.replace("learning_rate: 0.01", f"learning_rate: {schedule}")
+    (warning,) = diagnose(scheduled, history=history)
+    assert "EarlyStopping" not in warning.hint
+    assert "fewer epochs" in warning.hint
 
 
 def test_faults_of_targets_are_named_at_the_data():

@@ -1,6 +1,9 @@
 """Atomic writing: files appear complete, or not at all."""
 
+import errno
+import fcntl
 import math
+import os
 import tempfile
 
 import pytest
@@ -58,6 +61,21 @@ def test_only_files_that_no_process_writes_are_removed(tmp_path):
         remove_partial_files(tmp_path)
         assert not abandoned.exists()
     assert (tmp_path / "all.csv").read_text() == "all"
+
+
+def test_partial_file_on_nfs_is_removed(tmp_path, monkeypatch):
+    def lock(handle, operation):
+        """Lock as NFS does, which refuses an exclusive lock on a file that is not open for writing."""
+        is_writable = fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+        if operation & fcntl.LOCK_EX and not is_writable:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(handle, operation)
+
+    flock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", lock)
+    (tmp_path / ".partial-abcd_123.csv").write_text("half")
+    remove_partial_files(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_file_that_is_removed_before_it_is_locked_is_created_again(tmp_path, monkeypatch):

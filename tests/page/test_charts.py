@@ -49,6 +49,11 @@ def test_hostile_names_of_bars_stay_text():
     assert {"_a", "日本語", "$$"} <= set(page.texts)
 
 
+def test_long_numbers_below_bars_do_not_touch_each_other():
+    texts = page_of(draw_bars(Bars("t", "d", "x", ["a"], [140_000.0]))).texts
+    assert [text for text in texts if text.isdigit()][:3] == ["0", "50000", "100000"]
+
+
 def test_axis_of_powers_has_plain_numbers():
     page = page_of(draw_lines(chart(Series("a", [1, 2, 3], [1e-3, 1, 100]), has_log_scale=True)))
     assert {"0.001", "100"} <= set(page.texts)

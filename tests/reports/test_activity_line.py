@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import sys
+import termios
 import time
 from contextlib import nullcontext
 
@@ -100,13 +101,75 @@ def test_work_with_its_own_display_hides_the_line():
     assert find_current_activity() is None
 
 
-def test_innermost_part_has_the_progress_and_the_label_around_it():
+def test_progress_is_that_of_the_part_with_the_label_around_it():
     seen = []
     with show_activity("Reading the data"):
         for _ in track_items([3, 4, 5], 20, count=int, done=2):
             label, part = find_current_activity()
             seen.append((label, part.done, part.total))
     assert seen == [("Reading the data", done, 20) for done in (2, 5, 9)]
+
+
+def test_progress_is_that_of_the_outermost_part_with_several_units():
+    with show_activity("Predicting"), show_activity(None, 1), show_activity(None, 40), show_activity(None, 3):
+        label, part = find_current_activity()
+        assert (label, part.total) == ("Predicting", 40)
+        with show_activity("Loading TensorFlow"):
+            assert find_current_activity()[0] == "Loading TensorFlow"
+            assert find_current_activity()[1].total is None
+
+
+def test_display_shows_the_work_inside_it():
+    assert find_current_activity(of_display=True) is None
+    with show_activity("Training", 5):
+        assert find_current_activity(of_display=True) is None
+        with show_activity(""), show_activity(None, 7):
+            assert find_current_activity(of_display=True) is None
+            with show_activity("Validating"), show_activity(None, 9):
+                label, part = find_current_activity(of_display=True)
+                assert (label, part.total) == ("Validating", 9)
+
+
+@pytest.mark.parametrize(
+    ("room", "text"),
+    [
+        (44, "Checking the data: 25%, 6.0 s, 18.0 s left"),
+        (42, "Checking the data: 25%, 6.0 s, 18.0 s left"),
+        (41, "Checking the data: 25%, 18.0 s left"),
+        (35, "Checking the data: 25%, 18.0 s left"),
+        (34, "Checking the data: 18.0 s left"),
+        (29, "Checking the da…: 18.0 s left"),
+        (15, "C…: 18.0 s left"),
+        (14, "18.0 s left"),
+        (4, "18.0"),
+    ],
+)
+def test_text_fits_the_terminal_and_keeps_the_time_left(room, text):
+    activity = Activity("Checking the data", 40)
+    activity.done, activity.started_at = 10, 100.0
+    assert describe_activity("Checking the data", activity, 106.0, room) == text
+    assert len(text) <= room
+
+
+def test_narrow_text_without_a_total_keeps_the_time():
+    activity = Activity("Comparing", None)
+    activity.started_at = 100.0
+    assert describe_activity("Comparing", activity, 106.0, 16) == "Comparing: 6.0 s"
+    assert describe_activity("Comparing", activity, 106.0, 15) == "Compari…: 6.0 s"
+
+
+def test_line_leaves_room_for_the_echo_of_an_interruption(open_screen):
+    screen = open_screen()
+    termios.tcsetwinsize(screen.writer, (24, 20))
+    with ActivityLine(is_shown=True), show_activity("Comparing the outputs"):
+        text = screen.read_until(r" s(?=\r)")
+    assert {len(line) for line in text.split(ERASE) if line} == {17}  # 20 columns with ^C and the cursor
+
+
+def test_every_command_that_ends_has_a_label():
+    endless = {name for name in cli.COMMANDS if name not in cli._LABELS}
+    assert endless == {"watch", "lsp", "launch", "serve"}
+    assert cli._LABELS.keys() <= cli.COMMANDS.keys()
 
 
 @pytest.mark.parametrize(
@@ -122,7 +185,7 @@ def test_innermost_part_has_the_progress_and_the_label_around_it():
 def test_text_has_the_share_and_the_time_left(done, total, text):
     activity = Activity("Reading", total)
     activity.done, activity.started_at = done, 100.0
-    assert describe_activity("Reading", activity, 106.0) == text
+    assert describe_activity("Reading", activity, 106.0, 80) == text
 
 
 def test_estimate_counts_only_what_was_done_since_the_start():

@@ -3,6 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
+from layercli.activity import show_activity
 from layercli.reports import live_training
 from layercli.reports.live_training import TrainingScreen
 
@@ -91,3 +92,16 @@ def test_control_characters_in_names_are_removed():
     screen = TrainingScreen(epochs=1, steps=1, batch_size=8)
     screen.finish_epoch({"epoch": 1, "\x1b[2J[red]": 1.0, "seconds": 1.0, "examples_per_second": 1.0}, {})
     assert "\x1b[2J" not in "".join(shown(screen))
+
+
+def test_narrow_screen_keeps_the_time_left(running):
+    assert [line.strip() for line in shown(running, width=40)][-1] == "8 examples/s   30.0 s left"
+    assert [line.strip() for line in shown(running, width=20)][-1] == "30.0 s left"
+
+
+def test_screen_shows_work_that_is_not_a_step(running):
+    with show_activity(""), show_activity("Validating", 8) as activity:
+        activity.done = 2
+        activity.started_at -= 3
+        assert shown(running)[-1].strip() == "Validating: 25%, 3.0 s, 9.0 s left"
+    assert shown(running)[-1].strip().endswith("30.0 s left")

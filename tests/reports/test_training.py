@@ -21,9 +21,9 @@ SUMMARY = {
 }
 
 
-def shown(summary, next_commands=()):
+def shown(summary, next_commands=(), **known):
     console = Console(file=io.StringIO(), width=60, markup=False, highlight=False)
-    print_training_summary(console, summary, next_commands)
+    print_training_summary(console, summary, next_commands, **known)
     return console.file.getvalue().splitlines()
 
 
@@ -60,6 +60,7 @@ def test_summary_without_restored_weights_shows_last_epoch():
         "The model has the last epoch's weights; EarlyStopping with `restore_best_weights: true` keeps the best ones.",
     ]
     assert lines[5:7] == ["loss 0.4000 nan 0.1250", "accuracy 0.9000 0.9750"]
+    assert "The model has the last epoch's weights." in shown(summary, has_schedule=True)
 
 
 def test_metric_of_each_class_has_a_row_for_each_value():

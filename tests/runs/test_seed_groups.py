@@ -147,10 +147,22 @@ def test_comparison_says_why_there_is_no_test(write_runs):
     write_runs("a", FIRST)
     write_runs("b", {1: 0.5, 8: 0.5}, units=16)
     text = invoke("runs", "--compare", "a", "b").stdout
-    assert "b minus a: they have only one seed in common, and the test needs two." in text
+    assert "`b` is not compared with `a`: they have only one seed in common, and the test needs two." in text
     assert "Paired t-test" not in text
     alone = invoke("runs", "--compare", "a", "--json").stdout
     assert (len(json.loads(alone)["groups"]), json.loads(alone)["tests"]) == (1, [])
+
+
+def test_configs_without_common_seeds_are_one_sentence(write_runs):
+    write_runs("a", FIRST)
+    for number, name in enumerate("bcdefg", start=1):
+        write_runs(name, {1: 0.5}, units=16 * number)
+    write_runs("h", {7: 0.5}, units=3)
+    lines = invoke("runs", "--compare", *"abcdefgh").stdout.splitlines()
+    assert [line.partition(" in common")[0] for line in lines if "not compared" in line] == [
+        "`h/7` is not compared with `a`: they have no seed",
+        "`b/1`, `c/1`, `d/1`, `e/1`, `f/1`, `g/1` are not compared with `a`: they have only one seed",
+    ]
 
 
 def test_directory_of_seeds_grows_and_keeps_its_config(tmp_path):

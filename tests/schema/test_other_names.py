@@ -479,3 +479,48 @@ def test_names_of_types_are_compared_by_a_table(monkeypatch):
     assert explain_type("layer", "no such layer") is None
     monkeypatch.setattr("layercli.schema.other_names.RENAMED_TYPES", None)  # built once for each kind
     assert explain_type("layer", "another name") is None
+
+
+def test_missing_space_after_a_colon_is_explained_and_fixed(tmp_path):
+    path = tmp_path / "c.yaml"
+    lines = [
+        "model:",
+        "  input: [4]",
+        "  layers:",
+        "    - {type: Dense, units:8, name:wide}",
+        "    - {type:Dense, units: 3}",
+        "    - type:Flatten",
+        "train: {loss:mse, optimizer: {type:Adam}, callbacks: ['type:TerminateOnNaN']}",
+    ]
+    path.write_text("\n".join(lines))
+    problems = check_config(str(path)).problems
+    assert [(problem.line, problem.hint) for problem in problems] == [
+        (4, "Write a space after the colon: `units: 8`."),
+        (4, "Write a space after the colon: `name: wide`."),
+        (5, "Write a space after the colon: `type: Dense`."),
+        (6, "Write a space after the colon: `type: Flatten`."),
+        (7, "Write a space after the colon: `loss: mse`."),
+        (7, "Write a space after the colon: `type: Adam`."),
+        (7, "Write a space after the colon: `type: TerminateOnNaN`."),
+    ]
+    fixed = compute_fixes(str(path))[1].splitlines()
+    assert fixed[3] == "    - {type: Dense, units: 8, name: wide}"
+    assert fixed[6].startswith("train: {loss: mse, ")
+
+
+def test_missing_space_in_data_is_explained(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("data: {type:sklearn, dataset: iris}\nmodel: {layers: [{type: Dense, units: 3}]}\n")
+    hints = [problem.hint for problem in check_config(str(path)).problems]
+    assert hints[0] == "Write a space after the colon: `type: sklearn`."
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "logloss"])
+def test_crossentropy_without_its_kind_names_all_kinds(tmp_path, name):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"model: {{input: [4], layers: [{{type: Dense, units: 3}}]}}\ntrain: {{loss: {name}}}\n")
+    (problem,) = check_config(str(path)).problems
+    assert problem.hint == (
+        "Write `sparse_categorical_crossentropy` for class numbers, `categorical_crossentropy` for one-hot targets, or "
+        "`binary_crossentropy` for two classes or several labels."
+    )

@@ -773,6 +773,25 @@ def test_vocabularies_are_loaded_if_there_are_any(vocabularies_name, tmp_path):
     assert ('LEARNED = Path(__file__).parent / "v.json"\n' in text) is (vocabularies_name is not None)
 
 
+def test_vocabularies_with_weights_are_loaded_with_both(tmp_path):
+    layers = [
+        {"type": "StringLookup", "output_mode": "tf_idf", "max_tokens": 9, "pad_to_max_tokens": True},
+        {"type": "Dense", "units": 2},
+    ]
+    valid = model_of(tmp_path, {"input": {"shape": [1], "dtype": "string"}, "layers": layers})
+    files = ScriptFiles(tmp_path, "w.weights.h5", "v.json")
+    text = write_script(valid, ScriptFacts({None: ScriptTarget(TargetMeaning("labels"))}), files, None)
+    assert_formatted(text)
+    assert (
+        '    for name, vocabulary in json.loads(LEARNED.read_text("utf-8")).items():\n'
+        "        if isinstance(vocabulary, dict):\n"
+        "            model.get_layer(name).set_vocabulary(**vocabulary)\n"
+        "        else:\n"
+        "            model.get_layer(name).set_vocabulary(vocabulary)\n"
+        "    model.load_weights(WEIGHTS)\n"
+    ) in text
+
+
 @pytest.mark.parametrize("name", sorted(SNAKE_CASE_CLASSES))
 def test_short_name_is_that_class_in_keras(name):
     homes = [(OPTIMIZERS, keras.optimizers), (LOSSES, keras.losses), (METRICS, keras.metrics)]

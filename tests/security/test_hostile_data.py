@@ -293,9 +293,20 @@ def test_jpeg_of_many_scans_is_refused(images, monkeypatch, chunk_bytes):
     monkeypatch.setattr(image_decoder, "_MAX_SCANNED_PIXELS", 64 * 64 * 50)
     write_scans(images / "1.jpg", 50)
     assert load(type="images", path="i").x.shape == (1, 64, 64, 1)
+    message = "1.jpg: it has 51 scans of 4,096 pixels, which would take very long to decode."
     write_scans(images / "1.jpg", 51)
-    message = refusal(type="images", path="i")
-    assert message.endswith("1.jpg: it has 51 scans of 4,096 pixels, which would take very long to decode.")
+    assert refusal(type="images", path="i").endswith(message)
+    with_preview = io.BytesIO()  # a file that lists a second image, as cameras write them
+    image = Image.new("L", (64, 64))
+    image.save(with_preview, "MPO", save_all=True, append_images=[image])
+    listing = with_preview.getvalue()
+    start = listing.index(b"\xff\xe2")
+    end = start + 2 + int.from_bytes(listing[start + 2 : start + 4])
+    content = (images / "1.jpg").read_bytes()
+    (images / "1.jpg").write_bytes(content[:2] + listing[start:end] + content[2:])
+    with Image.open(images / "1.jpg") as opened:
+        assert opened.format == "MPO"
+    assert refusal(type="images", path="i").endswith(message)
 
 
 def test_gzipped_table_that_is_mostly_empty_is_refused(monkeypatch):

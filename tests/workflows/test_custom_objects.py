@@ -475,3 +475,40 @@ train:
     assert run.summary["history"]["loss"][0] <= 10000
     assert 0.2 < run.summary["history"]["my_metric"][0] < 1
     assert invoke("init", "--loss", "my_loss.py").exit_code == 2
+
+
+EPOCH_ONLY = """    def with_epoch_only(function):
+        import functools
+
+        @functools.wraps(function)
+        def call(self, epoch, logs=None):
+            return function(self, epoch)
+
+        return call
+
+    @with_epoch_only
+"""
+
+
+def test_parameters_are_those_of_the_function_that_is_called(tmp_path):
+    method = "    def on_epoch_end(self, epoch, logs=None):\n"
+    assert method in OWN
+    decorated = OWN.replace(
+        method, EPOCH_ONLY + '    def on_epoch_end(self, epoch):\n        logs = {"loss": 0.0}\n'
+    )
+    result = invoke("train", write(tmp_path, decorated), "--smoke", "--trust", "--json")
+    assert result.exit_code == 0, result.output
+
+    base = (
+        "class Base(keras.callbacks.Callback):\n    def on_epoch_end(self, *, epoch, logs):\n        pass\n"
+    )
+    file = tmp_path / "inherited" / "base_of_tracker.py"
+    inherited = OWN + "\n\nfrom base_of_tracker import Base\n\n\nclass Tracker(Base):\n    pass\n"
+    config = write(file.parent, inherited)
+    file.write_text("import keras\n\n\n" + base)
+    result = invoke("train", config, "--smoke", "--trust", "--json")
+    [problem] = json.loads(result.stdout)["problems"]
+    assert problem["message"] == (
+        "`own.py:Tracker.on_epoch_end` must take (self, epoch, logs=None), got (self, *, epoch, logs)."
+    )
+    assert problem["hint"] == f"Write `def on_epoch_end(self, epoch, logs=None):` in line 5 of {file}."

@@ -258,6 +258,7 @@ def test_callback_state_is_kept_or_known_to_be_absent():
     "layer",
     [
         keras.layers.TextVectorization(output_mode="tf_idf"),
+        keras.layers.TextVectorization(output_mode="tf_idf", max_tokens=9, pad_to_max_tokens=True),
         keras.layers.TextVectorization(max_tokens=4),
         keras.layers.StringLookup(output_mode="one_hot"),
         keras.layers.StringLookup(mask_token=""),

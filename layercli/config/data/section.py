@@ -18,7 +18,7 @@ from layercli.schema.strict_model import (
     mismatch_error,
     value_error,
 )
-from layercli.schema.suggestions import did_you_mean
+from layercli.schema.suggestions import did_you_mean, suggest_space
 from layercli.source.nodes import quote_value, sanitize_text
 from layercli.source.scalars import is_number
 
@@ -509,7 +509,8 @@ def _parse_data(value: Any) -> DataConfig:
         message = f"`data` must be a mapping with a `type`, got {quote_value(value)}."
         raise value_error("wrong-type", message, example)
     if isinstance(value, dict) and "type" not in value:
-        raise value_error("missing-key", "`data` is missing `type`.", example)
+        hint = suggest_space(value, ["type"]) or example
+        raise value_error("missing-key", "`data` is missing `type`.", hint)
     return DATA_TYPES.parse(value)
 
 

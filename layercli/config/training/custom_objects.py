@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Literal, Self, TypeVar
 from layercli.layers.custom_layers import split_reference
 from layercli.schema.component import Component, parse_at_key, snake_case
 from layercli.schema.strict_model import StrictModel, to_plain, value_error
+from layercli.schema.suggestions import suggest_space
 from layercli.source.nodes import KeyPath, quote_value
 
 _EXAMPLES: Final = {
@@ -156,7 +157,8 @@ def _find_class(noun: str, type_name: str) -> type[CustomObject]:
         raise value_error(
             "bad-custom-type",
             f"`type` must name a file relative to the config, or a module, and a class, got {quote_value(type_name)}.",
-            f"For example `type: {_EXAMPLES[noun]}` or `type: mypackage.{_EXAMPLES[noun].replace('.py', '')}`.",
+            suggest_space({type_name: None}, ["type"])
+            or f"For example `type: {_EXAMPLES[noun]}` or `type: mypackage.{_EXAMPLES[noun].replace('.py', '')}`.",
         )
     return _make_custom_class(noun, *found)
 

@@ -165,6 +165,12 @@ class TrainSection(StrictModel):
         first = max((number for number in renewals if number <= index), default=0)
         return range(first, next((number for number in renewals if number > index), len(stages)))
 
+    @property
+    def has_schedule(self) -> bool:
+        """Whether a learning-rate schedule ends the training, so that it needs its last epochs."""
+        optimizer, _ = self.optimizer_in_stage(len(self.stages or ()))
+        return isinstance(getattr(optimizer, "learning_rate", None), Component)
+
     def iterate_callbacks(self) -> Iterator[tuple[Component, KeyPath, int | None]]:
         """Yield all callbacks with their paths, and their stages, counted from 0; None: of all stages."""
         for index, callback in enumerate(self.callbacks):

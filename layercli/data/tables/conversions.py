@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
+from layercli.activity import track_items
 from layercli.config.data.tables import DEFAULT_WORD, TableConfig
 from layercli.data.tables.arrow import is_text_type
 from layercli.data.tables.dates import DateContent, convert_date_column, is_date_type
@@ -113,13 +114,13 @@ def inspect_texts(
         if name in types and not is_date_type(types[name])
     }
     for table, rows in batches if contents or dates else ():
-        for name, content in contents.items():
-            column = table.column(name)
-            for first in range(
-                0, len(column), _INSPECTED_ROWS
-            ):  # looking at texts takes several copies of them
-                part = slice(first, first + _INSPECTED_ROWS)
-                content.add(column[part], rows[part])
+        parts = [  # looking at texts takes several copies of them
+            (name, slice(first, first + _INSPECTED_ROWS))
+            for name in contents
+            for first in range(0, len(rows), _INSPECTED_ROWS)
+        ]
+        for name, part in track_items(parts, len(parts)):
+            contents[name].add(table.column(name)[part], rows[part])
         for name, date_content in dates.items():
             date_content.add(table.column(name), rows)
     conversions = {

@@ -17,6 +17,8 @@ _MINUS_SIGNS: Final = "\u2212\u2013\u2012"
 _ANY_SIGN: Final = rf"[{_MINUS_SIGNS}(%{_CURRENCIES}]|-$"
 """What texts with a sign contain, which ``_remove_signs`` changes; others may contain it, too."""
 _MAX_STRAYS: Final = 8
+_PROBED_VALUES: Final = 64
+"""Texts that are read as numbers before all texts are."""
 _MAX_NUMBER_BYTES: Final = 256
 """The longest text with signs that can be a number."""
 _CALL_DIGITS: Final = 7
@@ -124,6 +126,7 @@ def cast_plain_numbers(texts: Any, number_format: NumberFormat, *, is_integral: 
     if number_format.decimal != ".":
         return None
     try:
+        _cast_numbers(texts[:_PROBED_VALUES])  # Arrow writes a message for each value that is not a number
         return _cast_numbers(texts) if is_integral else texts.cast(pa.float64())
     except pa.ArrowInvalid:
         return None

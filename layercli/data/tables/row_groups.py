@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from layercli.activity import track_items
 from layercli.config.data.tables import TableConfig
 from layercli.data.cache import Cache, fingerprint_file
 from layercli.data.examples import Examples
@@ -93,10 +94,14 @@ class RowGroups:
         """Yield the columns of texts and dates, with the row numbers, before they are converted."""
         columns = [name for name, kind in types.items() if is_text_type(kind) or name in data.dates]
         first_row = 0
-        for number in range(len(self.groups)) if columns else ():
+        for number in self._track_groups() if columns else ():
             table = self._read_texts(number, columns)
             yield table, np.arange(first_row, first_row + len(table))
             first_row += len(table)
+
+    def _track_groups(self) -> Iterator[int]:
+        """Yield the index of each row group; a pass over them is a part of the work."""
+        return track_items(range(len(self.groups)), len(self.groups))
 
     def without_dropped_rows(
         self,
@@ -112,8 +117,8 @@ class RowGroups:
         target_columns = [inference.column for inference in inferences]
         columns = [*target_columns, *plan.required_columns, *integer_check.columns, *split_columns]
         groups, first_row = [], 0
-        for number, group in enumerate(self.groups):
-            table = self.read_table(number, columns)
+        for number in self._track_groups():
+            table, group = self.read_table(number, columns), self.groups[number]
             mask = find_complete_rows(table, plan)
             rows = np.arange(first_row, first_row + len(table))
             first_row += len(table)
@@ -148,7 +153,7 @@ class RowGroups:
     def iterate_dates(self, plan: TablePlan) -> Iterator[Any]:
         """Yield the columns of dates of which the elapsed days are inputs."""
         columns = sorted({plan.source_of(name) for name in plan.elapsed_columns})
-        for number in range(len(self.groups)) if columns else ():
+        for number in self._track_groups() if columns else ():
             yield self.read_table(number, columns)
 
     def _read_texts(self, group_index: int, columns: Sequence[str]) -> Any:

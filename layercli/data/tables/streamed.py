@@ -10,6 +10,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
+from layercli.activity import track_items
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.data.cache import Cache
 from layercli.data.examples import (
@@ -133,7 +134,9 @@ class StreamedRows(Dataset):
         """
         pending: list[Examples] = []
         rows = 0
-        for examples in self._read_buffers(shuffle, start * size):
+        first_row = start * size
+        buffers = self._read_buffers(shuffle, first_row)
+        for examples in track_items(buffers, len(self), count=len, done=first_row):
             position = 0
             if rows:
                 position = min(size - rows, len(examples))

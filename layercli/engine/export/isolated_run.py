@@ -127,6 +127,8 @@ else:
         layer = model.get_layer(name)
         if hasattr(layer, "bin_boundaries"):
             layer.bin_boundaries = vocabulary
+        elif isinstance(vocabulary, dict):
+            layer.set_vocabulary(**vocabulary)
         else:
             layer.set_vocabulary(vocabulary)
     model.set_weights(weights)

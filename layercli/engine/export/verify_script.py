@@ -11,6 +11,7 @@ import keras
 
 from layercli.check import ValidConfig
 from layercli.data.types import Array
+from layercli.engine.adapt import read_vocabulary
 from layercli.engine.compare import compare_outputs
 from layercli.engine.comparison_inputs import ComparisonCase
 from layercli.engine.export.find_layer import find_differing_layer
@@ -33,16 +34,19 @@ _BUG_HINT: Final = "This is a bug in layercli; please report it with the config.
 _DATA_HINT: Final = "Export the trained model in another format, or save the data as Parquet or .npz."
 
 
-def read_learned_states(model: Any, nodes: Sequence[GraphNode]) -> dict[str, list[Any]]:
-    """Return the vocabularies or bin boundaries of these layers; they are not part of the weights."""
+def read_learned_states(model: Any, nodes: Sequence[GraphNode]) -> dict[str, Any]:
+    """Return the vocabularies or bin boundaries of these layers; they are not part of the weights.
+
+    With ``output_mode: tf_idf``, a vocabulary is a mapping with its weights.
+    """
     return {node.name: _read_learned_state(model.get_layer(node.name)) for node in nodes}
 
 
-def _read_learned_state(layer: Any) -> list[Any]:
+def _read_learned_state(layer: Any) -> Any:
     if hasattr(layer, "bin_boundaries"):
         return [float(boundary) for boundary in layer.bin_boundaries]
-    words = layer.get_vocabulary(include_special_tokens=False)
-    return [word if isinstance(word, str) else int(word) for word in words]
+    state = read_vocabulary(layer)
+    return state["vocabulary"] if state["idf_weights"] is None else state
 
 
 def find_stateful_layers(valid: ValidConfig) -> list[GraphNode]:

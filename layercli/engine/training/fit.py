@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import keras
 
 from layercli import runtime
+from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.config.training.custom_objects import NON_METRIC_KEYS
 from layercli.config.training.log_names import collect_log_names
@@ -164,7 +165,8 @@ def fit_model(
     test_feed = None
     if len(splits.test):
         test_feed = make_feed(splits.test, train.batch_size, stream=plan.feed == "stream")
-        result.test_metrics = order_logs(loop.evaluate(test_feed), training.metric_order)
+        with show_activity("Evaluating on the test set"):
+            result.test_metrics = order_logs(loop.evaluate(test_feed), training.metric_order)
     if training.workers is None:
         _compare_with_baseline(result, model, valid, splits, training.metric_order, plan, test_feed)
     return result
@@ -448,6 +450,7 @@ class _Training:
         return report_model_errors(self._valid, self._assembled)
 
 
+@show_activity("Evaluating a constant prediction")
 def _compare_with_baseline(
     result: FitResult,
     model: Any,

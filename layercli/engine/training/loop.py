@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import keras
 
-from layercli.activity import track_items
+from layercli.activity import show_activity, track_items
 from layercli.data.examples import ShuffleSeed
 from layercli.engine.training.feed import Feed, Span, Tensors, count_steps
 from layercli.engine.training.fused_steps import FusedSteps, StepFunction
@@ -147,7 +147,8 @@ class TrainingLoop:
                 model.get_metrics_result() if self._workers is None else self._workers.epoch_metrics(model)
             )
             if self._validation is not None:
-                validation_logs = self.evaluate(self._validation, callback_list)
+                with show_activity("Validating"):
+                    validation_logs = self.evaluate(self._validation, callback_list)
                 logs |= {f"val_{name}": value for name, value in validation_logs.items()}
             callback_list.on_epoch_end(epoch, logs)
             if model.stop_training:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import keras
 
+from layercli.activity import track_items
 from layercli.check import ValidConfig
 from layercli.config.training.custom_objects import CustomObject
 from layercli.config.training.registry import OPTIMIZERS
@@ -104,7 +105,7 @@ def _run_steps(
     losses: list[float] = []
     smoothed: list[float] = []
     smoother, lowest = LossSmoother(), math.inf
-    for rate, block in zip(rates, blocks, strict=False):
+    for rate, block in track_items(zip(rates, blocks, strict=False), len(rates)):
         model.optimizer.learning_rate = rate
         model.reset_metrics()  # the loss of this batch only
         losses.append(float(loop.run_block(block)["loss"]))

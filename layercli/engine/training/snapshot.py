@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.data.types import Array
+from layercli.engine.adapt import read_vocabulary
 from layercli.engine.training.callback_state import has_state, read_state, write_state
 from layercli.engine.training.tensorboard_logs import flush_event_files, restore_event_files
 from layercli.io.atomic import write_bytes
@@ -284,13 +285,7 @@ def _file_size(path: str) -> int:
 def _layer_state(layer: Any) -> dict[str, Any]:
     """Return the adapted state of a layer as JSON values."""
     if hasattr(layer, "get_vocabulary"):
-        words = layer.get_vocabulary(include_special_tokens=False)
-        table = getattr(layer, "_lookup_layer", layer)
-        has_idf_weights = table.output_mode == "tf_idf"
-        return {
-            "vocabulary": [word if isinstance(word, str) else int(word) for word in words],
-            "idf_weights": table.idf_weights.numpy()[-len(words) :].tolist() if has_idf_weights else None,
-        }
+        return read_vocabulary(layer)
     if hasattr(layer, "bin_boundaries"):
         return {"bin_boundaries": [float(boundary) for boundary in layer.bin_boundaries]}
     return {"variables": [np.asarray(variable).tolist() for variable in layer.variables]}

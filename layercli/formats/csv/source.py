@@ -8,7 +8,6 @@ import gzip
 import html
 import io
 import lzma
-import os
 import re
 import zipfile
 import zlib
@@ -19,6 +18,7 @@ from typing import IO, Any, Final, cast
 
 from layercli.data.data_error import PATH_KEY, raise_data_error
 from layercli.formats.csv.config import Csv
+from layercli.io.tracked_file import open_tracked
 from layercli.source.nodes import sanitize_text
 
 READ_ERRORS: Final = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
@@ -117,14 +117,21 @@ def open_bytes(file: Path, *, are_json_lines: bool = False) -> Iterator[IO[bytes
     with file.open("rb") as raw:
         start = raw.read(4096)
         refuse_other_formats(file, start, are_json_lines=are_json_lines)
-    if start.startswith(b"PK\x03\x04"):
-        with zipfile.ZipFile(file) as archive, archive.open(_find_only_member(file, archive)) as member:
-            yield _limit_stream(member, file)
-        return
-    kind = next((kind for signature, kind in _COMPRESSIONS if start.startswith(signature)), None)
-    openers: dict[str | None, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, "zstd": _open_zstd}
-    with openers.get(kind, Path.open)(file, "rb") as opened:
-        yield opened if kind is None else _limit_stream(opened, file)
+    with open_tracked(file) as tracked:
+        if start.startswith(b"PK\x03\x04"):
+            with (
+                zipfile.ZipFile(tracked) as archive,
+                archive.open(_find_only_member(file, archive)) as member,
+            ):
+                yield _limit_stream(member, file)
+            return
+        kind = next((kind for signature, kind in _COMPRESSIONS if start.startswith(signature)), None)
+        if kind is None:
+            yield tracked
+            return
+        openers: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, "zstd": _open_zstd}
+        with openers[kind](tracked, "rb") as opened:
+            yield _limit_stream(opened, file)
 
 
 def _limit_stream(stream: Any, file: Path) -> IO[bytes]:
@@ -167,10 +174,10 @@ def max_compression_ratio(file: Path) -> int | None:
     return None if start.startswith((b"PK\x03\x04", *(mark for mark, _ in _COMPRESSIONS))) else 1
 
 
-def _open_zstd(file: Path, mode: str) -> Any:  # noqa: ARG001 - as the openers of the standard library
+def _open_zstd(file: IO[bytes], mode: str) -> Any:  # noqa: ARG001 - as the openers of the standard library
     import pyarrow as pa
 
-    return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(os.fsencode(file)), "zstd"))
+    return io.BufferedReader(pa.CompressedInputStream(file, "zstd"))
 
 
 def _find_only_member(file: Path, archive: zipfile.ZipFile) -> str:

@@ -28,6 +28,8 @@ _CONVERTED_BYTES_PER_PIXEL = 8
 """Memory for a pixel that was converted, and for its copy in an array."""
 _MAX_SCANNED_PIXELS = 1 << 31
 """Most pixels of a JPEG file times its scans; each scan passes through all pixels, and a file can have any number."""
+JPEG_FORMATS: Final = ("JPEG", "MPO")
+"""What Pillow calls JPEG files; those that list further images, such as previews of a camera, are MPO files."""
 _SCAN_MARKER = b"\xff\xda"
 _MIN_SCAN_BYTES = 10
 """Bytes of the shortest scan: its marker, its length, one component and its range of coefficients."""
@@ -118,9 +120,10 @@ def open_image(
             file.open("rb") if is_streamed else BytesIO(content) as stream,
             Image.open(stream, formats=IMAGE_FORMATS) as image,
         ):
-            if image.format == "JPEG" and is_decoded:
+            is_jpeg = image.format in JPEG_FORMATS
+            if is_jpeg and is_decoded:
                 _check_scans(stream, file_bytes, image.width * image.height)
-            if size is not None and image.format == "JPEG":  # decode only what the requested size needs
+            if size is not None and is_jpeg:  # decode only what the requested size needs
                 height, width = size[::-1] if _find_turn(image) in _TURNS_THAT_SWAP_SIDES else size
                 image.draft(None, (width, height))
             needed = _count_decode_bytes(image, file_bytes, size) if is_decoded else 0

@@ -16,6 +16,7 @@ from layercli.data.memory import MAX_ITEM_BYTES
 from layercli.data.types import Array, DataError, make_data_finding
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images
 from layercli.formats.images.decode import (
+    JPEG_FORMATS,
     convert_mode,
     measure_size,
     open_image,
@@ -279,7 +280,7 @@ def _read_mask(file: Path, max_bytes: int, size: Sequence[int] | None = None) ->
     """Return a mask, scaled to ``size`` without new values: numbers of shape (height, width), or colors (height, width, 3)."""
 
     def read(mask: Any) -> Array:
-        if mask.format == "JPEG":
+        if mask.format in JPEG_FORMATS:
             raise ValueError("JPEG does not keep class numbers; save it as PNG")
         if mask.mode == "F":
             raise ValueError("it has fractions, but a mask has integers")

@@ -15,6 +15,7 @@ from layercli.graph.checks.loss import (
     make_per_position_finding,
 )
 from layercli.graph.checks.metrics import check_metrics
+from layercli.graph.checks.schedules import check_schedule_length
 from layercli.graph.checks.target_scale import check_target_scale
 from layercli.graph.finding import Finding
 from layercli.graph.output_activation import layer_activation
@@ -53,6 +54,7 @@ def check_consistency(
     has_loss_errors = any(finding.severity == "error" for finding in findings)
     yield from check_target_scale(config, shapes, facts, should_check_loss=not has_loss_errors)
     yield from check_moved_targets(config, shapes, facts)
+    yield from check_schedule_length(config, facts)
     if facts is not None:
         yield from _check_class_settings(config, resolve_target_meanings(config, shapes, facts))
 

@@ -25,9 +25,10 @@ def make_seeds(contents: Sequence[RunContent]) -> Markup:
     ]
     parts = [make_element("h2", "Seeds", id="seeds"), make_table(columns, rows, label="Seeds")]
     parts += [
-        _make_tests(groups[0], group, [test for test in tests if test.group == position])
+        _make_tests(groups[0], group, [test for test in tests if test.group == position and test.seeds > 1])
         for position, group in enumerate(groups[1:], start=1)
     ]
+    parts += [make_element("p", make_text(sentence)) for sentence in describe_missing_pairs(groups, tests)]
     if any(test.p is not None for test in tests):
         parts.append(make_element("p", make_text(describe_method(len(groups))), class_="muted"))
     return join_markup(parts)
@@ -37,13 +38,10 @@ def _make_tests(first: SeedGroup, second: SeedGroup, tests: Sequence[SeedTest]) 
     if not tests:
         return Markup()
     names = f"{sanitize_text(second.title)} minus {sanitize_text(first.title)}"
-    seeds = tests[0].seeds
-    if seeds < 2:
-        return make_element("p", make_text(f"{names}: {describe_missing_pairs(seeds)}"))
     columns = [
         Column("result"),
         *(Column(title, is_number=True) for title in ("difference", "95% interval", "p")),
         Column("beyond seeds"),
     ]
-    caption = make_element("p", f"{names}, over {seeds} seeds that both have:")
+    caption = make_element("p", f"{names}, over {tests[0].seeds} seeds that both have:")
     return join_markup([caption, make_table(columns, map(format_test, tests), label="Tests")])

@@ -235,10 +235,11 @@ def _advise(content: RunContent) -> Iterator[str]:
     if evaluation is None:
         return
     if evaluation.split == "test" and evaluation.examples < _FEW_EXAMPLES:
-        yield (
-            f"The test set has only {evaluation.examples:,} examples, so every number here is uncertain. "
-            "Hold out more examples with `data.split.test`."
-        )
+        split = content.valid.config.data.split if content.valid and content.valid.config.data else None
+        advice = "Hold out more examples with `data.split.test`."
+        if split is not None and split.fold is not None:
+            advice = "The mean of all folds is less uncertain."
+        yield f"The test set has only {evaluation.examples:,} examples, so every number here is uncertain. {advice}"
     for output in evaluation.outputs:
         yield from _advise_on_output(output)
 
@@ -252,16 +253,20 @@ def _advise_on_training(content: RunContent) -> Iterator[str]:
         and len(known) == len(losses)
         and min(known) == known[-1]
     ):
-        stages = content.valid.config.train.stages if content.valid and content.valid.config.train else None
-        key, epochs = "train.epochs", 2 * len(known)
-        if stages is not None:
-            key, epochs = f"train.stages.{len(stages) - 1}.epochs", 2 * stages[-1].epochs
-        yield (
-            "The validation loss was lowest in the last epoch, so more epochs may help: "
-            f"layercli train --resume {quote(content.title)} --set {key}={epochs}"
-        )
+        yield f"The validation loss was lowest in the last epoch, so more epochs may help{_advise_on_more_epochs(content)}"
     if any(note.startswith("Overfitting") for note in content.notes):
         yield _advise_on_overfitting(content)
+
+
+def _advise_on_more_epochs(content: RunContent) -> str:
+    """Return how to train for more epochs; a learning-rate schedule has ended, so resuming would change little."""
+    train = content.valid.config.train if content.valid is not None else None
+    if train is not None and train.has_schedule:
+        return ": train again, with a learning-rate schedule of as many steps."
+    key, epochs = "train.epochs", 2 * len(content.history)
+    if train is not None and train.stages is not None:
+        key, epochs = f"train.stages.{len(train.stages) - 1}.epochs", 2 * train.stages[-1].epochs
+    return f": layercli train --resume {quote(content.title)} --set {key}={epochs}"
 
 
 def _advise_on_overfitting(content: RunContent) -> str:
@@ -276,6 +281,8 @@ def _advise_on_overfitting(content: RunContent) -> str:
         return (
             f"The model overfits after its best epoch, whose weights it has: {remedies} usually help further."
         )
+    if train is not None and train.has_schedule:
+        return f"The model overfits: {remedies} usually help, or fewer epochs with a learning-rate schedule of as many steps."
     early = (
         "`restore_best_weights: true` of its EarlyStopping"
         if stops

@@ -126,9 +126,15 @@ def test_end_of_a_group_ends_its_parent_run(fake, tmp_path):
     interruption = LayercliError(Problem(code="interrupted", message="Interrupted."))
     failure = LayercliError(Problem(code="loss-not-finite", message="The loss is NaN."))
     (tmp_path / "mlflow.json").write_text('{"run_id": "r1"}')
-    for error, status in ((None, "FINISHED"), (interruption, "KILLED"), (failure, "FAILED")):
+    for error, status in (
+        (None, "FINISHED"),
+        (interruption, "KILLED"),
+        (KeyboardInterrupt(), "KILLED"),
+        (SystemExit(143), "KILLED"),
+        (failure, "FAILED"),
+    ):
         fake.calls.clear()
-        with suppress(LayercliError), track_group(tmp_path) as results:
+        with suppress(LayercliError, KeyboardInterrupt, SystemExit), track_group(tmp_path) as results:
             results |= list_group_results({"mean": {"loss": 0.5}, "std": {"loss": None}})
             if error is not None:
                 raise error

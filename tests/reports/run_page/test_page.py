@@ -322,21 +322,63 @@ def test_colors_of_masks_are_explained(make_content):
     assert "Colors of the classes: cat<dog>" in page.shown_text.replace("  ", " ")
 
 
+SCHEDULED = "{type: Adam, learning_rate: {type: CosineDecay, initial_learning_rate: 0.01, decay_steps: 9}}"
+OVERFITTING = ["Overfitting since epoch 2."]
+
+
 @pytest.mark.parametrize(
-    ("callbacks", "advice"),
+    ("train", "notes", "advice"),
     [
-        ("[]", "EarlyStopping with `restore_best_weights: true` keeps its best epoch"),
-        ("[EarlyStopping]", "`restore_best_weights: true` of its EarlyStopping keeps its best epoch"),
-        ("[{type: EarlyStopping, restore_best_weights: true}]", "whose weights it has"),
+        (
+            "callbacks: []",
+            OVERFITTING,
+            "EarlyStopping with `restore_best_weights: true` keeps its best epoch",
+        ),
+        (
+            "callbacks: [EarlyStopping]",
+            OVERFITTING,
+            "`restore_best_weights: true` of its EarlyStopping keeps its best epoch",
+        ),
+        (
+            "callbacks: [{type: EarlyStopping, restore_best_weights: true}]",
+            OVERFITTING,
+            "whose weights it has",
+        ),
+        (
+            f"optimizer: {SCHEDULED}",
+            OVERFITTING,
+            "or fewer epochs with a learning-rate schedule of as many steps",
+        ),
+        ("callbacks: []", [], "more epochs may help: layercli train --resume"),
+        (
+            f"optimizer: {SCHEDULED}",
+            [],
+            "more epochs may help: train again, with a learning-rate schedule of as many",
+        ),
     ],
 )
-def test_advice_on_overfitting_knows_the_callbacks(make_content, callbacks, advice):
+def test_advice_knows_the_callbacks_and_the_schedule(make_content, train, notes, advice):
     text = "data: {type: sklearn, dataset: iris, split: {validation: 0.2}}\n"
     text += "model: {input: [4], layers: [{type: Dense, units: 3, activation: softmax}]}"
-    text += f"\ntrain: {{loss: sparse_categorical_crossentropy, callbacks: {callbacks}}}\n"
+    text += f"\ntrain: {{loss: sparse_categorical_crossentropy, {train}}}\n"
     valid = require_valid(check_config("config.yaml", text=text))
-    shown = page_of(make_content(valid=valid, notes=["Overfitting since epoch 2."])).shown_text
+    shown = page_of(make_content(valid=valid, notes=notes)).shown_text
     assert advice.replace("`", "") in shown
+
+
+@pytest.mark.parametrize(
+    ("split", "advice"),
+    [
+        ("validation: 0.2", "Hold out more examples with data.split.test."),
+        ("fold: {number: 1, folds: 5}", "The mean of all folds is less uncertain."),
+    ],
+)
+def test_few_examples_of_a_fold_are_not_called_too_few(make_content, split, advice):
+    text = f"data: {{type: sklearn, dataset: iris, split: {{{split}}}}}\n"
+    text += "model: {input: [4], layers: [{type: Dense, units: 3, activation: softmax}]}\n"
+    valid = require_valid(check_config("config.yaml", text=text))
+    shown = page_of(make_content(valid=valid, evaluation=evaluation(CLASSES, examples=10))).shown_text
+    assert f"The test set has only 10 examples, so every number here is uncertain. {advice}" in shown
 
 
 def test_written_runs_are_counted_for_the_line_on_the_terminal(make_content, monkeypatch):
