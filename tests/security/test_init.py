@@ -4,8 +4,10 @@ import csv
 import os
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
+from pyarrow import parquet
 
 from layercli.check import check_config
 from layercli.reports.config_template import quote_yaml_text
@@ -73,3 +75,14 @@ def test_arrays_with_more_axes_than_a_config_can_declare_are_refused(tmp_path):
     result = invoke("init", tmp_path / "a.npz", "--output", tmp_path / "c.yaml")
     assert result.exit_code == 1
     assert "must have at most 8 axes, got 9" in result.output
+
+
+def test_parquet_file_that_expands_to_more_than_a_gibibyte_is_refused(tmp_path):
+    words = pa.DictionaryArray.from_arrays(pa.array(np.zeros(2000, "int32")), pa.array(["x" * 1_000_000]))
+    table = pa.table({" t ": words, "n": np.arange(2000), "y": np.arange(2000) % 2})
+    parquet.write_table(table, tmp_path / "d.parquet")
+    result = invoke("init", tmp_path / "d.parquet", "--target", "y", "--output", tmp_path / "c.yaml")
+    assert result.exit_code == 1
+    assert "bytes of memory, but only 1,073,741,824 bytes are available for it" in " ".join(
+        result.output.split()
+    )

@@ -127,6 +127,8 @@ class ParquetFiles:
                 field.name
                 for field in list_flat_fields(schema, {name.strip() for name in schema.names} - unusable)
             ]
+            sizes = self._measure_groups(file, {name.strip() for name in names})
+            check_expansion(file, sum(size.decoded_bytes for size in sizes))
             try:
                 for batch in source.iter_batches(_MAX_BATCH_ROWS, columns=names, use_threads=False):
                     yield normalize_table(pa.Table.from_batches([batch]), self.data)
