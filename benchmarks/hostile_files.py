@@ -35,6 +35,10 @@ FILES = {
     "sound wrappers": stack(
         "{type: Bidirectional, layer: {type: LSTM, units: 3, return_sequences: true}}", 10_000, "[8, 4]"
     ),
+    "names of columns": "data: {type: csv, path: d.csv, target: y, columns: ["
+    + ", ".join(f"c{n}" for n in range(60_000))
+    + "]}\n"
+    + MODEL,
     "a repeat": "model: {input: [4], layers: [{type: Dense, units: 3, repeat: 10000}]}\n",
     "a wrong repeat": "model: {input: [4], layers: [{type: Dense, unitss: 3, repeat: 10000}]}\n",
     "wrong blocks": "blocks: {b: {layers: [{type: Dense, unitss: 3}, {type: Conv2D, filters: 3}]}}\n"

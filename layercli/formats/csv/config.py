@@ -1,6 +1,7 @@
 """The ``data`` section of type csv."""
 
 import codecs
+from collections import Counter
 from typing import Annotated
 
 from pydantic import Field
@@ -64,8 +65,9 @@ class Csv(TableConfig):
     def check(self) -> None:
         super().check()
         names = [name.strip() for name in self.columns or ()]
+        counts = Counter(names)
         for name in names:
-            if names.count(name) > 1:
+            if counts[name] > 1:
                 first, second = [index + 1 for index, other in enumerate(names) if other == name][:2]
                 message = f"`columns` names `{name}` twice: columns {first} and {second}."
                 raise ArgumentError("columns", message, "Give each column a different name.")
