@@ -108,9 +108,8 @@ def map_files(function: Callable[..., T], files: Sequence[str], *args: object) -
     from concurrent.futures import ProcessPoolExecutor
     from functools import partial
 
-    method = (
-        "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    )  # this process has no threads
+    # A forked process has no copy of the thread of the progress line, and prints nothing.
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context(method))
     try:
         chunk_size = max(1, len(files) // (8 * workers))

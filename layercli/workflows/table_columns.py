@@ -460,10 +460,11 @@ def choose_class_count(values: Sequence[int]) -> tuple[int | None, int | None]:
 
 
 def _make_input_error(path: Path, target: ColumnPreview, left_out: Mapping[str, str]) -> LayercliError:
-    message = (
-        f"No column besides the target `{sanitize_text(target.name, limit=60)}` can be an input. "
-        f"{_list_reasons(left_out)}."
-    )
+    sentences = [
+        f"No column besides the target `{sanitize_text(target.name, limit=60)}` can be an input",
+        _list_reasons(left_out),
+    ]
+    message = "".join(f"{sentence}. " for sentence in sentences if sentence).rstrip()
     hint = "Name a different target with --target; for a time series, write a config with `windows`."
     return _make_error(path, message, hint)
 
