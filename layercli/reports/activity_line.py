@@ -33,6 +33,7 @@ class ActivityLine:
         can_erase = os.environ.get("TERM", "").lower() not in _TERMINALS_WITHOUT_ERASING
         self._is_shown = is_shown and can_erase and sys.stdout.isatty() and sys.stderr.isatty()
         self._lock = threading.RLock()
+        self._process = os.getpid()
         self._has_ended = threading.Event()
         self._is_drawn = False
         self._can_draw = True
@@ -57,6 +58,10 @@ class ActivityLine:
             self.erase()
             sys.stdout, sys.stderr = self._streams
             os.close(self._terminal)
+
+    def is_in_process(self) -> bool:
+        """Return whether this is the process that draws the line."""
+        return os.getpid() == self._process
 
     def erase(self, text: str | None = None) -> None:
         """Erase the line before ``text`` is written; none is drawn until the text ends a line. None: until the next text."""
@@ -115,6 +120,8 @@ class _ErasingStream:
         self._line = line
 
     def write(self, text: str) -> int:
+        if not self._line.is_in_process():  # a forked one, in which the lock may be held for ever
+            return self._stream.write(text)
         with self._line._lock:
             self._line.erase(text)
             return self._stream.write(text)

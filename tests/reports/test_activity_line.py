@@ -8,6 +8,7 @@ import sys
 import termios
 import time
 from contextlib import nullcontext
+from threading import Thread
 
 import pytest
 
@@ -50,6 +51,17 @@ def open_screen(monkeypatch):
         stream.close()
     os.close(screen.reader)
     os.close(screen.writer)
+
+
+def test_output_of_a_forked_process_does_not_wait_for_the_line(open_screen, monkeypatch):
+    open_screen()
+    with ActivityLine(is_shown=True) as line:
+        monkeypatch.setattr(os, "getpid", lambda: 0)
+        with line._lock:
+            writer = Thread(target=print, args=("from a worker",), daemon=True)
+            writer.start()
+            writer.join(5)
+            assert not writer.is_alive()
 
 
 def test_line_is_erased_before_output_and_at_the_end(open_screen):
