@@ -9,6 +9,7 @@ import pytest
 import yaml
 from pyarrow import csv, parquet
 
+from layercli.data.named_arrays import MemmapArray
 from layercli.data.tables import streamed as stream
 from layercli.data.tables import windows
 from layercli.formats.csv import reader as csv_reader
@@ -137,7 +138,18 @@ def test_array_truncated_during_training_is_reported(tmp_path, monkeypatch):
     document["model"] = {"input": [4], "layers": [{"type": "Dense", "units": 3, "activation": "softmax"}]}
     document["train"]["loss"] = "sparse_categorical_crossentropy"
     config.write_text(yaml.safe_dump(document, sort_keys=False))
-    at_block(monkeypatch, 8, lambda: os.truncate(tmp_path / "x.npy", 1000))
+    read_rows, calls = MemmapArray.__getitem__, []
+
+    def truncate_before_reading(
+        array, rows
+    ):  # in the thread that reads: a page that vanishes meanwhile ends the process
+        calls.append(rows)
+        if len(calls) == 8:
+            os.truncate(tmp_path / "x.npy", 1000)
+        return read_rows(array, rows)
+
+    monkeypatch.setattr(MemmapArray, "__getitem__", truncate_before_reading)
     run = train(config, tmp_path / "run")
+    assert len(calls) == 8
     assert [code for code, _ in problems(run.result)] == ["unreadable-data"]
     assert "x.npy became shorter after it was opened." in run.result.stdout
