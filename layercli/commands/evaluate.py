@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from layercli.command_line.options import JsonOption, TrustOption
+from layercli.errors import Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.evaluation import print_results
 from layercli.reports.formatting import format_metrics
+from layercli.reports.problems import print_problems
 from layercli.workflows.evaluate import SplitName, evaluate_run
 
 
@@ -44,3 +46,4 @@ def command(
         f"{result['examples']:,} {source} examples: {format_metrics(result['metrics'])}", soft_wrap=True
     )
     print_results(console, result)
+    print_problems(make_console(error=True), list(map(Problem.from_json, result["problems"])))

@@ -231,7 +231,7 @@ def _with_entry_key_hint(error: InitErrorDetails) -> InitErrorDetails:
     context = original.context or {}
     keys = ["name", "inputs", "repeat"]
     hint: str | None = suggest_space({loc[0]: None}, keys)
-    if hint is None and " takes " in str(context["hint"]):  # there is no better hint yet
+    if hint is None and " takes " in str(context["hint"]):  # it only lists what the layer takes
         meant_key = find_closest(str(loc[0]), keys)
         hint = f"Did you mean `{meant_key}`?" if meant_key is not None else None
     if hint is None:

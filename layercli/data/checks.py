@@ -17,6 +17,12 @@ from layercli.graph.target_meaning import TargetMeaning
 from layercli.source.nodes import KeyPath, format_path, sanitize_text
 
 _MAX_LISTED: Final = 8
+_REMOVE_HINT: Final = "Remove or replace them in the file."
+_FILL_HINT: Final = "Remove those rows, or set a replacement: `missing: {numbers: median}`."
+_DECLARE_HINT: Final = (
+    "Replace them in the file, or read them as missing: "
+    '`missing: {values: [default, inf, "-inf"], numbers: median}`.'
+)
 
 
 def check_examples(
@@ -30,17 +36,15 @@ def check_examples(
             values,
             title,
             path,
+            locate,
             required=_required_columns(values, data),
-            is_fillable=isinstance(data, TableConfig),
-            has_texts="separator" in type(data).model_fields,
-            locate=locate,
+            missing_hint=_FILL_HINT if isinstance(data, TableConfig) else _REMOVE_HINT,
+            infinite_hint=_DECLARE_HINT if data.has_numbers_as_texts else _REMOVE_HINT,
         )
     for name, values in statistics.targets.items():
         path = ("data", "target") if name is None else ("data", "target", name)
         title = f"The target `{sanitize_text(name, limit=40)}`" if name else "The target"
-        yield from _check_finite(
-            values, title, path, required=_all_columns(values), is_fillable=False, locate=locate
-        )
+        yield from _check_finite(values, title, path, locate, required=_all_columns(values))
 
 
 def _all_columns(values: ArrayStatistics) -> set[int]:
@@ -207,26 +211,17 @@ def _check_finite(
     values: ArrayStatistics,
     title: str,
     path: KeyPath,
+    locate: Callable[[str, int], str],
     *,
     required: set[int],
-    is_fillable: bool,
-    has_texts: bool = False,
-    locate: Callable[[str, int], str],
+    missing_hint: str = _REMOVE_HINT,
+    infinite_hint: str = _REMOVE_HINT,
 ) -> Iterator[Finding]:
-    """Report the first non-finite number of each column, and the number of such values.
-
-    ``has_texts`` is true for files whose numbers are read from texts, so that a text can be declared as missing.
-    """
+    """Report the first non-finite number of each column, and the number of such values."""
     find = partial(_list_non_finite, values, title, path, locate)
     missing = {column: index for column, index in values.first_missing.items() if column in required}
-    hint = "Remove or replace them in the file."
-    fill_hint = "Remove those rows, or set a replacement: `missing: {numbers: median}`."
-    declared = '`missing: {values: [default, inf, "-inf"], numbers: median}`'
-    word_hint = f"Replace them in the file, or read them as missing: {declared}."
-    yield from find("missing", missing, values.missing_counts, fill_hint if is_fillable else hint)
-    yield from find(
-        "infinite", values.first_infinite, values.infinite_counts, word_hint if has_texts else hint
-    )
+    yield from find("missing", missing, values.missing_counts, missing_hint)
+    yield from find("infinite", values.first_infinite, values.infinite_counts, infinite_hint)
 
 
 def _list_non_finite(

@@ -97,9 +97,8 @@ def split_reference(type_name: str) -> tuple[str, str, str] | None:
     """Return ``file`` or ``module``, its name and that of a class, for a ``type`` that names custom code."""
     for kind, pattern in (("file", FILE_TYPE_PATTERN), ("module", _MODULE_TYPE_PATTERN)):
         match = pattern.fullmatch(type_name)
-        if (
-            match and ".." not in match["module"] and match["module"] != "type"
-        ):  # `- type:Dense` lacks a space
+        # `type:Dense` is a key without a space after the colon.
+        if match and ".." not in match["module"] and match["module"] != "type":
             return kind, match["module"], match["cls"]
     return None
 

@@ -24,7 +24,7 @@ class FoldGroup:
     directory: Path
     runs: Sequence[Run]
 
-    def summarize(self, limits: Mapping[str, tuple[float, float]]) -> dict[str, dict[str, Any]]:
+    def summarize_results(self, limits: Mapping[str, tuple[float, float]]) -> dict[str, dict[str, Any]]:
         """Return mean, deviation and interval of each result that all folds have; ``limits`` as in ``summarize_folds``.
 
         Raises:

@@ -46,9 +46,9 @@ class SeedGroup:
     def as_json(self) -> dict[str, Any]:
         """Return an item of ``groups`` of ``runs --compare --json``."""
         runs = [run.path.as_posix() for run in self.runs.values()]
-        return {"name": self.title, "runs": runs, "seeds": list(self.runs), **self.summarize()}
+        return {"name": self.title, "runs": runs, "seeds": list(self.runs), **self.summarize_results()}
 
-    def summarize(self) -> dict[str, dict[str, Any]]:
+    def summarize_results(self) -> dict[str, dict[str, Any]]:
         """Return mean and standard deviation (n - 1) of each result over the seeds."""
         return summarize_scores({name: list(values.values()) for name, values in self.scores.items()})
 

@@ -90,7 +90,7 @@ class Suggestion(str):
 
 
 def suggest_space(mapping: Mapping[Any, object], keys: Iterable[str]) -> Suggestion | None:
-    """Return a hint for the first key such as ``units:10``, which YAML reads in braces if there is no space after the colon.
+    """Return a hint for the first key without a space after its colon, such as ``{units:10}``: YAML reads it as one word.
 
     Args:
         mapping: The mapping that may have such a key, with null as its value.

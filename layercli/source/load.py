@@ -269,6 +269,8 @@ def _suggest_syntax_fix(reason: str, mark: Mark, start: Any) -> str:
         return "Indent with spaces: this line starts with a tab."
     if (fix := _suggest_lookalike_fix(mark)) is not None:
         return fix
+    if "unexpected ':'" in reason:
+        return "Write a space after the colon."
     if "cannot start any token" in reason:
         return "Put quotes around a value that starts with `@`, `%` or a backtick."
     if "escape" in reason:

@@ -127,7 +127,7 @@ def _summarize(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
             }
             for fold, run in zip(folds, runs, strict=True)
         ],
-        **group.summarize(limits),
+        **group.summarize_results(limits),
         "confidence": CONFIDENCE,
         "examples": examples,
         "predictions": str(predictions),

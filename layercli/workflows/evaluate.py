@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from layercli.activity import show_activity
-from layercli.errors import LayercliError
+from layercli.errors import LayercliError, Problem
 from layercli.formats.images.config import Images
 from layercli.runs.summary import find_guess, read_summary
 from layercli.workflows.dataset import load_splits
@@ -42,11 +42,11 @@ def evaluate_run(
     """
     finished_run = FinishedRun.open(run, trust=trust)
     _, section = require_sections(finished_run.valid)
-    examples, meanings = (
-        finished_run.read_new_examples(data, has_targets=True)
-        if data
-        else _load_split(finished_run, split, trust=trust)
-    )
+    warnings: list[Problem] = []
+    if data:
+        examples, meanings, warnings = finished_run.read_new_examples(data, has_targets=True)
+    else:
+        examples, meanings = _load_split(finished_run, split, trust=trust)
     from layercli.data.types import DataError
     from layercli.engine.evaluate import evaluate_model
     from layercli.engine.load_model import load_model
@@ -72,7 +72,7 @@ def evaluate_run(
         "examples": len(examples),
         "metrics": metrics,
         **results,
-        "problems": [],
+        "problems": [problem.as_json() for problem in warnings],
     }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from layercli.check import ValidConfig
-from layercli.errors import LayercliError, make_file_error
+from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.formats.registry import load_new_dataset, select_input_section
 from layercli.graph.checks.consistency import check_consistency
 from layercli.graph.checks.ids import check_ids, has_id_layers
@@ -72,9 +72,10 @@ class FinishedRun:
 
     def read_new_examples(
         self, paths: Sequence[str], *, has_targets: bool, keep: Sequence[str] = ()
-    ) -> tuple[Subset, Mapping[str | None, TargetMeaning]]:
+    ) -> tuple[Subset, Mapping[str | None, TargetMeaning], list[Problem]]:
         """Read new examples, with targets in the form that the loss requires, and the meaning of each; or without targets.
 
+        The last value are the warnings about the data as it was read, such as files that are left out.
         ``keep`` names columns of rows that are read in addition. Without targets, ids are not checked.
 
         Raises:
@@ -120,7 +121,7 @@ class FinishedRun:
         problems = [finding.to_file_problem(paths[0]) for finding in findings]
         if any(problem.severity == "error" for problem in problems):
             raise LayercliError(problems)
-        return examples, meanings
+        return examples, meanings, [finding.to_file_problem(paths[0]) for finding in dataset.findings]
 
     def resolve_data(self) -> DataConfig:
         """Return the data section with absolute paths."""

@@ -490,7 +490,7 @@ def iterate_dataset(
     from layercli.data.new_examples import iterate_new_examples
     from layercli.data.tables.windows import WindowedDataset
 
-    dataset, _ = finished_run.read_new_examples(paths, has_targets=False, keep=keep)
+    dataset, _, _ = finished_run.read_new_examples(paths, has_targets=False, keep=keep)
     columns = None
     if isinstance(dataset, WindowedDataset):
         warnings += [finding.to_file_problem(paths[0]) for finding in dataset.order_findings]

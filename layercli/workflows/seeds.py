@@ -81,7 +81,7 @@ def train_seeds(opened: OpenSeeds, progress: GroupProgress) -> dict[str, Any]:
     with track_group(directory.path) as results:
         train_group(opened.request, directory, task, progress)
         runs = {member.seed: read_run(directory.run_path(member)) for member in directory.list_members()}
-        summary = SeedGroup(runs).summarize()
+        summary = SeedGroup(runs).summarize_results()
         results |= list_group_results(summary)
     return {
         "ok": True,

@@ -240,6 +240,11 @@ def test_new_images_in_a_subset_of_class_folders_are_evaluated(image_run, tmp_pa
     (tmp_path / "in" / "dog").mkdir(parents=True)
     Image.fromarray(np.full((8, 8), 210, np.uint8)).save(tmp_path / "in" / "dog" / "1.png")
     document = json.loads(invoke("evaluate", image_run, "--data", tmp_path / "in", "--json").stdout)
+    assert document["problems"] == []
+    (tmp_path / "in" / "dog" / "notes.txt").write_text("")
+    result = invoke("evaluate", image_run, "--data", tmp_path / "in")
+    assert result.exit_code == 0
+    assert "left out: 1 .txt (the first is dog/notes.txt). [skipped-files]" in " ".join(result.stderr.split())
     predicted(image_run, tmp_path / "in", tmp_path / "p.jsonl")
     line = json.loads((tmp_path / "p.jsonl").read_text())
     assert document["metrics"]["loss"] == pytest.approx(-np.log(line["probability_dog"]), rel=1e-4)

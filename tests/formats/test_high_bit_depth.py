@@ -10,7 +10,7 @@ from PIL import Image
 from layercli.formats.images.high_bit_depth import is_high_bit_depth
 
 
-def saved(array, file_format):
+def save_image(array, file_format):
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, file_format)
     return Image.open(buffer)
@@ -26,7 +26,7 @@ def saved(array, file_format):
     ],
 )
 def test_gray_of_16_bits(file_format, array, expected):
-    assert is_high_bit_depth(saved(array, file_format)) is expected
+    assert is_high_bit_depth(save_image(array, file_format)) is expected
 
 
 def test_bitmap_of_16_bits_for_all_colors():

@@ -9,7 +9,7 @@ X = Operand(0, (None, 4, 6), "float32")
 Y = Operand(1, (None, 4, 6), "float32")
 
 
-def convert(name, *values, **config):
+def convert_layer(name, *values, **config):
     return convert_operation(name, config, values or (X,))
 
 
@@ -27,12 +27,12 @@ def convert(name, *values, **config):
     ],
 )
 def test_arithmetic_with_a_number_is_a_rescaling(name, values, arguments):
-    assert convert(name, *values) == [LayerStep("Rescaling", arguments, (0,))]
+    assert convert_layer(name, *values) == [LayerStep("Rescaling", arguments, (0,))]
 
 
 @pytest.mark.parametrize("name", ["Add", "Subtract", "Multiply", "Maximum", "Minimum"])
 def test_operations_of_two_tensors_keep_their_order(name):
-    assert convert(name, Y, X) == [LayerStep(name, {}, (1, 0))]
+    assert convert_layer(name, Y, X) == [LayerStep(name, {}, (1, 0))]
 
 
 @pytest.mark.parametrize(
@@ -52,19 +52,19 @@ def test_operations_of_two_tensors_keep_their_order(name):
     ],
 )
 def test_operation_with_arguments(name, config, step):
-    assert convert(name, **config) == [LayerStep(*step, (0,))]
+    assert convert_layer(name, **config) == [LayerStep(*step, (0,))]
 
 
 def test_square_is_the_product_of_a_tensor_with_itself():
-    assert convert("Square", Y) == [LayerStep("Multiply", {}, (1, 1))]
+    assert convert_layer("Square", Y) == [LayerStep("Multiply", {}, (1, 1))]
 
 
 def test_other_floats_keep_their_dtype():
     half = Operand(0, (None, 4), "float16")
-    assert convert("Add", half, 1) == [
+    assert convert_layer("Add", half, 1) == [
         LayerStep("Rescaling", {"scale": 1.0, "offset": 1.0, "dtype": "float16"}, (0,))
     ]
-    assert convert("Tanh", half) == [
+    assert convert_layer("Tanh", half) == [
         LayerStep("Activation", {"activation": "tanh", "dtype": "float16"}, (0,))
     ]
 
@@ -100,7 +100,7 @@ def test_other_floats_keep_their_dtype():
 )
 def test_operations_without_a_layer_are_refused(name, values, config):
     with pytest.raises(InexpressibleError):
-        convert(name, *values, **config)
+        convert_layer(name, *values, **config)
 
 
 def test_internal_layers_of_applications():

@@ -26,23 +26,23 @@ def clock(monkeypatch):
 def test_group_estimates_the_time_left_from_epochs(clock):
     progress = GroupProgress(Console(), is_live=False, total=4, plural="folds", name_member=str)
 
-    def title(*runs):
+    def format_title(*runs):
         rows = [MemberRow(number, run, run.epochs == 10) for number, run in enumerate(runs)]
         return progress._make_progress_table(rows).title
 
-    assert title(Run(10), Run(None)) == "1 of 4 folds"  # finished by an earlier command
+    assert format_title(Run(10), Run(None)) == "1 of 4 folds"  # finished by an earlier command
     clock[0] += 6
     assert (
-        title(Run(10), Run(2), Run(3, None)) == "1 of 4 folds, 1 m 24 s left"
+        format_title(Run(10), Run(2), Run(3, None)) == "1 of 4 folds, 1 m 24 s left"
     )  # 0.2 folds in 6 s, 2.8 are left
     clock[0] += 24
-    assert title(Run(10), Run(10)) == "2 of 4 folds, 1 m 00 s left"
+    assert format_title(Run(10), Run(10)) == "2 of 4 folds, 1 m 00 s left"
 
 
 def test_sweep_estimates_the_time_left_from_trials(clock):
     progress = SweepProgress(Console(), is_live=False, metrics=["loss"], maximize=[False], trial_count=5)
 
-    def title(*states):
+    def format_title(*states):
         rows = [
             {"number": number, "state": state, "params": {}, "values": [1.0], "epochs": 1}
             | {"loss": None, "parameters": None, "refused": [{"limit": "flops"}]}
@@ -50,7 +50,7 @@ def test_sweep_estimates_the_time_left_from_trials(clock):
         ]
         return progress._progress_table(rows).title
 
-    assert title("running") == "0 of 5 trials"
+    assert format_title("running") == "0 of 5 trials"
     clock[0] += 8
     expected = "2 of 5 trials, 12.0 s left; refused: flops 1"
-    assert title("complete", "failed", "refused", "running") == expected
+    assert format_title("complete", "failed", "refused", "running") == expected

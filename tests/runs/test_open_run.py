@@ -12,7 +12,7 @@ from tests.running import IRIS
 
 
 @pytest.fixture
-def copy(tmp_path):
+def copied_run(tmp_path):
     """A run directory as after a training; its model cannot be loaded."""
     run = tmp_path / "run"
     run.mkdir()
@@ -40,42 +40,42 @@ def test_finished_run_opens_with_its_config_and_model(digits_run):
 
 
 @pytest.mark.parametrize("name", ["model.keras", "config.yaml", "data.json"])
-def test_modified_file_is_refused(copy, name):
-    with (copy / name).open("ab") as file:
+def test_modified_file_is_refused(copied_run, name):
+    with (copied_run / name).open("ab") as file:
         file.write(b"\n")
-    code, message = refusal(copy)
+    code, message = refusal(copied_run)
     assert code == "run-directory"
     assert message == (f"{name} was modified after training: its SHA-256 does not match manifest.json.")
 
 
 @pytest.mark.tensorflow
 def test_modified_or_missing_layer_file_is_refused(custom_run, tmp_path):
-    copy = shutil.copytree(custom_run.path, tmp_path / "run")
-    (copy / "simple_dense.py").write_text("raise SystemExit")
-    assert "simple_dense.py was modified" in refusal(copy)[1]
-    (copy / "simple_dense.py").unlink()
-    assert refusal(copy) == ("run-directory", "The file simple_dense.py of the run is missing.")
+    copied_run = shutil.copytree(custom_run.path, tmp_path / "run")
+    (copied_run / "simple_dense.py").write_text("raise SystemExit")
+    assert "simple_dense.py was modified" in refusal(copied_run)[1]
+    (copied_run / "simple_dense.py").unlink()
+    assert refusal(copied_run) == ("run-directory", "The file simple_dense.py of the run is missing.")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"files": 3}', "[" * 100_000])
-def test_invalid_manifest_is_refused(copy, text):
-    (copy / "manifest.json").write_text(text)
+def test_invalid_manifest_is_refused(copied_run, text):
+    (copied_run / "manifest.json").write_text(text)
     with pytest.raises(LayercliError):
-        open_run(str(copy))
+        open_run(str(copied_run))
 
 
-def test_unfinished_run_is_refused_with_its_missing_files(copy, tmp_path):
+def test_unfinished_run_is_refused_with_its_missing_files(copied_run, tmp_path):
     assert "is not a run directory" in refusal(tmp_path / "none")[1]
     assert refusal("x" * 5000)[0] == "run-directory"
     assert refusal("none/1")[1] == "This is not a run directory: it does not exist."
-    (copy / "manifest.json").unlink()
-    assert refusal(copy)[1] == "This is not a finished run: it has no manifest.json."
+    (copied_run / "manifest.json").unlink()
+    assert refusal(copied_run)[1] == "This is not a finished run: it has no manifest.json."
 
 
-def test_finished_run_without_its_model_must_be_restored(copy):
-    (copy / "model.keras").unlink()
+def test_finished_run_without_its_model_must_be_restored(copied_run):
+    (copied_run / "model.keras").unlink()
     with pytest.raises(LayercliError) as caught:
-        open_run(str(copy))
+        open_run(str(copied_run))
     [problem] = caught.value.problems
     assert problem.message == "This is not a finished run: it has no model.keras."
     assert problem.hint == "Restore the file, or train the run again."
@@ -85,22 +85,22 @@ def test_finished_run_without_its_model_must_be_restored(copy):
     ("has_model", "reason"),
     [(False, "it has no model.keras"), (True, "its training ended before everything was written")],
 )
-def test_run_killed_before_its_end_names_the_command_that_resumes_it(copy, has_model, reason):
-    manifest = json.loads((copy / "manifest.json").read_text())
+def test_run_killed_before_its_end_names_the_command_that_resumes_it(copied_run, has_model, reason):
+    manifest = json.loads((copied_run / "manifest.json").read_text())
     del manifest["files"]["model.keras"]
-    (copy / "manifest.json").write_text(json.dumps(manifest | {"needs_trust": True}))
+    (copied_run / "manifest.json").write_text(json.dumps(manifest | {"needs_trust": True}))
     if not has_model:
-        (copy / "model.keras").unlink()
+        (copied_run / "model.keras").unlink()
     with pytest.raises(LayercliError) as caught:
-        open_run(str(copy))
+        open_run(str(copied_run))
     [problem] = caught.value.problems
     assert problem.message == f"This is not a finished run: {reason}."
-    assert problem.hint.startswith(f"Resume with `layercli train --resume {copy} --trust`")
+    assert problem.hint.startswith(f"Resume with `layercli train --resume {copied_run} --trust`")
 
 
-def test_folder_of_runs_with_a_link_is_not_a_run(copy):
-    (copy.parent / "latest").symlink_to("run")
-    code, message = refusal(copy.parent)
+def test_folder_of_runs_with_a_link_is_not_a_run(copied_run):
+    (copied_run.parent / "latest").symlink_to("run")
+    code, message = refusal(copied_run.parent)
     assert code == "run-directory"
     assert message == "This is not a run directory: it has no config.yaml, model.keras, manifest.json."
 
@@ -135,13 +135,13 @@ def test_damaged_model_with_a_matching_hash_is_a_problem(digits_run, tmp_path):
     from layercli.engine.load_model import load_model
     from layercli.io.paths import hash_file
 
-    copy = shutil.copytree(digits_run.path, tmp_path / "run")
-    model = copy / "model.keras"
+    copied_run = shutil.copytree(digits_run.path, tmp_path / "run")
+    model = copied_run / "model.keras"
     model.write_bytes(model.read_bytes()[:1000])
-    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest = json.loads((copied_run / "manifest.json").read_text())
     manifest["files"]["model.keras"] = hash_file(model)
-    (copy / "manifest.json").write_text(json.dumps(manifest))
-    run, valid = open_run(str(copy))
+    (copied_run / "manifest.json").write_text(json.dumps(manifest))
+    run, valid = open_run(str(copied_run))
     with pytest.raises(LayercliError, match="The model cannot be loaded"):
         load_model(run, valid)
 
@@ -157,15 +157,15 @@ def test_first_three_links_are_listed(tmp_path):
     )
 
 
-def test_run_without_the_state_of_a_reader_opens(copy):
-    (copy / "data.json").unlink()
-    run, valid = open_run(str(copy))
-    assert (run, valid.graph.nodes[-1].name) == (copy, "dense_1")
+def test_run_without_the_state_of_a_reader_opens(copied_run):
+    (copied_run / "data.json").unlink()
+    run, valid = open_run(str(copied_run))
+    assert (run, valid.graph.nodes[-1].name) == (copied_run, "dense_1")
 
 
-def test_model_file_is_at_most_six_times_its_weights(copy):
+def test_model_file_is_at_most_six_times_its_weights(copied_run):
     # iris: 4 inputs, (4 x 8 + 8) + (8 x 3 + 3) = 67 weights of 4 bytes; 256 MiB for everything else
-    _, valid = open_run(str(copy))
+    _, valid = open_run(str(copied_run))
     assert max_weight_bytes(valid) == 6 * 67 * 4 + 268_435_456
     assert max_weight_bytes(valid, copies=1) == 67 * 4 + 268_435_456
 

@@ -334,6 +334,7 @@ SIBLINGS = (
             "did not find expected ',' or '}'",
             "Close the bracket that opens at line 2, column 4, or add a comma.",
         ),
+        ("a: {b:{c: 1}}", (1, 6), "found unexpected ':'", "Write a space after the colon."),
         ('a: 1\nb: "abc\nc: 3', (2, 4), "found unexpected end of stream", "Close the quote that opens here."),
         (
             "a: *.csv",

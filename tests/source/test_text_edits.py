@@ -10,7 +10,7 @@ from layercli.source.text_edits import find_entry_lines, insert_entry, remove_ke
 from layercli.source.text_index import TextIndex
 
 
-def edit(function, text, *arguments):
+def edit_text(function, text, *arguments):
     lines = text.replace("\r\n", "\n").split("\n")
     return function(TextIndex(text), parse_yaml(SourceText("c.yaml", lines, Path())), *arguments)
 
@@ -36,7 +36,7 @@ def edit(function, text, *arguments):
     ],
 )
 def test_key_is_set(text, path, key, expected):
-    assert edit(set_key, text, path, key, "9") == expected
+    assert edit_text(set_key, text, path, key, "9") == expected
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_key_is_set(text, path, key, expected):
     ],
 )
 def test_key_is_removed(text, path, key, expected):
-    assert edit(remove_key, text, path, key) == expected
+    assert edit_text(remove_key, text, path, key) == expected
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_key_is_removed(text, path, key, expected):
     ],
 )
 def test_entry_is_inserted(text, path, expected):
-    assert edit(insert_entry, text, path, "new") == expected
+    assert edit_text(insert_entry, text, path, "new") == expected
 
 
 BLOCK = "a:\n  - x  # one\n  - {y: 1}\n  - z: 1\n    w: 2\nb: 3\n"
@@ -84,9 +84,9 @@ BLOCK = "a:\n  - x  # one\n  - {y: 1}\n  - z: 1\n    w: 2\nb: 3\n"
     ],
 )
 def test_entries_are_replaced(first, last, expected):
-    assert edit(replace_entries, BLOCK, ("a",), first, last, ["p", "q"]) == expected
+    assert edit_text(replace_entries, BLOCK, ("a",), first, last, ["p", "q"]) == expected
 
 
 def test_lines_of_entries():
-    assert edit(find_entry_lines, BLOCK, ("a",), 1, 2) == (16, 44, "  ")
-    assert edit(find_entry_lines, "a: [x, y]\n", ("a",), 0, 1) is None
+    assert edit_text(find_entry_lines, BLOCK, ("a",), 1, 2) == (16, 44, "  ")
+    assert edit_text(find_entry_lines, "a: [x, y]\n", ("a",), 0, 1) is None

@@ -98,31 +98,31 @@ class FailingPool(Pool):
 
 
 @pytest.fixture
-def fail(monkeypatch):
+def fail_group(monkeypatch):
     """Start a group whose training fails, and return the message."""
     monkeypatch.setattr(run_group, "WorkerPool", FailingPool)
     monkeypatch.setattr(run_group, "_POLL_SECONDS", 0.0)
 
-    def fail(group):
+    def fail_group(group):
         with pytest.raises(LayercliError) as caught:
             train_group(GroupRequest("c.yaml", ()), group, {}, Progress(lambda: None))
         return str(caught.value)
 
-    return fail
+    return fail_group
 
 
-def test_failed_group_is_removed_unless_another_process_uses_it(tmp_path, fail):
+def test_failed_group_is_removed_unless_another_process_uses_it(tmp_path, fail_group):
     group = make_group(tmp_path / "group")
     with hold_folder(group.path):
-        assert fail(group) == "The data is invalid."
+        assert fail_group(group) == "The data is invalid."
         assert (group.path / Group.state_file).read_text() == "{}"
-    assert fail(group) == "The data is invalid."
+    assert fail_group(group) == "The data is invalid."
     assert not group.path.exists()
 
 
-def test_group_that_another_process_has_removed_is_not_trained(tmp_path, fail):
+def test_group_that_another_process_has_removed_is_not_trained(tmp_path, fail_group):
     group = make_group(tmp_path / "group")
     (group.path / Group.state_file).unlink()
-    assert "has removed the directory." in fail(group)
+    assert "has removed the directory." in fail_group(group)
     group.path.rmdir()
-    assert "has removed the directory." in fail(group)
+    assert "has removed the directory." in fail_group(group)

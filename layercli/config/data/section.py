@@ -376,6 +376,8 @@ class DataConfig(Component):
     """True if the target certainly has a value for each pixel of an image."""
     has_text_labels: ClassVar[bool] = False
     """True if labels are assumed to be text if the data cannot be read."""
+    has_numbers_as_texts: ClassVar[bool] = False
+    """Whether numbers in the files are texts, so that `missing` can declare any of them as missing."""
 
     @classmethod
     def type_name(cls) -> str:

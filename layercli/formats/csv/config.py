@@ -2,7 +2,7 @@
 
 import codecs
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -40,6 +40,8 @@ class Csv(TableConfig):
     Example:
         {type: csv, path: iris.csv, target: species, split: {validation: 0.1, test: 0.2, stratify: true}}
     """
+
+    has_numbers_as_texts: ClassVar[bool] = True
 
     columns: Annotated[
         list[str] | None, Field(description="Names of the columns, if the file has no header line.")

@@ -107,30 +107,28 @@ def open_image(
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with file.open("rb", buffering=0) as opened:
+        with file.open("rb") as opened:
             file_bytes = os.fstat(opened.fileno()).st_size
             if file_bytes > max_bytes:
                 return _make_size_finding(file, file_bytes, max_bytes, noun, key)
             is_alone = file_bytes > _MAX_SHARED_FILE_BYTES
-            is_streamed = is_alone or not is_decoded
-            content = b"" if is_streamed else opened.readall()
-        with (
-            budget.reserve(budget.size) if is_alone else nullcontext(),
             # Given a name, Pillow 13 maps rotated TIFF files into memory in the wrong shape.
-            file.open("rb") if is_streamed else BytesIO(content) as stream,
-            Image.open(stream, formats=IMAGE_FORMATS) as image,
-        ):
-            is_jpeg = image.format in JPEG_FORMATS
-            if is_jpeg and is_decoded:
-                _check_scans(stream, file_bytes, image.width * image.height)
-            if size is not None and is_jpeg:  # decode only what the requested size needs
-                height, width = size[::-1] if _find_turn(image) in _TURNS_THAT_SWAP_SIDES else size
-                image.draft(None, (width, height))
-            needed = _count_decode_bytes(image, file_bytes, size) if is_decoded else 0
-            if needed > max_bytes:
-                return _make_size_finding(file, needed, max_bytes, noun, key)
-            with nullcontext() if is_alone or needed < _MIN_RESERVED_BYTES else budget.reserve(needed):
-                return read(image)
+            stream = opened if is_alone or not is_decoded else BytesIO(opened.read())
+            with (
+                budget.reserve(budget.size) if is_alone else nullcontext(),
+                Image.open(stream, formats=IMAGE_FORMATS) as image,
+            ):
+                is_jpeg = image.format in JPEG_FORMATS
+                if is_jpeg and is_decoded:
+                    _check_scans(stream, file_bytes, image.width * image.height)
+                if size is not None and is_jpeg:  # decode only what the requested size needs
+                    height, width = size[::-1] if _find_turn(image) in _TURNS_THAT_SWAP_SIDES else size
+                    image.draft(None, (width, height))
+                needed = _count_decode_bytes(image, file_bytes, size) if is_decoded else 0
+                if needed > max_bytes:
+                    return _make_size_finding(file, needed, max_bytes, noun, key)
+                with nullcontext() if is_alone or needed < _MIN_RESERVED_BYTES else budget.reserve(needed):
+                    return read(image)
     except (
         OSError,
         ValueError,

@@ -47,9 +47,5 @@ def _count_training_examples(split: SplitConfig, samples: int) -> int | None:
     """Return about how many examples are in the training set; None if only the data says it."""
     if split.column is not None or split.own_files:
         return None
-    outside_fold = samples if split.fold is None else samples * (1 - 1 / split.fold.folds)
-    rest = outside_fold
-    for size in (split.validation, split.test):
-        if isinstance(size, (int, float)):
-            rest -= size * outside_fold if size < 1 else size
-    return max(1, round(rest))
+    outside_fold = samples if split.fold is None else round(samples * (1 - 1 / split.fold.folds))
+    return max(1, split.counts(outside_fold)[0])

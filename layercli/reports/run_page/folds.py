@@ -25,7 +25,7 @@ def _make_table(group: FoldGroup, by_path: dict[Path, RunContent]) -> Markup:
     valid = by_path[group.runs[0].path].valid
     train = valid.config.train if valid is not None else None
     limits = collect_limits(train, valid.graph.output_references) if valid is not None and train else {}
-    summary = group.summarize(limits)
+    summary = group.summarize_results(limits)
     rows = [
         [
             sanitize_text(name, limit=60),

@@ -27,12 +27,12 @@ def catch_error(dtype):
 
 
 @pytest.fixture
-def explain(tmp_path):
-    def explain(error, *dtypes):
+def explain_error(tmp_path):
+    def explain_error(error, *dtypes):
         (tmp_path / "config.yaml").write_text(CONFIG % dtypes)
         return explain_dtype_error(error, require_valid(check_config(str(tmp_path / "config.yaml"))))
 
-    return explain
+    return explain_error
 
 
 @pytest.mark.parametrize(
@@ -55,19 +55,19 @@ def explain(tmp_path):
         ("bfloat16", ("mixed_bfloat16", "null", "null", "null"), 3, "the model in mixed_bfloat16"),
     ],
 )
-def test_problem_is_at_the_dtype_that_tensorflow_refuses(explain, dtype, dtypes, line, subject):
-    problem = explain(catch_error(dtype), *dtypes)
+def test_problem_is_at_the_dtype_that_tensorflow_refuses(explain_error, dtype, dtypes, line, subject):
+    problem = explain_error(catch_error(dtype), *dtypes)
     assert (problem.code, problem.line) == ("training-failed", line)
     assert problem.message == f"Training stopped: TensorFlow cannot train {subject}."
     assert "`dtype: float32`" in problem.hint
 
 
-def test_operation_without_a_kernel_is_explained(explain):
+def test_operation_without_a_kernel_is_explained(explain_error):
     with pytest.raises(tf.errors.NotFoundError, match="DT_BFLOAT16") as caught:
         tf.math.digamma(tf.zeros([2], "bfloat16"))
-    assert explain(caught.value, "null", "bfloat16", "null", "null").line == 5
+    assert explain_error(caught.value, "null", "bfloat16", "null", "null").line == 5
 
 
-def test_other_causes_are_not_explained(explain):
-    assert explain(catch_error("bfloat16"), "null", "float16", "null", "null") is None
-    assert explain(ValueError("shapes differ"), "null", "bfloat16", "null", "null") is None
+def test_other_causes_are_not_explained(explain_error):
+    assert explain_error(catch_error("bfloat16"), "null", "float16", "null", "null") is None
+    assert explain_error(ValueError("shapes differ"), "null", "bfloat16", "null", "null") is None

@@ -20,7 +20,7 @@ HALF = "type: CosineDecay, initial_learning_rate: 0.1, decay_steps: 40"
 SPLIT = "validation: 0.1, test: 15"
 
 
-def find(schedule, split=SPLIT, config=CONFIG):
+def find_idle_epochs(schedule, split=SPLIT, config=CONFIG):
     text = config.replace("SCHEDULE", schedule).replace("SPLIT", split)
     return [
         (problem.line, problem.message, problem.hint)
@@ -30,7 +30,7 @@ def find(schedule, split=SPLIT, config=CONFIG):
 
 
 def test_epochs_after_the_end_of_the_schedule_are_reported():
-    assert find(HALF) == [
+    assert find_idle_epochs(HALF) == [
         (
             8,
             "The learning rate is 0 from epoch 6 of 10 on, so the model learns nothing there: `decay_steps` is 40, but the "
@@ -38,7 +38,7 @@ def test_epochs_after_the_end_of_the_schedule_are_reported():
             "Set `decay_steps: 80`; an epoch has 8 steps.",
         )
     ]
-    assert find(HALF.replace("40", "80")) == []
+    assert find_idle_epochs(HALF.replace("40", "80")) == []
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_epochs_after_the_end_of_the_schedule_are_reported():
     ],
 )
 def test_hint_fits_the_schedule(schedule, hint):
-    (found,) = find(schedule)
+    (found,) = find_idle_epochs(schedule)
     assert found[2] == hint
     fixed = schedule.replace("decay_steps: 40", hint.partition("`")[2].partition("`")[0])
-    assert find(fixed) == []
+    assert find_idle_epochs(fixed) == []
 
 
 @pytest.mark.parametrize(
@@ -75,11 +75,11 @@ def test_hint_fits_the_schedule(schedule, hint):
     ],
 )
 def test_schedule_that_does_not_end_at_0_is_accepted(schedule):
-    assert find(schedule) == []
+    assert find_idle_epochs(schedule) == []
 
 
 def test_size_of_a_fold_counts():
-    (found,) = find(HALF, split="fold: {number: 1, folds: 5}, validation: 0.4")
+    (found,) = find_idle_epochs(HALF, split="fold: {number: 1, folds: 5}, validation: 0.4")
     assert (
         found[2] == "Set `decay_steps: 50`; an epoch has 5 steps."
     )  # 150 - 30, and 72 of these 120 examples
@@ -87,11 +87,11 @@ def test_size_of_a_fold_counts():
 
 def test_stages_have_steps_that_are_not_known():
     config = CONFIG.replace("  epochs: 10\n", "  stages: [{epochs: 10}]\n")
-    assert find(HALF, config=config) == []
+    assert find_idle_epochs(HALF, config=config) == []
 
 
 def test_one_example_is_not_the_whole_data():
-    (found,) = find(HALF, split="validation: 1")
+    (found,) = find_idle_epochs(HALF, split="validation: 1")
     assert found[2] == "Set `decay_steps: 100`; an epoch has 10 steps."  # 149 examples
 
 
