@@ -256,8 +256,9 @@ def test_fan_axes_are_axes_of_the_weight(axes, message):
     assert list_errors({"input": [4], "layers": [layer]}) == ([message] if message else [])
 
 
-def test_fourier_initializer_fills_kernel_of_one_channel():
-    layer = {"type": "Conv1D", "filters": 3, "kernel_size": 4, "kernel_initializer": {"type": "STFT"}}
+@pytest.mark.parametrize("filters", [2, 3])
+def test_fourier_initializer_fills_kernel_of_one_channel(filters):
+    layer = {"type": "Conv1D", "filters": filters, "kernel_size": 4, "kernel_initializer": {"type": "STFT"}}
     assert list_errors({"input": [8, 1], "layers": [layer]}) == []
 
 
