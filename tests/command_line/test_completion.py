@@ -215,6 +215,8 @@ def test_zsh_gets_arguments_with_descriptions():
     assert code == 0
     assert output.startswith("""_arguments '*: :(("--resume":"Resume""")
     assert output.endswith("""))'\n""")
+    _, output = ask_shell("zsh", _TYPER_COMPLETE_ARGS="layercli layers Conv1")
+    assert output == """_arguments '*: :(("Conv1D"\n"Conv1DTranspose"))'\n"""
     assert ask_shell("zsh", _TYPER_COMPLETE_ARGS="layercli predict runs/x --input ") == (0, "_files\n")
 
 
