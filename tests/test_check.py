@@ -733,6 +733,18 @@ MISSPELT = {
             "Write a custom layer class and name it as `type: my_layers.py:MyLayer`.",
         ),
     ),
+    "class_name": (
+        "{class_name: Dense, config: {units: 3}}",
+        (
+            "missing-key",
+            "The layer is missing `type`.",
+            "Write `type: Dense` instead of `class_name`, and the arguments of `config` next to it.",
+        ),
+    ),
+    "kind": (
+        "{activation: relu, kind: lstm, units: 3}",
+        ("missing-key", "The layer is missing `type`.", "Write `type: LSTM` instead of `kind`."),
+    ),
     "no type": ("{units: 3}", ("missing-key", "The layer is missing `type`.", "For example {type: Dense}.")),
     "a required key, once": (
         "{type: Dense, unit: 3}",

@@ -107,6 +107,10 @@ EXPLAINED_KEYS: Final = _expand(
         "input_features output_features",
         "Declare the columns in `data`, with `inputs` and `target`, and the layers in `model`.",
     ),
+    (
+        "class_name",
+        "Write `type`; a whole model of Keras is imported with `layercli import model.json --output config.yaml`.",
+    ),
     ("combiner", "Join layers with a layer: {type: Concatenate, inputs: [a, b]}."),
     ("padding_idx", "Write `mask_zero: true` to ignore the index 0."),
     ("regularizer", "Write `kernel_regularizer`, `bias_regularizer` or `activity_regularizer`."),
