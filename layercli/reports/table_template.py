@@ -381,16 +381,16 @@ def _normalization_line(numbers: Sequence[ColumnPreview], *, has_inputs: bool) -
 
 
 def _list_curve_lines(count: int) -> list[str]:
-    """Return layers that bend each number at several points, so that a linear layer after them can learn any curve."""
+    """Return layers that compute ReLU functions of each number, from which a linear layer can learn any curve."""
     return [
-        f"    # {_CURVES} bent copies of each number, from which the next layers learn steps and curves",
+        f"    # {_CURVES} ReLU functions of each number, from which the next layers learn steps and curves",
         "    - type: EinsumDense",
         f'      equation: "bf,fd->bfd"            # batch, features; {_CURVES} weights for each feature',
         f"      output_shape: [{count}, {_CURVES}]",
         "      bias_axes: fd",
         "      activation: relu",
         "      kernel_initializer: {type: RandomNormal, stddev: 1.0}",
-        "      bias_initializer: {type: RandomUniform, minval: -1.5, maxval: 1.5}   # where they bend",
+        "      bias_initializer: {type: RandomUniform, minval: -1.5, maxval: 1.5}   # where they begin to rise",
         "    - {type: Flatten, name: curves}",
     ]
 
