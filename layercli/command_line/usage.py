@@ -52,8 +52,13 @@ _OTHER_COMMANDS: Final = {
         ("fit run start", "train"),
         ("check lint verify", "validate"),
         ("summary shapes inspect", "inspect-shapes"),
-        ("test eval", "evaluate"),
+        ("test eval score", "evaluate"),
         ("infer", "predict"),
+        ("resume continue", "train --resume RUN"),
+        ("plot draw graph", "build CONFIG --plot model.svg"),
+        ("compare", "diff"),
+        ("deploy", "serve"),
+        ("cv cross-validate kfold", "crossval"),
         ("tune search hpo", "sweep"),
         ("create new", "init"),
         ("convert save", "export"),
@@ -64,6 +69,7 @@ _OTHER_COMMANDS: Final = {
 """Commands of other programs -> the command of layercli."""
 
 
+_EXTRA_ARGUMENTS: Final = "Got unexpected extra argument"
 _ANY_USAGE_ERROR: Final[Any] = BadParameter.__mro__[2]
 """Typer's base class of usage errors, which it does not export: unknown options, missing arguments, invalid values."""
 
@@ -94,6 +100,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; add what to write to the error for an unknown option."""
         given = list(args)
+        known = {name for parameter in self.params for name in parameter.opts}
         try:
             return super().parse_args(ctx, add_left_out_values(args))
         except Exception as error:
@@ -101,7 +108,10 @@ class Command(TyperCommand):
             if isinstance(error, _ANY_USAGE_ERROR):
                 error.ctx = error.ctx or ctx  # an option without its value does not set it
                 error.message = error.message.removeprefix("Value error, ")  # of Typer's own types
-            known = {name for parameter in self.params for name in parameter.opts}
+                if type(error).__name__ == "MissingParameter":
+                    error.message = getattr(error.param, "help", None) or ""
+                elif error.message.startswith(_EXTRA_ARGUMENTS):
+                    error.message += _suggest_for_extra_argument(error.message, known)
             advice = suggest_option(option, given, known) if isinstance(option, str) else None
             if advice is not None:
                 error.message = f"No such option: {sanitize_text(str(option), limit=60)}. {advice}"  # type: ignore[attr-defined]
@@ -162,6 +172,14 @@ def suggest_option(option: str, args: Sequence[str], known: set[str]) -> str | N
         return None
     value = _find_value(option, args)
     return f"Write `--set {path}={value}`."
+
+
+def _suggest_for_extra_argument(message: str, known: set[str]) -> str:
+    """Return a sentence with the option that takes an argument which the command does not take; empty if none does."""
+    if "=" in message:
+        return ". Write `--set KEY=VALUE` to change a value of the config." if "--set" in known else ""
+    option = next((name for name in ("--input", "--data") if name in known), None)
+    return f". Write `{option} FILE` for new data." if option else ""
 
 
 def _find_value(option: str, args: Sequence[str]) -> str:
