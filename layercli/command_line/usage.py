@@ -69,6 +69,18 @@ _OTHER_COMMANDS: Final = {
 """Commands of other programs -> the command of layercli."""
 
 
+_EXPECTED_VALUES: Final = {
+    re.compile(pattern): expected
+    for pattern, expected in (
+        ("Input should be less than or equal to (.+)", r"must be at most \1"),
+        ("Input should be greater than or equal to (.+)", r"must be at least \1"),
+        ("Input should be less than (.+)", r"must be less than \1"),
+        ("Input should be greater than (.+)", r"must be greater than \1"),
+        ("Input should be a valid integer", "must be an integer"),
+        ("Input should be a valid number", "must be a number"),
+    )
+}
+"""Pydantic's message for an invalid value -> what is expected."""
 _EXTRA_ARGUMENTS: Final = "Got unexpected extra argument"
 _ANY_USAGE_ERROR: Final[Any] = BadParameter.__mro__[2]
 """Typer's base class of usage errors, which it does not export: unknown options, missing arguments, invalid values."""
@@ -107,7 +119,7 @@ class Command(TyperCommand):
             option = getattr(error, "option_name", None)
             if isinstance(error, _ANY_USAGE_ERROR):
                 error.ctx = error.ctx or ctx  # an option without its value does not set it
-                error.message = error.message.removeprefix("Value error, ")  # of Typer's own types
+                error.message = _explain_value(error, given)
                 if type(error).__name__ == "MissingParameter":
                     error.message = getattr(error.param, "help", None) or ""
                 elif error.message.startswith(_EXTRA_ARGUMENTS):
@@ -172,6 +184,17 @@ def suggest_option(option: str, args: Sequence[str], known: set[str]) -> str | N
         return None
     value = _find_value(option, args)
     return f"Write `--set {path}={value}`."
+
+
+def _explain_value(error: Any, args: Sequence[str]) -> str:
+    """Return the message of a usage error; for an invalid value, what is expected and was received."""
+    message: str = error.message
+    options = getattr(getattr(error, "param", None), "opts", ())
+    for pattern, expected in _EXPECTED_VALUES.items():
+        if match := pattern.match(message):
+            value = next((found for option in options if (found := _find_value(option, args)) != "VALUE"), "")
+            return f"{match.expand(expected)}{value and ', got '}{value}."
+    return message.removeprefix("Value error, ")  # of Typer's own types
 
 
 def _suggest_for_extra_argument(message: str, known: set[str]) -> str:

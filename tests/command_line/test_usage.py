@@ -73,6 +73,19 @@ def test_missing_and_extra_arguments_are_explained(args, message):
     assert message in error_of(*args)
 
 
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("serve", "run", "--port", "80000"), "'--port': must be at most 65535, got 80000."),
+        (("serve", "run", "--port=http"), "'--port': must be an integer, got http."),
+        (("crossval", "c.yaml", "--folds", "1"), "'--folds': must be at least 2, got 1."),
+        (("crossval", "c.yaml", "--folds", "a b"), "'--folds': must be an integer."),
+    ],
+)
+def test_invalid_value_says_what_is_expected_and_received(args, message):
+    assert message in error_of(*args)
+
+
 def test_extra_argument_without_an_option_for_it():
     assert error_of("train", "c.yaml", "d.yaml").endswith("argument(s) (d.yaml) ╰" + "─" * 78 + "╯")
 
