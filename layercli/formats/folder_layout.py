@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from layercli.formats.images.mask_names import without_masks
-from layercli.formats.table_types import TABLE_SUFFIXES
+from layercli.formats.table_types import has_table_suffix
 from layercli.io.folders import SET_NAMES, list_folders, list_visible_files, walk_files
 
 _IMAGE_FOLDERS: Final = ("images", "image", "imgs", "img", "jpegimages")
@@ -52,7 +52,7 @@ def find_folder_layout(folder: Path, suffixes: Sequence[str]) -> FolderLayout:
     names = [name for name in list_folders(folder) if _has_examples(folder / name, suffixes)]
     files = list_visible_files(folder)
     has_files = any(path.suffix.lower() in suffixes for path in files)
-    tables = tuple(path for path in files if path.suffix.lower() in TABLE_SUFFIXES)
+    tables = tuple(path for path in files if has_table_suffix(path))
     sets = {SET_NAMES[name.lower()]: folder / name for name in names if name.lower() in SET_NAMES}
     if "train" in sets and len(sets) == len(names) and not has_files:
         return _find_set_layout(folder, sets, tables, suffixes)

@@ -148,14 +148,12 @@ def _find_type(path: Path) -> str:
         DataError: its content is of a format that is not read.
     """
     from layercli.formats.csv.source import are_first_json_lines, open_bytes
-    from layercli.formats.table_types import find_table_type
+    from layercli.formats.table_types import find_binary_type, find_table_type
 
-    type_name = find_table_type(path).type_name()
     with path.open("rb") as raw:
         start = raw.read(4096)
-    if start.startswith(b"ARROW1"):
-        return "feather"
-    if type_name == "csv" and not start.startswith(b"PAR1"):
+    type_name = (find_binary_type(start) or find_table_type(path)).type_name()
+    if type_name == "csv":
         with open_bytes(path, are_json_lines=True) as stream:
             return "jsonl" if are_first_json_lines(stream.read(4096)) else "csv"
     return type_name
@@ -166,20 +164,13 @@ def _preview_typed(type_name: str, path: Path, *more: Path) -> TablePreview:
     from layercli.config.data.section import DATA_TYPES
     from layercli.data.tables.number_texts import NumberFormat
     from layercli.data.tables.survey import survey_table
-    from layercli.formats.feather.reader import FeatherFiles
-    from layercli.formats.jsonl.reader import JsonlFiles
-    from layercli.formats.parquet.converted import ConvertedFiles
-    from layercli.formats.parquet.reader import ParquetFiles
+    from layercli.formats.registry import import_reader
 
     data: Any = DATA_TYPES.parse(
         {"type": type_name, "path": str(path), "target": "-", "missing": {"values": []}}
     )
-    types: dict[str, type[ParquetFiles | ConvertedFiles]] = {
-        "parquet": ParquetFiles,
-        "jsonl": JsonlFiles,
-        "feather": FeatherFiles,
-    }
-    files = types[type_name](data)
+    reader: Any = import_reader(data)
+    files = reader.make_files(data)
 
     def survey(words: Sequence[str]) -> TableSurvey:
         return survey_table(_iterate_files(files.iterate_tables, path, *more), NumberFormat.of(data), words)

@@ -9,7 +9,7 @@ from pathlib import Path
 from layercli.activity import show_activity
 from layercli.formats.array_preview import ARRAY_SUFFIXES
 from layercli.formats.preview import PreviewError, TablePreview, preview_table
-from layercli.formats.table_types import TABLE_SUFFIXES, find_table_type
+from layercli.formats.table_types import find_table_type, has_table_suffix
 from layercli.io.atomic import describe_os_error
 from layercli.io.folders import SET_NAMES, list_folders, list_visible_files
 from layercli.io.paths import describe_missing_file
@@ -114,7 +114,7 @@ def _select_sets(
 def _list_tables(folder: Path) -> list[Path]:
     """Return the tables of a folder that contains nothing else."""
     files = list_visible_files(folder)
-    are_tables = files and all(file.suffix.lower() in TABLE_SUFFIXES for file in files)
+    are_tables = files and all(map(has_table_suffix, files))
     return files if are_tables and not list_folders(folder) else []
 
 

@@ -306,10 +306,20 @@ class WindowsConfig(StrictModel):
             raise ArgumentError("time", message, "Remove it from one of them.")
 
 
+TABLE_FORMATS: Final = "CSV, Parquet, JSON lines or Feather"
+"""The formats of tables, for descriptions."""
+
+
 class TableConfig(DataConfig):
     """Columns by name, one or more of which are targets."""
 
     has_text_labels: ClassVar[bool] = True
+    file_noun: ClassVar[str]
+    """What one of its files is, for messages: "a Parquet file"."""
+    suffixes: ClassVar[tuple[str, ...]]
+    """The suffixes of its files, in lower case."""
+    signature: ClassVar[bytes | None] = None
+    """The first bytes of its files; None if they are text."""
 
     path: Annotated[
         TextOrList,

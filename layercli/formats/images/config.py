@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field
 
 from layercli.config.data.section import DataConfig, TargetTypeField
-from layercli.config.data.tables import TableConfig, TextOrList
+from layercli.config.data.tables import TABLE_FORMATS, TableConfig, TextOrList
 from layercli.formats.images.mask_names import without_masks
 from layercli.formats.table_types import find_table_type
 from layercli.schema.addresses import join_path
@@ -32,7 +32,7 @@ class LabelsConfig(StrictModel):
         str,
         Field(
             min_length=1,
-            description="The table (CSV, Parquet, JSON lines or Feather), relative to the config.",
+            description=f"The table ({TABLE_FORMATS}), relative to the config.",
             examples=["labels.csv"],
         ),
     ]
