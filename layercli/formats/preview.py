@@ -334,9 +334,9 @@ def _make_column_keys(survey: TableSurvey, words: Sequence[str] | None) -> dict[
 
 
 def _describe_form(keys: Mapping[str, Any], path: Path) -> Iterator[str]:
-    from layercli.formats.csv.encodings import find_example
+    from layercli.formats.csv.encodings import find_encoded_word
 
-    example = find_example(path, keys["encoding"]) if "encoding" in keys else None
+    example = find_encoded_word(path, keys["encoding"]) if "encoding" in keys else None
     titles = {
         "encoding": "encoding {}"
         + ("" if example is None else f', as in "{sanitize_text(example, limit=40)}"'),
@@ -421,13 +421,13 @@ def _read_image_header(file: Path) -> _ImageHeader | None:
     """Return the header of an image without decoding it; None if it cannot be read."""
     from PIL import Image
 
-    from layercli.formats.images.decode import measure_size
+    from layercli.formats.images.decode import measure_image
     from layercli.formats.images.high_bit_depth import is_high_bit_depth
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # nothing is decoded
             with Image.open(file, formats=IMAGE_FORMATS) as image:
-                return _ImageHeader(measure_size(image), has_color(image), is_high_bit_depth(image))
+                return _ImageHeader(measure_image(image), has_color(image), is_high_bit_depth(image))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

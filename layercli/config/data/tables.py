@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField, check_target_type
 from layercli.config.names import INPUT
-from layercli.schema.addresses import join_path
+from layercli.schema.addresses import join_directory
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
@@ -438,7 +438,7 @@ class TableConfig(DataConfig):
         return TargetFacts(shape=(steps, len(columns)) if len(columns) > 1 else (steps,))
 
     def with_absolute_paths(self, directory: Path) -> Self:
-        return self.with_arguments(path=[join_path(directory, path) for path in self.path])
+        return self.with_arguments(path=[join_directory(directory, path) for path in self.path])
 
     @property
     def has_random_sets(self) -> bool:

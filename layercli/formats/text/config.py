@@ -10,7 +10,7 @@ from layercli.config.data.tables import TABLE_FORMATS, TableConfig, is_column_ch
 from layercli.config.names import INPUT
 from layercli.formats.csv.config import Csv, EncodingField, check_encoding
 from layercli.formats.table_types import find_table_type
-from layercli.schema.addresses import join_path
+from layercli.schema.addresses import join_directory
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
@@ -74,7 +74,7 @@ class Text(DataConfig):
         return self.column is not None
 
     def with_absolute_paths(self, directory: Path) -> Self:
-        return self.with_arguments(path=join_path(directory, self.path))
+        return self.with_arguments(path=join_directory(directory, self.path))
 
     def check(self) -> None:
         super().check()

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from layercli.check import ValidConfig
 from layercli.formats.registry import make_section_script
 from layercli.formats.text.config import Text
-from layercli.script.data_script import INDENT, DataScript, write_class_files
+from layercli.script.data_script import DataScript, write_class_files
 from layercli.script.facts import ScriptFacts
-from layercli.script.python_source import quote_string
+from layercli.script.python_source import INDENT, quote_string
 
 
 class Script(DataScript[Text]):
