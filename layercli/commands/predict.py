@@ -15,7 +15,7 @@ from layercli.reports.problems import print_problems
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.evaluate import SplitName
 from layercli.workflows.predict import (
-    DEFAULT_BATCH_SIZE,
+    DEFAULT_PREDICTION_BATCH,
     PREDICTION_SUFFIXES,
     STANDARD_STREAM,
     StreamFormat,
@@ -87,7 +87,7 @@ def command(
     ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, metavar="N", help="Number of examples per batch.")
-    ] = DEFAULT_BATCH_SIZE,
+    ] = DEFAULT_PREDICTION_BATCH,
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:

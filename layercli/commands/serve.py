@@ -17,7 +17,7 @@ from layercli.reports.console import make_console, print_json, redirect_stdout_f
 from layercli.reports.problems import print_problems
 
 if TYPE_CHECKING:
-    from layercli.serving.service import Limits
+    from layercli.serving.service import ServerLimits
 
 _PACKAGES: Final = ("starlette", "uvicorn", "prometheus_client")
 
@@ -80,14 +80,14 @@ def command(
     _require_packages()
     from layercli.serving.batcher import BatchLimits
     from layercli.serving.server import open_socket
-    from layercli.serving.service import Limits
+    from layercli.serving.service import ServerLimits
 
     batches = BatchLimits(max_batch, max_delay_ms / 1000, max_queue, timeout)
     with open_socket(host, port) as listener:
-        _serve(run, listener, Limits(batches, round(max_body_mib * 2**20)), trust=trust, json=json)
+        _serve(run, listener, ServerLimits(batches, round(max_body_mib * 2**20)), trust=trust, json=json)
 
 
-def _serve(run: str, listener: socket, limits: Limits, *, trust: bool, json: bool) -> NoReturn:
+def _serve(run: str, listener: socket, limits: ServerLimits, *, trust: bool, json: bool) -> NoReturn:
     """Load the run, serve until a stop signal, and exit."""
     from layercli.serving.served_model import ServedModel
     from layercli.serving.server import check_host, format_address, run_server

@@ -11,7 +11,7 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Splits
 from layercli.data.statistics import ArrayStatistics, LabelCounts, Statistics, ValueIndex, count_labels
 from layercli.data.types import Array
-from layercli.graph.checks.ids import Extreme, ValueRange
+from layercli.graph.checks.ids import Extreme, IdRange
 from layercli.graph.finding import Finding
 from layercli.graph.target_meaning import TargetMeaning
 from layercli.source.nodes import KeyPath, format_path, sanitize_text
@@ -80,7 +80,7 @@ def check_input_types(statistics: Statistics, dtypes: Mapping[str, str]) -> Iter
         )
 
 
-def find_value_ranges(statistics: Statistics, input_names: Sequence[str]) -> dict[str, ValueRange]:
+def find_value_ranges(statistics: Statistics, input_names: Sequence[str]) -> dict[str, IdRange]:
     """Return the range of each numeric input of the model, with the rows of its smallest and largest value."""
     ranges = {}
     for name, extremes in statistics.ids.items():
@@ -93,7 +93,7 @@ def find_value_ranges(statistics: Statistics, input_names: Sequence[str]) -> dic
         fraction = None
         if extremes.fraction is not None:
             fraction = Extreme(extremes.fraction[0], _describe_place(values, extremes.fraction[1]))
-        ranges[input_names[0] if name is None else name] = ValueRange(low, high, fraction)
+        ranges[input_names[0] if name is None else name] = IdRange(low, high, fraction)
     return ranges
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from layercli.data.paths import PATH_HINT, require_file
 from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.graph.finding import Finding
-from layercli.io.folders import SET_NAMES, list_folders, walk_files
+from layercli.io.folders import SETS_BY_FOLDER, list_folders, walk_files
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_SHOWN_CLASSES = 12
@@ -143,7 +143,7 @@ def _require_classes(folder: Path, by_class: dict[str, list[Path]], class_names:
     }
     if any(len(_parts_in(folder, file)) == 2 for name in class_names for file in by_class[name]):
         return
-    sets = {SET_NAMES[name.lower()]: name for name in class_names if name.lower() in SET_NAMES}
+    sets = {SETS_BY_FOLDER[name.lower()]: name for name in class_names if name.lower() in SETS_BY_FOLDER}
     shown = sanitize_text(str(folder))
     if "train" in sets and len(class_names) == len(sets):
         others = ", ".join(f"{part}: {shown}/{name}" for part, name in sets.items() if part != "train")

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from layercli.data.examples import Examples, ShuffleSeed, Splits, Subset
-from layercli.data.labels import TargetForm, is_labels, unwrap_single
+from layercli.data.labels import ConvertedForm, is_labels, unwrap_single
 from layercli.data.statistics import Statistics
 from layercli.data.types import Array, DataError, Targets
 from layercli.graph.finding import Finding
@@ -55,16 +55,16 @@ def map_subset(subset: Subset, transform: Callable[[Examples], Examples]) -> Sub
 
 def choose_target_forms(
     meanings: Mapping[str | None, TargetMeaning], statistics: Statistics
-) -> dict[str | None, TargetForm]:
+) -> dict[str | None, ConvertedForm]:
     """Return the form in which each target is split and counted: labels if each example has one class."""
-    forms: dict[str | None, TargetForm] = {}
+    forms: dict[str | None, ConvertedForm] = {}
     for name, meaning in meanings.items():
         values, column = statistics.target_values.get(name), statistics.targets[name]
         is_complete = not (column.missing_counts + column.infinite_counts).any()
         if meaning.is_one_class and values is not None and values.is_integral and is_complete:
-            forms[name] = TargetForm("labels", int(values.high - min(values.low, 0)) + 1)
+            forms[name] = ConvertedForm("labels", int(values.high - min(values.low, 0)) + 1)
         elif meaning.kind == "numbers":
-            forms[name] = TargetForm("numbers")
+            forms[name] = ConvertedForm("numbers")
     return forms
 
 

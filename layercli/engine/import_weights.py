@@ -40,7 +40,7 @@ _KERNEL_LAYERS: Final = (
 """Layers that are linear in their kernels before the activation."""
 
 
-def copy_weights(
+def copy_original_weights(
     original: Any,
     assembled: AssembledModel,
     valid: ValidConfig,

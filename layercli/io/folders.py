@@ -10,7 +10,7 @@ from typing import Final
 _SYSTEM_NAMES: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 """Names in lower case that file managers and archives add to folders."""
 
-SET_NAMES: Final = {
+SETS_BY_FOLDER: Final = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),

@@ -13,7 +13,7 @@ from layercli.reports.segmentation_template import list_segmentation_layers
 
 ExampleKind = Literal["vectors", "sequences", "images", "text"]
 ModelSize = Literal["small", "medium", "large"]
-TargetForm = Literal["value", "one-hot", "multi-label", "positions"]
+TemplateTarget = Literal["value", "one-hot", "multi-label", "positions"]
 """One class or number, or several numbers; a vector with a single 1; several values of 0 or 1; a class for each position."""
 
 DEFAULT_SHAPES: Final[dict[ExampleKind, tuple[int, ...]]] = {
@@ -69,7 +69,7 @@ class ConfigTemplate:
     """Whether the values of images or arrays are not integers from 0 to 255."""
     output_units: int = 1
     """Numbers that the model returns for each example, if the target is not a class."""
-    target_form: TargetForm = "value"
+    target_form: TemplateTarget = "value"
     ignored_class: int | None = None
     """The class of positions that do not count."""
 

@@ -15,7 +15,7 @@ from layercli.formats.preview import ColumnPreview, TablePreview
 from layercli.reports.config_template import (
     ConfigTemplate,
     ModelSize,
-    TargetForm,
+    TemplateTarget,
     describe_target,
     format_split,
     hidden_layer_lines,
@@ -76,7 +76,7 @@ class TableColumns:
     """A column that identifies persons or things, each of which has several rows."""
     more_targets: list[ColumnPreview] = field(default_factory=list)
     """Columns that are one target together with ``target``."""
-    target_form: TargetForm = "value"
+    target_form: TemplateTarget = "value"
     held_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The separate files of the validation and test sets."""
     split_column: str | None = None

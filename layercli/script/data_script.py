@@ -15,6 +15,7 @@ from layercli.layers.minimal_arguments import is_default_argument
 from layercli.schema.addresses import is_address
 from layercli.script.facts import ScriptFacts
 from layercli.script.python_source import (
+    INDENT,
     Brackets,
     CallExpression,
     Expression,
@@ -24,7 +25,6 @@ from layercli.script.python_source import (
 )
 from layercli.source.nodes import KeyPath
 
-INDENT: Final = "    "
 _HANDLED_DATA_KEYS: Final = {"split", "shuffle", "stream"}
 """Keys that the split code handles, or that only concern how layercli reads."""
 SET_CONSTANTS: Final = {"val": "VALIDATION", "test": "TEST"}

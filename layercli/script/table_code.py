@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
 from layercli.config.data.tables import DEFAULT_WORD, FALSE_WORDS, TRUE_WORDS, TableConfig, WindowsConfig
-from layercli.script.data_script import INDENT, DataScript
+from layercli.script.data_script import DataScript
 from layercli.script.facts import ScriptTarget
 from layercli.script.python_source import (
+    INDENT,
     Brackets,
     CallExpression,
     Expression,

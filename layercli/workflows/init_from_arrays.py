@@ -7,7 +7,7 @@ from pathlib import Path
 
 from layercli.config.model import MAX_RANK
 from layercli.formats.array_preview import ArraysPreview, NamedHeader, preview_arrays
-from layercli.io.folders import SET_NAMES
+from layercli.io.folders import SETS_BY_FOLDER
 from layercli.reports.config_template import (
     ConfigTemplate,
     ModelSize,
@@ -173,7 +173,7 @@ def _suggest_sets(arrays: ArraysPreview) -> list[str]:
     """Return how unused arrays of another set, such as ``x_test`` and ``y_test``, become that set."""
     unused = {array.name for array in arrays.unused}
     notes = []
-    for word, part in SET_NAMES.items():
+    for word, part in SETS_BY_FOLDER.items():
         names = [array.name.replace("train", word) for array in (arrays.features, arrays.target)]
         if part != "train" and unused.issuperset(names) and arrays.path is not None:
             saved = ", ".join(

@@ -19,12 +19,12 @@ from layercli.formats.images.labels import FileIndex, normalize_file_name, read_
 from layercli.formats.images.masks import ImageMasks, read_masks
 from layercli.formats.preview import ImagesPreview, TablePreview, preview_images, preview_table
 from layercli.formats.text.config import TEXT_SUFFIXES
-from layercli.formats.text.reader import find_encoding
+from layercli.formats.text.reader import guess_common_encoding
 from layercli.io.folders import walk_files
 from layercli.reports.config_template import (
     ConfigTemplate,
     ModelSize,
-    TargetForm,
+    TemplateTarget,
     describe_target,
     format_split,
     quote_yaml_text,
@@ -168,7 +168,7 @@ class _FolderTemplate:
             template = self._make_image_template(preview, [f"  # {summary}: {classes}."], [], split)
             template = replace(template, class_count=len(found.class_names), class_names=found.class_names)
         else:
-            encoding, other = find_encoding(found.files)
+            encoding, other = guess_common_encoding(found.files)
             data = [
                 f"  # {summary}: {classes}.",
                 "  type: text",
@@ -404,7 +404,7 @@ def _describe_unreadable(preview: ImagesPreview) -> list[str]:
     ]
 
 
-def _describe_form(form: TargetForm, class_names: tuple[str, ...] | None, count: int) -> str:
+def _describe_form(form: TemplateTarget, class_names: tuple[str, ...] | None, count: int) -> str:
     if form == "one-hot":
         return f"one-hot vectors of {count} classes"
     if form == "multi-label":

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from layercli.data.predictions import ColumnChunk
     from layercli.data.types import Array
 
-DEFAULT_BATCH_SIZE = 128
+DEFAULT_PREDICTION_BATCH = 128
 STANDARD_STREAM: Final = "-"
 """The name of standard input and standard output."""
 PREDICTION_SUFFIXES = (".csv", ".parquet", ".pq", ".jsonl", ".ndjson", ".npz")
@@ -53,7 +53,7 @@ def predict_to_file(
     inputs: list[str],
     output: str,
     *,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int = DEFAULT_PREDICTION_BATCH,
     trust: bool = False,
     keep: Sequence[str] = (),
     stream_format: StreamFormat | None = None,
@@ -99,7 +99,7 @@ def predict_set(
     split: SplitName,
     output: str,
     *,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int = DEFAULT_PREDICTION_BATCH,
     trust: bool = False,
     stream_format: StreamFormat | None = None,
     stdout: IO[str] | None = None,
@@ -132,7 +132,7 @@ class _TerminalText:
 
 
 @dataclass(frozen=True, slots=True)
-class _Output:
+class _OutputStream:
     """Where predictions are written."""
 
     name: str
@@ -168,9 +168,9 @@ def _make_output(
     stream_format: StreamFormat | None,
     stdout: IO[str] | None,
     inputs: Sequence[str],
-) -> _Output:
+) -> _OutputStream:
     names = finished_run.load_reader_state().class_names_of(None)
-    return _Output(name, stream_format, stdout, inputs, names)
+    return _OutputStream(name, stream_format, stdout, inputs, names)
 
 
 def _select_predicted(chunk: ColumnChunk) -> ColumnChunk:
@@ -200,7 +200,7 @@ def _read_first(pieces: Iterator[NewExamples], source: str) -> Iterator[NewExamp
 
 
 def _write_predictions(
-    finished_run: FinishedRun, pieces: Iterable[NewExamples], output: _Output, batch_size: int
+    finished_run: FinishedRun, pieces: Iterable[NewExamples], output: _OutputStream, batch_size: int
 ) -> dict[str, Any]:
     """Return the document of ``predict --json``.
 

@@ -16,12 +16,12 @@ from layercli.activity import show_activity
 from layercli.check import ValidConfig, require_one_seed
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem, find_first_error, make_file_error
-from layercli.graph.training_notes import count_stage_epochs, describe_end, describe_training
+from layercli.graph.training_notes import count_stage_epochs, describe_training, describe_training_end
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
-from layercli.reports.progress import SilentProgress
 from layercli.reports.target_summary import describe_targets
+from layercli.reports.training_progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
@@ -330,7 +330,7 @@ class TrainingRun:
         }
         _, section = require_sections(self.inputs.valid)
         stage_epochs = count_stage_epochs(fit_result.records)
-        summary["stop_reason"] = describe_end(
+        summary["stop_reason"] = describe_training_end(
             len(fit_result.records), section, fit_result.early_stop, fit_result.limit_stop, stage_epochs
         )
         if fit_result.restored_epoch is not None:

@@ -11,11 +11,11 @@ from PIL import Image
 
 from layercli import api
 from layercli.check import check_config, require_valid
-from layercli.plot.boxes import Box, Picture, build_picture
+from layercli.plot.drawing import THEMES, Drawing, estimate_text_width
 from layercli.plot.layout import layout_boxes
 from layercli.plot.mermaid import render_mermaid
+from layercli.plot.picture import Box, Picture, build_picture
 from layercli.plot.render import render_plot
-from layercli.plot.scene import THEMES, PlotScene, estimate_text_width
 from layercli.plot.svg import render_svg
 from tests.running import CONFIGS, invoke, run_python
 
@@ -175,7 +175,7 @@ def test_svg_shows_layers_and_loads_nothing():
 def test_names_are_escaped():
     hostile = '</text><script>alert("x")</script>&'
     drawn = Picture([Box("a", hostile, hostile, hostile, hostile, hostile, group=hostile)], [])
-    svg = render_svg(PlotScene(drawn, "light"), hostile)
+    svg = render_svg(Drawing(drawn, "light"), hostile)
     assert "<script" not in svg
     assert sum(hostile in text for text in texts(svg)) == 6
     mermaid = render_mermaid(drawn, "light")

@@ -16,7 +16,8 @@ from layercli.formats.feather.config import Feather
 from layercli.formats.feather.sizes import measure_batches
 from layercli.formats.parquet.converted import ConvertedFiles
 from layercli.formats.parquet.reader import check_expansion, iterate_file_rows
-from layercli.formats.table_reader import FileReader
+from layercli.formats.table_reader import TableFileReader
+from layercli.formats.table_types import find_binary_type
 from layercli.source.nodes import sanitize_text
 
 _MAX_BATCH_BYTES: Final = 1 << 30
@@ -43,7 +44,7 @@ class FeatherFiles(ConvertedFiles):
 
         with file.open("rb") as raw:
             start = raw.read(4096)
-        if not start.startswith(b"ARROW1"):
+        if find_binary_type(start) is not Feather:
             refuse_other_formats(file, start)
         try:
             sizes = measure_batches(file)
@@ -137,8 +138,9 @@ def _simplify(column: Any, kind: Any) -> Any:
     return column.cast(kind) if column.type != kind else column
 
 
-_reader: Final = FileReader(FeatherFiles)
-read_dataset, read_new_dataset, locate_row = (
+_reader: Final = TableFileReader(FeatherFiles)
+make_files, read_dataset, read_new_dataset, locate_row = (
+    _reader.make_files,
     _reader.read_dataset,
     _reader.read_new_dataset,
     _reader.locate_row,

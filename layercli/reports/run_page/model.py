@@ -18,9 +18,9 @@ from layercli.page.html import (
     make_scroll_area,
     make_table,
 )
+from layercli.plot.drawing import Theme
 from layercli.plot.layout import PictureTooLargeError
 from layercli.plot.render import render_plot
-from layercli.plot.scene import Theme
 from layercli.reports.formatting import format_count, format_short_count
 from layercli.reports.provenance import describe_provenance
 from layercli.reports.run_page.content import DataContent, RunContent

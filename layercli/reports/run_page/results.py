@@ -17,7 +17,7 @@ from layercli.page.html import (
 )
 from layercli.reports.formatting import format_number
 from layercli.reports.run_page.content import EvaluationContent, OutputContent, RunContent
-from layercli.reports.run_page.summary import SET_NAMES
+from layercli.reports.run_page.summary import SET_TITLES
 from layercli.source.nodes import sanitize_text
 
 _MAX_MATRIX_CLASSES: Final = 30
@@ -44,7 +44,7 @@ def make_results(content: RunContent) -> Markup:
 
 
 def _make_metrics(evaluation: EvaluationContent) -> Markup:
-    name = SET_NAMES[evaluation.split]
+    name = SET_TITLES[evaluation.split]
     text = f"All results on this page are over the {evaluation.examples:,} examples of the {name} set."
     rows = [[sanitize_text(key), format_number(value)] for key, value in evaluation.metrics.items()]
     columns = [Column("metric"), Column(name, is_number=True)]

@@ -13,7 +13,7 @@ from layercli.layers.shapes import format_shape
 from layercli.page.html import Markup, join_markup, make_element, make_text
 from layercli.reports.formatting import format_count, format_duration, format_number, join_words
 from layercli.reports.run_page.content import OutputContent, RunContent
-from layercli.reports.runs import describe_end
+from layercli.reports.runs import describe_run_end
 from layercli.source.nodes import sanitize_text
 from layercli.source.scalars import is_number
 
@@ -25,7 +25,7 @@ _SMALL_IMPORTANCE: Final = 0.01
 """A column is hardly used if its importance is below this share of the largest."""
 _WEAK_CLASS: Final = 0.85
 """A class is named if its F1 is below this share of the average."""
-SET_NAMES: Final = {"train": "training", "validation": "validation", "test": "test"}
+SET_TITLES: Final = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def make_header(content: RunContent) -> Markup:
@@ -91,7 +91,7 @@ def _describe_task(content: RunContent) -> Iterator[str]:
         parameters = "" if content.run.parameters is None else f" and {content.run.parameters:,} parameters"
         yield f"A model with {layers}{parameters} learned {learned} from inputs of shape {shown}."
     counts = content.manifest.get("data", {}) if content.manifest else {}
-    numbers = {name: counts[name] for name in SET_NAMES if is_number(counts.get(name))}
+    numbers = {name: counts[name] for name in SET_TITLES if is_number(counts.get(name))}
     if len(numbers) == 3:
         yield (
             f"It was trained on {numbers['train']:,} examples, with {numbers['validation']:,} examples for validation "
@@ -128,7 +128,7 @@ def _describe_results(content: RunContent) -> Iterator[str]:
             yield f"Its best epoch was {best.get('epoch', '?')}, with {monitor} {format_number(best.get(monitor))}."
         return
     examples = "1 example" if evaluation.examples == 1 else f"{evaluation.examples:,} examples"
-    where = f"On {examples} of the {SET_NAMES[evaluation.split]} set"
+    where = f"On {examples} of the {SET_TITLES[evaluation.split]} set"
     if evaluation.split == "train":
         where += " (on which it was trained)"
     for output in evaluation.outputs:
@@ -230,7 +230,7 @@ def _advise(content: RunContent) -> Iterator[str]:
     if content.run.state == "unfinished":
         yield f"The training is not finished. Resume it with: layercli train --resume {content.title}"
     if content.run.state == "failed":
-        yield describe_end(content.run)
+        yield describe_run_end(content.run)
     yield from _advise_on_training(content)
     if evaluation is None:
         return
