@@ -18,11 +18,9 @@ from layercli.reports.config_template import (
     TemplateTarget,
     describe_target,
     format_split,
-    hidden_layer_lines,
-    quote_always,
-    quote_yaml_text,
-    vectorization_lines,
 )
+from layercli.reports.template_layers import list_hidden_layers, list_vectorization_arguments
+from layercli.reports.template_quotes import quote_always, quote_yaml_text
 
 _MAX_LISTED_VALUES = 30
 """Maximum number of values of a category that are listed in the config."""
@@ -364,7 +362,7 @@ def _list_model_lines(
         lines += _wrap_list("    - {type: Concatenate, name: features, inputs: ", parts, "}")
     return [
         *lines,
-        *hidden_layer_lines(size, row_count, name="hidden"),
+        *list_hidden_layers(size, row_count, name="hidden"),
         f"    - {{type: Concatenate, inputs: [hidden, {features}]}}   # a linear model next to the hidden layers",
     ]
 
@@ -434,5 +432,5 @@ def _list_text_lines(name: str, rows: int) -> list[str]:
         "    - type: TextVectorization",
         f"      name: {name}_vector",
         f"      inputs: {name}",
-        *vectorization_lines(rows),
+        *list_vectorization_arguments(rows),
     ]

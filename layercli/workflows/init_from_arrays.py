@@ -13,8 +13,8 @@ from layercli.reports.config_template import (
     ModelSize,
     describe_target,
     format_split,
-    quote_yaml_text,
 )
+from layercli.reports.template_quotes import quote_yaml_text
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_paths import make_init_error, make_relative
 from layercli.workflows.preflight import read_memory_limit
