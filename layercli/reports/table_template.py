@@ -407,7 +407,7 @@ def are_pixels(columns: Sequence[ColumnPreview]) -> bool:
 def _list_category_lines(column: ColumnPreview, name: str) -> list[str]:
     value_count = column.distinct_count or len(column.values)
     if value_count > _MAX_LISTED_VALUES:
-        tokens, length = value_count + 50, _embedding_length(value_count)
+        tokens, length = value_count + 50, _choose_embedding_length(value_count)
         return [
             f"    # learned from the training examples: a vector for each of {value_count} values",
             f"    - {{type: StringLookup, inputs: {name}, max_tokens: {tokens}}}",
@@ -421,7 +421,7 @@ def _list_category_lines(column: ColumnPreview, name: str) -> list[str]:
     return _wrap_list(start, words, "}")
 
 
-def _embedding_length(value_count: int) -> int:
+def _choose_embedding_length(value_count: int) -> int:
     """Return the length of a vector for each of so many values, which grows slowly with their number."""
     return min(50, round(1.6 * math.pow(value_count, 0.56)))
 
