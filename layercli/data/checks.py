@@ -37,7 +37,7 @@ def check_examples(
             title,
             path,
             locate,
-            required=_required_columns(values, data),
+            required=_list_required_columns(values, data),
             missing_hint=_FILL_HINT if isinstance(data, TableConfig) else _REMOVE_HINT,
             infinite_hint=_DECLARE_HINT if data.has_numbers_as_texts else _REMOVE_HINT,
         )
@@ -51,7 +51,7 @@ def _all_columns(values: ArrayStatistics) -> set[int]:
     return set(range(len(values.missing_counts)))
 
 
-def _required_columns(values: ArrayStatistics, data: DataConfig) -> set[int]:
+def _list_required_columns(values: ArrayStatistics, data: DataConfig) -> set[int]:
     """Return the columns that must not have missing numbers; fixed fill values are already in place."""
     if not isinstance(data, TableConfig) or not values.columns:
         return _all_columns(values)

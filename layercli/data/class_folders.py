@@ -38,7 +38,7 @@ class FolderFiles:
         listed = [f"{count} {sanitize_text(name, limit=20)}" for name, count in counts.most_common()]
         if len(listed) > _MAX_SHOWN_SUFFIXES:
             listed = [*listed[:_MAX_SHOWN_SUFFIXES], "others"]
-        files = f"{_count(len(self.skipped), 'file')} in {sanitize_text(str(self.folder))}"
+        files = f"{_format_count(len(self.skipped), 'file')} in {sanitize_text(str(self.folder))}"
         first = sanitize_text(str(self.skipped[0].relative_to(self.folder)))
         are = "is" if len(self.skipped) == 1 else "are"
         message = f"{files} {are} left out: {', '.join(listed)} (the first is {first})."
@@ -104,7 +104,9 @@ def list_class_files(folder: Path, suffixes: Sequence[str]) -> ClassFiles:
     warnings = listing.make_warnings(suffixes)
     if outside:
         are = "is" if len(outside) == 1 else "are"
-        message = f"{_count(len(outside), 'file')} directly in {sanitize_text(str(folder))} {are} left out: "
+        message = (
+            f"{_format_count(len(outside), 'file')} directly in {sanitize_text(str(folder))} {are} left out: "
+        )
         first = sanitize_text(outside[0].name)
         warnings.append(
             make_skipped_finding(
@@ -223,5 +225,5 @@ def _list_names(names: Sequence[str]) -> str:
     return shown if rest <= 0 else f"{shown} and {rest} more"
 
 
-def _count(count: int, noun: str) -> str:
+def _format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"

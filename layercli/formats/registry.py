@@ -98,11 +98,11 @@ def load_dataset(
     Raises:
         DataError: they cannot be read, or do not fit into the memory.
     """
-    from layercli.data.remote_files import naming_addresses
+    from layercli.data.remote_files import show_addresses_in_errors
 
     reader: Any = import_reader(data)
     extra = [dtypes or {}] if isinstance(data, TableConfig) else []
-    with naming_addresses():
+    with show_addresses_in_errors():
         dataset: Dataset = reader.read_dataset(data, memory, *extra)
         return read_held_out(dataset, data, memory)
 

@@ -27,9 +27,9 @@ from layercli.reports.config_template import (
     TemplateTarget,
     describe_target,
     format_split,
-    quote_yaml_text,
 )
-from layercli.reports.segmentation_template import SIZE_MULTIPLE
+from layercli.reports.template_layers import SIZE_MULTIPLE
+from layercli.reports.template_quotes import quote_yaml_text
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_paths import convert_data_error, make_init_error, make_relative
 from layercli.workflows.preflight import read_memory_limit

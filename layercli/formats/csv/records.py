@@ -47,9 +47,9 @@ def iterate_record_batches(stream: IO[bytes], separator: str) -> Iterator[list[b
         end = end or len(text)
         partial = text[end:]
         records = _join_lines(text[:end].splitlines(keepends=True), waiting, separator)
-        yield from _divide(records)
+        yield from _group_records(records)
     records = _join_lines([partial], waiting, separator) if partial else []
-    yield from _divide([*records, *([b"".join(waiting)] if waiting else [])])
+    yield from _group_records([*records, *([b"".join(waiting)] if waiting else [])])
 
 
 def is_live(stream: IO[bytes]) -> bool:
@@ -83,7 +83,7 @@ def _read_available(stream: IO[bytes]) -> bytes:
     return cast("BufferedReader", stream).read1(_READ_BYTES)
 
 
-def _divide(records: Sequence[bytes]) -> Iterator[list[bytes]]:
+def _group_records(records: Sequence[bytes]) -> Iterator[list[bytes]]:
     kept = [record for record in records if record.strip()]
     for first in range(0, len(kept), MAX_BATCH_RECORDS):
         yield kept[first : first + MAX_BATCH_RECORDS]
