@@ -4,6 +4,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import create_trial
 
+from layercli.page.html import make_element
+from layercli.sweep import html_report
 from layercli.sweep.html_report import render_report_page
 from layercli.sweep.plan import read_sweep_plan
 from tests.page.test_html import HOSTILE
@@ -74,6 +76,39 @@ def test_page_of_two_objectives_names_the_pareto_set(iris):
     ]
     page = check_page(render_report_page(read_sweep_plan(str(path))[0], rows, [], {}, test_scores={}))
     assert "Pareto set: loss and parameters" in page.texts
+
+
+def test_page_of_a_large_sweep_is_limited(plan, monkeypatch):
+    drawn = []
+    for draw in ("draw_points", "draw_lines", "draw_bars"):
+        monkeypatch.setattr(html_report, draw, lambda chart: drawn.append(chart) or make_element("figure"))
+    rows = [row(number, 1.0 - number / 2_000, {}) for number in range(1_001)]
+    values = {"wide": [1, 30], "narrow": [1, 29], "zero": [0, 30]}
+    values |= {"few": [f"c{number}" for number in range(12)], "many": [f"c{number}" for number in range(13)]}
+    values |= {f"p{number}": [0.5] for number in range(26)}
+    for name, items in values.items():
+        for number, item in enumerate(items):
+            rows[number]["params"][name] = item
+    trials = [create_trial(value=0.5, intermediate_values={1: 0.9, 2: 0.5}) for _ in range(9)]
+    trials.append(create_trial(value=0.5, intermediate_values={1: 0.5}))
+    for number, trial in enumerate(trials):
+        trial.number = number
+    importances = {name: 1 / len(values) for name in values}
+    page = check_page(render_report_page(plan, rows, trials, importances, test_scores={}))
+    assert "1 more trials are not shown." in page.texts
+    history, bars, *effects, best = drawn
+    assert (history.series[1].y[0], history.series[1].y[-1]) == (1.0, 0.5)
+    assert list(bars.names) == [effect.title for effect in effects] == list(values)[:30]  # of 31
+    assert [series.name for series in best.series] == [f"trial {number}" for number in range(8, 0, -1)]
+    shown = [(effect.x_title, effect.has_log_x, len(effect.x_names)) for effect in effects[:5]]
+    assert shown == [
+        ("value (logarithmic)", True, 0),  # the largest is 30 times the smallest
+        ("value", False, 0),
+        ("value", False, 0),
+        ("choice", False, 12),
+        ("choice", False, 0),
+    ]
+    assert list(effects[4].series[0].x) == list(range(13))
 
 
 def test_markup_in_names_and_choices_is_text(plan):
