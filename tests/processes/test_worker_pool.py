@@ -52,6 +52,14 @@ def test_crashes_in_a_row_are_a_problem(make_pool, tmp_path):
     assert len(pool.process_ids) == 6
 
 
+def test_crashes_with_finished_tasks_between_them_are_no_problem(make_pool):
+    pool = make_pool(CRASH, {})
+    with pool:
+        while len(pool.process_ids) < 8:
+            assert pool.supervise(len(pool.process_ids) // 3)
+            time.sleep(0.01)
+
+
 def test_problem_of_a_worker_ends_the_sweep(make_pool):
     problem = Problem(code="sweep-storage", message="It is gone.", file="s.yaml", line=3)
     with pytest.raises(LayercliError) as error:
