@@ -11,7 +11,7 @@ from layercli.processes.worker_pool import StopSignal, WorkerPool
 
 CRASH = """
 import os, sys
-print("out of luck", file=sys.stderr, flush=True)
+print("out of luck" + 190 * "!", file=sys.stderr, flush=True)
 os.kill(os.getpid(), 9)
 """
 REPORT = """
@@ -47,7 +47,7 @@ def test_crashes_in_a_row_are_a_problem(make_pool, tmp_path):
     assert problem.code == "worker-died"
     log = tmp_path / "worker.log"
     assert problem.message == (
-        f"6 workers crashed in a row (last exit code -9). The last line of {log} is: out of luck"
+        f"6 workers crashed in a row (last exit code -9). The last line of {log} is: out of luck{188 * '!'}…"
     )
     assert len(pool.process_ids) == 6
 
