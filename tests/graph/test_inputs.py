@@ -88,6 +88,15 @@ def test_several_inputs_are_compared_by_name():
     )
 
 
+def test_hint_names_the_input_with_another_shape():
+    _, ((_, _, _, hint),) = resolve("inputs: {a: [4], b: [2, 3]}", several(a=(4,), b=(6,)))
+    assert hint == (
+        "Set `b: [6]`, and put {type: Reshape, target_shape: [2, 3]} before the layers that receive `b`."
+    )
+    _, ((_, _, _, hint),) = resolve("inputs: {a: [4], b: [2]}", several(a=(4,), b=(3,)))
+    assert hint == "Set `b: [3]`."
+
+
 def test_inputs_that_only_one_side_has_are_reported():
     _, raw = find("inputs: {a: [4], words: [2]}", several(a=(4,), word=(2,)))
     assert all(found.at_key for found in raw)

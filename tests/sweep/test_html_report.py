@@ -65,23 +65,42 @@ def test_page_names_best_trial_and_shows_every_trial(plan):
     assert shown == ["History", "Importance of the parameters", "The best trials"]
 
 
-def test_page_of_two_objectives_names_the_pareto_set(iris):
+@pytest.fixture
+def drawn(monkeypatch):
+    """The charts of a page, which are not drawn."""
+    charts = []
+    for draw in ("draw_points", "draw_lines", "draw_bars"):
+        monkeypatch.setattr(html_report, draw, lambda chart: charts.append(chart) or make_element("figure"))
+    return charts
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_logarithmic"), [([10, 20, 300], True), ([10, 20, 299], False), ([0, 20, 300], False)]
+)
+def test_page_of_two_objectives_names_the_pareto_set(iris, drawn, sizes, is_logarithmic):
     path = iris.with_name("two.yaml")
     path.write_text(
         "base: iris.yaml\nspace:\n  name: {choice: ['a', 'b', 'c']}\n"
         "objectives: [{metric: loss}, {metric: parameters}]\nname: two\n"
     )
+    losses = [0.123456, 0.5, 0.06]  # the second has a higher loss than the first, and is larger
     rows = [
-        row(number, 0.5, {"name": "a"}) | {"values": [0.5 - number, 10.0 * number]} for number in range(3)
+        row(number, loss, {"name": "a"}) | {"values": [loss, float(size)]}
+        for number, (loss, size) in enumerate(zip(losses, sizes, strict=True))
     ]
     page = check_page(render_report_page(read_sweep_plan(str(path))[0], rows, [], {}, test_scores={}))
-    assert "Pareto set: loss and parameters" in page.texts
+    chart = drawn[0]
+    assert chart.title == "Pareto set: loss and parameters"
+    assert chart.x_title == ("parameters (logarithmic)" if is_logarithmic else "parameters")
+    assert [(series.name, list(series.x)) for series in chart.series] == [
+        ("other trials", [20]),
+        ("Pareto set", [sizes[0], sizes[2]]),
+    ]
+    assert page.texts.count("parameters") == 1  # one column, although it is a size and an objective
+    assert {"0.1235", "0.06"} <= set(page.texts)
 
 
-def test_page_of_a_large_sweep_is_limited(plan, monkeypatch):
-    drawn = []
-    for draw in ("draw_points", "draw_lines", "draw_bars"):
-        monkeypatch.setattr(html_report, draw, lambda chart: drawn.append(chart) or make_element("figure"))
+def test_page_of_a_large_sweep_is_limited(plan, drawn):
     rows = [row(number, 1.0 - number / 2_000, {}) for number in range(1_001)]
     values = {"wide": [1, 30], "narrow": [1, 29], "zero": [0, 30]}
     values |= {"few": [f"c{number}" for number in range(12)], "many": [f"c{number}" for number in range(13)]}
@@ -96,6 +115,7 @@ def test_page_of_a_large_sweep_is_limited(plan, monkeypatch):
     importances = {name: 1 / len(values) for name in values}
     page = check_page(render_report_page(plan, rows, trials, importances, test_scores={}))
     assert "1 more trials are not shown." in page.texts
+    assert page.texts.count("parameters") == 1
     history, bars, *effects, best = drawn
     assert (history.series[1].y[0], history.series[1].y[-1]) == (1.0, 0.5)
     assert list(bars.names) == [effect.title for effect in effects] == list(values)[:30]  # of 31
