@@ -39,9 +39,10 @@ def make_pool(tmp_path, monkeypatch):
 
 
 def supervise(pool):
-    with pool, pytest.raises(LayercliError) as error:
+    with pool:
         pool._supervisor.wait(60)
-        pool.supervise(0)
+        with pytest.raises(LayercliError) as error:
+            pool.supervise(0)
     return error.value.problems
 
 
