@@ -49,7 +49,13 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         LayercliError: The examples cannot be read, or the function that returns them is not trusted.
     """
     require_data_trust(valid, data, trust=trust)
-    from layercli.data.checks import check_examples, check_input_types, check_splits, find_value_ranges
+    from layercli.data.checks import (
+        check_examples,
+        check_input_types,
+        check_readable_inputs,
+        check_splits,
+        find_value_ranges,
+    )
     from layercli.data.constant_columns import check_constant_columns, check_training_columns
     from layercli.data.leaks import check_leaks
     from layercli.data.statistics import compute_statistics
@@ -66,7 +72,11 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
             statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
     except DataError as error:
-        findings = [*error.findings, *_check_readable(valid, data, error.readable)]
+        findings = [
+            *error.findings,
+            *_check_readable(valid, data, error.readable),
+            *check_readable_inputs(error, data, _map_input_dtypes(valid)),
+        ]
         raise valid.error_from_findings(findings) from None
     findings = [
         *resolve_model_inputs(valid.config, facts)[1],
@@ -78,7 +88,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         check_constant_columns(statistics, data, model_inputs=model_inputs, is_normalized=is_normalized)
     )
     findings.extend(check_ids(valid.shapes, find_value_ranges(statistics, model_inputs)))
-    findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
+    findings.extend(check_input_types(statistics, _map_input_dtypes(valid)))
     if data.facts() is None:  # otherwise the config check reports this
         findings.extend(check_consistency(valid.config, valid.shapes, facts))
     findings.extend(dataset.findings)
@@ -247,6 +257,10 @@ def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -
         )
         hint = "Use a smaller `batch_size`, or smaller examples."
         raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
+
+
+def _map_input_dtypes(valid: ValidConfig) -> dict[str, str]:
+    return {name: x.dtype for name, x in valid.graph.inputs.items()}
 
 
 def find_input_dtypes(valid: ValidConfig) -> dict[str | None, str]:
