@@ -99,7 +99,9 @@ def _measure_texts(values: Any) -> Array | None:
             values.offset * _VIEW_INTEGERS :: _VIEW_INTEGERS
         ]
         lengths: Array = views[: len(values)].astype(np.int64)
-        return lengths * np.asarray(values.is_valid())
+        lengths *= np.asarray(values.is_valid())
+        return lengths
     if not (is_text_type(kind) or is_bytes_type(kind)):
         return None
-    return compute.binary_length(values).cast("int64").fill_null(0).to_numpy(zero_copy_only=False)
+    known = compute.binary_length(values).cast("int64").fill_null(0)
+    return np.asarray(known.to_numpy(zero_copy_only=False))

@@ -89,7 +89,7 @@ def _measure_batch(stream: IO[bytes], block: _Block) -> int:
         total += max(0, length)
     _, columns = _find_vector(message, batch, _BATCH_COLUMNS)
     place = _find_field(message, batch, _BATCH_ROWS)
-    (rows,) = struct.unpack_from("<q", message, place) if place else (0,)
+    rows = int(struct.unpack_from("<q", message, place)[0]) if place else 0
     return max(total, rows * columns * _VALUE_BYTES, _MIN_BYTES)
 
 
