@@ -310,7 +310,7 @@ def test_boxes_of_other_blocks_are_further_apart():
     assert found.box_positions["c"][0] - found.box_positions["b"][0] == 100 + 24 + 24
 
 
-def test_arrow_past_a_box_enters_beside_the_straight_one():
+def test_arrow_past_a_box_enters_next_to_the_straight_one():
     found = layout_of("ab", "bc", "ac")
     assert found.box_positions["a"][0] == pytest.approx(found.box_positions["b"][0], abs=0.2)
     middle = found.box_positions["c"][0] + 50
