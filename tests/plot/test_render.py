@@ -13,11 +13,11 @@ from PIL import Image
 from layercli import api
 from layercli.check import check_config, require_valid
 from layercli.plot import layout, png
-from layercli.plot.boxes import Box, Picture, build_picture
+from layercli.plot.drawing import THEMES, Drawing, estimate_text_width
 from layercli.plot.layout import PictureTooLargeError, layout_boxes
 from layercli.plot.mermaid import render_mermaid
+from layercli.plot.picture import Box, Picture, build_picture
 from layercli.plot.render import render_plot
-from layercli.plot.scene import THEMES, PlotScene, estimate_text_width
 from layercli.plot.svg import render_svg
 from tests.running import CONFIGS, invoke, run_python
 
@@ -180,7 +180,7 @@ def test_svg_shows_layers_and_loads_nothing():
 def test_names_are_escaped():
     hostile = '</text><script>alert("x")</script>&'
     drawn = Picture([Box("a", hostile, hostile, hostile, hostile, hostile, group=hostile)], [])
-    svg = render_svg(PlotScene(drawn, "light"), hostile)
+    svg = render_svg(Drawing(drawn, "light"), hostile)
     assert "<script" not in svg
     assert sum(hostile in text for text in texts(svg)) == 6
     mermaid = render_mermaid(drawn, "light")
@@ -376,20 +376,20 @@ class Recorder:
 
 
 def draw(*boxes, arrows=()):
-    scene, canvas = PlotScene(Picture(list(boxes), list(arrows)), "light"), Recorder()
-    scene.draw(canvas)
-    return scene, canvas
+    drawing, canvas = Drawing(Picture(list(boxes), list(arrows)), "light"), Recorder()
+    drawing.draw(canvas)
+    return drawing, canvas
 
 
 def test_box_of_a_repeated_block():
     box = Box("a", "stem", "head", "10", "170", family="block", repeat_count=3, is_output=True)
-    scene, canvas = draw(box)
+    drawing, canvas = draw(box)
     # The wider one of two lines: each has two texts and 22 pixels between them.
     lower = estimate_text_width("output 10", 11) + 22 + estimate_text_width("170 parameters", 11)
     upper = estimate_text_width("stem", 13) * 1.14 + 22 + estimate_text_width("head", 11)
     upper += 16 + estimate_text_width("3x", 13)
     width = 2 * 12 + 6 + max(lower, upper)
-    assert scene.box_areas == {"a": (0, 0, pytest.approx(width), 46)}
+    assert drawing.box_areas == {"a": (0, 0, pytest.approx(width), 46)}
     white, grey, family = "#ffffff", "#cbd5e1", "#4f46e5"
     assert canvas.rectangles == [
         (4, 4, width, 46, 7, white, grey),
@@ -405,12 +405,12 @@ def test_box_of_a_repeated_block():
         ("170 parameters", width - 12, 36.5),
     ]
     assert [text[-1] for text in canvas.texts] == [600, 600, 400, 400, 400]
-    assert scene.bounds == pytest.approx((-28, -28, width + 56, 46 + 56))
+    assert drawing.bounds == pytest.approx((-28, -28, width + 56, 46 + 56))
 
 
 def test_box_with_arguments_has_a_third_line():
-    scene, canvas = draw(Box("a", "Dense", shape="10", details="10 units"))
-    assert scene.box_areas == {"a": (0, 0, 132, 63)}  # the smallest width
+    drawing, canvas = draw(Box("a", "Dense", shape="10", details="10 units"))
+    assert drawing.box_areas == {"a": (0, 0, 132, 63)}  # the smallest width
     assert [text[:3] for text in canvas.texts] == [
         ("Dense", 16, 19.5),
         ("10 units", 16, 36.5),
