@@ -121,6 +121,11 @@ def test_offered_values(text, offered):
     assert found if offered is None else found == offered
 
 
+def test_examples_are_sorted():
+    found = complete("init --example ")
+    assert found == sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
 def test_options_have_their_help_texts():
     found = complete_words(["train", "config.yaml", "--re"], list(COMMANDS))
     assert list(found) == ["--resume"]
