@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from layercli.reports.run_tables import (
-    Column,
+    RunColumn,
     fits_terminal,
     format_csv,
     format_markdown,
@@ -14,9 +14,9 @@ from layercli.reports.run_tables import (
     split_columns,
 )
 
-NAMES = Column("run", ["a", "long name"], is_text=True)
-COUNTS = Column("best loss", ["0.5", "1"], 1)
-WIDE = Column("x", ["日本", "1"], 2)
+NAMES = RunColumn("run", ["a", "long name"], is_text=True)
+COUNTS = RunColumn("best loss", ["0.5", "1"], 1)
+WIDE = RunColumn("x", ["日本", "1"], 2)
 
 
 def terminal(width):
@@ -76,6 +76,6 @@ def test_columns_that_do_not_fit_follow_in_another_table(width, titles):
 
 
 def test_tables_for_other_programs():
-    columns = [Column("run", ["=a|b", "x,y"], is_text=True), Column("loss", ["-1", "2"])]
+    columns = [RunColumn("run", ["=a|b", "x,y"], is_text=True), RunColumn("loss", ["-1", "2"])]
     assert format_csv(columns) == 'run,loss\n\'=a|b,-1\n"x,y",2\n'
     assert format_markdown(columns) == "| run | loss |\n| --- | ---: |\n| =a\\|b | -1 |\n| x,y | 2 |\n"
