@@ -49,6 +49,21 @@ def test_form_of_a_file(tmp_path, text, encoding, keys):
     assert table.row_count == 40
 
 
+def test_file_that_ends_within_a_character_is_located(tmp_path):
+    with pytest.raises(PreviewError, match="line 41, column 6 ends within a character of utf-16") as caught:
+        preview(tmp_path, TABLE.encode("utf-16")[:-9])
+    assert caught.value.hint == "Save it again: it may be incomplete."
+
+
+def test_separator_divides_the_header_even_if_rows_are_damaged(tmp_path):
+    rows = "".join(f"{n},5;{n},2;{n % 2}\n" for n in range(40))
+    with pytest.raises(PreviewError, match=r"line 42 has 2 values .*, but there are 3 columns"):
+        preview(tmp_path, f"a;b;y\n{rows}1,0;2,0\n")
+    assert preview(tmp_path, f"a;b;y\n{rows}").keys == {"separator": ";", "decimal": ","}
+    lists = "".join(f"{n},x;{n},{n % 2}\n" for n in range(40))
+    assert preview(tmp_path, f"a,tags,y\n{lists}").keys == {}
+
+
 def test_files_without_header(tmp_path):
     assert preview(tmp_path, BODY).keys == {"columns": ["column_1", "column_2", "column_3"]}
     texts = "".join(f"{'pxs'[n % 3]},{'pn'[n % 2]},{'pe'[n % 2]}\n" for n in range(30))
@@ -451,6 +466,14 @@ def test_striking_texts_have_a_note(tmp_path, values, note):
     assert column.kind == "category" or column.kind == "unique"
     assert (note is None) == (column.note is None)
     assert note is None or note in notes[0]
+
+
+@pytest.mark.parametrize(("repeats", "kind"), [(8, "category"), (7, "unique")])
+def test_many_texts_are_categories_if_each_is_in_several_rows(tmp_path, repeats, kind):
+    rows = "".join(f"shop {n % 1001},{n % 2}\n" for n in range(1001 * repeats))
+    column = preview(tmp_path, f"v,y\n{rows}").columns[0]
+    assert (column.kind, column.distinct_count, column.id_reason) == (kind, 1001, None)
+    assert kind == "unique" or (len(column.values), column.values[:2]) == (1001, ("shop 0", "shop 1"))
 
 
 @pytest.mark.parametrize(("mark", "unit"), [("° N", "° N"), (" kg", "kg")])
