@@ -468,7 +468,7 @@ def test_striking_texts_have_a_note(tmp_path, values, note):
     assert note is None or note in notes[0]
 
 
-@pytest.mark.parametrize(("repeats", "kind"), [(8, "category"), (7, "unique")])
+@pytest.mark.parametrize(("repeats", "kind"), [(10, "category"), (9, "unique")])
 def test_many_texts_are_categories_if_each_is_in_several_rows(tmp_path, repeats, kind):
     rows = "".join(f"shop {n % 1001},{n % 2}\n" for n in range(1001 * repeats))
     column = preview(tmp_path, f"v,y\n{rows}").columns[0]

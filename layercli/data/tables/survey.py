@@ -25,7 +25,7 @@ from layercli.source.nodes import sanitize_text
 MAX_VALUES: Final = 1000
 """Distinct values that are counted."""
 _MAX_COUNTED: Final = 100_000
-_MIN_REPEATS: Final = 8
+_MIN_REPEATS: Final = 10
 """Rows for each value of a column that has more than ``MAX_VALUES`` values, so that something is learned about each."""
 _SENTENCE_SHARE: Final = 5
 """Free text has one value in so many with several blanks; names of places and people have fewer."""
