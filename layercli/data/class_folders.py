@@ -13,7 +13,7 @@ import numpy as np
 from layercli.data.paths import PATH_HINT, require_file
 from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.graph.finding import Finding
-from layercli.io.folders import SET_NAMES, list_folders, walk_files
+from layercli.io.folders import SETS_BY_FOLDER, list_folders, walk_files
 from layercli.io.paths import compose_name
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -39,7 +39,7 @@ class FolderFiles:
         listed = [f"{count} {sanitize_text(name, limit=20)}" for name, count in counts.most_common()]
         if len(listed) > _MAX_SHOWN_SUFFIXES:
             listed = [*listed[:_MAX_SHOWN_SUFFIXES], "others"]
-        files = f"{_count(len(self.skipped), 'file')} in {sanitize_text(str(self.folder))}"
+        files = f"{_format_count(len(self.skipped), 'file')} in {sanitize_text(str(self.folder))}"
         first = sanitize_text(str(self.skipped[0].relative_to(self.folder)))
         are = "is" if len(self.skipped) == 1 else "are"
         message = f"{files} {are} left out: {', '.join(listed)} (the first is {first})."
@@ -105,7 +105,9 @@ def list_class_files(folder: Path, suffixes: Sequence[str]) -> ClassFiles:
     warnings = listing.make_warnings(suffixes)
     if outside:
         are = "is" if len(outside) == 1 else "are"
-        message = f"{_count(len(outside), 'file')} directly in {sanitize_text(str(folder))} {are} left out: "
+        message = (
+            f"{_format_count(len(outside), 'file')} directly in {sanitize_text(str(folder))} {are} left out: "
+        )
         first = sanitize_text(outside[0].name)
         warnings.append(
             make_skipped_finding(
@@ -144,7 +146,7 @@ def _require_classes(folder: Path, by_class: dict[str, list[Path]], class_names:
     }
     if any(len(_parts_in(folder, file)) == 2 for name in class_names for file in by_class[name]):
         return
-    sets = {SET_NAMES[name.lower()]: name for name in class_names if name.lower() in SET_NAMES}
+    sets = {SETS_BY_FOLDER[name.lower()]: name for name in class_names if name.lower() in SETS_BY_FOLDER}
     shown = sanitize_text(str(folder))
     if "train" in sets and len(class_names) == len(sets):
         others = ", ".join(f"{part}: {shown}/{name}" for part, name in sets.items() if part != "train")
@@ -225,5 +227,5 @@ def _list_names(names: Sequence[str]) -> str:
     return shown if rest <= 0 else f"{shown} and {rest} more"
 
 
-def _count(count: int, noun: str) -> str:
+def _format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -65,6 +65,17 @@ def test_a_hidden_file_can_be_named():
     assert list_new_files(["d/.1.txt"], [".txt"], (), has_targets=False)[0] == [Path("d/.1.txt")]
 
 
+def test_at_most_five_kinds_of_files_are_named():
+    write("d/a/1.txt", *(f"d/a/{n}.x{n}" for n in range(5)))
+    assert (
+        messages()[0] == "5 files in d are left out: 1 .x0, 1 .x1, 1 .x2, 1 .x3, 1 .x4 (the first is a/0.x0)."
+    )
+    write("d/a/5.x5")
+    assert messages()[0] == (
+        "6 files in d are left out: 1 .x0, 1 .x1, 1 .x2, 1 .x3, 1 .x4, others (the first is a/0.x0)."
+    )
+
+
 def test_links_to_folders_are_followed_only_at_the_top():
     write("other/x/1.txt", "d/b/1.txt")
     Path("d/a").symlink_to("../other")

@@ -200,7 +200,7 @@ def test_parquet(tmp_path):
             "is a pointer of Git LFS",
             "Download the table itself: `git lfs pull`.",
         ),
-        (b"PAR1....", "is a Parquet file", "Set `type: parquet`."),
+        (b"PAR1....", "Cannot read the Parquet file t.csv", ""),
         (b"a,y\n1,2\n3\n", "line 3 has 1 value, but there are 2 columns", "quote a value"),
         (
             gzip.compress(TABLE.encode(), mtime=0)[:-9],

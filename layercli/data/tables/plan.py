@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
 from layercli.config.data.section import DataFacts, TargetFacts
-from layercli.data.labels import TargetForm
+from layercli.data.labels import ConvertedForm
 from layercli.graph.finding import Finding
 
 
@@ -152,7 +152,7 @@ class TablePlan:
         }
         return replace(base, samples=samples).with_targets(targets or {None: TargetFacts()})
 
-    def with_target_forms(self, forms: Mapping[str | None, TargetForm]) -> TablePlan:
+    def with_target_forms(self, forms: Mapping[str | None, ConvertedForm]) -> TablePlan:
         """Return the plan with the targets in these forms; labels with names keep them."""
         targets = {
             name: replace(target, classes=forms[name].classes or None)

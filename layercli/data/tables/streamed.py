@@ -21,7 +21,7 @@ from layercli.data.examples import (
     Splits,
     concatenate_examples,
 )
-from layercli.data.labels import TargetForm
+from layercli.data.labels import ConvertedForm
 from layercli.data.split import BLOCK_ROWS, SplitPlan
 from layercli.data.tables.decode import decode_table
 from layercli.data.tables.files import LocateRow
@@ -102,7 +102,7 @@ class StreamedRows(Dataset):
         """Return the number of rows that are read together: at most ``rows``, or as many as fit into a buffer."""
         return max(1, min(rows, _BUFFER_BYTES // max(1, self.count_example_bytes())))
 
-    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> StreamedRows:
+    def convert_targets(self, forms: Mapping[str | None, ConvertedForm]) -> StreamedRows:
         """Return the rows with each target in the form that its meaning requires; see ``convert_target``."""
         return replace(self, plan=self.plan.with_target_forms(forms))
 

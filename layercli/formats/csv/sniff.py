@@ -75,7 +75,7 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
     if any(_RELATION.match(line) for line in lines):
         attributes = _read_attributes(lines)
         if attributes is not None:
-            _refuse_single_quotes(file, _split(["", *lines[attributes["skip_lines"] :]], ","))
+            _refuse_single_quotes(file, _split_lines(["", *lines[attributes["skip_lines"] :]], ","))
             keys |= attributes
             return make_section(file, keys), keys
     declared = _SEPARATOR_LINE.fullmatch(lines[0].strip()) if lines else None
@@ -86,7 +86,7 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
         _refuse_aligned_columns(file, lines, separator)
     if separator != ",":
         keys["separator"] = separator
-    rows = _split(lines, separator)
+    rows = _split_lines(lines, separator)
     width = Counter(len(row) for _, row in rows).most_common(1)[0][0] if rows else 0
     if (
         len(rows) > 2
@@ -217,7 +217,7 @@ def guess_separator(lines: Sequence[str]) -> str:
     """Return the character that divides most lines into the same number of values; of similar ones, also the first line."""
 
     def rate(separator: str) -> tuple[float, bool]:
-        widths = [len(row) for _, row in _split(lines, separator)]
+        widths = [len(row) for _, row in _split_lines(lines, separator)]
         width, count = Counter(widths).most_common(1)[0] if widths else (1, 0)
         return (count / len(widths), widths[0] == width) if width > 1 else (0, False)
 
@@ -227,7 +227,7 @@ def guess_separator(lines: Sequence[str]) -> str:
         similar = {separator: each for separator, each in rates.items() if each[0] >= _SIMILAR_RATE * best}
         return max(similar, key=lambda separator: (rates[separator][1], rates[separator][0]))
     # Blanks also divide words: only a number in every row shows that they divide values.
-    rows = _split(lines, " ")[1:]
+    rows = _split_lines(lines, " ")[1:]
     has_numbers = all(any(_NUMBER.fullmatch(value) for value in row) for _, row in rows)
     return " " if rows and has_numbers and rate(" ")[0] > _MIN_BLANK_RATE else ","
 
@@ -247,7 +247,7 @@ def read_first_lines(file: Path, data: Csv) -> list[str]:
     return lines[: max(1, min(_SAMPLE_LINES, len(lines) - (len(content) == _SAMPLE_BYTES)))]
 
 
-def _split(lines: Sequence[str], separator: str) -> list[tuple[int, list[str]]]:
+def _split_lines(lines: Sequence[str], separator: str) -> list[tuple[int, list[str]]]:
     """Return the line number and the values of each line that is not empty."""
     reader = read_csv((line + "\n" for line in lines), delimiter=separator, skipinitialspace=True)
     rows, line = [], 1
@@ -267,7 +267,7 @@ def _is_header_with_hash(lines: Sequence[str]) -> bool:
     if len(full) < 2 or full[1].lstrip().startswith("#"):
         return False
     separator = guess_separator(full[1:])
-    counts = [len(row) for _, row in _split(full[:2], separator)]
+    counts = [len(row) for _, row in _split_lines(full[:2], separator)]
     return len(counts) == 2 and counts[0] == counts[1] > 1
 
 

@@ -18,7 +18,7 @@ from layercli.formats.images.config import IMAGE_SUFFIXES, Images
 from layercli.formats.images.decode import (
     JPEG_FORMATS,
     convert_mode,
-    measure_size,
+    measure_image,
     open_image,
     turn_upright,
 )
@@ -242,7 +242,7 @@ def _scan_masks(
         size: list[tuple[int, int]] = []
 
         def read_size(image: Any) -> Array:
-            size.append(measure_size(image))
+            size.append(measure_image(image))
             return np.empty(0)
 
         unreadable = open_image(image_file, read_size, max_bytes, is_decoded=False)
