@@ -329,6 +329,17 @@ def test_row_with_gaps_below_a_column_without_name_is_a_row(tmp_path):
     for first in (",x,p", ",w,p", ",x,r", ",7,r", "1,x,", "1,,r"):
         assert preview(tmp_path, f"n,,y\n{first}\n{rows}").row_count == 31
     assert preview(tmp_path, f"n,,y\n,Other,Response\n{rows}").row_count == 30
+    named = "".join(f"p{n},{'xz'[n % 2]},{'pq'[n % 2]}\n" for n in range(30))
+    assert preview(tmp_path, f"n,,y\np99,Other,Response\n{named}").row_count == 31
+
+
+def test_one_value_with_an_import_id_is_not_a_header(tmp_path):
+    rows = "".join(f"{n},x,{n % 2}\n" for n in range(30))
+    assert preview(tmp_path, f'n,v,y\n100,"{{""ImportId"":1}}",1\n{rows}').row_count == 31
+
+
+def test_few_rows_have_one_header(tmp_path):
+    assert preview(tmp_path, "a,b\n1,2\n3,4\n").keys == {}
 
 
 @pytest.mark.parametrize(
