@@ -25,6 +25,17 @@ INSTEAD = {  # a pattern of banned words -> better words
     r"in all(?= *([.,;:)]|$))": "in total",
     r"beside": "next to",
     r"wings?": "package",
+    r"also (if|when|while|before|after|where)": "even",
+    r"(?-i:Of)(?= [a-z])": "for, in; the noun first",
+    r"further(?! away)": "more, other",
+    r"so many (times|bytes|texts|values|rows|examples)|in so many": "this number of",
+    r"(?-i:Else)(?= [a-z])": "otherwise",
+    r"holds? for": "applies to",
+    r"looked at (together|once)": "checked",
+    r"off by(?! one)": "differ by",
+    r"each with each": "all pairs",
+    r"whole (is|are) over|time is over": "has run out",
+    r"of as many": "of the same number of",
 }
 PATTERNS = {re.compile(rf"\b({pattern})\b", re.IGNORECASE): better for pattern, better in INSTEAD.items()}
 ANY = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)

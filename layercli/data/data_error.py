@@ -18,7 +18,7 @@ class DataError(Exception):
     """Data that cannot be used; ``findings`` give the reasons."""
 
     def __init__(self, *findings: Finding, readable: Dataset | None = None) -> None:
-        """Create the error; ``readable`` has the targets that can be read, in which further problems are found."""
+        """Create the error; ``readable`` has the targets that can be read, in which more problems are found."""
         super().__init__("; ".join(finding.message for finding in findings))
         self.findings = findings
         self.readable = readable

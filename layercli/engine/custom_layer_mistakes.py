@@ -527,7 +527,7 @@ def _find_weight_arguments(code: LayerCode) -> Iterator[Mistake]:
 
 
 def _find_own_calls(code: LayerCode, name: str | None = None) -> Iterator[ast.Call]:
-    """Yield the calls of ``self.name(...)``; of any method or attribute without a name."""
+    """Yield the calls of ``self.name(...)``; without a name, those of all methods and attributes."""
     for method in code.methods.values():
         for node in ast.walk(method):
             if (

@@ -433,7 +433,7 @@ class _Proposals:
         return shapes.graph.output_references if shapes is not None else ()
 
     def _list_log_names(self) -> list[str]:
-        """Return the logged values; of a sweep file those of its base config, and what follows from the config."""
+        """Return the logged values, for a sweep file those of its base config, and the values that the config determines."""
         if self._base is not None:
             return [*_list_log_names(check_document(self._base)), *STATIC_METRICS]
         return _list_log_names(self._shapes.result if self._shapes is not None else None)

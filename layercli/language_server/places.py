@@ -51,7 +51,7 @@ Role: TypeAlias = Literal[
 Part: TypeAlias = Literal["key", "value", "around"]
 
 COMPONENTS: Final = {**CATALOGUES, "sampler": SAMPLERS, "pruner": PRUNERS}
-"""Kind of component -> its catalogue, also for those of sweep files."""
+"""Kind of component -> its catalogue, including those of sweep files."""
 _PATH_KEYS: Final = frozenset({"path", "labels_path", "weights", "base"})
 _COLUMN_KEYS: Final = frozenset(
     {

@@ -494,7 +494,7 @@ class _Inbox:
             self._cancelled_ids.discard(self._hashable(identity))
 
     def count_handled(self, uri: str) -> None:
-        """Count a message with a newer version of a text as handled, also if it was ignored."""
+        """Count a message with a newer version of a text as handled, even if it was ignored."""
         with self._lock:
             self._changes[uri] -= 1
             if self._changes[uri] <= 0:

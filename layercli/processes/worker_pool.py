@@ -38,7 +38,7 @@ class WorkerPool:
         self._crashes = 0
         self._finished_count = -1
         self.process_ids: list[int] = []
-        """Ids of all processes that were started, also of those that have ended."""
+        """Ids of all processes that were started, including those that have ended."""
 
     def __enter__(self) -> Self:
         self._log = open_log(self._log_path)

@@ -178,7 +178,7 @@ def _read_settings(git: str, file: Path, root: Path, environment: Mapping[str, s
 def _run_git(
     command: list[str], root: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[bytes] | None:
-    """Run git, whose output is returned; None if it takes too long."""
+    """Run git and return its output; None if it takes too long."""
     try:
         return subprocess.run(  # noqa: S603 - git without the programs that settings of the repository name
             command,

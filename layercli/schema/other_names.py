@@ -612,14 +612,14 @@ def explain_type(kind: str, name: str, mapping: Mapping[str, object] | None = No
 
 @cache
 def _type_names_by_key(table: Literal["renamed", "explained"], kind: str) -> dict[str, str]:
-    """Return the entries of a table of types for one kind, by the name as it is compared."""
+    """Return the entries of a table of types for one kind, by their names without case and separators."""
     entries = (RENAMED_TYPES if table == "renamed" else EXPLAINED_TYPES).get(kind, {})
     return {normalize_type_name(old): text for old, text in reversed(list(entries.items()))}
 
 
 @cache
 def _explain_layers_by_key() -> dict[str, Callable[[Mapping[str, object]], str]]:
-    """Return the functions of old layers, by the name as it is compared."""
+    """Return the functions of old layers, by their names without case and separators."""
     return {normalize_type_name(old): explain for old, explain in _EXPLAIN_LAYERS_WITH_VALUES.items()}
 
 

@@ -66,7 +66,7 @@ class Batcher:
         """Return the answer to a request.
 
         Raises:
-            RequestError: Too many requests wait, or the time is over.
+            RequestError: Too many requests wait, or the time has run out.
             LayercliError: The examples cannot be read, or the model refuses them.
         """
         if len(self._waiting) >= self._limits.max_queue:
@@ -129,7 +129,7 @@ class Batcher:
             ):
                 break
             self._waiting.popleft()
-            if not job.answer.done():  # its time is over, or its client is gone
+            if not job.answer.done():  # its time has run out, or its client is gone
                 jobs.append(job)
                 count += job.prepared.count
         if self._waiting:

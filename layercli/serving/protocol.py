@@ -22,7 +22,7 @@ class BoundedProtocol(H11Protocol):
     """One connection, which is closed if its client does not send or read."""
 
     max_connections = 1000
-    """Connections that may be open at the same time; further ones get an error."""
+    """Connections that may be open at the same time; more of them get an error."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -141,7 +141,7 @@ class YamlNode:
     via: str | None = None
     """A sentence that explains how the value came from another position."""
     end: tuple[int, int] | None = None
-    """Line and column after its last character; of a list or mapping without brackets, where the next token starts."""
+    """Line and column after its last character; for a list or mapping without brackets, the start of the next token."""
     uses: tuple[Mark, ...] = ()
     """Positions of the entries whose block, or repetition, inserted this layer, the outermost first."""
 

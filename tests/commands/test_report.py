@@ -50,7 +50,7 @@ def test_page_has_every_section_and_the_numbers_of_evaluate(digits_run, digits_p
     assert loss in page.texts
     assert f"{evaluated['macro']['f1']:.4f}" in page.texts
     share = f"{100 * evaluated['metrics']['accuracy']:.1f} %"
-    assert f"it is right in {share} of the cases" in page.shown_text
+    assert f"it is correct in {share} of the cases" in page.shown_text
 
 
 def test_page_contains_config_versions_and_hashes(digits_run, digits_page):

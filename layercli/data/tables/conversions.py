@@ -28,7 +28,7 @@ from layercli.source.nodes import sanitize_text
 ColumnUse: TypeAlias = Literal["number", "text", "date", "any"]
 """What a column is used as; any: a target, or an input whose dtype is unknown."""
 _INSPECTED_ROWS: Final = 1 << 15
-"""Texts that are looked at together."""
+"""The number of texts that are converted together."""
 _MAX_HINT_VALUES: Final = 6
 
 

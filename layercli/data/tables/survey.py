@@ -26,7 +26,7 @@ _MAX_VALUES: Final = 1000
 """Distinct values that are listed."""
 _MAX_COUNTED: Final = 100_000
 _SENTENCE_SHARE: Final = 5
-"""Free text has one value in so many with several blanks; names of places and people have fewer."""
+"""Free text has several blanks in at least one of this number of values; names of places and people have fewer."""
 _FIRST_DATES: Final = 100
 """Values that must be dates for the others to be read as dates."""
 _TEXT_ORDERS: Final = ("ymd", "dmy", "mdy", "time")
@@ -58,19 +58,19 @@ _FORMAT_ROWS: Final = 2000
 """Rows from which the format of numbers is inferred."""
 _FORMAT_COLUMNS: Final = 50
 _DENSITY: Final = 2
-"""A column of different integers is an id if their range is at most so many times their number."""
+"""A column of different integers is an id if their range is at most this factor times their number."""
 _MAX_EXACT: Final = 2.0**53
 _MAX_STRAYS: Final = 30
 """Distinct values of a column of numbers that may mean a missing value."""
 _MIN_GAP_NUMBERS: Final = 5
 _GAP_SHARE: Final = 20
-"""A column with gaps such as - has one number in so many values."""
+"""A column with gaps such as - has at least one number in this number of values."""
 _CODE_SHARE: Final = 100
-"""A column of codes has a leading zero in one number in so many."""
+"""A column of codes has a leading zero in at least one of this number of numbers."""
 _CALL_SHARE: Final = 2
-"""A column of telephone numbers has a plus sign in one value in so many."""
+"""A column of telephone numbers has a plus sign in at least one of this number of values."""
 _MAX_BAD_DATES_SHARE: Final = 5
-"""A column of dates has another value in at most one row in so many."""
+"""A column of dates has another value in at most one of this number of rows."""
 _FIRST_COMPACT, _LAST_COMPACT = 19_000_101, 21_001_231
 """Dates as integers, such as 20210304."""
 _WITH_UNIT: Final = re.compile(
@@ -87,7 +87,7 @@ _TOTAL: Final = re.compile(
 )
 _SENTINEL: Final = re.compile(r"-?9{2,}")
 _SENTINEL_DISTANCE: Final = 3
-"""A number that means a missing value is so many times farther from the others than these are from each other."""
+"""A number that means a missing value is this factor farther from the others than these are from each other."""
 _UNIT_SHARE: Final = 0.9
 _MAX_UNITS: Final = 6
 
@@ -518,7 +518,7 @@ def find_number_format(survey: TableSurvey, *, prefers_comma: bool) -> dict[str,
         formats[thousands,] = formats.pop((thousands,))
     columns = _select_format_columns(survey.sample[:_FORMAT_ROWS])
     counts = {keys: _count_numbers(columns, number_format) for keys, number_format in formats.items()}
-    # Of several that fit equally, the first.
+    # If several fit equally, the first.
     return dict(max(counts.items(), key=lambda item: item[1])[0])
 
 

@@ -24,7 +24,7 @@ _MIN_EXAMPLES: Final = 32
 _MAX_EXAMPLES: Final = 256
 """More examples show rarely active units, and take longer."""
 _EXAMPLES_SHARE: Final = 40
-"""One in so many training examples is in the batch, if this is between the limits: the time stays small."""
+"""The batch has the training examples divided by this number, between the limits: the time stays small."""
 _SATURATED_VALUES: Final = 0.95
 """A unit is saturated if at least this share of its values is near a limit of the activation."""
 _ACTIVATION_KEYS: Final = ("mean", "std", "dead", "saturated")
@@ -206,7 +206,7 @@ def _list_value_axes(row: NodeShapes, rank: int) -> list[int]:
 
 
 def _compute_norm(tensors: Any) -> Any:
-    """Return the norm of all values together; of no tensor, 0."""
+    """Return the norm of all values together; 0 if there are no tensors."""
     dense = [tf.cast(tf.convert_to_tensor(each), tf.float32) for each in tensors]
     return tf.linalg.global_norm(dense) if dense else tf.constant(0.0)
 

@@ -518,7 +518,7 @@ def _divergence_problem(
 
 
 def _find_smaller_rate(optimizer: str | Component) -> float:
-    """Return a tenth of the learning rate; of a schedule, a tenth of Keras's default."""
+    """Return a tenth of the learning rate; for a schedule, a tenth of Keras's default."""
     rate = getattr(optimizer, "learning_rate", None)
     return (rate if isinstance(rate, float) and rate > 0 else 0.001) / 10
 

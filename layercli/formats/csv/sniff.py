@@ -20,7 +20,7 @@ from layercli.io.csv_cells import read_csv
 from layercli.source.nodes import sanitize_text
 
 SEPARATORS: Final = ("\t", ";", "|", ",")
-"""The separators that are recognized; of several that fit equally, the first."""
+"""The separators that are recognized. If several fit equally, the first is used."""
 _MIN_BLANK_RATE: Final = 0.95
 _SAMPLE_BYTES: Final = 1 << 18
 _SAMPLE_LINES: Final = 200

@@ -35,7 +35,7 @@ _MAX_BATCH_ROWS = 1 << 16
 _LOCATED_ROWS = 16
 _MAX_EXPANDED_BYTES = 1 << 30
 _MAX_EXPANSION = 1000
-"""A table larger than this, and than so many times its file, is refused."""
+"""The limit of a table in bytes, and as a multiple of its file; a table above both is refused."""
 _PYARROW_ERRORS = (OSError, ValueError, NotImplementedError)
 """The base classes of pyarrow's errors."""
 

@@ -60,7 +60,7 @@ def _make_sections(content: RunContent, number: int, total: int) -> list[_Sectio
         "diagnostics": ("Diagnostics of the layers", make_diagnostics(content)),
         "model": ("The model", make_model(content)),
         "data": ("The data", make_data(content)),
-        "origin": ("How to get this model again", make_origin(content)),
+        "origin": ("How to reproduce this model", make_origin(content)),
     }
     return [_Section(prefix + name, title, body) for name, (title, body) in bodies.items() if body]
 
