@@ -34,6 +34,10 @@ INSTEAD = {  # a pattern of banned words -> better words
     r"looked at (together|once)": "checked",
     r"off by(?! one)": "differ by",
     r"each with each": "all pairs",
+    r"or else": "otherwise",
+    r"(each|one) as its own": "separate",
+    r"next to a guess": "compared with a guess",
+    r"c[ao]mes? true": "observed, correct",
     r"whole (is|are) over|time is over": "has run out",
     r"of as many": "of the same number of",
 }

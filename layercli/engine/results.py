@@ -192,7 +192,7 @@ def collect_results(
 
 
 class _MeasuredTarget(NamedTuple):
-    """What training knew about a target, or else what the examples have."""
+    """What training knew about a target, otherwise what the examples have."""
 
     kind: TargetKind
     class_names: tuple[str, ...] | None

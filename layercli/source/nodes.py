@@ -31,7 +31,7 @@ def measure_text(text: str) -> int:
 
 
 def shorten_via(text: str) -> str:
-    """Return the explanation how a value came to its position, cut if it is long."""
+    """Return the explanation of a value's position, shortened if it is long."""
     return text if len(text) <= _MAX_VIA_LENGTH else f"{text[: _MAX_VIA_LENGTH - 1]}…"
 
 

@@ -156,7 +156,7 @@ def _search_by_trials(
     available: int | None,
     run_trial: Callable[[int], TrialResult],
 ) -> tuple[int, int | None]:
-    """Return the largest size that fits, and its peak: half of the first size until it fits, or else twice while it does.
+    """Return the largest size that fits, and its peak: half of the first size until it fits, otherwise twice while it does.
 
     Raises:
         LayercliError: Not even one example fits.

@@ -419,7 +419,7 @@ class _Training:
         return callback
 
     def _get_state(self) -> dict[str, Any]:
-        """Return the state of a checkpoint that is not that of the model and its callbacks."""
+        """Return the rest of a checkpoint's state: without the model and its callbacks."""
         state: dict[str, Any] = {
             "records": self._result.records,
             "watch": self._history.get_state(),

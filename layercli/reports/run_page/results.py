@@ -330,7 +330,7 @@ def _draw_calibration(output: OutputContent) -> Sequence[Markup]:
     ]
     columns = [
         Column("probability"),
-        *(Column(title, is_number=True) for title in ("predictions", "mean predicted", "came true")),
+        *(Column(title, is_number=True) for title in ("predictions", "mean predicted", "observed")),
     ]
     table = make_details("Bins", make_table(columns, cells, label="Bins of the calibration"))
     return [make_element("div", chart, table)]
