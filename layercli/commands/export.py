@@ -20,7 +20,10 @@ from layercli.workflows.export_script import export_script
 def command(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="The directory of a finished run. For python also a config."),
+        typer.Argument(
+            metavar="RUN",
+            help="The directory of a finished run; `layercli runs` lists runs. For python also a config.",
+        ),
     ],
     format_: Annotated[
         ExportFormatName | None,

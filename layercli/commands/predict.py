@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from layercli.command_line.options import JsonOption, TrustOption, require_parent_directory
+from layercli.command_line.options import JsonOption, RunArgument, TrustOption, require_parent_directory
 from layercli.errors import ExitCode, Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
@@ -47,7 +47,7 @@ def _validate_output(output: str, stream_format: str | None) -> None:
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
+    run: RunArgument,
     output: Annotated[
         str,
         typer.Option(

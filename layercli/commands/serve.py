@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from layercli.command_line.options import JsonOption, TrustOption
+from layercli.command_line.options import JsonOption, RunArgument, TrustOption
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
@@ -23,7 +23,7 @@ _PACKAGES: Final = ("starlette", "uvicorn", "prometheus_client")
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
+    run: RunArgument,
     host: Annotated[
         str,
         typer.Option(

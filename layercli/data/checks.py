@@ -9,8 +9,15 @@ from typing import Final
 from layercli.config.data.section import DataConfig, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Splits
-from layercli.data.statistics import ArrayStatistics, LabelCounts, Statistics, ValueIndex, count_labels
-from layercli.data.types import Array
+from layercli.data.statistics import (
+    ArrayStatistics,
+    LabelCounts,
+    Statistics,
+    ValueIndex,
+    compute_statistics,
+    count_labels,
+)
+from layercli.data.types import Array, DataError
 from layercli.graph.checks.ids import Extreme, IdRange
 from layercli.graph.finding import Finding
 from layercli.graph.target_meaning import TargetMeaning
@@ -45,6 +52,21 @@ def check_examples(
         path = ("data", "target") if name is None else ("data", "target", name)
         title = f"The target `{sanitize_text(name, limit=40)}`" if name else "The target"
         yield from _check_finite(values, title, path, locate, required=_all_columns(values))
+
+
+def check_readable_inputs(
+    error: DataError, data: DataConfig, dtypes: Mapping[str, str] | None = None
+) -> Iterator[Finding]:
+    """Report the problems of the inputs that can be read although the data has other errors.
+
+    These are missing and infinite numbers and, with ``dtypes``, those of the model's inputs, texts in place of numbers.
+    """
+    if error.inputs is not None:
+        statistics = compute_statistics(error.inputs)
+        yield from check_examples(statistics, data, error.inputs.locate_row)
+        if dtypes is not None:
+            yield from check_input_types(statistics, dtypes)
+        yield from error.inputs.findings
 
 
 def _all_columns(values: ArrayStatistics) -> set[int]:

@@ -14,6 +14,7 @@ from layercli.data.paths import PATH_HINT, require_file
 from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.graph.finding import Finding
 from layercli.io.folders import SETS_BY_FOLDER, list_folders, walk_files
+from layercli.io.paths import compose_name
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_SHOWN_CLASSES = 12
@@ -181,11 +182,12 @@ def list_new_files(
     files: list[Path] = []
     labels: list[int] = []
     warnings: list[Finding] = []
+    known_labels = {compose_name(name): label for label, name in enumerate(class_names)}
     for path in map(Path, paths):
         if has_targets:
             found = list_class_files(path, suffixes)
             warnings += found.warnings
-            unknown = [name for name in found.class_names if name not in class_names]
+            unknown = [name for name in found.class_names if compose_name(name) not in known_labels]
             if unknown:
                 known = ", ".join(map(sanitize_text, class_names[:_MAX_SHOWN_CLASSES]))
                 message = (
@@ -194,7 +196,7 @@ def list_new_files(
                 )
                 raise_data_error(message, PATH_KEY, f"The classes are {known}.")
             files += found.files
-            labels += [class_names.index(found.class_names[label]) for label in found.labels]
+            labels += [known_labels[compose_name(found.class_names[label])] for label in found.labels]
         elif path.is_dir():
             listing = list_files(path, suffixes)
             files += listing.files

@@ -139,14 +139,16 @@ def _check_input_shape(declared: Shape, actual: Shape, path: KeyPath, config: Co
     """Yield a finding if the declared shape of an input differs from the shape of an example."""
     if _is_matching_shape(declared, actual):
         return
-    hint = f"Set `input: {list(actual)}`, or remove `input`."
+    name = path[-1]
+    hint = f"Set `{name}: {list(actual)}`" + (", or remove `input`." if path == _INPUT_PATH else ".")
     has_shape = config.data is not None and "shape" in type(config.data).model_fields
     size = product_of(declared)
     if has_shape and size == product_of(actual):
-        hint = f"Set `shape: {list(declared)}` under `data:`, or `input: {list(actual)}` here."
+        hint = f"Set `shape: {list(declared)}` under `data:`, or `{name}: {list(actual)}` here."
     elif size is not None and actual == (size,):  # rows of a table
         reshape = f"{{type: Reshape, target_shape: {list(declared)}}}"
-        hint = f"Set `input: {list(actual)}`, and put {reshape} before the first layer."
+        layer = "the first layer" if path == _INPUT_PATH else f"the layers that receive `{name}`"
+        hint = f"Set `{name}: {list(actual)}`, and put {reshape} before {layer}."
     message = (
         f"`{format_path(path)}` declares shape {format_shape(declared)}, "
         f"but an example of the data has shape {format_shape(actual)}."

@@ -49,6 +49,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         LayercliError: The examples cannot be read, or the function that returns them is not trusted.
     """
     require_data_trust(valid, data, trust=trust)
+    from layercli.data.checks import check_readable_inputs
     from layercli.data.statistics import compute_statistics
     from layercli.data.target_values import add_target_values
     from layercli.data.targets_and_weights import choose_target_forms
@@ -63,7 +64,11 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
             statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
     except DataError as error:
-        findings = [*error.findings, *_check_readable(valid, data, error.readable)]
+        findings = [
+            *error.findings,
+            *_check_readable(valid, data, error.readable),
+            *check_readable_inputs(error, data, _map_input_dtypes(valid)),
+        ]
         raise valid.error_from_findings(findings) from None
     findings = _check_all_examples(valid, data, dataset, statistics, facts)
     problems = [valid.problem_from_finding(finding) for finding in findings]
@@ -275,6 +280,10 @@ def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -
         )
         hint = "Use a smaller `batch_size`, or smaller examples."
         raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
+
+
+def _map_input_dtypes(valid: ValidConfig) -> dict[str, str]:
+    return {name: x.dtype for name, x in valid.graph.inputs.items()}
 
 
 def find_input_dtypes(valid: ValidConfig) -> dict[str | None, str]:

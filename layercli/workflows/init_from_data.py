@@ -147,7 +147,7 @@ def _make_array_template(
         targets = [str(paths[1])]
     elif len(paths) > 1:
         raise PreviewError(
-            f"Only two .npy files can be used together, got {len(paths)} files.",
+            f"Expected one .npz file or two .npy files, got {', '.join(map(str, paths[:4]))}.",
             "Name one npz file, or an npy file of features and one of the target.",
         )
     return make_array_template(paths[0], config_folder, name, targets, size)

@@ -21,6 +21,7 @@ from layercli.formats.preview import ImagesPreview, TablePreview, preview_images
 from layercli.formats.text.config import TEXT_SUFFIXES
 from layercli.formats.text.reader import guess_common_encoding
 from layercli.io.folders import walk_files
+from layercli.io.paths import compose_name
 from layercli.reports.config_template import (
     ConfigTemplate,
     ModelSize,
@@ -204,7 +205,8 @@ class _FolderTemplate:
             except DataError as error:
                 notes.append(f"Not used: {sanitize_text(str(folders[0]))}. {error.findings[0].message}")
                 continue
-            unknown = [name for name in names if name not in class_names]
+            known = {*map(compose_name, class_names)}
+            unknown = [name for name in names if compose_name(name) not in known]
             if unknown:
                 notes.append(
                     f"Not used: {sanitize_text(str(folders[0]))}, because {sanitize_text(unknown[0], limit=60)} is not a "

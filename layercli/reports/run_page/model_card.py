@@ -47,7 +47,7 @@ def _make_card(content: RunContent) -> Markup:
         "The data": make_data(content),
         "Limits": _make_limits(content),
         "How to use it": _make_usage(content),
-        "How to get this model again": make_origin(content),
+        "How to reproduce this model": make_origin(content),
     }
     name = content.valid.check_result.name if content.valid is not None else content.title
     parts = [

@@ -312,7 +312,7 @@ def test_positions_are_not_counted_as_examples(make_content):
     assert "The difference can be chance" in text
     shown = evaluation(CLASSES, examples=10, has_positions=True, position_interval=(0.67, 0.7))
     text = page_of(make_content(evaluation=shown)).shown_text
-    assert "(with 95 % confidence 67.0 % to 70.0 %, by the differences between the 10 examples)" in text
+    assert "(with 95 % confidence 67.0 % to 70.0 %, from the differences between the 10 examples)" in text
 
 
 def test_colors_of_masks_are_explained(make_content):
@@ -342,7 +342,7 @@ OVERFITTING = ["Overfitting since epoch 2."]
         (
             "callbacks: [{type: EarlyStopping, restore_best_weights: true}]",
             OVERFITTING,
-            "whose weights it has",
+            "keeps the weights of that epoch",
         ),
         (
             f"optimizer: {SCHEDULED}",
