@@ -26,8 +26,9 @@ INSTEAD = {  # a pattern of banned words -> better words
     r"beside": "next to",
     r"wings?": "package",
     r"also (if|when|while|before|after|where)": "even",
+    r", also": "including, even",
     r"(?-i:Of)(?= [a-z])": "for, in; the noun first",
-    r"further(?! away)": "more, other",
+    r"further(?! (away|apart))": "more, other",
     r"so many (times|bytes|texts|values|rows|examples)|in so many": "this number of",
     r"(?-i:Else)(?= [a-z])": "otherwise",
     r"holds? for": "applies to",
@@ -78,7 +79,15 @@ def test_messages_docstrings_and_comments(package):
     assert [found for path in paths for found in banned_lines(path, read_english(path))] == []
 
 
-PAGES = ("*.md", "docs/*.md", "docs/recipes/*", "configs/*.yaml", "configs/*.py", "configs/sweeps/*.yaml")
+PAGES = (
+    "*.md",
+    "docs/*.md",
+    "layercli/json_documents/*.json",
+    "docs/recipes/*",
+    "configs/*.yaml",
+    "configs/*.py",
+    "configs/sweeps/*.yaml",
+)
 """Patterns of the pages and examples."""
 
 

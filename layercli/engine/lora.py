@@ -25,7 +25,7 @@ _TOLERANCES: Final = {"float32": 1e-5, "mixed_bfloat16": 5e-2, "mixed_float16": 
 
 
 def list_lora_layers(model: Any) -> list[Any]:
-    """Return the layers of a model that train a low-rank update, also nested ones."""
+    """Return the layers of a model that train a low-rank update, including nested ones."""
     return [layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False)]
 
 

@@ -378,7 +378,7 @@ class LanguageServer:
         return analysis
 
     def hints_of(self, analysis: Analysis) -> ShapeHints:
-        """Return the shapes to show in a text, also those of its last valid version."""
+        """Return the shapes to show in a text, including those of its last valid version."""
         return self._hints[analysis.document.uri]
 
     def navigate(self, analysis: Analysis) -> Navigator:
