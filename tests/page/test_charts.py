@@ -113,7 +113,7 @@ def test_settings_of_matplotlib_stay_as_they_were():
 def axes_of(drawn):
     """The axes of a chart without its series, to read with Matplotlib's own functions."""
     axes = Figure().add_subplot()
-    charts._decorate(axes, drawn)
+    charts._add_marks(axes, drawn)
     return axes
 
 
@@ -244,16 +244,16 @@ def test_table_of_numbers():
 
 
 def test_long_tables_are_thinned_evenly():
-    assert charts._thin(range(40)) == range(40)
-    assert charts._thin(range(79)) == [*range(0, 79, 2)]
-    thinned = charts._thin(range(41))
+    assert charts._reduce_rows(range(40)) == range(40)
+    assert charts._reduce_rows(range(79)) == [*range(0, 79, 2)]
+    thinned = charts._reduce_rows(range(41))
     assert (len(thinned), thinned[0], thinned[-1], len(set(thinned))) == (40, 0, 40, 40)
 
 
 def test_numbers_that_cannot_be_drawn_are_left_out():
     drawn = charts._to_floats([1, None, 1e100, -1e100, 9e99, float("inf")])
     assert [value == value for value in drawn] == [True, False, False, False, True, False]
-    assert charts._format(0.123456) == "0.1235"
+    assert charts._format_cell(0.123456) == "0.1235"
 
 
 def test_sparkline_of_one_value_and_of_none():
