@@ -45,6 +45,10 @@ INSTEAD = {  # a pattern of banned words -> better words
 PATTERNS = {re.compile(rf"\b({pattern})\b", re.IGNORECASE): better for pattern, better in INSTEAD.items()}
 ANY = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
 MAX_NAME_LENGTH = 70
+CLAUSES = ("What", "That", "Those", "How", "Where")
+"""First words of docstrings whose subject is a clause."""
+ARTICLES = ("The", "A", "An")
+"""First words of nouns, which functions do not start with: they have an imperative."""
 
 
 def banned_lines(path, lines):
@@ -77,6 +81,20 @@ def test_messages_docstrings_and_comments(package):
     folder = ROOT / package
     paths = [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
     assert [found for path in paths for found in banned_lines(path, read_english(path))] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_docstrings_are_a_noun_or_an_imperative(package):
+    folder = ROOT / package
+    found = []
+    for path in [folder] if folder.is_file() else sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                first = (ast.get_docstring(node) or "-").split()[0]
+                is_function = isinstance(node, ast.FunctionDef) and not node.decorator_list
+                if first in CLAUSES or (is_function and first in ARTICLES):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} starts with {first!r}")
+    assert found == []
 
 
 PAGES = (

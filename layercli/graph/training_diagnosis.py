@@ -53,7 +53,7 @@ _RANDOM_INITIALIZERS: Final = ("uniform", "normal", "orthogonal")
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """What is known of a training, apart from its config."""
+    """The observations of a training, without its config."""
 
     history: Mapping[str, Sequence[float]]
     first: Mapping[str, Any] | None

@@ -45,7 +45,7 @@ class EarlyStop:
 
 @dataclass(frozen=True, slots=True)
 class LimitStop:
-    """Where `train.until` ended a training."""
+    """The step at which `train.until` ended a training."""
 
     epochs: int
     """Finished epochs."""

@@ -75,7 +75,7 @@ _SPLIT_KEYS: Final = frozenset({"group", "order", "column"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is expected at a path."""
+    """The expected content at a path."""
 
     cls: type[StrictModel] | type[Component] | None = None
     """The class whose fields are the keys of a mapping here."""

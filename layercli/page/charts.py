@@ -69,7 +69,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What a chart shows."""
+    """The content of a chart."""
 
     title: str
     description: str

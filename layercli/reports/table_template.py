@@ -41,7 +41,7 @@ _MAX_CURVED_NUMBERS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class DateUse:
-    """What a column of dates becomes."""
+    """The numbers that a column of dates becomes."""
 
     features: tuple[str, ...]
     order: str | None
@@ -50,7 +50,7 @@ class DateUse:
 
 @dataclass(frozen=True, slots=True)
 class TableColumns:
-    """What each column of a table is for."""
+    """The use of each column of a table."""
 
     target: ColumnPreview
     target_reason: str

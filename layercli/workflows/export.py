@@ -151,7 +151,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ExportSource:
-    """What an export of a run needs in addition to its model."""
+    """The data and states that an export of a run needs in addition to its model."""
 
     valid: ValidConfig
     state: ReaderState | None

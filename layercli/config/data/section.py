@@ -406,7 +406,7 @@ class DataConfig(Component):
 
     @property
     def split_sources(self) -> frozenset[Literal["files", "columns"]]:
-        """What may determine the sets in addition to sizes: separate files; columns or arrays."""
+        """The sources of the sets in addition to sizes: separate files; columns or arrays."""
         return frozenset({"files", "columns"})
 
     @property

@@ -34,7 +34,7 @@ _MAX_HINT_VALUES: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What the texts of a table are."""
+    """The contents of the texts of a table."""
 
     conversions: dict[str, str] = field(default_factory=dict)
     """Column -> integer, number, boolean, or the form of its dates, one of ``DATE_ORDERS``."""

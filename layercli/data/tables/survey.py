@@ -96,7 +96,7 @@ _MAX_UNITS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class TableSurvey:
-    """What the columns of a table contain."""
+    """The contents of the columns of a table."""
 
     columns: list[ColumnFacts]
     row_count: int

@@ -162,7 +162,7 @@ def _choose_batch(case: ComparisonCase, deployed: DeployedModel, *, has_columns:
 
 
 def export_write_error(output_path: Path, error: OSError) -> LayercliError:
-    """The problem that a file cannot be written."""
+    """Return the problem that a file cannot be written."""
     return make_write_error("The export", output_path, error)
 
 
