@@ -302,7 +302,7 @@ EXAMPLES_WITH_VALUES: Final = {key: explain({}, "LSTM") for key, explain in _EXP
 """Old key -> its hint with example values."""
 
 
-def _activation_layers(names: str) -> dict[str, str]:
+def _explain_activation_layers(names: str) -> dict[str, str]:
     """Return {``Tanh``: ``{type: Activation, activation: tanh}``} for pairs such as ``Tanh:tanh``."""
     pairs = (pair.partition(":") for pair in names.split())
     return {old: f"{{type: Activation, activation: {new}}}" for old, _, new in pairs}
@@ -336,7 +336,7 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
             ("ZeroPad3d", "ZeroPadding3D"),
             ("BatchNormalizationV1 BatchNormalizationV2", "BatchNormalization"),
         ),
-        **_activation_layers(
+        **_explain_activation_layers(
             "Sigmoid:sigmoid Tanh:tanh GELU:gelu SiLU:silu Swish:silu SELU:selu CELU:celu Mish:mish "
             "Softplus:softplus Softsign:softsign Hardswish:hard_swish Hardsigmoid:hard_sigmoid "
             "Hardtanh:hard_tanh LogSigmoid:log_sigmoid LogSoftmax:log_softmax Softshrink:soft_shrink "

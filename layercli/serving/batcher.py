@@ -99,7 +99,7 @@ class Batcher:
                 await self._has_jobs.wait()
                 await self._wait_for_more()
                 if jobs := self._take_jobs():
-                    await self._answer(jobs)
+                    await self._answer_jobs(jobs)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -138,7 +138,7 @@ class Batcher:
             self._has_jobs.clear()
         return jobs
 
-    async def _answer(self, jobs: Sequence[_Job]) -> None:
+    async def _answer_jobs(self, jobs: Sequence[_Job]) -> None:
         self._expected_jobs = len(jobs)
         loop = asyncio.get_running_loop()
         start = loop.time()

@@ -241,9 +241,9 @@ class _ColumnSurvey:
 
     def finish(self, position: int) -> ColumnFacts:
         """Return what the column, counted from 0, contains."""
-        return replace(self._finish(position), missing_words=self.missing_words)
+        return replace(self._finish_column(position), missing_words=self.missing_words)
 
-    def _finish(self, position: int) -> ColumnFacts:
+    def _finish_column(self, position: int) -> ColumnFacts:
         texts, known = self.texts, self.texts.values
         distinct = None if self.distinct is None else len(self.distinct)
         is_unique = known > _MIN_UNIQUE_ROWS and (distinct is None or distinct == known)

@@ -98,7 +98,7 @@ class WindowedExamples(IndexedSubset):
 
     def take(self, rows: Array) -> Examples:
         """Return the windows at these indices, in memory."""
-        return self._gather(self.window_starts[rows])
+        return self._gather_rows(self.window_starts[rows])
 
     def target_batches(self) -> Iterator[Targets]:
         """Yield all targets at once."""
@@ -121,7 +121,7 @@ class WindowedExamples(IndexedSubset):
         offset = self.windows.first_target_offset - max(1, self.windows.horizon)
         return self.row_order.map_to_rows(starts + offset) if self.plan.targets and offset >= 0 else None
 
-    def _gather(self, starts: Array) -> Examples:
+    def _gather_rows(self, starts: Array) -> Examples:
         """Return the windows that start at these positions."""
         input_rows = self.row_order.map_to_rows(starts[:, None] + np.arange(self.windows.length))
         target_rows = self._find_target_rows(starts)
@@ -146,7 +146,7 @@ class WindowedExamples(IndexedSubset):
 
     def load(self) -> Examples:
         """Return the windows in memory."""
-        return self._gather(self.window_starts)
+        return self._gather_rows(self.window_starts)
 
     def digest(self) -> str:
         """Return the SHA-256 over the examples and their order: the same in memory, if the windows are small."""

@@ -91,7 +91,7 @@ class LayerProbe:
     def measure(self) -> dict[str, Any]:
         """Return the statistics of all layers as a record without its epoch."""
         if self._run is None:
-            self._run = tf.function(self._measure, autograph=False)
+            self._run = tf.function(self._measure_batch, autograph=False)
             with _keep_random_state():
                 self._run.get_concrete_function(*self._data)
         loss, activations, weights = (np.asarray(each, dtype=float) for each in self._run(*self._data))
@@ -117,7 +117,7 @@ class LayerProbe:
             "layers": layers,
         }
 
-    def _measure(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
+    def _measure_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
         model, variables = self._model, self._model.trainable_variables
         values = [tf.convert_to_tensor(variable.value) for variable in variables]
         # The scope discards the updates of moving averages, seeds and metrics; regularizers need the values in it.
