@@ -32,6 +32,8 @@ INSTEAD = {  # a pattern of banned words -> better words
     r"so many (times|bytes|texts|values|rows|examples)|in so many": "this number of",
     r"(?-i:Else)(?= [a-z])": "otherwise",
     r"holds? for": "applies to",
+    r"(is|are|was|were|not) (waited|looked|asked|searched) for": "requested, or a subject that waits or searches",
+    r"(that|which) (is|are) (wanted|meant)": "requested, required, closest",
     r"looked at (together|once)": "checked",
     r"off by(?! one)": "differ by",
     r"each with each": "all pairs",

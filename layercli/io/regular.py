@@ -67,7 +67,7 @@ def open_inside(root: Path, name: str) -> BufferedReader:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file that a user named for reading; links are followed, and a pipe is not waited for.
+    """Open a regular file that a user named for reading; links are followed, and the call does not wait for a pipe.
 
     Raises:
         OSError: the file cannot be opened, or is not regular.

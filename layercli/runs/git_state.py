@@ -151,7 +151,7 @@ def _has_changes(root: Path, git_dir: Path, shared_dir: Path, commit: str, name:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_OPTIONAL_LOCKS": "0",
         }
-        # Untracked files are not searched for, except the config: there can be millions of them.
+        # Git does not search for untracked files, except the config: there can be millions of them.
         settings = _read_settings(git, shared_dir / "config", root, environment)
         for arguments in (
             ["ls-files", "--error-unmatch", "--", f":(top,literal){name}"],

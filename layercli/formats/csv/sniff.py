@@ -219,7 +219,7 @@ def guess_separator(lines: Sequence[str]) -> str:
 
 
 def suggest_separator(name: str, found: str, wanted: str) -> str:
-    """Return the command that writes a file with the separator that is wanted; ``name`` is the file."""
+    """Return the command that writes a file with the required separator; ``name`` is the file."""
     code = "import csv, sys; csv.writer(sys.stdout, delimiter={!r}).writerows(csv.reader(sys.stdin, delimiter={!r}))"
     return f'Convert it: `python -c "{code.format(wanted, found)}" < {name} > converted.csv`.'
 
