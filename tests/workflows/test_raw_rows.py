@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from layercli.workflows import raw_rows
-from layercli.workflows.batch_size import FoundBatchSize, TrialResult
+from layercli.workflows.batch_size import AttemptResult, FoundBatchSize
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_sentence_on_the_batch_size():
     assert measured.describe(5000) == (
         "Batch size 16: with 5,000 training examples, an epoch has at least 5 steps. The training needs 1.0 GiB."
     )
-    assert TrialResult(True, 10).fits_into(10)
-    assert not TrialResult(True, 11).fits_into(10)
-    assert TrialResult(True, 11).fits_into(None)
-    assert TrialResult(True).fits_into(0)
-    assert not TrialResult(False, 1).fits_into(10)
+    assert AttemptResult(True, 10).fits_into(10)
+    assert not AttemptResult(True, 11).fits_into(10)
+    assert AttemptResult(True, 11).fits_into(None)
+    assert AttemptResult(True).fits_into(0)
+    assert not AttemptResult(False, 1).fits_into(10)
