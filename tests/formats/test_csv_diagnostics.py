@@ -188,7 +188,7 @@ def test_text_is_a_footer_only_if_rows_precede_it_and_none_follow(make):
         assert ("footer" in diagnostics.find_ragged_line(file, data).hint) is is_footer
 
 
-def test_only_so_many_rows_are_compared_with_the_header(make):
+def test_first_rows_are_compared_with_the_header(make):
     file, data = make("a,b,y\n1,2,0\n3,4\n")
     assert diagnostics.find_ragged_line(file, data, rows=1) is None
     assert (

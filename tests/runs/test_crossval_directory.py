@@ -47,7 +47,7 @@ def test_runs_are_those_of_the_folds_that_have_started(tmp_path):
     assert [path.name for path in found] == ["1", "2", "6"]
 
 
-def test_directory_keeps_what_was_asked_for(tmp_path):
+def test_directory_keeps_the_numbers_of_folds(tmp_path):
     folder = tmp_path / "cv"
     made = open_crossval_directory("x", str(folder), folds=3, repeats=2, digest="d")
     assert json.loads((folder / "crossval.json").read_text()) == {
