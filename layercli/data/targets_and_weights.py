@@ -129,7 +129,7 @@ def _tabulate_weights(class_weight: Mapping[str, float], names: tuple[str, ...])
     }
     unknown = [name for name, label in labels.items() if label is None]
     if unknown:
-        raise DataError(*(_unknown_class_finding(name, names) for name in unknown))
+        raise DataError(*(_make_unknown_class_finding(name, names) for name in unknown))
     weight_table = np.ones(len(names))
     for name, weight in class_weight.items():
         weight_table[labels[name]] = weight
@@ -173,7 +173,7 @@ def _class_weight_error(reason: str, hint: str) -> DataError:
     return DataError(Finding(code="bad-argument", message=message, path=_CLASS_WEIGHT_PATH, hint=hint))
 
 
-def _unknown_class_finding(name: str, names: tuple[str, ...]) -> Finding:
+def _make_unknown_class_finding(name: str, names: tuple[str, ...]) -> Finding:
     return Finding(
         code="bad-argument",
         message=f'Unknown class "{sanitize_text(name, limit=60)}".',

@@ -218,7 +218,7 @@ def _preview_csv(path: Path, *more: Path) -> TablePreview:
             return f"row {row + 1:,}"
         return f"line {find_line(path, data, row)}" if row < _MAX_LOCATED_ROW else f"row {row + 1:,}"
 
-    _require_one_header(path, found, locate)
+    _require_one_header(path, found, locate, int(keys.get("skip_lines", 0)) + 1)
 
     found = _mark_ambiguous_words(found)
     notes = (*_describe_form(keys, path), *_describe_columns(found, words, locate))
@@ -291,7 +291,9 @@ def _iterate_files(iterate: Callable[[Path], Iterator[Any]], first: Path, *more:
             yield table.select(names)
 
 
-def _require_one_header(path: Path, survey: TableSurvey, locate: Callable[[int], str]) -> None:
+def _require_one_header(
+    path: Path, survey: TableSurvey, locate: Callable[[int], str], header_line: int
+) -> None:
     """Check that no row repeats the header, as in files that were joined.
 
     Raises:
@@ -299,13 +301,11 @@ def _require_one_header(path: Path, survey: TableSurvey, locate: Callable[[int],
     """
     from layercli.formats.csv.source import shell_name
 
-    repeated = [column for column in survey.columns if column.name in (*column.strays, *column.values)]
-    rows = [column.strays[column.name] for column in repeated if column.name in column.strays]
-    if len(repeated) == len(survey.columns) > 1 and rows:
-        name = shell_name(path)
+    if survey.header_row is not None:
+        name, number = shell_name(path), header_line
         raise PreviewError(
-            f"{path} repeats its header in {locate(min(rows))}, as if several files were joined.",
-            f"Remove it: `awk 'NR == 1 {{h = $0}} NR == 1 || $0 != h' {name} > table.csv`.",
+            f"{path} repeats its header in {locate(survey.header_row)}, as if several files were joined.",
+            f"Remove it: `awk 'NR == {number} {{h = $0}} NR == {number} || $0 != h' {name} > table.csv`.",
         )
 
 
@@ -381,7 +381,7 @@ def _describe_columns(
         sentinel = survey.find_sentinel(column) if column.kind in ("number", "integer") else None
         if sentinel is not None:
             yield (
-                f"`{name}` has {sentinel[0]} in {sentinel[1]:,} rows, far from its other values: it is read as a number. If it "
+                f"`{name}` has {sentinel[0]} in {sentinel[1]:,} rows, unlike its other values: it is read as a number. If it "
                 "means a missing value, add it to `values` of `missing`."
             )
         if words is not None and _NONE_WORD in column.values:

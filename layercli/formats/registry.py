@@ -98,11 +98,11 @@ def load_dataset(
     Raises:
         DataError: they cannot be read, or do not fit into the memory.
     """
-    from layercli.data.remote_files import naming_addresses
+    from layercli.data.remote_files import show_addresses_in_errors
 
     reader: Any = import_reader(data)
     extra = [dtypes or {}] if isinstance(data, TableConfig) else []
-    with naming_addresses():
+    with show_addresses_in_errors():
         dataset: Dataset = reader.read_dataset(data, memory, *extra)
         return read_held_out(dataset, data, memory)
 
@@ -113,6 +113,7 @@ def read_held_out(dataset: Dataset, data: DataConfig, memory: int | None) -> Dat
     Raises:
         DataError: files cannot be read, or have other columns or classes; it reports those of every set.
     """
+    from layercli.data.checks import check_readable_inputs
     from layercli.data.paths import list_held_out_paths
     from layercli.data.reader_state import ReaderState
     from layercli.data.split_datasets import HeldOutDataset
@@ -127,7 +128,8 @@ def read_held_out(dataset: Dataset, data: DataConfig, memory: int | None) -> Dat
             paths = list_held_out_paths(patterns, key, data)
             held_out[name] = load_new_dataset(data, paths, state, memory=memory, has_targets=True)
         except DataError as error:
-            findings += [replace(finding, path=key) for finding in error.findings]
+            found = [*error.findings, *check_readable_inputs(error, data)]
+            findings += [replace(finding, path=key) for finding in found]
     if findings:
         raise DataError(*findings)
     return HeldOutDataset(dataset, held_out)

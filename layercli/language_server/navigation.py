@@ -59,7 +59,7 @@ class Navigator:
             target = find_target(self._analysis, path) if part == "value" else None
             start = {"line": 0, "character": 0}
             return [{"uri": uri_from_path(target), "range": {"start": start, "end": start}}] if target else []
-        declared = [_locate(one) for one in self.find_all(symbol.key) if one.is_declaration]
+        declared = [_locate_symbol(one) for one in self.find_all(symbol.key) if one.is_declaration]
         mark = self.names.mark_of(symbol.key) if symbol.key[0] == "layer" and not declared else None
         file = next((one for one in self._files if mark is not None and one.name == mark.source.name), None)
         if mark is not None and file is not None:
@@ -71,7 +71,7 @@ class Navigator:
         """Return the places at which the name at an offset is used."""
         symbol = self.find_symbol(offset)
         found = self.find_all(symbol.key) if symbol is not None else []
-        return [_locate(one) for one in found if has_declaration or not one.is_declaration]
+        return [_locate_symbol(one) for one in found if has_declaration or not one.is_declaration]
 
     def prepare_rename(self, offset: int) -> Json | None:
         """Return the range and the text of the name at an offset, or None."""
@@ -199,7 +199,7 @@ def read_text(path: Path) -> str | None:
         return None
 
 
-def _locate(symbol: Symbol) -> Json:
+def _locate_symbol(symbol: Symbol) -> Json:
     return {"uri": symbol.file.uri, "range": symbol.file.index.range_of(symbol.start, symbol.end)}
 
 
@@ -207,4 +207,4 @@ def highlight_uses(navigator: Navigator, analysis: Analysis, offset: int) -> lis
     """Return the occurrences in the same text of the name at an offset."""
     symbol = navigator.find_symbol(offset)
     found = navigator.find_all(symbol.key) if symbol is not None else []
-    return [{"range": _locate(one)["range"]} for one in found if one.file.uri == analysis.document.uri]
+    return [{"range": _locate_symbol(one)["range"]} for one in found if one.file.uri == analysis.document.uri]

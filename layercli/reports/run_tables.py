@@ -83,7 +83,7 @@ def split_columns(
     """Yield columns that fit the terminal together, each time with the label in front."""
     group: list[RunColumn] = []
     for column in columns:
-        if group and console.is_terminal and _measure([label, *group, column]) > console.width:
+        if group and console.is_terminal and _measure_width([label, *group, column]) > console.width:
             yield [label, *group]
             group = []
         group.append(column)
@@ -93,18 +93,18 @@ def split_columns(
 
 def fits_terminal(console: Console, columns: Sequence[RunColumn]) -> bool:
     """Return whether columns fit the width of the terminal; the width is not limited elsewhere."""
-    return not console.is_terminal or _measure(columns) <= console.width
+    return not console.is_terminal or _measure_width(columns) <= console.width
 
 
 def _fit_columns(columns: Sequence[RunColumn], room: int) -> list[RunColumn]:
     fitting: list[RunColumn] = []
     for column in sorted(columns, key=lambda column: column.rank):
-        if not fitting or _measure([*fitting, column]) <= room:
+        if not fitting or _measure_width([*fitting, column]) <= room:
             fitting.append(column)
     return [column for column in columns if column in fitting]
 
 
-def _measure(columns: Sequence[RunColumn]) -> int:
+def _measure_width(columns: Sequence[RunColumn]) -> int:
     return sum(column.width for column in columns) + len(_GAP) * (len(columns) - 1)
 
 

@@ -260,13 +260,13 @@ def _compare_provenance(runs: Sequence[Run]) -> dict[str, list[str]]:
     titles = dict.fromkeys(title for origin in origins for title in origin)
     rows = {title: [origin.get(title, "") for origin in origins] for title in titles}
     return {
-        title: [_shorten(title, cell) for cell in cells]
+        title: [_shorten_hash(title, cell) for cell in cells]
         for title, cells in rows.items()
         if title == COMMIT or len({cell for cell in cells if cell}) > 1
     }
 
 
-def _shorten(title: str, text: str) -> str:
+def _shorten_hash(title: str, text: str) -> str:
     """Return the first characters of a hash, and what follows it."""
     if title not in (COMMIT, DATA):
         return text

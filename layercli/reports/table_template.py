@@ -18,11 +18,9 @@ from layercli.reports.config_template import (
     TemplateTarget,
     describe_target,
     format_split,
-    hidden_layer_lines,
-    quote_always,
-    quote_yaml_text,
-    vectorization_lines,
 )
+from layercli.reports.template_layers import list_hidden_layers, list_vectorization_arguments
+from layercli.reports.template_quotes import quote_always, quote_yaml_text
 
 _MAX_LISTED_VALUES = 30
 """Maximum number of values of a category that are listed in the config."""
@@ -364,7 +362,7 @@ def _list_model_lines(
         lines += _wrap_list("    - {type: Concatenate, name: features, inputs: ", parts, "}")
     return [
         *lines,
-        *hidden_layer_lines(size, row_count, name="hidden"),
+        *list_hidden_layers(size, row_count, name="hidden"),
         f"    - {{type: Concatenate, inputs: [hidden, {features}]}}   # a linear model next to the hidden layers",
     ]
 
@@ -409,7 +407,7 @@ def are_pixels(columns: Sequence[ColumnPreview]) -> bool:
 def _list_category_lines(column: ColumnPreview, name: str) -> list[str]:
     value_count = column.distinct_count or len(column.values)
     if value_count > _MAX_LISTED_VALUES:
-        tokens, length = value_count + 50, _embedding_length(value_count)
+        tokens, length = value_count + 50, _choose_embedding_length(value_count)
         return [
             f"    # learned from the training examples: a vector for each of {value_count} values",
             f"    - {{type: StringLookup, inputs: {name}, max_tokens: {tokens}}}",
@@ -423,7 +421,7 @@ def _list_category_lines(column: ColumnPreview, name: str) -> list[str]:
     return _wrap_list(start, words, "}")
 
 
-def _embedding_length(value_count: int) -> int:
+def _choose_embedding_length(value_count: int) -> int:
     """Return the length of a vector for each of so many values, which grows slowly with their number."""
     return min(50, round(1.6 * math.pow(value_count, 0.56)))
 
@@ -434,5 +432,5 @@ def _list_text_lines(name: str, rows: int) -> list[str]:
         "    - type: TextVectorization",
         f"      name: {name}_vector",
         f"      inputs: {name}",
-        *vectorization_lines(rows),
+        *list_vectorization_arguments(rows),
     ]

@@ -124,7 +124,7 @@ class DataScript(Generic[D]):
         directory = self.valid.check_result.directory_of(("data", self.data.path_key)).absolute()
         constants = {"DATA": self.data_paths(self.data.with_absolute_paths(directory))}
         for name, paths in self.own_files.items():
-            constants[SET_CONSTANTS[name]] = self.own_paths(paths)
+            constants[SET_CONSTANTS[name]] = self.list_own_paths(paths)
         is_list = self.reads_several_files
         return [
             line
@@ -133,7 +133,7 @@ class DataScript(Generic[D]):
             for line in render_statement(_write_paths(paths, folder, is_list=is_list), "", f"{name} = ")
         ]
 
-    def own_paths(self, paths: Sequence[str]) -> Sequence[str]:
+    def list_own_paths(self, paths: Sequence[str]) -> Sequence[str]:
         """Return the files, also as patterns, of a set with separate files, given by their absolute paths."""
         return paths
 

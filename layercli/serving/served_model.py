@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from layercli.config.data.tables import WindowsConfig
     from layercli.engine.predict_requests import RequestPredictor
 
-RequestInputs: TypeAlias = Mapping[str | None, Array]
 IDENTITY_COLUMNS = ("row", "file", "error")
 """Columns of ``predict`` that are not outputs of the model."""
 

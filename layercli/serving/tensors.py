@@ -94,7 +94,7 @@ def parse_inference_request(document: Any, binary: bytes) -> InferenceRequest:
         path = f"inputs[{index}]"
         name = _read_name(entry, path)
         if name in tensors:
-            raise make_bad_request(f"The input `{_show(name)}` occurs twice.", path=path)
+            raise make_bad_request(f"The input `{_show_name(name)}` occurs twice.", path=path)
         tensors[name], rest = _read_tensor(entry, rest, path)
     if rest:
         raise make_bad_request(
@@ -140,7 +140,7 @@ def _read_outputs(document: JsonDocument) -> tuple[tuple[str, ...] | None, Calla
 
 def _read_tensor(entry: JsonDocument, rest: memoryview, path: str) -> tuple[Array, memoryview]:
     """Return a tensor, and the bytes after it."""
-    title = f"The input `{_show(entry['name'])}`"
+    title = f"The input `{_show_name(entry['name'])}`"
     datatype, shape = str(entry.get("datatype")), entry.get("shape")
     if datatype not in NUMPY_DTYPES and datatype != BYTES:
         known = ", ".join([*NUMPY_DTYPES, BYTES])
@@ -165,7 +165,7 @@ def _read_tensor(entry: JsonDocument, rest: memoryview, path: str) -> tuple[Arra
         raise make_bad_request(f"{title} has both `data` and `binary_data_size`.", path=path)
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(rest):
         raise make_bad_request(
-            f"`binary_data_size` of the input `{_show(entry['name'])}` must be the number of its bytes after the JSON; "
+            f"`binary_data_size` of the input `{_show_name(entry['name'])}` must be the number of its bytes after the JSON; "
             f"{len(rest):,} bytes are left.",
             "The header Inference-Header-Content-Length must be the number of bytes of the JSON.",
             path=f"{path}.parameters.binary_data_size",
@@ -254,8 +254,8 @@ def make_inference_response(
     for name in names:
         if name not in outputs:
             raise make_bad_request(
-                f"The model has no output `{_show(name)}`.",
-                f"Its outputs are {', '.join(map(_show, outputs))}.",
+                f"The model has no output `{_show_name(name)}`.",
+                f"Its outputs are {', '.join(map(_show_name, outputs))}.",
                 path="outputs",
             )
         array = outputs[name]
@@ -292,5 +292,5 @@ def _to_json_values(array: Array, datatype: str) -> list[Any]:
     return values
 
 
-def _show(name: str) -> str:
+def _show_name(name: str) -> str:
     return sanitize_text(name, limit=60)

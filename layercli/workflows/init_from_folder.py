@@ -21,15 +21,16 @@ from layercli.formats.preview import ImagesPreview, TablePreview, preview_images
 from layercli.formats.text.config import TEXT_SUFFIXES
 from layercli.formats.text.reader import guess_common_encoding
 from layercli.io.folders import walk_files
+from layercli.io.paths import compose_name
 from layercli.reports.config_template import (
     ConfigTemplate,
     ModelSize,
     TemplateTarget,
     describe_target,
     format_split,
-    quote_yaml_text,
 )
-from layercli.reports.segmentation_template import SIZE_MULTIPLE
+from layercli.reports.template_layers import SIZE_MULTIPLE
+from layercli.reports.template_quotes import quote_yaml_text
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_paths import convert_data_error, make_init_error, make_relative
 from layercli.workflows.preflight import read_memory_limit
@@ -204,7 +205,8 @@ class _FolderTemplate:
             except DataError as error:
                 notes.append(f"Not used: {sanitize_text(str(folders[0]))}. {error.findings[0].message}")
                 continue
-            unknown = [name for name in names if name not in class_names]
+            known = {*map(compose_name, class_names)}
+            unknown = [name for name in names if compose_name(name) not in known]
             if unknown:
                 notes.append(
                     f"Not used: {sanitize_text(str(folders[0]))}, because {sanitize_text(unknown[0], limit=60)} is not a "

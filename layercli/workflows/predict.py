@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from layercli.activity import show_activity
 from layercli.config.data.tables import TableConfig
@@ -39,7 +39,6 @@ STANDARD_STREAM: Final = "-"
 PREDICTION_SUFFIXES = (".csv", ".parquet", ".pq", ".jsonl", ".ndjson", ".npz")
 """The keys of ``layercli.data.predictions.PREDICTION_WRITERS``, repeated here because that module imports numpy."""
 StreamFormat: TypeAlias = Literal["csv", "jsonl"]
-STREAM_FORMATS: tuple[StreamFormat, ...] = get_args(StreamFormat)
 
 
 def is_mask_folder(output: str) -> bool:

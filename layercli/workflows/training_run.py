@@ -166,7 +166,7 @@ class TrainingRun:
         self._describe_batch_callbacks(progress)
         with (
             report_failure_to_mlflow(self.run_dir, self.inputs.valid),
-            _recording_failure(self.run_dir, self.manifest),
+            _record_failure(self.run_dir, self.manifest),
             report_disk_errors(self.run_dir, self.inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
@@ -397,7 +397,7 @@ class HistoryWriter:
 
 
 @contextmanager
-def _recording_failure(run_dir: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
+def _record_failure(run_dir: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
     """Write the first error that ends a training into its manifest, where ``layercli runs`` reads it."""
     try:
         yield

@@ -396,7 +396,7 @@ class DataConfig(Component):
             return declared
         return next(iter(declared.values()), None) if output is None else declared.get(output)
 
-    def declared_target(self, output: str) -> TargetFacts | None:  # noqa: ARG002 - most types must be read
+    def find_declared_target(self, output: str) -> TargetFacts | None:  # noqa: ARG002 - most types must be read
         """Return what is known about the target of an output before the data is read; None if that is nothing."""
         return None
 

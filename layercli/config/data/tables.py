@@ -428,7 +428,7 @@ class TableConfig(DataConfig):
                 references += [(output, column, (*path, index)) for index, column in enumerate(choice)]
         return references
 
-    def declared_target(self, output: str) -> TargetFacts | None:
+    def find_declared_target(self, output: str) -> TargetFacts | None:
         steps = self.windows.steps if self.windows is not None else None
         columns = self.target_columns.get(output if len(self.target_columns) > 1 else None)
         if columns is None or (steps is None and (len(columns) == 1 or self.windows is not None)):

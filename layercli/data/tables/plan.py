@@ -106,6 +106,25 @@ class TablePlan:
             time_column=None,
         )
 
+    def select_readable_inputs(self) -> TablePlan | None:
+        """Return the plan that reads only inputs, without those of integers, of the same rows; None if there are none."""
+        inputs = {
+            name: columns
+            for name, columns in self.inputs.items()
+            if columns and name not in self.integer_dtypes
+        }
+        if not inputs:
+            return None
+        return replace(
+            self,
+            inputs=inputs,
+            integer_dtypes={},
+            targets={},
+            weight_column=None,
+            series_columns=(),
+            time_column=None,
+        )
+
     def without_target(self) -> TablePlan:
         """Return the plan for files without targets; it keeps all rows."""
         return replace(self, targets={}, weight_column=None, required_columns=())

@@ -118,10 +118,9 @@ class StreamedRows(Dataset):
 
     def locate_row(self, column: str, row: int) -> str:
         """Return the file and line of a row; see ``Dataset``."""
-        has_all_rows = sum(self.row_groups.file_rows) == len(self)
-        if self.locate is None or not has_all_rows:
+        if self.locate is None or self.membership is not None:
             return Dataset.locate_row(self, column, row)
-        return self.locate(column, row)
+        return self.locate(column, self.row_groups.find_file_row(row, self.plan))
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""

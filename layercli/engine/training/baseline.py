@@ -54,7 +54,7 @@ class Baseline:
             x, y, *weights = data
             examples = tf.shape(tf.nest.flatten(x)[0])[0]
             outputs = [
-                _repeat(prediction, examples, output)
+                _repeat_prediction(prediction, examples, output)
                 for prediction, output in zip(self.predictions, model.outputs, strict=True)
             ]
             y_pred = outputs if len(outputs) > 1 else outputs[0]
@@ -127,7 +127,7 @@ class _BaselineOutput:
         return np.broadcast_to(values, self.shape).astype("float32")
 
 
-def _repeat(prediction: Array, examples: Any, output: Any) -> Any:
+def _repeat_prediction(prediction: Array, examples: Any, output: Any) -> Any:
     """Return the prediction for a number of examples, in the dtype of the output."""
     constant = tf.cast(tf.constant(prediction), output.dtype)
     return tf.broadcast_to(constant, tf.concat([[examples], tf.shape(constant)], 0))

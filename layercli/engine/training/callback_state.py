@@ -69,8 +69,8 @@ def read_callback(callback: Any) -> tuple[dict[str, Any], dict[str, Array]]:
         values["bytes"] = _measure_file(callback.filename)
     if isinstance(callback, keras.callbacks.TensorBoard):
         values["events"] = flush_event_files(callback)
-    if _has_state_methods(callback):
-        values["state"], state_arrays = _get_custom_state(callback)
+    if has_state_methods(callback):
+        values["state"], state_arrays = get_custom_state(callback)
         arrays |= {f"state/{place}": array for place, array in enumerate(state_arrays)}
     return values, arrays
 
@@ -89,13 +89,13 @@ def write_callback(callback: Any, values: Mapping[str, Any], arrays: Mapping[str
                 from_writable(arrays[f"{key}/{place}"], dtype) for place, dtype in enumerate(value["arrays"])
             ]
         setattr(callback, key, value)
-    if _has_state_methods(callback) and "state" in values:
+    if has_state_methods(callback) and "state" in values:
         state_arrays = {
             int(name.removeprefix("state/")): array
             for name, array in arrays.items()
             if name.startswith("state/")
         }
-        _set_custom_state(callback, values["state"], state_arrays)
+        set_custom_state(callback, values["state"], state_arrays)
 
 
 def restore_files(callback: Any, values: Mapping[str, Any]) -> None:
@@ -137,12 +137,12 @@ def _list_state_attributes(callback: Any) -> tuple[str, ...]:
     return ()
 
 
-def _has_state_methods(callback: Any) -> bool:
+def has_state_methods(callback: Any) -> bool:
     """Return whether a callback has the methods of the protocol."""
     return callable(getattr(callback, "get_state", None)) and callable(getattr(callback, "set_state", None))
 
 
-def _get_custom_state(callback: Any) -> tuple[Any, list[Array]]:
+def get_custom_state(callback: Any) -> tuple[Any, list[Array]]:
     """Return the state of a custom callback as JSON values, and its arrays, in the order of their numbers.
 
     Raises:
@@ -190,8 +190,8 @@ class _StateEncoder:
         )
 
 
-def _set_custom_state(callback: Any, state: Any, arrays: Mapping[int, Array]) -> None:
-    """Give a custom callback the state that ``_get_custom_state`` returned.
+def set_custom_state(callback: Any, state: Any, arrays: Mapping[int, Array]) -> None:
+    """Give a custom callback the state that ``get_custom_state`` returned.
 
     Raises:
         CallbackStateError: ``set_state`` failed.

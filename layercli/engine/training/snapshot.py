@@ -67,7 +67,7 @@ def is_finite(model: Any) -> bool:
 
 
 @contextmanager
-def _refusing_malformed_state() -> Iterator[None]:
+def _report_malformed_state() -> Iterator[None]:
     """Report a state that no training has written: one with the right hashes, but other names or types.
 
     Raises:
@@ -79,7 +79,7 @@ def _refusing_malformed_state() -> Iterator[None]:
         raise IncompatibleSnapshotError(f"its state is malformed ({type(error).__name__})") from None
 
 
-@_refusing_malformed_state()
+@_report_malformed_state()
 def restore_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
     """Restore the adapted state of layers; must run before tracing, because a graph holds it as constants.
 
@@ -99,7 +99,7 @@ def restore_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
             layer.finalize_state()
 
 
-@_refusing_malformed_state()
+@_report_malformed_state()
 def restore_callback_files(
     callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:
@@ -108,7 +108,7 @@ def restore_callback_files(
         restore_files(callback, values)
 
 
-@_refusing_malformed_state()
+@_report_malformed_state()
 def restore_training(
     model: Any, callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:

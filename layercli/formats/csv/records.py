@@ -46,9 +46,9 @@ def iterate_record_batches(stream: IO[bytes], separator: str) -> Iterator[list[b
             continue
         text = bytes(partial[: end or len(partial)])
         del partial[: len(text)]
-        yield from _divide(_join_lines(text, waiting, separator))
+        yield from _group_records(_join_lines(text, waiting, separator))
     records = _join_lines(bytes(partial), waiting, separator)
-    yield from _divide([*records, *([b"".join(waiting)] if waiting else [])])
+    yield from _group_records([*records, *([b"".join(waiting)] if waiting else [])])
 
 
 def is_live(stream: IO[bytes]) -> bool:
@@ -82,7 +82,7 @@ def _read_available(stream: IO[bytes]) -> bytes:
     return cast("BufferedReader", stream).read1(_READ_BYTES)
 
 
-def _divide(records: Sequence[bytes]) -> Iterator[list[bytes]]:
+def _group_records(records: Sequence[bytes]) -> Iterator[list[bytes]]:
     kept = [record for record in records if record.strip()]
     for first in range(0, len(kept), MAX_BATCH_RECORDS):
         yield kept[first : first + MAX_BATCH_RECORDS]

@@ -94,7 +94,7 @@ def find_closed_lookups(shapes: ModelShapes) -> list[GraphNode]:
     return [
         node
         for node in shapes.graph.nodes
-        if _argument(node.layer, "num_oov_indices") == 0 and not _argument(node.layer, "invert")
+        if _get_argument(node.layer, "num_oov_indices") == 0 and not _get_argument(node.layer, "invert")
     ]
 
 
@@ -104,7 +104,7 @@ def make_unknown_word_finding(
     """Return the finding that a lookup without an index for unknown words or numbers receives one."""
     inner = ("layer",) if node.layer.type_name() == "TimeDistributed" else ()
     hint = "Write `num_oov_indices: 1`, or correct the data."
-    if _argument(node.layer, "vocabulary") is not None:
+    if _get_argument(node.layer, "vocabulary") is not None:
         hint = f"Write `num_oov_indices: 1`, or add {quote_value(word)} to `vocabulary`."
     if is_trained:
         hint = "Correct the data, or train a model with `num_oov_indices: 1`."
@@ -188,9 +188,9 @@ def _find_range(
     """Return the values of a node's output, or None if they are unknown."""
     layer = row.node.layer
     if (count := vocabulary_size or _count_ids(layer)) is not None:
-        argument = next((name for name in ("max_tokens", "num_bins") if _argument(layer, name)), None)
+        argument = next((name for name in ("max_tokens", "num_bins") if _get_argument(layer, name)), None)
         known = vocabulary_size is None and argument is not None
-        cause = f" with `{argument}: {_argument(layer, str(argument))}`" if known else ""
+        cause = f" with `{argument}: {_get_argument(layer, str(argument))}`" if known else ""
         origin = f"(from `{row.node.name}`{cause})"
         return IdRange(Extreme(0, origin), Extreme(count - 1, origin))
     known_ranges = [source for source in sources if source is not None]
@@ -203,15 +203,15 @@ def _find_range(
         return None
     values = known_ranges[0]
     if name == "Rescaling":
-        return _rescale(row.node.name, layer, values)
+        return _rescale_range(row.node.name, layer, values)
     if name.startswith("ZeroPadding") and values.low.value > 0:
         return replace(values, low=Extreme(0, f"(from `{row.node.name}`)"))
     return values
 
 
-def _rescale(name: str, layer: Any, values: IdRange) -> IdRange | None:
+def _rescale_range(name: str, layer: Any, values: IdRange) -> IdRange | None:
     """Return the values after a Rescaling by integers; None if it can turn integers into fractions."""
-    scale, offset = _argument(layer, "scale"), _argument(layer, "offset")
+    scale, offset = _get_argument(layer, "scale"), _get_argument(layer, "offset")
     if values.fraction is not None or not all(
         isinstance(number, (int, float)) and number == int(number) for number in (scale, offset)
     ):
@@ -223,7 +223,7 @@ def _rescale(name: str, layer: Any, values: IdRange) -> IdRange | None:
     return IdRange(*((low, high) if scale >= 0 else (high, low)), is_computed=True)
 
 
-def _argument(layer: Any, name: str) -> Any:
+def _get_argument(layer: Any, name: str) -> Any:
     inner = layer.layer if layer.type_name() == "TimeDistributed" else layer
     return getattr(inner, name, None)
 
