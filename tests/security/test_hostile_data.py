@@ -386,6 +386,23 @@ def test_gzipped_table_that_is_mostly_empty_is_refused(monkeypatch):
     assert message.endswith("it expands to more than 2,000,000 bytes, which is implausible for its size.")
 
 
+def test_zip_of_very_many_members_is_refused():
+    with zipfile.ZipFile("d.csv.zip", "w") as archive:
+        archive.writestr("d.csv", "v,y\n1,0\n")
+        for number in range(20_000):
+            archive.writestr(f"__MACOSX/{number}", b"")
+    message = refusal(type="csv", path="d.csv.zip", target="y")
+    assert message == "d.csv.zip cannot be read: it has too many members."
+
+
+def test_sheets_of_a_workbook_are_found_in_linear_time():
+    text = "<sheet " * 3000 + 'name=x <w:sheet id="1" name="A &amp; B"/>'
+    assert csv_source._SHEET.findall(text) == ["A &amp; B"]
+    assert csv_source._SHEET.findall("<sheet <sheets name='a'> <sheet name='b'/>") == ["b"]
+    # A search that passes the start of another sheet would look at the text again for each of them.
+    assert csv_source._SHEET.search("<sheet " * 3 + "name='a'").start() == 14
+
+
 def test_file_names_that_are_not_utf8_are_read():
     name = os.fsdecode(b"d\xff.csv")
     Path(name).write_text("v,y\n1,0\n2,1\n")
