@@ -205,6 +205,26 @@ def test_invalid_shapes_are_refused(shape):
     assert refusal(type="npy", features="x.npy", target="x.npy").endswith("has an invalid shape.")
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_sparse_array_of_too_many_examples_is_refused(name):
+    rows = 1 << 22
+    np.save("y.npy", np.arange(4))
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (rows, 2)})
+    if name == "x.npy":
+        with Path(name).open("wb") as file:
+            file.write(header.getvalue())
+            file.truncate(header.tell() + 2 * rows)
+        message = refusal(1 << 20, type="npy", features=name, target="y.npy")
+    else:
+        with zipfile.ZipFile(name, "w") as archive, archive.open("x.npy", "w", force_zip64=True) as member:
+            member.write(header.getvalue())
+            for _ in range(2 * rows >> 20):
+                member.write(bytes(1 << 20))
+        message = refusal(1 << 20, type="npz", path=name, features="x", target="x")
+    assert f"needs {rows * 24:,} bytes of memory, but only 1,048,576 bytes are available" in message
+
+
 def test_text_arrays_count_their_objects():
     np.savez_compressed("d.npz", x=np.zeros((1_000_000, 1), "S2"), y=np.zeros(1_000_000, np.int8))
     message = refusal(100_000_000, type="npz", path="d.npz", features="x", target="y")

@@ -112,9 +112,8 @@ def read_arrays(
                 if is_large and info.compress_type == zipfile.ZIP_STORED
             }
             needed = sum(
-                header.loaded_bytes
+                header.least_bytes if name in lazy_names else header.loaded_bytes
                 for name, header in headers.items()
-                if name not in lazy_names or len(header.shape) == 1
             )
             available = _limit_loaded_bytes(path, memory)
             if available is not None and needed > available:
