@@ -214,7 +214,10 @@ def make_section(file: Path, keys: dict[str, Any]) -> Csv:
 
 
 def guess_separator(lines: Sequence[str]) -> str:
-    """Return the character that divides most lines into the same number of values; of similar ones, also the first line."""
+    """Return the character that divides most lines into the same number of values.
+
+    If several divide about as many lines, one that divides the first line is preferred.
+    """
 
     def rate(separator: str) -> tuple[float, bool]:
         widths = [len(row) for _, row in _split_lines(lines, separator)]
