@@ -106,9 +106,8 @@ def _run_trial(
 
     trial.set_user_attr(WORKER_KEY, [*identify_process(), trial.number])
     trials = study.get_trials(deepcopy=False)
-    trial_count = plan.sweep.trial_count
-    is_last = tally.update(trials).started_count > trial_count
-    if is_last and is_surplus(trials[trial.number], trials, trial_count):
+    bounds = plan.sweep.trial_count, plan.sweep.combination_count
+    if tally.update(trials).has_surplus(*bounds) and is_surplus(trials[trial.number], trials, *bounds):
         trial.set_user_attr(SURPLUS_KEY, True)
         raise _TrialFailedError
     # A journal is written once for all values of a trial; databases have no such context.

@@ -91,13 +91,23 @@ class Tally:
         self._refused_numbers.sort()
         return len(self._refused_numbers) - bisect(self._refused_numbers, last_allowed)
 
+    @property
+    def attempt_count(self) -> int:
+        """Number of trials, including refused ones."""
+        return self.started_count + len(self._refused_numbers)
+
     def has_room(self, trial_count: int, combination_count: int | None) -> bool:
         """Return whether a new trial can start."""
-        attempts = self.started_count + len(self._refused_numbers)
         return (
             self.started_count < trial_count
-            and (combination_count is None or attempts < combination_count)
+            and (combination_count is None or self.attempt_count < combination_count)
             and self.refused_in_a_row < MAX_REFUSED_IN_A_ROW
+        )
+
+    def has_surplus(self, trial_count: int, combination_count: int | None) -> bool:
+        """Return whether more trials have started than may start."""
+        return self.started_count > trial_count or (
+            combination_count is not None and self.attempt_count > combination_count
         )
 
     def is_finished(self, trial_count: int, combination_count: int | None) -> bool:
@@ -134,13 +144,24 @@ def list_retried_trials(trial: FrozenTrial) -> list[int]:
     return list(trial.system_attrs.get("retry_history", ()))
 
 
-def is_surplus(trial: FrozenTrial, trials: Iterable[FrozenTrial], trial_count: int) -> bool:
-    """Return whether ``trial_count`` other trials came first: several workers may start the last trial at the same moment.
+def is_surplus(
+    trial: FrozenTrial, trials: Iterable[FrozenTrial], trial_count: int, combination_count: int | None
+) -> bool:
+    """Return whether enough other trials came first: several workers may start the last trial at the same moment.
 
-    Storages number trials in one order for all workers, so each worker gets the same answer. Refused trials do not count.
+    Storages number trials in one order for all workers, so each worker gets the same answer.
+
+    Args:
+        trial: The trial.
+        trials: All trials of the study.
+        trial_count: The number of trials to run, without refused ones.
+        combination_count: The number of trials, including refused ones, after which combinations of values repeat.
     """
-    regular_trials = [x for x in trials if SURPLUS_KEY not in x.user_attrs and not is_refused(x)]
-    return count_earlier_trials(trial, regular_trials) >= trial_count
+    counted_trials = [x for x in trials if SURPLUS_KEY not in x.user_attrs]
+    if combination_count is not None and count_earlier_trials(trial, counted_trials) >= combination_count:
+        return True
+    allowed_trials = [x for x in counted_trials if not is_refused(x)]
+    return count_earlier_trials(trial, allowed_trials) >= trial_count
 
 
 def count_earlier_trials(trial: FrozenTrial, trials: Iterable[FrozenTrial]) -> int:

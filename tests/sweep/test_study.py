@@ -163,11 +163,14 @@ def test_workers_agree_which_trial_is_surplus(begin):
     for _ in range(6):
         study.ask()
     trials = study.get_trials()
-    assert [is_surplus(trial, trials, plan.sweep.trial_count) for trial in trials] == [False] * 4 + [True] * 2
+    assert [is_surplus(trial, trials, plan.sweep.trial_count, None) for trial in trials] == [False] * 4 + [
+        True
+    ] * 2
+    assert [is_surplus(trial, trials, 100, 5) for trial in trials] == [False] * 5 + [True]
     retry_trial(study, trials[2])  # a retry has the position of its first try
     trials = study.get_trials()
     assert trials[6].state.name == "WAITING"
-    assert not is_surplus(trials[6], trials, plan.sweep.trial_count)
+    assert not is_surplus(trials[6], trials, plan.sweep.trial_count, None)
     assert 2 not in {trial.number for trial in list_counted_trials(trials)}
 
 
@@ -195,11 +198,21 @@ def test_tally_leaves_out_retried_surplus_and_refused_trials():
     assert tally.refused_in_a_row == 1
     assert (tally.has_room(6, None), tally.has_room(5, None)) == (True, False)
     assert (tally.has_room(6, 7), tally.has_room(6, 6)) == (True, False)  # 6 is a combination, too
+    assert (tally.has_surplus(5, 6), tally.has_surplus(4, None), tally.has_surplus(5, 5)) == (
+        False,
+        True,
+        True,
+    )
     assert (tally.is_finished(3, None), tally.is_finished(4, None)) == (True, False)
     trials[4].state = trials[5].state = TrialState.FAIL
     assert tally.update(trials).finished_count == 5
     assert (tally.is_finished(6, None), tally.is_finished(6, 6)) == (False, True)
     assert [trial.number for trial in list_counted_trials(trials)] == [0, 1, 3, 4, 5, 6]
+    # A refused trial is no run, but one of the combinations.
+    last = create_trial(state=TrialState.COMPLETE, value=0.5)
+    last.number = 8
+    assert not is_surplus(last, [*trials, last], 6, None)
+    assert (is_surplus(last, [*trials, last], 6, 7), is_surplus(last, [*trials, last], 6, 6)) == (False, True)
 
 
 @pytest.mark.filterwarnings(
