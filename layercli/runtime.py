@@ -1,4 +1,4 @@
-"""State of this process: command line or library, rank in a cluster, and output of native code."""
+"""State of this process: command line or library, rank in a cluster, cores, and output of native code."""
 
 import os
 import sys
@@ -49,6 +49,13 @@ def stop_if_cancelled() -> None:
     """
     if _is_cancelled is not None and _is_cancelled():
         raise CheckCancelledError
+
+
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def import_outside_folder(package: str) -> None:

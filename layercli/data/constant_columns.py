@@ -166,7 +166,7 @@ def _find_training_constants(
         for name, array in batch.inputs:
             if name not in candidates or not array.size:
                 continue
-            flat = array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1)
+            flat = array.reshape(-1, array.shape[-1])
             first_row = first_rows.setdefault(name, flat[0])
             columns = candidates[name]
             candidates[name] = columns[(flat[:, columns] == first_row[columns]).all(axis=0)]

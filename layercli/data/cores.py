@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from layercli.graph.finding import Finding
+from layercli.runtime import count_cores
 
 
 def run_on_all_cores(count: int, run: Callable[[int], Finding | None]) -> list[Finding]:
@@ -36,7 +36,5 @@ def run_on_all_cores(count: int, run: Callable[[int], Finding | None]) -> list[F
 
 @cache
 def _get_pool() -> tuple[ThreadPoolExecutor, int]:
-    threads = max(
-        1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    threads = count_cores()
     return ThreadPoolExecutor(threads, thread_name_prefix="core"), threads

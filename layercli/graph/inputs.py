@@ -36,7 +36,7 @@ def resolve_model_inputs(
     if input_specs is None and input_spec is None:
         if facts is not None and facts.inputs is None:
             return {INPUT: Tensor((None, *facts.shape))}, []
-        return None, [_missing_input_finding(config)]
+        return None, [_make_missing_input_finding(config)]
     specs = input_specs if input_specs is not None else {INPUT: input_spec} if input_spec is not None else {}
     findings = [] if facts is None else list(_check_inputs(specs, facts, config))
     return {name: spec.to_tensor() for name, spec in specs.items()}, findings
@@ -82,7 +82,7 @@ def check_missing_input(document: Any) -> Iterator[Finding]:
         and model.get("inputs") is None
         and document.get("data") is None
     ):
-        yield _missing_input_finding(None, _find_layer_input_shape(model["layers"]))
+        yield _make_missing_input_finding(None, _find_layer_input_shape(model["layers"]))
 
 
 def _find_layer_input_shape(layers: Any) -> list[int | None] | None:
@@ -101,7 +101,7 @@ def _find_layer_input_shape(layers: Any) -> list[int | None] | None:
     return sizes if is_shape and sizes and len(sizes) <= MAX_RANK else None
 
 
-def _missing_input_finding(config: Config | None, shape: list[int | None] | None = None) -> Finding:
+def _make_missing_input_finding(config: Config | None, shape: list[int | None] | None = None) -> Finding:
     data = None if config is None else config.data
     if data is None:
         message = "`model.input` is required: the shape of one example, without the batch axis."
@@ -139,14 +139,16 @@ def _check_input_shape(declared: Shape, actual: Shape, path: KeyPath, config: Co
     """Yield a finding if the declared shape of an input differs from the shape of an example."""
     if _is_matching_shape(declared, actual):
         return
-    hint = f"Set `input: {list(actual)}`, or remove `input`."
+    name = path[-1]
+    hint = f"Set `{name}: {list(actual)}`" + (", or remove `input`." if path == _INPUT_PATH else ".")
     has_shape = config.data is not None and "shape" in type(config.data).model_fields
     size = product_of(declared)
     if has_shape and size == product_of(actual):
-        hint = f"Set `shape: {list(declared)}` under `data:`, or `input: {list(actual)}` here."
+        hint = f"Set `shape: {list(declared)}` under `data:`, or `{name}: {list(actual)}` here."
     elif size is not None and actual == (size,):  # rows of a table
         reshape = f"{{type: Reshape, target_shape: {list(declared)}}}"
-        hint = f"Set `input: {list(actual)}`, and put {reshape} before the first layer."
+        layer = "the first layer" if path == _INPUT_PATH else f"the layers that receive `{name}`"
+        hint = f"Set `{name}: {list(actual)}`, and put {reshape} before {layer}."
     message = (
         f"`{format_path(path)}` declares shape {format_shape(declared)}, "
         f"but an example of the data has shape {format_shape(actual)}."

@@ -162,8 +162,8 @@ def _read_checkpoint(path: Path, max_bytes: int | None, check_state: StateCheck 
                 check_state(state, epoch)
             arrays = read_npz(files[_ARRAYS_FILE], _ARRAY_NAME)
     except OSError as error:
-        file = f"{Path(error.filename).name}: " if error.filename else ""
-        raise DamagedCheckpointError(f"{file}{describe_os_error(error)}") from None
+        prefix = f"{Path(error.filename).name}: " if error.filename else ""
+        raise DamagedCheckpointError(f"{prefix}{describe_os_error(error)}") from None
     except ValueError as error:
         raise DamagedCheckpointError(str(error)) from None
     return Checkpoint(path, epoch, step, arrays, state)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from layercli.io.credentials import hide_credentials
+from layercli.runtime import count_cores
 from layercli.source.nodes import sanitize_text
 
 _CPU_FILE: Final = Path("/proc/cpuinfo")
@@ -41,7 +42,7 @@ def collect_environment() -> dict[str, str | None]:
     """Return the processor, the number of its cores that may be used, and the settings of the libraries."""
     return {
         "processor": _read_processor(),
-        "cores": str(_count_cores()),
+        "cores": str(count_cores()),
         **{name: os.environ.get(name) for name in _SETTINGS},
     }
 
@@ -87,12 +88,6 @@ def describe_differences(recorded: Any, current: Mapping[str, str | None]) -> It
 
 def _format_value(value: Any) -> str:
     return "not set" if value is None else sanitize_text(str(value), limit=80)
-
-
-def _count_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _read_processor() -> str:

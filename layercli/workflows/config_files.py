@@ -15,6 +15,7 @@ from layercli.check import CheckResult, check_config, is_sweep, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.io.regular import MAX_ENTRIES
 from layercli.layers.registry import LAYERS
+from layercli.runtime import count_cores
 from layercli.source.load import MAX_BYTES, STDIN, use_unsaved_texts
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.preflight import check_memory
@@ -99,8 +100,7 @@ def looks_like_config(text: str) -> bool:
 
 def map_files(function: Callable[..., T], files: Sequence[str], *args: object) -> Iterator[T]:
     """Yield the result of ``function`` for each file, in order. Many files are spread over all cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(cores, len(files) // _FILES_PER_PROCESS + 1)
+    workers = min(count_cores(), len(files) // _FILES_PER_PROCESS + 1)
     if workers == 1 or STDIN in files:
         yield from track_items((function(file, *args) for file in files), len(files))
         return

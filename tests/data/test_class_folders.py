@@ -65,6 +65,17 @@ def test_a_hidden_file_can_be_named():
     assert list_new_files(["d/.1.txt"], [".txt"], (), has_targets=False)[0] == [Path("d/.1.txt")]
 
 
+def test_at_most_five_kinds_of_files_are_named():
+    write("d/a/1.txt", *(f"d/a/{n}.x{n}" for n in range(5)))
+    assert (
+        messages()[0] == "5 files in d are left out: 1 .x0, 1 .x1, 1 .x2, 1 .x3, 1 .x4 (the first is a/0.x0)."
+    )
+    write("d/a/5.x5")
+    assert messages()[0] == (
+        "6 files in d are left out: 1 .x0, 1 .x1, 1 .x2, 1 .x3, 1 .x4, others (the first is a/0.x0)."
+    )
+
+
 def test_links_to_folders_are_followed_only_at_the_top():
     write("other/x/1.txt", "d/b/1.txt")
     Path("d/a").symlink_to("../other")
@@ -123,6 +134,12 @@ def test_new_classes_and_empty_folders_are_refused():
     assert list_new_files(["f"], [".txt"], ("a", "b"), has_targets=True)[1].tolist() == [1]
     with pytest.raises(DataError, match=r"e contains no files that end in \.txt"):
         list_new_files(["e"], [".txt"], (), has_targets=False)
+
+
+def test_new_class_is_known_in_composed_and_decomposed_letters():
+    write("new/a\u0308/1.txt", "new/b/1.txt")
+    for name in ("\u00e4", "a\u0308"):
+        assert list_new_files(["new"], [".txt"], ("b", name), has_targets=True)[1].tolist() == [1, 0]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")

@@ -1,9 +1,11 @@
 """Inputs of an example on its card: values, texts and lines."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from layercli.data.example_cards import ExampleCard, _add_input, _describe_numbers
+from layercli.data.example_cards import ExampleCard, _add_input, _describe_numbers, list_class_keys
 
 
 def card_of(value, columns=(), name=None):
@@ -59,3 +61,30 @@ def test_errors_of_numbers_are_predicted_minus_true():
     ]
     assert _describe_numbers(np.zeros(5), np.ones(5)) == [("mean error", "1")]
     assert len(_describe_numbers(np.zeros(4), np.ones(4))) == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "expected"),
+    [
+        ("two", ["no", "yes"], [("no", "#000000"), ("yes", "#ffffff")]),
+        ("classes", ["#ff0000", "#00ff80"], [("#ff0000", "#ff0000"), ("#00ff80", "#00ff80")]),
+        ("classes", ["#ff0000", "road"], [("#ff0000", "#2563eb"), ("road", "#d9480f")]),
+        ("numbers", ["a", "b"], []),
+    ],
+)
+def test_classes_of_masks_have_a_color(kind, names, expected):
+    images = SimpleNamespace(inputs=[(None, np.zeros((1, 8, 8, 3), np.uint8))])
+    masks = SimpleNamespace(outputs=np.zeros((1, 8, 8, 2)), examples=images)
+    assert list_class_keys(masks, SimpleNamespace(kind=kind), names) == expected
+    for outputs, examples in ((np.zeros((1, 2)), images), (masks.outputs, None)):
+        selected = SimpleNamespace(outputs=outputs, examples=examples)
+        assert list_class_keys(selected, SimpleNamespace(kind=kind), names) == []
+
+
+def test_classes_share_a_color_if_there_are_many():
+    images = SimpleNamespace(inputs=[(None, np.zeros((1, 8, 8, 3), np.uint8))])
+    masks = SimpleNamespace(outputs=np.zeros((1, 8, 8, 26)), examples=images)
+    keys = list_class_keys(masks, SimpleNamespace(kind="classes"), "abcdefghijklmnopqrstuvwxyz")
+    assert keys[0] == ("a, i, q and 1 more", "#2563eb")
+    assert keys[2] == ("c, k, s", "#0f766e")
+    assert len(keys) == 8

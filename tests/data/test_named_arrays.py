@@ -5,7 +5,13 @@ import io
 import numpy as np
 import pytest
 
-from layercli.data.named_arrays import encode_known_labels, read_array, read_array_header
+from layercli.data.named_arrays import (
+    NamedArray,
+    _read_target,
+    encode_known_labels,
+    read_array,
+    read_array_header,
+)
 from layercli.data.types import DataError
 
 KEY = ("data", "target")
@@ -42,6 +48,20 @@ def test_hint_lists_at_most_12_classes():
     assert (
         caught.value.findings[0].hint == "The classes are c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11."
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "labels", "names"),
+    [
+        ([[0, 1], [1, 0]], [[0, 1], [1, 0]], None),  # already class numbers of positions
+        ([[0, 2], [2, 0]], [[0, 1], [1, 0]], ("0", "2")),
+        ([0, 1, 1], [0, 1, 1], ("0", "1")),
+        ([[0], [2], [1]], [[0], [2], [1]], None),
+    ],
+)
+def test_declared_labels_are_class_numbers(values, labels, names):
+    found, found_names = _read_target(NamedArray(np.array(values), "y", KEY), "labels")
+    assert (found[np.arange(len(values))].tolist(), found_names) == (labels, names)
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0)])

@@ -80,6 +80,16 @@ def test_nothing_is_kept_without_enough_disk_space(source, monkeypatch, free, is
     assert source.reads == [[1]] * (1 if is_kept else 2)
 
 
+def test_nothing_is_kept_on_a_system_without_preadv(source, monkeypatch):
+    monkeypatch.delattr(os, "preadv")
+    before = count_open_files()
+    array = make(source)
+    assert count_open_files() == before
+    for _ in range(2):
+        assert np.array_equal(array[np.array([1])], ROWS[[1]])
+    assert source.reads == [[1], [1]]
+
+
 def test_a_full_disk_is_ignored(source, monkeypatch):
     def fail(*_):
         raise OSError("full")

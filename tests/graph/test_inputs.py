@@ -15,12 +15,16 @@ DATA = "{type: csv, path: t.csv, target: y}"
 
 
 def resolve(model, facts=None, data=DATA):
+    inputs, findings = find(model, facts, data)
+    return inputs, [(found.code, found.path, found.message, found.hint) for found in findings]
+
+
+def find(model, facts=None, data=DATA):
     text = f"data: {data}\nmodel: {{{model}, layers: [{{type: Dense, units: 1, inputs: %s}}]}}"
     first = "a" if "inputs" in model else "input"
     text = (text % first).replace(", inputs: input}", "}")
     config = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))).config
-    inputs, findings = resolve_model_inputs(config, facts)
-    return inputs, [(found.code, found.path, found.message, found.hint) for found in findings]
+    return resolve_model_inputs(config, facts)
 
 
 def single(*shape):
@@ -84,7 +88,18 @@ def test_several_inputs_are_compared_by_name():
     )
 
 
+def test_hint_names_the_input_with_another_shape():
+    _, ((_, _, _, hint),) = resolve("inputs: {a: [4], b: [2, 3]}", several(a=(4,), b=(6,)))
+    assert hint == (
+        "Set `b: [6]`, and put {type: Reshape, target_shape: [2, 3]} before the layers that receive `b`."
+    )
+    _, ((_, _, _, hint),) = resolve("inputs: {a: [4], b: [2]}", several(a=(4,), b=(3,)))
+    assert hint == "Set `b: [3]`."
+
+
 def test_inputs_that_only_one_side_has_are_reported():
+    _, raw = find("inputs: {a: [4], words: [2]}", several(a=(4,), word=(2,)))
+    assert all(found.at_key for found in raw)
     _, findings = resolve("inputs: {a: [4], words: [2]}", several(a=(4,), word=(2,)))
     assert findings == [
         (

@@ -62,6 +62,7 @@ def test_relation_of_the_shapes_of_one_example(output, target, expected):
         (SPARSE, (6, 3), (6,), THREE, TargetMeaning("labels", 3, 1)),
         (SPARSE, (3,), (3,), ONE_HOT, None),
         (CATEGORICAL, (3,), (3,), ONE_HOT, TargetMeaning("one-hot", 3)),
+        (CATEGORICAL, (2,), (2,), ONE_HOT, TargetMeaning("one-hot", 2)),
         (CATEGORICAL, (3,), (), THREE, TargetMeaning("one-hot", 3, is_converted=True)),
         (CATEGORICAL, (8, 8, 3), (8, 8), THREE, TargetMeaning("one-hot", 3, 2, is_converted=True)),
         (CATEGORICAL, (3,), (3,), FRACTIONS, TargetMeaning("probabilities", 3)),

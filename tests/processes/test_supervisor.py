@@ -37,6 +37,15 @@ def test_stop_terminates_and_kills_what_does_not_end(supervisor):
     assert supervisor.exit_codes() == [-signal.SIGTERM, -signal.SIGKILL]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows can only terminate processes")
+def test_signal_reaches_each_process(supervisor):
+    for _ in range(2):
+        wait_until_ready(supervisor.start("sleeper", stderr=subprocess.DEVNULL))
+    supervisor.send_signal(signal.SIGINT)
+    supervisor.wait(60)
+    assert supervisor.exit_codes() == [-signal.SIGINT, -signal.SIGINT]
+
+
 def test_ended_processes_are_removed_with_their_exit_code(supervisor):
     running = supervisor.start("sleeper")
     ended = supervisor.start("quick", ["7"])

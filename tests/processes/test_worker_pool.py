@@ -11,7 +11,7 @@ from layercli.processes.worker_pool import StopSignal, WorkerPool
 
 CRASH = """
 import os, sys
-print("out of luck", file=sys.stderr, flush=True)
+print("out of luck" + 190 * "!", file=sys.stderr, flush=True)
 os.kill(os.getpid(), 9)
 """
 REPORT = """
@@ -47,9 +47,17 @@ def test_crashes_in_a_row_are_a_problem(make_pool, tmp_path):
     assert problem.code == "worker-died"
     log = tmp_path / "worker.log"
     assert problem.message == (
-        f"6 workers crashed in a row (last exit code -9). The last line of {log} is: out of luck"
+        f"6 workers crashed in a row (last exit code -9). The last line of {log} is: out of luck{188 * '!'}…"
     )
     assert len(pool.process_ids) == 6
+
+
+def test_pool_survives_crashes_with_finished_tasks_between_them(make_pool):
+    pool = make_pool(CRASH, {})
+    with pool:
+        while len(pool.process_ids) < 8:
+            assert pool.supervise(len(pool.process_ids) // 3)
+            time.sleep(0.01)
 
 
 def test_problem_of_a_worker_ends_the_sweep(make_pool):

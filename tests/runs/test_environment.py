@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from layercli.reports.progress import SilentProgress
+from layercli.reports.training_progress import SilentProgress
 from layercli.runs import environment
 from layercli.runs.environment import collect_environment, collect_machine, describe_differences
 from layercli.workflows.resume import _warn_of_other_environment
@@ -21,7 +21,7 @@ def test_environment_is_json_and_equals_itself():
 def test_other_settings_cores_and_processors_are_described(monkeypatch):
     recorded = collect_environment() | {"processor": "Other", "cores": "64"}
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    monkeypatch.setattr(environment, "_count_cores", lambda: 2)
+    monkeypatch.setattr(environment, "count_cores", lambda: 2)
     monkeypatch.setattr(environment, "_read_processor", lambda: "This")
     assert list(describe_differences(recorded, collect_environment())) == [
         "processor was Other and is This",

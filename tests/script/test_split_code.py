@@ -64,3 +64,26 @@ def test_stratify_without_classes_divides_blocks():
     expected = split_rows(None, 70_000, split, seed=5, shuffle=True)
     found = split_by_script(split, 70_000)
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("key", "sizes", "keys", "expected"),
+    [
+        ("group", (0, 4), [0, 0, 1, 1, 2, 2], [[0, 1], [], [2, 3, 4, 5]]),
+        ("group", (1, 4), [0, 0, 1, 1, 2, 2], [[0, 1], [2, 3], [4, 5]]),  # one group is left for each set
+        ("group", (2, 0), [0, 0, 1, 1, 2, 2], [[0, 1, 2, 3], [4, 5], []]),
+        ("group", (0, 1), [0, 1, 2, 2, 2], [[0, 1], [], [2, 3, 4]]),  # the last one, although it is large
+        ("order", (1, 2), [5, 1, 4, 2, 3], [[1, 3], [4], [0, 2]]),
+        ("order", (2, 0), [5, 1, 4, 2, 3], [[1, 3, 4], [0, 2], []]),
+        ("order", (0, 2), [1, 2, 2, 2, 3], [[0, 1, 2, 3], [], [4]]),  # 3 is one row away, 2 two
+        ("column", (0, 0), ["test", "dev", "train", "val", "train"], [[2, 4], [1, 3], [0]]),
+    ],
+)
+def test_sets_by_a_column_without_shuffle(key, sizes, keys, expected):
+    facts = ScriptFacts({None: ScriptTarget(TargetMeaning("numbers"))}, split_key=key)
+    split = SplitConfig(validation=sizes[0], test=sizes[1])
+    functions = write_split_functions(split, facts, is_random=False)
+    names = {"np": np}
+    exec("\n".join([*functions, *write_split(split, facts, shuffle=False)]), names)
+    found = names["split"](np.arange(len(keys)), np.zeros(len(keys)), np.array(keys))
+    assert [x.tolist() for x, *_ in found] == expected

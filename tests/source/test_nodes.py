@@ -1,6 +1,6 @@
 """Nodes have positions, and displayed values are sanitized."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -144,9 +144,14 @@ def test_a_path_is_shown_as_yaml_paths_are(path, text):
         (float("nan"), ".nan"),
         (float("inf"), ".inf"),
         (float("-inf"), "-.inf"),
-        (10**400, "an integer of 401 digits"),
+        (999_999_999_999_999, "999999999999999"),
+        (10**15, "an integer of 16 digits"),
+        (-(10**15), "an integer of 16 digits"),
         ("relu", '"relu"'),
-        ("x" * 100, '"' + "x" * 59 + '…"'),
+        ("x" * 60, '"' + "x" * 60 + '"'),
+        ("x" * 61, '"' + "x" * 59 + '…"'),
+        (PurePosixPath("x" * 60), "x" * 60),
+        (PurePosixPath("x" * 61), "x" * 59 + "…"),
         ({"a": 1}, "a mapping"),
         ([1, "a", None], '[1, "a", null]'),
         ([1] * 9, "[1, 1, 1, 1, 1, 1, 1, 1, …]"),

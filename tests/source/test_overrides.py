@@ -174,11 +174,13 @@ def test_unknown_item_error_lists_valid_names():
     ]
 
 
-@pytest.mark.parametrize("index", ["2", "-3", "99999999"])
+@pytest.mark.parametrize("index", ["2", "-3", "999999999"])
 def test_an_index_beyond_the_list_is_refused(index):
     ((_, code, message, hint),) = refusals(f"model.layers[{index}].units=1")
     assert code == "bad-override"
     assert message == f"`model.layers` has no item {index}: it has 2 items."
+    ((_, _, message, _),) = refusals("model.layers[9999999999].units=1")
+    assert message == '`model.layers` has no item "9999999999".'
     assert hint == "Valid indices are 0 to 1."
 
 

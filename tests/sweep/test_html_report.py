@@ -4,6 +4,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import create_trial
 
+from layercli.page.html import make_element
+from layercli.sweep import html_report
 from layercli.sweep.html_report import render_report_page
 from layercli.sweep.plan import read_sweep_plan
 from tests.page.test_html import HOSTILE
@@ -63,17 +65,70 @@ def test_page_names_best_trial_and_shows_every_trial(plan):
     assert shown == ["History", "Importance of the parameters", "The best trials"]
 
 
-def test_page_of_two_objectives_names_the_pareto_set(iris):
+@pytest.fixture
+def drawn(monkeypatch):
+    """The charts of a page, which are not drawn."""
+    charts = []
+    for draw in ("draw_points", "draw_lines", "draw_bars"):
+        monkeypatch.setattr(html_report, draw, lambda chart: charts.append(chart) or make_element("figure"))
+    return charts
+
+
+@pytest.mark.parametrize(
+    ("sizes", "is_logarithmic"), [([10, 20, 300], True), ([10, 20, 299], False), ([0, 20, 300], False)]
+)
+def test_page_of_two_objectives_names_the_pareto_set(iris, drawn, sizes, is_logarithmic):
     path = iris.with_name("two.yaml")
     path.write_text(
         "base: iris.yaml\nspace:\n  name: {choice: ['a', 'b', 'c']}\n"
         "objectives: [{metric: loss}, {metric: parameters}]\nname: two\n"
     )
+    losses = [0.123456, 0.5, 0.06]  # the second has a higher loss than the first, and is larger
     rows = [
-        row(number, 0.5, {"name": "a"}) | {"values": [0.5 - number, 10.0 * number]} for number in range(3)
+        row(number, loss, {"name": "a"}) | {"values": [loss, float(size)]}
+        for number, (loss, size) in enumerate(zip(losses, sizes, strict=True))
     ]
     page = check_page(render_report_page(read_sweep_plan(str(path))[0], rows, [], {}, test_scores={}))
-    assert "Pareto set: loss and parameters" in page.texts
+    chart = drawn[0]
+    assert chart.title == "Pareto set: loss and parameters"
+    assert chart.x_title == ("parameters (logarithmic)" if is_logarithmic else "parameters")
+    assert [(series.name, list(series.x)) for series in chart.series] == [
+        ("other trials", [20]),
+        ("Pareto set", [sizes[0], sizes[2]]),
+    ]
+    assert page.texts.count("parameters") == 1  # one column, although it is a size and an objective
+    assert {"0.1235", "0.06"} <= set(page.texts)
+
+
+def test_page_of_a_large_sweep_is_limited(plan, drawn):
+    rows = [row(number, 1.0 - number / 2_000, {}) for number in range(1_001)]
+    values = {"wide": [1, 30], "narrow": [1, 29], "zero": [0, 30]}
+    values |= {"few": [f"c{number}" for number in range(12)], "many": [f"c{number}" for number in range(13)]}
+    values |= {f"p{number}": [0.5] for number in range(26)}
+    for name, items in values.items():
+        for number, item in enumerate(items):
+            rows[number]["params"][name] = item
+    trials = [create_trial(value=0.5, intermediate_values={1: 0.9, 2: 0.5}) for _ in range(9)]
+    trials.append(create_trial(value=0.5, intermediate_values={1: 0.5}))
+    for number, trial in enumerate(trials):
+        trial.number = number
+    importances = {name: 1 / len(values) for name in values}
+    page = check_page(render_report_page(plan, rows, trials, importances, test_scores={}))
+    assert "1 more trials are not shown." in page.texts
+    assert page.texts.count("parameters") == 1
+    history, bars, *effects, best = drawn
+    assert (history.series[1].y[0], history.series[1].y[-1]) == (1.0, 0.5)
+    assert list(bars.names) == [effect.title for effect in effects] == list(values)[:30]  # of 31
+    assert [series.name for series in best.series] == [f"trial {number}" for number in range(8, 0, -1)]
+    shown = [(effect.x_title, effect.has_log_x, len(effect.x_names)) for effect in effects[:5]]
+    assert shown == [
+        ("value (logarithmic)", True, 0),  # the largest is 30 times the smallest
+        ("value", False, 0),
+        ("value", False, 0),
+        ("choice", False, 12),
+        ("choice", False, 0),
+    ]
+    assert list(effects[4].series[0].x) == list(range(13))
 
 
 def test_markup_in_names_and_choices_is_text(plan):

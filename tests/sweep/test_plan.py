@@ -230,6 +230,9 @@ trials: 100
 def test_identity_depends_on_space_objective_and_base(plan, iris):
     first = plan()[0].identity
     assert plan(SWEEP + "trials: 9\nsampler: RandomSampler\n")[0].identity == first
+    first_key = "  model.layers[0].units: {int: [4, 32], log: true}\n"
+    reordered = SWEEP.replace(first_key, "").replace("objective:", f"{first_key}objective:")
+    assert plan(reordered)[0].identity == first
     assert plan(SWEEP.replace("32", "64"))[0].identity != first
     assert plan(SWEEP, "train.epochs=7")[0].identity != first
     iris.write_text(IRIS.replace("units: 8", "units: 9"))

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from optuna.trial import TrialState, create_trial
 
 from layercli.errors import LayercliError, Problem
 from layercli.sweep.plan import read_sweep_plan
@@ -15,7 +16,10 @@ from layercli.sweep.results import find_best_row, list_trial_rows
 from layercli.sweep.study import JOURNAL_FILE, open_study
 from layercli.sweep.trial_loop import run_worker
 from layercli.sweep.trials import (
+    EXCEEDED,
     PROBLEM_KEY,
+    SIZES_KEY,
+    SURPLUS_KEY,
     StaleTrials,
     is_surplus,
     list_counted_trials,
@@ -170,6 +174,37 @@ def test_workers_agree_which_trial_is_surplus(begin):
 @pytest.mark.filterwarnings(
     "ignore:Heartbeat of storage:UserWarning"
 )  # Optuna expects that its own loop asks
+def test_tally_leaves_out_retried_surplus_and_refused_trials():
+    refused = {"user_attrs": {SIZES_KEY: {EXCEEDED: [{"limit": "parameters"}]}}}
+    trials = [
+        create_trial(state=TrialState[state], value=0.5 if state == "COMPLETE" else None, **attributes)
+        for state, attributes in [
+            ("COMPLETE", {}),
+            ("PRUNED", {}),
+            ("FAIL", {}),  # 4 retries it
+            ("FAIL", {}),
+            ("WAITING", {"system_attrs": {"retry_history": [2]}}),
+            ("RUNNING", {}),
+            ("COMPLETE", refused),
+            ("RUNNING", {"user_attrs": {SURPLUS_KEY: True}}),
+        ]
+    ]
+    for number, trial in enumerate(trials):
+        trial.number = number
+    tally = tally_trials(trials)
+    assert tally.finished_count == 3  # 0, 1 and 3
+    assert tally.started_count == 5  # and 4, 5
+    assert tally.has_waiting
+    assert tally.refused_in_a_row == 1
+    assert (tally.has_room(6, None), tally.has_room(5, None)) == (True, False)
+    assert (tally.has_room(6, 7), tally.has_room(6, 6)) == (True, False)  # 6 is a combination, too
+    assert (tally.is_finished(3, None), tally.is_finished(4, None)) == (True, False)
+    trials[4].state = trials[5].state = TrialState.FAIL
+    assert tally.update(trials).finished_count == 5
+    assert (tally.is_finished(6, None), tally.is_finished(6, 6)) == (False, True)
+    assert [trial.number for trial in list_counted_trials(trials)] == [0, 1, 3, 4, 5, 6]
+
+
 def test_trial_without_an_owner_is_retried_after_a_while(begin):
     _, _, study = begin()
     study.ask()

@@ -87,6 +87,20 @@ def test_hint_about_the_dtype_solves_the_problem(layers, dtype, shape):
     assert problems([added, *layers], dtype, shape) == []
 
 
+@pytest.mark.parametrize(
+    ("layer", "dtype", "hint"),
+    [
+        ("StringLookup", "int64", "Use IntegerLookup instead of StringLookup."),
+        ("StringLookup", "float32", "Declare the model input with `dtype: string`."),
+        ("TextVectorization", "int64", "Declare the model input with `dtype: string`."),
+        ("IntegerLookup", "string", "Use StringLookup instead of IntegerLookup."),
+    ],
+)
+def test_hint_about_the_dtype_of_a_lookup(layer, dtype, hint):
+    (problem,) = checked_layers([layer], dtype, (1,)).problems
+    assert problem.hint == hint
+
+
 def test_dropped_mask_is_a_warning_at_the_layer_that_drops_it():
     found = checked_layers([EMBEDDING, {"type": "Dropout", "rate": 0.1}, "Flatten", "Flatten"])
     (problem,) = found.problems

@@ -268,6 +268,32 @@ def test_labels_of_all_classes_are_mapped(place, low, high):
 
 
 @pytest.mark.parametrize(
+    ("count", "step", "message"),
+    [
+        (120, 1, "The data has 120 classes, but the model's output has 3 units."),
+        (
+            100,
+            2,
+            "Labels must be below 3, because the output has 3 units; got 4 in row 3 (98 rows affected).",
+        ),
+        (101, 2, "sparse_categorical_crossentropy compares classes, but the target is a number."),
+    ],
+)
+def test_more_than_100_integers_are_labels_if_none_is_missing(place, count, step, message):
+    data = arrays(place, np.arange(count) * step, np.zeros((count, 2)))
+    (found,) = inspect(place, data, SOFTMAX, SPARSE, (2,))["problems"]
+    assert found["message"] == message
+
+
+def test_probabilities_of_classes_are_at_most_one(place):
+    y = np.linspace([0, 0, 0], [1, 1, 1.5], 12)
+    (found,) = inspect(place, arrays(place, y), SOFTMAX, CATEGORICAL, (2,))["problems"]
+    assert found["message"] == (
+        "categorical_crossentropy requires a target from 0 to 1, but its values are from 0 to 1.5."
+    )
+
+
+@pytest.mark.parametrize(
     ("y", "layer", "loss", "shape", "reason"),
     [
         (
