@@ -18,6 +18,9 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers that tests compare come from one kind of device
+# Rich and Typer colour their output with these, also in a pipe; expected output has no colours.
+for name in ("FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "GITHUB_ACTIONS", "TTY_COMPATIBLE"):
+    os.environ.pop(name, None)
 # Without their bytecode, pytest and each child process of a test compile the same files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
