@@ -57,6 +57,8 @@ class ConfigTemplate:
     """Lines of the `data` section; empty if the data is not known yet."""
     model_lines: list[str] = field(default_factory=list)
     """Lines of `model` up to the output layers, if the data needs other lines than its kind."""
+    output_lines: list[str] = field(default_factory=list)
+    """Lines of the output layers, if the data needs other ones than its target."""
     class_names: tuple[str, ...] = ()
     """The classes in the order of their numbers; empty if they are not known."""
     row_count: int | None = None
@@ -150,7 +152,7 @@ def render_config(template: ConfigTemplate) -> str:
             "",
             "model:",
             *model,
-            *list_output_layers(template),
+            *(template.output_lines or list_output_layers(template)),
             "",
             "train:",
             *_list_training_lines(template),

@@ -202,8 +202,17 @@ def _make_forecast_template(
         [
             f"  inputs: {{past: [{length}, 1]}}",
             "  layers:",
-            "    - Normalization",
-            f"    - {{type: GRU, units: {_FORECAST_UNITS[size]}}}",
+            "    - {type: Normalization, name: rows}",
+            f"    - {{type: GRU, name: pattern, units: {_FORECAST_UNITS[size]}}}",
+        ],
+        [
+            "    - {type: Flatten, name: numbers, inputs: rows}",
+            "    - {type: Concatenate, inputs: [pattern, numbers]}   # a linear model of the rows next to the GRU",
+            "    - {type: Dense, name: change, units: 1, kernel_initializer: zeros}",
+            f"    - {{type: Cropping1D, inputs: rows, cropping: [{length - 1}, 0]}}",
+            "    - {type: Flatten, name: last}",
+            "    - {type: Add, inputs: [last, change]}   # the model starts with the last number as its forecast",
+            "    - {type: Normalization, invert: true}   # to the target's units: its mean and variance are learned",
         ],
         row_count=table.row_count,
     )

@@ -297,6 +297,8 @@ def _is_class_number(column: ColumnPreview, pixel: ColumnPreview) -> bool:
 
 def _find_target_problem(column: ColumnPreview, *, is_named: bool = False) -> str | None:
     """Return why the column cannot be the target; a person may name numbers that seem to be ids, such as amounts."""
+    from layercli.data.labels import MAX_CLASSES
+
     if not column.values:
         return "it is empty"
     if _is_constant(column):
@@ -305,6 +307,8 @@ def _find_target_problem(column: ColumnPreview, *, is_named: bool = False) -> st
         return column.defect
     if column.is_quantity and len(column.values) > _MAX_CLASSES:
         return str(column.note).partition(": ")[2]
+    if column.kind == "category" and len(column.values) > MAX_CLASSES:
+        return f"it has {len(column.values):,} different texts, and a target at most {MAX_CLASSES:,} classes"
     if column.id_reason is not None and not (is_named and column.id_reason.startswith("an id")):
         return f"its values are {column.id_reason}" if column.id_reason.startswith("a") else column.id_reason
     return _UNSUITABLE_KINDS.get(column.kind)

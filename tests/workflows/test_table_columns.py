@@ -48,6 +48,15 @@ def test_last_column_that_can_be_a_target_is_chosen(tmp_path):
     }
 
 
+def test_column_of_many_texts_is_an_input_and_not_a_target(tmp_path):
+    rows = [f"shop {n % 1001},{n % 2},{n % 17 / 4}" for n in range(10010)]
+    assert names(assign(tmp_path, "shop,a,b", rows).categories) == ["shop"]
+    with pytest.raises(
+        LayercliError, match="it has 1,001 different texts, and a target at most 1,000 classes"
+    ):
+        assign(tmp_path, "shop,a,b", rows, "shop")
+
+
 @pytest.mark.parametrize(
     ("target", "problem"),
     [

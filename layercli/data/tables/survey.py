@@ -22,9 +22,11 @@ from layercli.data.tables.number_texts import (
 from layercli.data.types import Array
 from layercli.source.nodes import sanitize_text
 
-_MAX_VALUES: Final = 1000
-"""Distinct values that are listed."""
+MAX_VALUES: Final = 1000
+"""Distinct values that are counted."""
 _MAX_COUNTED: Final = 100_000
+_MIN_REPEATS: Final = 10
+"""Rows for each value of a column that has more than ``MAX_VALUES`` values, so that something is learned about each."""
 _SENTENCE_SHARE: Final = 5
 """Free text has one value in so many with several blanks; names of places and people have fewer."""
 _FIRST_DATES: Final = 100
@@ -206,7 +208,7 @@ class _ColumnSurvey:
             self.distinct = self.distinct if len(self.distinct) <= _MAX_COUNTED else None
         if self.counts is not None:
             self.counts.update(dict(zip(values, counted.field("counts").to_pylist(), strict=True)))
-            self.counts = self.counts if len(self.counts) <= _MAX_VALUES else None
+            self.counts = self.counts if len(self.counts) <= MAX_VALUES else None
 
     def _add_dates(self, column: Any, known: Any, rows: Array) -> None:
         if self.dates is None:
@@ -271,7 +273,9 @@ class _ColumnSurvey:
             is_code=self._are_codes(),
             is_quantity=quantity is not None,
         )
-        if distinct is None or distinct > _MAX_VALUES or is_unique:
+        if distinct is not None and MAX_VALUES < distinct <= known // _MIN_REPEATS:
+            return replace(facts, values=tuple(sorted(self.distinct or ())))
+        if distinct is None or distinct > MAX_VALUES or is_unique:
             if quantity is not None:
                 return replace(facts, kind="unique", note=None, defect=f"it has {quantity}")
             return replace(
@@ -333,7 +337,7 @@ class _ColumnSurvey:
     def _list_distinct(self) -> tuple[str, ...]:
         """Return some different texts of the column."""
         return (
-            self._list_texts() if self.counts is not None else tuple(list(self.distinct or ())[:_MAX_VALUES])
+            self._list_texts() if self.counts is not None else tuple(list(self.distinct or ())[:MAX_VALUES])
         )
 
     @staticmethod
@@ -371,7 +375,7 @@ class _ColumnSurvey:
         """Return the distinct texts, the most frequent first; only the first one if there are too many."""
         if self.counts is None:
             return self.first_texts
-        return tuple(value for value, _ in self.counts.most_common(_MAX_VALUES))
+        return tuple(value for value, _ in self.counts.most_common(MAX_VALUES))
 
     def _number_facts(self, position: int, *, is_unique: bool) -> ColumnFacts:
         texts = self.texts

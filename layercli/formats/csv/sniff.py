@@ -13,7 +13,7 @@ from typing import Any, Final
 from layercli.config.data.tables import DEFAULT_MISSING_VALUES
 from layercli.data.types import PATH_KEY, raise_data_error
 from layercli.formats.csv.config import Csv
-from layercli.formats.csv.diagnostics import Header
+from layercli.formats.csv.diagnostics import Header, find_undecodable
 from layercli.formats.csv.encodings import guess_encoding
 from layercli.formats.csv.source import open_utf8, shell_name
 from layercli.io.csv_cells import read_csv
@@ -22,6 +22,8 @@ from layercli.source.nodes import sanitize_text
 SEPARATORS: Final = ("\t", ";", "|", ",")
 """The separators that are recognized; of several that fit equally, the first."""
 _MIN_BLANK_RATE: Final = 0.95
+_SIMILAR_RATE: Final = 0.95
+"""A part of the lines can be damaged, so that another character divides a few more of them."""
 _SAMPLE_BYTES: Final = 1 << 18
 _SAMPLE_LINES: Final = 200
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][-+]?\d+)?%?")
@@ -52,7 +54,17 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
     encoding = guess_encoding(file)
     if encoding != "utf-8":
         keys["encoding"] = encoding
-    lines = read_first_lines(file, make_section(file, keys))
+    try:
+        lines = read_first_lines(file, make_section(file, keys))
+    except UnicodeDecodeError:
+        undecodable = find_undecodable(file, encoding)
+        if undecodable is None:
+            raise
+        raise_data_error(
+            f"{sanitize_text(str(file))} cannot be read: {undecodable.describe(encoding)}.",
+            PATH_KEY,
+            "Save it again: it may be incomplete.",
+        )
     first = next((line for line in lines if line.strip()), "")
     if first.lstrip().startswith("#") and not _is_header_with_hash(lines):
         keys["comment"] = "#"
@@ -202,20 +214,22 @@ def make_section(file: Path, keys: dict[str, Any]) -> Csv:
 
 
 def guess_separator(lines: Sequence[str]) -> str:
-    """Return the character that divides most lines into the same number of values."""
+    """Return the character that divides most lines into the same number of values; of similar ones, also the first line."""
 
-    def rate(separator: str) -> float:
-        counts = Counter(len(row) for _, row in _split_lines(lines, separator))
-        width, count = counts.most_common(1)[0] if counts else (1, 0)
-        return count / counts.total() if width > 1 else 0
+    def rate(separator: str) -> tuple[float, bool]:
+        widths = [len(row) for _, row in _split_lines(lines, separator)]
+        width, count = Counter(widths).most_common(1)[0] if widths else (1, 0)
+        return (count / len(widths), widths[0] == width) if width > 1 else (0, False)
 
-    best = max(SEPARATORS, key=rate)
-    if rate(best):
-        return best
+    rates = {separator: rate(separator) for separator in SEPARATORS}
+    best = max(share for share, _ in rates.values())
+    if best:
+        similar = {separator: each for separator, each in rates.items() if each[0] >= _SIMILAR_RATE * best}
+        return max(similar, key=lambda separator: (rates[separator][1], rates[separator][0]))
     # Blanks also divide words: only a number in every row shows that they divide values.
     rows = _split_lines(lines, " ")[1:]
     has_numbers = all(any(_NUMBER.fullmatch(value) for value in row) for _, row in rows)
-    return " " if rows and has_numbers and rate(" ") > _MIN_BLANK_RATE else ","
+    return " " if rows and has_numbers and rate(" ")[0] > _MIN_BLANK_RATE else ","
 
 
 def suggest_separator(name: str, found: str, wanted: str) -> str:
