@@ -135,7 +135,7 @@ def render_config(template: ConfigTemplate) -> str:
     ]
     shape = f"[{', '.join(map(str, template.shape))}]"
     input_lines = (
-        [f"  input: {{shape: {shape}, dtype: string}}   # one text an example"]
+        [f"  input: {{shape: {shape}, dtype: string}}   # one text for each example"]
         if template.kind == "text"
         else [f"  input: {shape:<20} # one example: {_name_axes(template)}, without the batch axis"]
     )
@@ -176,7 +176,7 @@ def format_split(
     order: str | None = None,
     files: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """Return the line of the split of so many examples.
+    """Return the line of the split for a number of examples.
 
     ``group`` is the column of groups, ``order`` that of the time; ``files`` are those of the sets that have separate files.
     """
@@ -209,8 +209,8 @@ def _describe_purpose(template: ConfigTemplate) -> str:
         position = "pixel" if template.kind == "images" else "timestep"
         each = f" for each {position}" if template.target_form == "positions" else ""
         target = f"one of {template.class_count} classes{each}"
-    source = "A table" if template.is_table else template.kind.capitalize()
-    return f"{source} in, {target} out."
+    source = "a table" if template.is_table else template.kind
+    return f"Input: {source}. Output: {target}."
 
 
 def describe_target(class_names: tuple[str, ...] | None) -> str:

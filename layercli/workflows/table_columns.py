@@ -72,7 +72,7 @@ _UNSUITABLE_KINDS: Final = {
 
 
 def assign_columns(path: Path, table: TablePreview, target: str | None, *others_named: str) -> TableColumns:
-    """Return what each column is for; ``target`` names the target column, and ``others_named`` further ones.
+    """Return what each column is for; ``target`` names the target column, and ``others_named`` other columns.
 
     Raises:
         LayercliError: A target does not exist or cannot be one, or no other column can be an input.
@@ -263,7 +263,7 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
     if not possible:
         listed = _list_reasons({name: str(problem) for name, problem in problems.items()})
         raise _make_error(
-            path, f"No column can be the target. {listed}.", "Add a column with what to predict."
+            path, f"No column can be the target. {listed}.", "Add a column with the values to predict."
         )
     by_lower_name = {column.name.lower(): column for column in possible}
     if possible[-1] is table.columns[-1] and possible[-1].name.lower() == "class":
@@ -282,7 +282,7 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
         for column in [*(other for other in table.columns if other.name.lower() in _TARGET_NAMES), *later]
         if problems[column.name] is not None
     }
-    return last, f"the last column that can be one; {_list_reasons(reasons, _MAX_LISTED_REASONS)}"
+    return last, f"the last column that can be a target; {_list_reasons(reasons, _MAX_LISTED_REASONS)}"
 
 
 def _is_class_number(column: ColumnPreview, pixel: ColumnPreview) -> bool:

@@ -38,7 +38,7 @@ def test_last_column_that_can_be_a_target_is_chosen(tmp_path):
     columns = assign(tmp_path, "a,b,name,empty,one", rows)
     assert columns.target.name == "b"
     assert columns.target_reason == (
-        "the last column that can be one; `name`: its values are a different text in every row; `empty`: it is empty"
+        "the last column that can be a target; `name`: its values are a different text in every row; `empty`: it is empty"
     )
     assert columns.class_names == ("no", "yes")
     assert columns.left_out == {

@@ -28,7 +28,7 @@ _MAX_COUNTED: Final = 100_000
 _MIN_REPEATS: Final = 10
 """Rows for each value of a column that has more than ``MAX_VALUES`` values, so that something is learned about each."""
 _SENTENCE_SHARE: Final = 5
-"""Free text has one value in so many with several blanks; names of places and people have fewer."""
+"""Free text has several blanks in at least one of this number of values; names of places and people have fewer."""
 _FIRST_DATES: Final = 100
 """Values that must be dates for the others to be read as dates."""
 _TEXT_ORDERS: Final = ("ymd", "dmy", "mdy", "time")
@@ -60,19 +60,19 @@ _FORMAT_ROWS: Final = 2000
 """Rows from which the format of numbers is inferred."""
 _FORMAT_COLUMNS: Final = 50
 _DENSITY: Final = 2
-"""A column of different integers is an id if their range is at most so many times their number."""
+"""A column of different integers is an id if their range is at most this factor times their number."""
 _MAX_EXACT: Final = 2.0**53
 _MAX_STRAYS: Final = 30
 """Distinct values of a column of numbers that may mean a missing value."""
 _MIN_GAP_NUMBERS: Final = 5
 _GAP_SHARE: Final = 20
-"""A column with gaps such as - has one number in so many values."""
+"""A column with gaps such as - has at least one number in this number of values."""
 _CODE_SHARE: Final = 100
-"""A column of codes has a leading zero in one number in so many."""
+"""A column of codes has a leading zero in at least one of this number of numbers."""
 _CALL_SHARE: Final = 2
-"""A column of telephone numbers has a plus sign in one value in so many."""
+"""A column of telephone numbers has a plus sign in at least one of this number of values."""
 _MAX_BAD_DATES_SHARE: Final = 5
-"""A column of dates has another value in at most one row in so many."""
+"""A column of dates has another value in at most one of this number of rows."""
 _FIRST_COMPACT, _LAST_COMPACT = 19_000_101, 21_001_231
 """Dates as integers, such as 20210304."""
 _WITH_UNIT: Final = re.compile(
@@ -89,7 +89,7 @@ _TOTAL: Final = re.compile(
 )
 _SENTINEL: Final = re.compile(r"-?9{2,}")
 _SENTINEL_DISTANCE: Final = 3
-"""A number that means a missing value is so many times farther from the others than these are from each other."""
+"""A number that means a missing value is this factor farther from the others than these are from each other."""
 _REPEATED_NAME: Final = re.compile(r"\.\d+$")
 """The end of the name of a column whose name in the file occurs several times."""
 _UNIT_SHARE: Final = 0.9
@@ -98,7 +98,7 @@ _MAX_UNITS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class TableSurvey:
-    """What the columns of a table contain."""
+    """The contents of the columns of a table."""
 
     columns: list[ColumnFacts]
     row_count: int
@@ -243,9 +243,9 @@ class _ColumnSurvey:
 
     def finish(self, position: int) -> ColumnFacts:
         """Return what the column, counted from 0, contains."""
-        return replace(self._finish(position), missing_words=self.missing_words)
+        return replace(self._finish_column(position), missing_words=self.missing_words)
 
-    def _finish(self, position: int) -> ColumnFacts:
+    def _finish_column(self, position: int) -> ColumnFacts:
         texts, known = self.texts, self.texts.values
         distinct = None if self.distinct is None else len(self.distinct)
         is_unique = known > _MIN_UNIQUE_ROWS and (distinct is None or distinct == known)
@@ -550,7 +550,7 @@ def find_number_format(survey: TableSurvey, *, prefers_comma: bool) -> dict[str,
         formats[thousands,] = formats.pop((thousands,))
     columns = _select_format_columns(survey.sample[:_FORMAT_ROWS])
     counts = {keys: _count_numbers(columns, number_format) for keys, number_format in formats.items()}
-    # Of several that fit equally, the first.
+    # If several fit equally, the first.
     return dict(max(counts.items(), key=lambda item: item[1])[0])
 
 

@@ -20,7 +20,7 @@ from layercli.io.csv_cells import read_csv
 from layercli.source.nodes import sanitize_text
 
 SEPARATORS: Final = ("\t", ";", "|", ",")
-"""The separators that are recognized; of several that fit equally, the first."""
+"""The separators that are recognized. If several fit equally, the first is used."""
 _MIN_BLANK_RATE: Final = 0.95
 _SIMILAR_RATE: Final = 0.95
 """A part of the lines can be damaged, so that another character divides a few more of them."""
@@ -214,7 +214,10 @@ def make_section(file: Path, keys: dict[str, Any]) -> Csv:
 
 
 def guess_separator(lines: Sequence[str]) -> str:
-    """Return the character that divides most lines into the same number of values; of similar ones, also the first line."""
+    """Return the character that divides most lines into the same number of values.
+
+    If several divide about as many lines, one that divides the first line is preferred.
+    """
 
     def rate(separator: str) -> tuple[float, bool]:
         widths = [len(row) for _, row in _split_lines(lines, separator)]
@@ -233,7 +236,7 @@ def guess_separator(lines: Sequence[str]) -> str:
 
 
 def suggest_separator(name: str, found: str, wanted: str) -> str:
-    """Return the command that writes a file with the separator that is wanted; ``name`` is the file."""
+    """Return the command that writes a file with the required separator; ``name`` is the file."""
     code = "import csv, sys; csv.writer(sys.stdout, delimiter={!r}).writerows(csv.reader(sys.stdin, delimiter={!r}))"
     return f'Convert it: `python -c "{code.format(wanted, found)}" < {name} > converted.csv`.'
 
@@ -278,7 +281,7 @@ def _is_full(row: list[str], width: int) -> bool:
 
 
 def _count_header_rows(rows: Sequence[list[str]]) -> int:
-    """Return the number of rows that belong to the header; 1 also if there may be none."""
+    """Return the number of rows that belong to the header; 1 even if there may be none."""
     for number in (2, 3):
         if all(map(_IMPORT_ID.fullmatch, rows[number - 1])):
             return number
@@ -311,12 +314,12 @@ def _has_two_header_rows(rows: Sequence[list[str]]) -> bool:
 def _divides_questions(first: list[str], second: list[str], body: Sequence[list[str]]) -> bool:
     """Return whether the second row names the answers to questions of the first row, as in exports of surveys.
 
-    The first row has no names for further answers to a question. The second row has them, and nothing below names of
+    The first row has no names for more answers to a question. The second row has them, and nothing below names of
     single values, which all other rows have. An answer that can be chosen is the only value of its column.
     """
     columns = [set(column) for column in zip(*body, strict=True)]
     answers = [(answer, column) for answer, column in zip(second, columns, strict=True) if answer]
-    has_further = any(not name for name in first[1:]) and all(
+    has_more_answers = any(not name for name in first[1:]) and all(
         name or answer for name, answer in zip(first[1:], second[1:], strict=True)
     )
     has_single = any(
@@ -324,7 +327,7 @@ def _divides_questions(first: list[str], second: list[str], body: Sequence[list[
         for name, answer, column in zip(first, second, columns, strict=True)
     )
     return (
-        has_further
+        has_more_answers
         and has_single
         and not any(_NUMBER.fullmatch(answer) for answer, _ in answers)
         and all(answer not in column or column == {answer, ""} for answer, column in answers)
