@@ -18,6 +18,14 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers that tests compare come from one kind of device
+# Expected output has the colours and the width of a terminal that the tests know.
+for name in (
+    *("FORCE_COLOR", "NO_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "GITHUB_ACTIONS", "TTY_COMPATIBLE"),
+    *("COLUMNS", "LINES"),
+):
+    os.environ.pop(name, None)
+if os.environ.get("TERM") in ("dumb", "unknown"):
+    os.environ["TERM"] = "xterm"
 # Without their bytecode, pytest and each child process of a test compile the same files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

@@ -24,7 +24,7 @@ from tests.security.mutate import damage_run
 
 EXPORTS: Final = ("python", "keras", "saved_model", "onnx", "litert")
 _CONFIG: Final = "config.yaml"
-_BUILD_MAY_FAIL: Final = ("memory", "missing-package", "untrusted", "custom", "plot")
+_BUILD_MAY_FAIL: Final = ("too-large", "missing-package", "untrusted", "custom", "plot")
 """Parts of codes of problems that only a build can find."""
 
 

@@ -67,7 +67,8 @@ def shell(tmp_path):
     def shell(*command, programs, **variables):
         for name, text in programs.items():
             program(bin_, name, text)
-        environment = os.environ | {"PATH": f"{bin_}:{os.environ['PATH']}", **variables}
+        path = f"{bin_}:{os.environ['PATH']}"
+        environment = os.environ | {"PATH": path, "LC_ALL": "C", **variables}  # bash warns of missing locales
         done = subprocess.run(
             ["bash", *map(str, command)],
             cwd=tmp_path,

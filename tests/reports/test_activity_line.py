@@ -36,6 +36,7 @@ class Screen:
 @pytest.fixture
 def open_screen(monkeypatch):
     """Return a function that makes a screen the standard output and error of the rest of the test."""
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(activity_line, "_DELAY_SECONDS", 0)
     monkeypatch.setattr(activity_line, "_INTERVAL_SECONDS", 0.01)
     screen = Screen()

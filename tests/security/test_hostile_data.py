@@ -109,6 +109,30 @@ def test_large_page_is_refused(monkeypatch):
     )
 
 
+def test_every_page_with_statistics_is_measured(monkeypatch):
+    # 10,000 integers of 8 bytes; the smallest and the largest value are in the header of each page.
+    schema = pa.schema([pa.field("v", pa.int64(), nullable=False)])
+    table = pa.table({"v": np.arange(10_000) * 256}, schema=schema)
+    parquet.write_table(
+        table,
+        "d.parquet",
+        use_dictionary=False,
+        compression="none",
+        data_page_size=8_000,
+        write_batch_size=100,
+    )
+    with parquet.ParquetFile("d.parquet") as source, Path("d.parquet").open("rb") as raw:
+        pages = parquet_sizes._read_pages(raw, source.metadata.row_group(0).column(0))
+    assert pages == [(0, 8_000)] * 10
+    texts = ["a" * 100] * 2000 + ["b" * 100_000]
+    parquet.write_table(
+        pa.table({"t": texts}), "d.parquet", use_dictionary=False, data_page_size=8_000, write_batch_size=10
+    )
+    monkeypatch.setattr(parquet_sizes, "_MAX_PAGE_BYTES", 1 << 16)
+    with pytest.raises(DataError, match="a page of the column `t` needs 1"):
+        parquet_sizes.measure_groups(Path("d.parquet"), None)
+
+
 def test_constant_row_group_is_divided(monkeypatch):
     monkeypatch.setattr(parquet_reader, "_MAX_GROUP_BYTES", 1 << 12)
     monkeypatch.setattr(parquet_reader, "_BATCH_BYTES", 1 << 10)

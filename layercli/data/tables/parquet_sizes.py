@@ -212,7 +212,8 @@ class _CompactReader:
             case 7:
                 self.position += 8
             case 8:
-                self.position += self._read_varint()
+                length = self._read_varint()  # before the position, which it moves
+                self.position += length
             case 9 | 10:
                 header = self._read_byte()
                 count = self._read_varint() if header >> 4 == 15 else header >> 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
@@ -86,9 +86,17 @@ _XLA_START_SAVING: Final = 0.85
 """The fraction of the start time that XLA saves."""
 _XLA_COMPUTE_SAVING: Final = 0.25
 """The fraction of the remaining time that XLA saves for supported layers."""
-_COMPILE_SECONDS: Final = 1.5
-_EXTRA_COMPILE_SECONDS: Final = {"LSTM": 2.0, "GRU": 2.0, "SimpleRNN": 2.0}
-"""Additional compile time of a layer."""
+_XLA_RECURRENT_SAVING: Final = 0.35
+"""The same for models with recurrent layers, which start operations for each time step."""
+_RECURRENT_LAYERS: Final = frozenset(["LSTM", "GRU", "SimpleRNN"])
+_COMPILE_SECONDS: Final = 0.4
+"""The processor time that XLA takes to compile the loss, metrics and optimizer, beyond that of TensorFlow's own graphs."""
+_COMPILE_SECONDS_PER_LAYER: Final = 0.1
+_RECURRENT_COMPILE_SECONDS: Final = 0.6
+_LAST_BATCH_COST: Final = 1.5
+"""How much more it costs if a smaller last batch needs a graph without XLA as well."""
+_MIN_SAVING: Final = 1.5
+"""XLA is used if it saves at least this multiple of its cost: both are estimates."""
 
 _XLA_LAYERS: Final = frozenset(
     [
@@ -153,13 +161,23 @@ def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
     )  # the backward pass takes twice as many as the forward pass
     start_seconds = _SECONDS_PER_STEP[device]
     compute_seconds = flops / _FLOPS_PER_SECOND[device] + (valid.shapes.trainable or 0) * _SECONDS_PER_WEIGHT
-    xla_step_seconds = (1 - _XLA_START_SAVING) * start_seconds + (1 - _XLA_COMPUTE_SAVING) * compute_seconds
+    layers = [inner for node in valid.graph.nodes for inner in _walk_layers(node.layer)]
+    recurrent = sum(layer.type_name() in _RECURRENT_LAYERS for layer in layers)
+    compute_saving = _XLA_RECURRENT_SAVING if recurrent else _XLA_COMPUTE_SAVING
+    xla_step_seconds = (1 - _XLA_START_SAVING) * start_seconds + (1 - compute_saving) * compute_seconds
     jit_compile, reason = settings.jit_compile, "the config sets XLA"
     if runtime.cluster is not None:
         jit_compile, reason = False, f"{runtime.cluster.size} workers sum their gradients at each step"
     elif jit_compile is None:
         saved_seconds = train.epochs * steps * (start_seconds + compute_seconds - xla_step_seconds)
-        jit_compile, reason = _choose_xla(valid, train, saved_seconds)
+        cost = (
+            _COMPILE_SECONDS
+            + len(layers) * _COMPILE_SECONDS_PER_LAYER
+            + recurrent * _RECURRENT_COMPILE_SECONDS
+        )
+        if len(subset) % batch_size:
+            cost *= _LAST_BATCH_COST
+        jit_compile, reason = _choose_xla(valid, train, layers, saved_seconds, cost)
     steps_per_call = settings.steps_per_execution
     if steps_per_call is None and any(
         _has_per_step_logging(callback) for callback, _, _ in train.iterate_callbacks()
@@ -219,9 +237,10 @@ def example_bytes(subset: Subset) -> int:
     return max(size, subset.count_example_bytes()) if subset.text_bytes > ASSUMED_TEXT_BYTES else size
 
 
-def _choose_xla(valid: ValidConfig, train: TrainSection, saved_seconds: float) -> tuple[bool, str]:
-    """Return whether to use XLA if it saves ``saved_seconds``, and the reason."""
-    layers = [inner for node in valid.graph.nodes for inner in _walk_layers(node.layer)]
+def _choose_xla(
+    valid: ValidConfig, train: TrainSection, layers: Sequence[Layer], saved_seconds: float, cost: float
+) -> tuple[bool, str]:
+    """Return whether to use XLA if it saves ``saved_seconds`` and takes ``cost`` seconds to compile, and the reason."""
     for layer in layers:
         has_dropout = any(getattr(layer, rate, 0) for rate in ("dropout", "recurrent_dropout"))
         name = layer.type_reference() if isinstance(layer, CustomLayer) else layer.type_name()
@@ -237,9 +256,8 @@ def _choose_xla(valid: ValidConfig, train: TrainSection, saved_seconds: float) -
     ]
     if untested:
         return False, f"XLA is not tested with {untested[0]}"
-    cost = _COMPILE_SECONDS + sum(_EXTRA_COMPILE_SECONDS.get(layer.type_name(), 0) for layer in layers)
-    if saved_seconds > 2 * cost:
-        return True, f"XLA saves about {saved_seconds:,.0f} s and costs {cost:.0f} s"
+    if saved_seconds > _MIN_SAVING * cost:
+        return True, f"XLA saves about {saved_seconds:,.1f} s and costs {cost:.1f} s"
     return False, f"XLA would save about {saved_seconds:.1f} s and cost {cost:.1f} s"
 
 
