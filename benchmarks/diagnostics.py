@@ -20,7 +20,7 @@ from typing import Any
 
 from layercli.check import check_config, require_valid
 from layercli.engine.training.diagnostics import DiagnosticsCallback
-from layercli.reports.progress import SilentProgress
+from layercli.reports.training_progress import SilentProgress
 from layercli.workflows.train import train_new_run
 
 CONFIGS = Path(__file__).parents[1] / "configs"

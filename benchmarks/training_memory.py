@@ -171,7 +171,7 @@ def run_steps() -> None:
     from layercli.engine.training.feed import make_feed
     from layercli.engine.training.loop import TrainingLoop
     from layercli.engine.training.paired_augmentation import make_training_step
-    from layercli.reports.progress import SilentProgress
+    from layercli.reports.training_progress import SilentProgress
     from layercli.workflows.training_run import load_training_inputs
 
     inputs = load_training_inputs(

@@ -29,7 +29,7 @@ from layercli.graph.checks.channels import check_image_channels
 from layercli.graph.checks.ids import check_ids
 from layercli.graph.checks.learners import check_learners
 from layercli.graph.checks.monitors import check_monitors
-from layercli.graph.checks.outputs import check_outputs
+from layercli.graph.checks.output_names import check_output_names
 from layercli.graph.checks.runtime import check_runtime
 from layercli.graph.finding import Finding
 from layercli.graph.inputs import check_missing_input, resolve_model_inputs
@@ -376,7 +376,8 @@ def _check_config_in(
     problems.extend(_problem_from_finding(document, found) for found in check_ids(shapes, {}))
     has_no_errors = not has_errors(problems)
     problems.extend(
-        _problem_from_finding(document, found) for found in check_outputs(config, graph.output_references)
+        _problem_from_finding(document, found)
+        for found in check_output_names(config, graph.output_references)
     )
     completed = complete_metrics(config, shapes, None)
     problems.extend(

@@ -213,7 +213,7 @@ def _catalogue_definitions(kind: str, catalogue: Catalogue[Any]) -> JsonSchema:
     if kind == "layer":
         classes[FeatureSpace.type_name()] = (FeatureSpace.type_name(), FeatureSpace)
     patterns = {
-        written: _spelling_pattern(written, name, catalogue) for written, (name, _) in classes.items()
+        written: _make_spelling_pattern(written, name, catalogue) for written, (name, _) in classes.items()
     }
     choices: list[JsonSchema] = [
         {"enum": list(classes)},
@@ -338,7 +338,7 @@ def _any_case_schema(words: typing.Iterable[str]) -> JsonSchema:
     return {"type": "string", "pattern": f"^(?:{'|'.join(map(_word_pattern, words))})$"}
 
 
-def _spelling_pattern(type_name: str, class_name: str, catalogue: Catalogue[Any]) -> str:
+def _make_spelling_pattern(type_name: str, class_name: str, catalogue: Catalogue[Any]) -> str:
     """Return a pattern of every spelling of a type: any case, optional ``_`` and ``-``, and Keras's aliases."""
     aliases = [alias for alias, meant in catalogue.aliases.items() if meant == class_name]
     return "|".join(dict.fromkeys(_word_pattern(name) for name in (type_name, class_name, *aliases)))

@@ -42,7 +42,7 @@ TENSORFLOW_FILES = (
     "docs/test_console.py",
     "docs/test_serve.py",
     "engine",
-    "graph/checks/test_outputs.py",
+    "graph/checks/test_output_names.py",
     "graph/test_build.py",
     "graph/test_published_architectures.py",
     "layers",

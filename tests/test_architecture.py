@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import layercli
+from tests.conftest import LONG_FILES, TENSORFLOW_FILES
 
 ROOT = Path(layercli.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -65,3 +66,8 @@ def test_dataclass_flags_are_written_only_to_differ_from_defaults():
     ]
     assert len(flags) >= 200
     assert [flag for flag in flags if defaults[flag[2]] == flag[3]] == []
+
+
+def test_listed_test_files_exist():
+    folder = Path(__file__).parent
+    assert [name for name in (*TENSORFLOW_FILES, *LONG_FILES) if not (folder / name).exists()] == []

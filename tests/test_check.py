@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from layercli.check import check_config
+from layercli.config.config import Config
+from layercli.config.model import ModelSection
+from layercli.config.training.section import TrainSection
 
 DIGITS = "data: {type: sklearn, dataset: digits}\n"
 IMAGES = "data: {type: sklearn, dataset: digits, shape: [8, 8, 1]}\n"
@@ -730,6 +733,18 @@ MISSPELT = {
             "Write a custom layer class and name it as `type: my_layers.py:MyLayer`.",
         ),
     ),
+    "class_name": (
+        "{class_name: Dense, config: {units: 3}}",
+        (
+            "missing-key",
+            "The layer is missing `type`.",
+            "Write `type: Dense` instead of `class_name`, and the arguments of `config` next to it.",
+        ),
+    ),
+    "kind": (
+        "{activation: relu, kind: lstm, units: 3}",
+        ("missing-key", "The layer is missing `type`.", "Write `type: LSTM` instead of `kind`."),
+    ),
     "no type": ("{units: 3}", ("missing-key", "The layer is missing `type`.", "For example {type: Dense}.")),
     "a required key, once": (
         "{type: Dense, unit: 3}",
@@ -1016,6 +1031,23 @@ def test_key_at_wrong_level(problems, line, key, hint):
     assert problems(model("[4]", dense(3)) + line) == [
         ("unknown-key", 5, f'A config has no key "{key}".', hint)
     ]
+
+
+@pytest.mark.parametrize(
+    ("section", "other", "place"),
+    [
+        (TrainSection, ModelSection, "under `model:`"),
+        (ModelSection, TrainSection, "under `train:`"),
+        (Config, ModelSection, "under `model:`"),
+        (Config, TrainSection, "under `train:`"),
+        (ModelSection, Config, "next to `model:`"),
+        (TrainSection, Config, "next to `train:`"),
+    ],
+)
+def test_every_key_of_another_section_has_a_hint(section, other, place):
+    keys = other.model_fields.keys() - section.model_fields.keys()
+    itself = {ModelSection: "model", TrainSection: "train"}.get(section)
+    assert [key for key in keys if key != itself and place not in section.hints[key]] == []
 
 
 @pytest.mark.parametrize(

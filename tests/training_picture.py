@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from layercli.check import check_config, require_valid
-from layercli.reports.progress import TrainingProgress
+from layercli.reports.training_progress import TrainingProgress
 from layercli.workflows.train import train_new_run
 
 ROOT = Path(__file__).parents[1]

@@ -36,6 +36,9 @@ def _validate_overrides(options: list[str] | None) -> list[str] | None:
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="The config file; - reads standard input.")
 ]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="The directory of a finished run; `layercli runs` lists runs.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 SetOption = Annotated[

@@ -52,8 +52,13 @@ _OTHER_COMMANDS: Final = {
         ("fit run start", "train"),
         ("check lint verify", "validate"),
         ("summary shapes inspect", "inspect-shapes"),
-        ("test eval", "evaluate"),
+        ("test eval score", "evaluate"),
         ("infer", "predict"),
+        ("resume continue", "train --resume RUN"),
+        ("plot draw graph", "build CONFIG --plot model.svg"),
+        ("compare", "diff"),
+        ("deploy", "serve"),
+        ("cv cross-validate kfold", "crossval"),
         ("tune search hpo", "sweep"),
         ("create new", "init"),
         ("convert save", "export"),
@@ -64,6 +69,19 @@ _OTHER_COMMANDS: Final = {
 """Commands of other programs -> the command of layercli."""
 
 
+_EXPECTED_VALUES: Final = {
+    re.compile(pattern): expected
+    for pattern, expected in (
+        ("Input should be less than or equal to (.+)", r"must be at most \1"),
+        ("Input should be greater than or equal to (.+)", r"must be at least \1"),
+        ("Input should be less than (.+)", r"must be less than \1"),
+        ("Input should be greater than (.+)", r"must be greater than \1"),
+        ("Input should be a valid integer", "must be an integer"),
+        ("Input should be a valid number", "must be a number"),
+    )
+}
+"""Pydantic's message for an invalid value -> what is expected."""
+_EXTRA_ARGUMENTS: Final = "Got unexpected extra argument"
 _ANY_USAGE_ERROR: Final[Any] = BadParameter.__mro__[2]
 """Typer's base class of usage errors, which it does not export: unknown options, missing arguments, invalid values."""
 
@@ -94,14 +112,18 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; add what to write to the error for an unknown option."""
         given = list(args)
+        known = {name for parameter in self.params for name in parameter.opts}
         try:
             return super().parse_args(ctx, add_left_out_values(args))
         except Exception as error:
             option = getattr(error, "option_name", None)
             if isinstance(error, _ANY_USAGE_ERROR):
                 error.ctx = error.ctx or ctx  # an option without its value does not set it
-                error.message = error.message.removeprefix("Value error, ")  # of Typer's own types
-            known = {name for parameter in self.params for name in parameter.opts}
+                error.message = _explain_value(error, given)
+                if type(error).__name__ == "MissingParameter":
+                    error.message = getattr(error.param, "help", None) or ""
+                elif error.message.startswith(_EXTRA_ARGUMENTS):
+                    error.message += _suggest_for_extra_argument(error.message, known)
             advice = suggest_option(option, given, known) if isinstance(option, str) else None
             if advice is not None:
                 error.message = f"No such option: {sanitize_text(str(option), limit=60)}. {advice}"  # type: ignore[attr-defined]
@@ -162,6 +184,25 @@ def suggest_option(option: str, args: Sequence[str], known: set[str]) -> str | N
         return None
     value = _find_value(option, args)
     return f"Write `--set {path}={value}`."
+
+
+def _explain_value(error: Any, args: Sequence[str]) -> str:
+    """Return the message of a usage error; for an invalid value, what is expected and was received."""
+    message: str = error.message
+    options = getattr(getattr(error, "param", None), "opts", ())
+    for pattern, expected in _EXPECTED_VALUES.items():
+        if match := pattern.match(message):
+            value = next((found for option in options if (found := _find_value(option, args)) != "VALUE"), "")
+            return f"{match.expand(expected)}{value and ', got '}{value}."
+    return message.removeprefix("Value error, ")  # of Typer's own types
+
+
+def _suggest_for_extra_argument(message: str, known: set[str]) -> str:
+    """Return a sentence with the option that takes an argument which the command does not take; empty if none does."""
+    if "=" in message:
+        return ". Write `--set KEY=VALUE` to change a value of the config." if "--set" in known else ""
+    option = next((name for name in ("--input", "--data") if name in known), None)
+    return f". Write `{option} FILE` for new data." if option else ""
 
 
 def _find_value(option: str, args: Sequence[str]) -> str:

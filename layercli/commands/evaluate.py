@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layercli.command_line.options import JsonOption, TrustOption
+from layercli.command_line.options import JsonOption, RunArgument, TrustOption
 from layercli.errors import Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.evaluation import print_results
@@ -16,7 +16,7 @@ from layercli.workflows.evaluate import SplitName, evaluate_run
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
+    run: RunArgument,
     data: Annotated[
         list[str] | None,
         typer.Option(

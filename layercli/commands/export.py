@@ -20,7 +20,10 @@ from layercli.workflows.export_script import export_script
 def command(
     run: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="The directory of a finished run. For python also a config."),
+        typer.Argument(
+            metavar="RUN",
+            help="The directory of a finished run; `layercli runs` lists runs. For python also a config.",
+        ),
     ],
     format_: Annotated[
         ExportFormatName | None,
@@ -71,9 +74,14 @@ def command(
     trust: TrustOption = False,
 ) -> None:
     """Export a run's model, load the exported model, and compare its outputs with the original."""
+    format_options = {
+        "--batch-size": batch_size,
+        "--opset": opset,
+        "--quantize": quantize,
+        "--weights": weights or None,
+    }
     if benchmark:
-        options = {"--output": output, "--batch-size": batch_size, "--opset": opset, "--quantize": quantize}
-        others = options | {"--tolerance": tolerance, "--weights": weights or None}
+        others = {"--output": output, **format_options, "--tolerance": tolerance}
         _run_benchmark(run, format_, others, as_json=json, trust=trust)
         return
     if format_ is None:
@@ -83,7 +91,7 @@ def command(
     request = ExportRequest(
         run, format_, _parse_output_path(output, format_), batch_size, opset, quantize, tolerance
     )
-    _check_options(request, weights=weights)
+    _check_format_options(format_, format_options)
     with redirect_stdout_for_json(json):
         result = (
             export_script(request, weights=weights, trust=trust)
@@ -138,21 +146,15 @@ def _parse_output_path(output: str | None, format_name: str) -> Path | None:
     return path
 
 
-def _check_options(request: ExportRequest, *, weights: bool) -> None:
-    """Check that each option applies to the format.
+def _check_format_options(format_name: str, values: Mapping[str, object]) -> None:
+    """Check that each option with a value applies to the format.
 
     Raises:
         BadParameter: An option applies to another format.
     """
-    values = {
-        "--batch-size": request.batch_size,
-        "--opset": request.opset,
-        "--quantize": request.quantize,
-        "--weights": weights or None,
-    }
     for option, value in values.items():
-        if value is not None and option not in EXPORT_FORMATS[request.format].options:
+        if value is not None and option not in EXPORT_FORMATS[format_name].options:
             formats = [name for name, facts in EXPORT_FORMATS.items() if option in facts.options]
             raise typer.BadParameter(
-                f"requires --format {' or '.join(formats)}, got {request.format}.", param_hint=option
+                f"requires --format {' or '.join(formats)}, got {format_name}.", param_hint=option
             )

@@ -13,8 +13,8 @@ from layercli.io.paths import is_file
 from layercli.page.charts import require_charts
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json, replace_non_finite
 from layercli.reports.problems import print_problems
-from layercli.reports.progress import SilentProgress, TrainingProgress
 from layercli.reports.rate_curve import print_rate_curve
+from layercli.reports.training_progress import SilentProgress, TrainingProgress
 from layercli.source.load import STDIN
 from layercli.workflows.find_rate import (
     RateTest,

@@ -15,6 +15,7 @@ import typer
 
 from layercli.command_line.optional_values import LISTED
 from layercli.command_line.options import ForceOption, JsonOption, require_parent_directory
+from layercli.config.data.tables import TABLE_FORMATS
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.code_templates import CODE_KINDS, render_code_template
 from layercli.reports.config_template import (
@@ -53,8 +54,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="DATA",
-            help="A table (CSV, Parquet, JSON lines, Feather), or several files of one; arrays (.npz, .npy); or a folder of "
-            "images or texts.",
+            help=f"A table ({TABLE_FORMATS}), or several files of one; arrays (.npz, .npy); or a folder of images or texts.",
         ),
     ] = None,
     output: Annotated[

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from layercli.command_line.options import JsonOption, TrustOption, require_parent_directory
+from layercli.command_line.options import JsonOption, RunArgument, TrustOption, require_parent_directory
 from layercli.errors import ExitCode, Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.evaluate import SplitName
 from layercli.workflows.predict import (
-    DEFAULT_BATCH_SIZE,
+    DEFAULT_PREDICTION_BATCH,
     PREDICTION_SUFFIXES,
     STANDARD_STREAM,
     StreamFormat,
@@ -47,7 +47,7 @@ def _validate_output(output: str, stream_format: str | None) -> None:
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
+    run: RunArgument,
     output: Annotated[
         str,
         typer.Option(
@@ -87,7 +87,7 @@ def command(
     ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, metavar="N", help="Number of examples per batch.")
-    ] = DEFAULT_BATCH_SIZE,
+    ] = DEFAULT_PREDICTION_BATCH,
     json: JsonOption = False,
     trust: TrustOption = False,
 ) -> None:

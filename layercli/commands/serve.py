@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from layercli.command_line.options import JsonOption, TrustOption
+from layercli.command_line.options import JsonOption, RunArgument, TrustOption
 from layercli.errors import ExitCode, LayercliError, Problem
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
 
 if TYPE_CHECKING:
-    from layercli.serving.service import Limits
+    from layercli.serving.service import ServerLimits
 
 _PACKAGES: Final = ("starlette", "uvicorn", "prometheus_client")
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The directory of a finished run.")],
+    run: RunArgument,
     host: Annotated[
         str,
         typer.Option(
@@ -80,14 +80,14 @@ def command(
     _require_packages()
     from layercli.serving.batcher import BatchLimits
     from layercli.serving.server import open_socket
-    from layercli.serving.service import Limits
+    from layercli.serving.service import ServerLimits
 
     batches = BatchLimits(max_batch, max_delay_ms / 1000, max_queue, timeout)
     with open_socket(host, port) as listener:
-        _serve(run, listener, Limits(batches, round(max_body_mib * 2**20)), trust=trust, json=json)
+        _serve(run, listener, ServerLimits(batches, round(max_body_mib * 2**20)), trust=trust, json=json)
 
 
-def _serve(run: str, listener: socket, limits: Limits, *, trust: bool, json: bool) -> NoReturn:
+def _serve(run: str, listener: socket, limits: ServerLimits, *, trust: bool, json: bool) -> NoReturn:
     """Load the run, serve until a stop signal, and exit."""
     from layercli.serving.served_model import ServedModel
     from layercli.serving.server import check_host, format_address, run_server

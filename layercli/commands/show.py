@@ -14,7 +14,7 @@ from layercli.reports.console import make_console, print_json
 from layercli.reports.model_shapes import describe_stages
 from layercli.reports.problems import print_problems, problems_json
 from layercli.reports.provenance import describe_provenance
-from layercli.reports.show import annotated_yaml, origins_json, print_yaml
+from layercli.reports.show import origins_json, print_yaml, render_annotated_yaml
 from layercli.runs.listing import is_run
 from layercli.runs.manifest import require_manifest
 from layercli.runs.open_run import check_recorded_config
@@ -58,4 +58,4 @@ def command(
     print_problems(make_console(error=True), valid.check_result.problems)
     lines = [*describe_stages(stages), *(f"{title}: {value}" for title, value in provenance.items())]
     comments = "".join(f"# {line}\n" for line in lines)
-    print_yaml((annotated_yaml(valid) if explain else to_yaml(valid.to_resolved_dict())) + comments)
+    print_yaml((render_annotated_yaml(valid) if explain else to_yaml(valid.to_resolved_dict())) + comments)

@@ -20,9 +20,9 @@ from layercli.distribution.process_group import ProcessGroup
 from layercli.distribution.run_paths import copy_run, make_scratch_run_path
 from layercli.reports.console import is_terminal, make_console, print_json, redirect_stdout_for_json
 from layercli.reports.problems import print_problems
-from layercli.reports.progress import QuietProgress, SilentProgress, TrainingProgress
 from layercli.reports.seeds import make_seed_progress, print_seed_summary
 from layercli.reports.training import print_training_summary
+from layercli.reports.training_progress import QuietProgress, SilentProgress, TrainingProgress
 from layercli.source.load import STDIN
 from layercli.workflows.next_commands import list_next_commands
 from layercli.workflows.preflight import require_sections

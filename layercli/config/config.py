@@ -14,16 +14,13 @@ from layercli.config.training.section import TrainSection
 from layercli.schema.strict_model import StrictModel
 from layercli.source.extend import EXTENDS
 
-_TRAIN_HINT = "It belongs under `train:`."
-
 
 class Config(StrictModel):
     """A config file."""
 
     hints: ClassVar[dict[str, str]] = {
-        "layers": "It belongs under `model:`.",
-        "input": "It belongs under `model:`.",
-        **dict.fromkeys(("epochs", "batch_size", "optimizer", "loss", "metrics", "callbacks"), _TRAIN_HINT),
+        **dict.fromkeys(ModelSection.model_fields, "It belongs under `model:`."),
+        **dict.fromkeys(TrainSection.model_fields, "It belongs under `train:`."),
         "dataset": "It belongs under `data:`.",
         "split": "It belongs under `data:`.",
         "learning_rate": "It belongs to the optimizer: `train: {optimizer: {type: Adam, learning_rate: 0.001}}`.",

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from layercli.config.layer_entries import LayerEntryField
 from layercli.config.name_patterns import require_little_matching, require_short_patterns
 from layercli.config.names import parse_layer_name
+from layercli.config.training.section import TrainSection
 from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.addresses import require_local_weights
 from layercli.schema.component import parse_at_key
@@ -175,10 +176,8 @@ class ModelSection(StrictModel):
 
     hints: ClassVar[dict[str, str]] = {
         "name": "The model's name is the config's `name`, next to `model:`.",
-        **dict.fromkeys(
-            ("epochs", "batch_size", "optimizer", "loss", "metrics", "callbacks"),
-            "It belongs under `train:`.",
-        ),
+        **dict.fromkeys(("data", "seed", "train"), "It belongs to the config, next to `model:`."),
+        **dict.fromkeys(TrainSection.model_fields, "It belongs under `train:`."),
     }
 
     example: ClassVar[str | None] = "model: {input: [4], layers: [{type: Dense, units: 3}]}"

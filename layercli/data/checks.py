@@ -9,9 +9,16 @@ from typing import Final
 from layercli.config.data.section import DataConfig, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Splits
-from layercli.data.statistics import ArrayStatistics, LabelCounts, Statistics, ValueIndex, count_labels
-from layercli.data.types import Array
-from layercli.graph.checks.ids import Extreme, ValueRange
+from layercli.data.statistics import (
+    ArrayStatistics,
+    LabelCounts,
+    Statistics,
+    ValueIndex,
+    compute_statistics,
+    count_labels,
+)
+from layercli.data.types import Array, DataError
+from layercli.graph.checks.ids import Extreme, IdRange
 from layercli.graph.finding import Finding
 from layercli.graph.target_meaning import TargetMeaning
 from layercli.source.nodes import KeyPath, format_path, sanitize_text
@@ -37,7 +44,7 @@ def check_examples(
             title,
             path,
             locate,
-            required=_required_columns(values, data),
+            required=_list_required_columns(values, data),
             missing_hint=_FILL_HINT if isinstance(data, TableConfig) else _REMOVE_HINT,
             infinite_hint=_DECLARE_HINT if data.has_numbers_as_texts else _REMOVE_HINT,
         )
@@ -47,11 +54,26 @@ def check_examples(
         yield from _check_finite(values, title, path, locate, required=_all_columns(values))
 
 
+def check_readable_inputs(
+    error: DataError, data: DataConfig, dtypes: Mapping[str, str] | None = None
+) -> Iterator[Finding]:
+    """Report the problems of the inputs that can be read although the data has other errors.
+
+    These are missing and infinite numbers and, with ``dtypes``, those of the model's inputs, texts in place of numbers.
+    """
+    if error.inputs is not None:
+        statistics = compute_statistics(error.inputs)
+        yield from check_examples(statistics, data, error.inputs.locate_row)
+        if dtypes is not None:
+            yield from check_input_types(statistics, dtypes)
+        yield from error.inputs.findings
+
+
 def _all_columns(values: ArrayStatistics) -> set[int]:
     return set(range(len(values.missing_counts)))
 
 
-def _required_columns(values: ArrayStatistics, data: DataConfig) -> set[int]:
+def _list_required_columns(values: ArrayStatistics, data: DataConfig) -> set[int]:
     """Return the columns that must not have missing numbers; fixed fill values are already in place."""
     if not isinstance(data, TableConfig) or not values.columns:
         return _all_columns(values)
@@ -80,7 +102,7 @@ def check_input_types(statistics: Statistics, dtypes: Mapping[str, str]) -> Iter
         )
 
 
-def find_value_ranges(statistics: Statistics, input_names: Sequence[str]) -> dict[str, ValueRange]:
+def find_value_ranges(statistics: Statistics, input_names: Sequence[str]) -> dict[str, IdRange]:
     """Return the range of each numeric input of the model, with the rows of its smallest and largest value."""
     ranges = {}
     for name, extremes in statistics.ids.items():
@@ -93,7 +115,7 @@ def find_value_ranges(statistics: Statistics, input_names: Sequence[str]) -> dic
         fraction = None
         if extremes.fraction is not None:
             fraction = Extreme(extremes.fraction[0], _describe_place(values, extremes.fraction[1]))
-        ranges[input_names[0] if name is None else name] = ValueRange(low, high, fraction)
+        ranges[input_names[0] if name is None else name] = IdRange(low, high, fraction)
     return ranges
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from layercli.data.paths import PATH_HINT, require_file
 from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.graph.finding import Finding
-from layercli.io.folders import SET_NAMES, list_folders, walk_files
+from layercli.io.folders import SETS_BY_FOLDER, list_folders, walk_files
+from layercli.io.paths import compose_name
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_SHOWN_CLASSES = 12
@@ -38,7 +39,7 @@ class FolderFiles:
         listed = [f"{count} {sanitize_text(name, limit=20)}" for name, count in counts.most_common()]
         if len(listed) > _MAX_SHOWN_SUFFIXES:
             listed = [*listed[:_MAX_SHOWN_SUFFIXES], "others"]
-        files = f"{_count(len(self.skipped), 'file')} in {sanitize_text(str(self.folder))}"
+        files = f"{_format_count(len(self.skipped), 'file')} in {sanitize_text(str(self.folder))}"
         first = sanitize_text(str(self.skipped[0].relative_to(self.folder)))
         are = "is" if len(self.skipped) == 1 else "are"
         message = f"{files} {are} left out: {', '.join(listed)} (the first is {first})."
@@ -104,7 +105,9 @@ def list_class_files(folder: Path, suffixes: Sequence[str]) -> ClassFiles:
     warnings = listing.make_warnings(suffixes)
     if outside:
         are = "is" if len(outside) == 1 else "are"
-        message = f"{_count(len(outside), 'file')} directly in {sanitize_text(str(folder))} {are} left out: "
+        message = (
+            f"{_format_count(len(outside), 'file')} directly in {sanitize_text(str(folder))} {are} left out: "
+        )
         first = sanitize_text(outside[0].name)
         warnings.append(
             make_skipped_finding(
@@ -143,7 +146,7 @@ def _require_classes(folder: Path, by_class: dict[str, list[Path]], class_names:
     }
     if any(len(_parts_in(folder, file)) == 2 for name in class_names for file in by_class[name]):
         return
-    sets = {SET_NAMES[name.lower()]: name for name in class_names if name.lower() in SET_NAMES}
+    sets = {SETS_BY_FOLDER[name.lower()]: name for name in class_names if name.lower() in SETS_BY_FOLDER}
     shown = sanitize_text(str(folder))
     if "train" in sets and len(class_names) == len(sets):
         others = ", ".join(f"{part}: {shown}/{name}" for part, name in sets.items() if part != "train")
@@ -177,11 +180,12 @@ def list_new_files(
     files: list[Path] = []
     labels: list[int] = []
     warnings: list[Finding] = []
+    known_labels = {compose_name(name): label for label, name in enumerate(class_names)}
     for path in map(Path, paths):
         if has_targets:
             found = list_class_files(path, suffixes)
             warnings += found.warnings
-            unknown = [name for name in found.class_names if name not in class_names]
+            unknown = [name for name in found.class_names if compose_name(name) not in known_labels]
             if unknown:
                 known = ", ".join(map(sanitize_text, class_names[:_MAX_SHOWN_CLASSES]))
                 message = (
@@ -190,7 +194,7 @@ def list_new_files(
                 )
                 raise_data_error(message, PATH_KEY, f"The classes are {known}.")
             files += found.files
-            labels += [class_names.index(found.class_names[label]) for label in found.labels]
+            labels += [known_labels[compose_name(found.class_names[label])] for label in found.labels]
         elif path.is_dir():
             listing = list_files(path, suffixes)
             files += listing.files
@@ -223,5 +227,5 @@ def _list_names(names: Sequence[str]) -> str:
     return shown if rest <= 0 else f"{shown} and {rest} more"
 
 
-def _count(count: int, noun: str) -> str:
+def _format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"

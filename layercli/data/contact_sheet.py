@@ -140,11 +140,11 @@ def _tile_images(images: Array, captions: Sequence[str]) -> Array:
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(_FONT_SIZE)
     for number, caption in enumerate(captions):
         top, left = (number // side) * tile_height + 1 + height, (number % side) * (width + 2) + 1
-        draw.text((left + 1, top), _shorten(caption, width - 2, font), fill="white", font=font)
+        draw.text((left + 1, top), _shorten_caption(caption, width - 2, font), fill="white", font=font)
     return np.asarray(picture)
 
 
-def _shorten(text: str, width: int, font: Any) -> str:
+def _shorten_caption(text: str, width: int, font: Any) -> str:
     """Return the start of a text that fits into a width in pixels."""
     text = sanitize_text(text, limit=_MAX_CAPTION)
     if font.getlength(text) <= width:

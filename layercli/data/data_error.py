@@ -17,11 +17,20 @@ PATH_KEY: Final[KeyPath] = ("data", "path")
 class DataError(Exception):
     """Data that cannot be used; ``findings`` give the reasons."""
 
-    def __init__(self, *findings: Finding, readable: Dataset | None = None) -> None:
-        """Create the error; ``readable`` has the targets that can be read, in which further problems are found."""
+    def __init__(
+        self, *findings: Finding, readable: Dataset | None = None, inputs: Dataset | None = None
+    ) -> None:
+        """Create the error, with what can be read, in which further problems are found.
+
+        Args:
+            findings: The reasons.
+            readable: The examples whose targets can be read.
+            inputs: The inputs that can be read, without targets.
+        """
         super().__init__("; ".join(finding.message for finding in findings))
         self.findings = findings
         self.readable = readable
+        self.inputs = inputs
 
 
 def make_data_finding(message: str, path: KeyPath, hint: str | None) -> Finding:

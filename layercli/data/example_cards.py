@@ -83,7 +83,7 @@ def make_cards(
     }
     for row, position in enumerate(selected.positions.tolist()):
         target, output = selected.targets[row], selected.outputs[row]
-        card = ExampleCard(name_example(position), _describe(kind, class_names, target, output))
+        card = ExampleCard(name_example(position), _describe_prediction(kind, class_names, target, output))
         for name, array in selected.examples.inputs:
             if name in scaled:
                 caption = name or "input"
@@ -138,7 +138,7 @@ def encode_thumbnail(image: Array) -> bytes:
     return buffer.getvalue()
 
 
-def _describe(
+def _describe_prediction(
     kind: OutputKind, class_names: Sequence[str], true: Array, scores: Array
 ) -> list[tuple[str, str]]:
     """Return the target, the prediction, and how sure or how far it is; for positions their share of errors."""
@@ -146,7 +146,10 @@ def _describe(
         return [("wrong positions", f"{100 * float((scores.argmax(-1) != true).mean()):.1f} %")]
     if kind.kind == "classes":
         predicted, number = int(scores.argmax()), int(true)
-        facts = [("true", _name(class_names, number)), ("predicted", _name(class_names, predicted))]
+        facts = [
+            ("true", _name_class(class_names, number)),
+            ("predicted", _name_class(class_names, predicted)),
+        ]
         title = "probability" if kind.has_probabilities else "score"
         facts.append((title, f"{float(scores[predicted]):.3f}"))
         if predicted != number and 0 <= number < len(scores):
@@ -154,8 +157,8 @@ def _describe(
         return facts
     if kind.kind in ("two", "sign") and scores.size == 1:
         score = float(scores.ravel()[0])
-        names = _name(class_names, int(true)), _name(class_names, int(score > kind.threshold))
-        title = f"probability of {_name(class_names, 1)}" if kind.has_probabilities else "score"
+        names = _name_class(class_names, int(true)), _name_class(class_names, int(score > kind.threshold))
+        title = f"probability of {_name_class(class_names, 1)}" if kind.has_probabilities else "score"
         return [("true", names[0]), ("predicted", names[1]), (title, f"{score:.3f}")]
     if kind.kind == "labels" and scores.ndim == 1:
         predicted_names = _list_names(class_names, scores > kind.threshold)
@@ -166,25 +169,25 @@ def _describe(
 def _describe_numbers(true: Array, predicted: Array) -> list[tuple[str, str]]:
     difference = predicted - true
     if difference.size == 1:
-        values = [("true", _number(true[0])), ("predicted", _number(predicted[0]))]
+        values = [("true", _format_number(true[0])), ("predicted", _format_number(predicted[0]))]
         return [*values, ("error", f"{difference[0]:+.4g}")]
-    mean = ("mean error", _number(np.abs(difference).mean()))
+    mean = ("mean error", _format_number(np.abs(difference).mean()))
     if difference.size > _MAX_SHOWN_TARGETS:
         return [mean]
     pairs = enumerate(zip(true.tolist(), predicted.tolist(), strict=True), start=1)
     return [*((f"value {index}", f"{a:.4g}, predicted {b:.4g}") for index, (a, b) in pairs), mean]
 
 
-def _name(class_names: Sequence[str], number: int) -> str:
+def _name_class(class_names: Sequence[str], number: int) -> str:
     return class_names[number] if 0 <= number < len(class_names) else str(number)
 
 
 def _list_names(class_names: Sequence[str], is_set: Array) -> str:
-    names = [_name(class_names, int(index)) for index in np.flatnonzero(is_set)]
+    names = [_name_class(class_names, int(index)) for index in np.flatnonzero(is_set)]
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "none"
 
 
-def _number(value: Any) -> str:
+def _format_number(value: Any) -> str:
     return f"{float(value):.4g}"
 
 
@@ -194,9 +197,11 @@ def _add_input(card: ExampleCard, name: str | None, value: Array, columns: tuple
     if value.dtype.kind == "O":
         texts = [str(item) for item in flat[:_MAX_VALUES].tolist()]
         if len(columns) == len(texts):
-            card.values += [(column, _cut(text, 60)) for column, text in zip(columns, texts, strict=True)]
+            card.values += [
+                (column, _shorten_text(text, 60)) for column, text in zip(columns, texts, strict=True)
+            ]
         else:
-            card.texts += [_cut(text, _MAX_TEXT) for text in texts[:4]]
+            card.texts += [_shorten_text(text, _MAX_TEXT) for text in texts[:4]]
     elif value.ndim == 2 and min(value.shape) > 0:
         step = max(1, -(-len(value) // _MAX_LINE_POINTS))
         titles = columns if len(columns) == value.shape[1] else _number_titles(name, value.shape[1])
@@ -207,12 +212,12 @@ def _add_input(card: ExampleCard, name: str | None, value: Array, columns: tuple
     elif value.ndim <= 1 and (columns or flat.size <= _MAX_VALUES):
         titles = columns if len(columns) == flat.size else _number_titles(name, flat.size)
         pairs = list(zip(titles, flat.tolist(), strict=True))[:_MAX_VALUES]
-        card.values += [(title, _number(item)) for title, item in pairs]
+        card.values += [(title, _format_number(item)) for title, item in pairs]
     elif value.ndim == 1:
         step = max(1, -(-flat.size // _MAX_LINE_POINTS))
         card.lines.append([(name or "input", flat[::step].astype(float).tolist())])
     else:
-        card.values.append((name or "input", f"{flat.size:,} numbers, mean {_number(flat.mean())}"))
+        card.values.append((name or "input", f"{flat.size:,} numbers, mean {_format_number(flat.mean())}"))
 
 
 def _number_titles(name: str | None, size: int) -> list[str]:
@@ -264,5 +269,5 @@ def _mark_saliency(image: Array, saliency: Array) -> Array:
     return marked.astype(np.uint8)
 
 
-def _cut(text: str, limit: int) -> str:
+def _shorten_text(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -15,7 +15,7 @@ import numpy as np
 
 from layercli.activity import show_activity, track_items
 from layercli.config.data.section import DataFacts, SplitConfig, TargetFacts
-from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
+from layercli.data.labels import ConvertedForm, convert_target, is_labels, unwrap_single
 from layercli.data.row_moves import move_rows, should_move_rows
 from layercli.data.split import split_rows
 from layercli.data.types import Array, Inputs, Targets, iterate_named
@@ -131,7 +131,7 @@ class Dataset(Subset):
         """Return the properties that the model must match."""
 
     @abstractmethod
-    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> Dataset:
+    def convert_targets(self, forms: Mapping[str | None, ConvertedForm]) -> Dataset:
         """Return the data set with each target in the form that its meaning requires; see ``convert_target``."""
 
     @property
@@ -261,7 +261,7 @@ class Examples(IndexedSubset, Dataset):
             return TargetFacts(len(names), array.shape[1:], kind="labels", has_integers=True)
         return TargetFacts(shape=array.shape[1:], has_integers=array.dtype.kind in "iub")
 
-    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> Examples:
+    def convert_targets(self, forms: Mapping[str | None, ConvertedForm]) -> Examples:
         """Return the examples with each target in the form that its meaning requires; see ``convert_target``."""
         return replace(
             self,

@@ -20,7 +20,7 @@ MAX_CLASSES: Final = 1000
 """Maximum number of different labels that are mapped to class numbers."""
 
 
-class TargetForm(NamedTuple):
+class ConvertedForm(NamedTuple):
     """The form of a target that its meaning requires."""
 
     kind: Literal["labels", "numbers"]
@@ -33,7 +33,7 @@ def is_labels(array: Array) -> bool:
     return array.dtype.kind in "iub" and array.ndim == 1
 
 
-def convert_target(array: Array, form: TargetForm | None) -> Array:
+def convert_target(array: Array, form: ConvertedForm | None) -> Array:
     """Return a target of shape (samples, ...) in the form that its meaning requires; None leaves it unchanged.
 
     Labels are int32 of shape (samples,), also from one-hot vectors. Numbers for each example are float32.

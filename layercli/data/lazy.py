@@ -20,7 +20,7 @@ from layercli.data.examples import (
     compute_strata,
     iterate_batches,
 )
-from layercli.data.labels import TargetForm, convert_target, is_labels, unwrap_single
+from layercli.data.labels import ConvertedForm, convert_target, is_labels, unwrap_single
 from layercli.data.split import split_rows
 from layercli.data.types import Array, Targets
 
@@ -114,7 +114,7 @@ class LazyDataset(IndexedSubset, Dataset):
         arrays = {name: array for name, array in self.y.items() if isinstance(array, np.ndarray)}
         return {name: array[self.row_indices] for name, array in arrays.items() if is_labels(array)}
 
-    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> LazyDataset:
+    def convert_targets(self, forms: Mapping[str | None, ConvertedForm]) -> LazyDataset:
         """Return the examples with labels in memory; numbers stay as they are saved."""
         y = dict(self.y)
         for name, array in self.y.items():

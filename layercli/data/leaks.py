@@ -62,7 +62,7 @@ def find_leaks(columns: Mapping[str, Array], target: Array) -> dict[str, str]:
     """
     if len(target) < _MIN_ROWS:
         return {}
-    target_codes = _encode(target)
+    target_codes = _number_values(target)
     class_count = int(target_codes.max()) + 1
     if class_count < 2:
         return {}
@@ -79,7 +79,7 @@ def find_leaks(columns: Mapping[str, Array], target: Array) -> dict[str, str]:
     return leaks
 
 
-def _encode(values: Array) -> Array:
+def _number_values(values: Array) -> Array:
     """Return a number from 0 for each distinct value: int64 of shape (rows,)."""
     if values.dtype.kind == "O":  # NumPy would give each text the size of the longest
         numbers: dict[str, int] = {}
@@ -88,7 +88,7 @@ def _encode(values: Array) -> Array:
 
 
 def _describe_leak(values: Array, target: Array, target_codes: Array, class_count: int) -> str | None:
-    codes = _encode(values)
+    codes = _number_values(values)
     value_count = int(codes.max()) + 1
     if value_count > 1 and len(codes) >= _MIN_ROWS_PER_VALUE * value_count:
         pairs = np.unique(codes * class_count + target_codes)

@@ -128,7 +128,8 @@ def read_array(stream: IO[bytes], header: ArrayHeader) -> Array:
         content = stream.read(len(part) * size)
         if len(content) < len(part) * size:
             raise ValueError("the file is incomplete")
-        part[...] = np.frombuffer(content, header.dtype)
+        with np.errstate(over="ignore"):  # a check reports infinite values
+            part[...] = np.frombuffer(content, header.dtype)
     return array
 
 
@@ -205,7 +206,7 @@ def to_training_dtype(array: Array, name: str, key_path: KeyPath, *, is_target: 
         with np.errstate(over="ignore"):  # a check reports infinite values
             return array.astype(np.float32, copy=False)
     if array.dtype.kind == "b":
-        return _cast(array, np.int32)
+        return _copy_as(array, np.int32)
     if array.dtype.kind in "iu":
         largest = max(abs(int(array.min())), int(array.max())) if array.size else 0
         if array.dtype.itemsize >= 4 and largest >= 2**31:
@@ -214,7 +215,7 @@ def to_training_dtype(array: Array, name: str, key_path: KeyPath, *, is_target: 
             raise_data_error(
                 f"The array `{name}` has integers of more than 32 bits.", key_path, "Save them as float32."
             )
-        return array if array.dtype.itemsize < 4 else _cast(array, np.int32)
+        return array if array.dtype.itemsize < 4 else _copy_as(array, np.int32)
     if array.dtype.kind not in "US":
         raise_data_error(
             f"The array `{name}` must contain numbers or text, got the dtype {array.dtype}.", key_path, None
@@ -223,7 +224,7 @@ def to_training_dtype(array: Array, name: str, key_path: KeyPath, *, is_target: 
     return array.astype(str).astype(object)
 
 
-def _cast(array: Array, dtype: Any) -> Array:
+def _copy_as(array: Array, dtype: Any) -> Array:
     """Return a copy of an array in another dtype, in memory that TensorFlow can use."""
     copy = make_aligned_array(array.shape, dtype)
     copy[...] = array

@@ -61,7 +61,7 @@ def write_csv(file: IO[str], chunks: Iterable[ColumnChunk]) -> int:
     return rows
 
 
-def write_json_lines(file: IO[str], chunks: Iterable[ColumnChunk]) -> int:
+def write_json_rows(file: IO[str], chunks: Iterable[ColumnChunk]) -> int:
     """Write a JSON object for each row, each chunk when it comes; return the number of rows."""
     rows = 0
     for chunk in chunks:
@@ -86,7 +86,7 @@ def _write_csv_file(path: Path, chunks: Iterable[ColumnChunk]) -> int:
 
 def _write_json_lines_file(path: Path, chunks: Iterable[ColumnChunk]) -> int:
     with path.open("w", encoding="utf-8") as file:
-        return write_json_lines(file, chunks)
+        return write_json_rows(file, chunks)
 
 
 def _write_parquet(path: Path, chunks: Iterable[ColumnChunk]) -> int:
@@ -186,7 +186,7 @@ PREDICTION_WRITERS: Final = {
     ".npz": _write_npz,
 }
 """File suffix -> function that writes the file and returns the number of rows."""
-STREAM_WRITERS: Final = {"csv": write_csv, "jsonl": write_json_lines}
+STREAM_WRITERS: Final = {"csv": write_csv, "jsonl": write_json_rows}
 """Format -> function that writes rows to an open stream as they come, and returns their number."""
 
 

@@ -114,7 +114,7 @@ def find_address(path: Path) -> str | None:
 
 
 @contextmanager
-def naming_addresses() -> Iterator[None]:
+def show_addresses_in_errors() -> Iterator[None]:
     """Name remote files in errors, instead of their local copies.
 
     Raises:

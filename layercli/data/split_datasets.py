@@ -11,7 +11,7 @@ import numpy as np
 
 from layercli.config.data.section import DataFacts, HeldOutName, SplitConfig
 from layercli.data.examples import Dataset, Examples, ShuffleSeed, Splits, Subset
-from layercli.data.labels import TargetForm
+from layercli.data.labels import ConvertedForm
 from layercli.data.split_keys import SplitKeys
 from layercli.data.types import Array, Targets
 from layercli.graph.finding import Finding
@@ -83,7 +83,7 @@ class WrappedDataset(Dataset):
         """Return the class of each example; see ``Dataset``."""
         return self.dataset.read_strata()
 
-    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> Self:
+    def convert_targets(self, forms: Mapping[str | None, ConvertedForm]) -> Self:
         """Return the data set with each target in the form that its meaning requires."""
         return replace(self, dataset=self.dataset.convert_targets(forms))
 
@@ -113,7 +113,7 @@ class HeldOutDataset(WrappedDataset):
 
     held_out: Mapping[HeldOutName, Dataset]
 
-    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> Self:
+    def convert_targets(self, forms: Mapping[str | None, ConvertedForm]) -> Self:
         """Return the data set with each target in the form that its meaning requires, in every set."""
         held_out = {name: dataset.convert_targets(forms) for name, dataset in self.held_out.items()}
         return replace(self, dataset=self.dataset.convert_targets(forms), held_out=held_out)

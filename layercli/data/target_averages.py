@@ -10,7 +10,7 @@ import numpy as np
 from layercli.data.examples import Subset
 from layercli.data.types import Array, iterate_named
 
-MAX_CLASSES: Final = 50_000
+MAX_AVERAGED_CLASSES: Final = 50_000
 """Largest number of classes that are counted."""
 
 _COUNTED_TOGETHER: Final = 1 << 20

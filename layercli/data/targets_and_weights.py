@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from layercli.data.examples import Examples, ShuffleSeed, Splits, Subset
-from layercli.data.labels import TargetForm, is_labels, unwrap_single
+from layercli.data.labels import ConvertedForm, is_labels, unwrap_single
 from layercli.data.statistics import Statistics
 from layercli.data.types import Array, DataError, Targets
 from layercli.graph.finding import Finding
@@ -55,16 +55,16 @@ def map_subset(subset: Subset, transform: Callable[[Examples], Examples]) -> Sub
 
 def choose_target_forms(
     meanings: Mapping[str | None, TargetMeaning], statistics: Statistics
-) -> dict[str | None, TargetForm]:
+) -> dict[str | None, ConvertedForm]:
     """Return the form in which each target is split and counted: labels if each example has one class."""
-    forms: dict[str | None, TargetForm] = {}
+    forms: dict[str | None, ConvertedForm] = {}
     for name, meaning in meanings.items():
         values, column = statistics.target_values.get(name), statistics.targets[name]
         is_complete = not (column.missing_counts + column.infinite_counts).any()
         if meaning.is_one_class and values is not None and values.is_integral and is_complete:
-            forms[name] = TargetForm("labels", int(values.high - min(values.low, 0)) + 1)
+            forms[name] = ConvertedForm("labels", int(values.high - min(values.low, 0)) + 1)
         elif meaning.kind == "numbers":
-            forms[name] = TargetForm("numbers")
+            forms[name] = ConvertedForm("numbers")
     return forms
 
 
@@ -129,7 +129,7 @@ def _tabulate_weights(class_weight: Mapping[str, float], names: tuple[str, ...])
     }
     unknown = [name for name, label in labels.items() if label is None]
     if unknown:
-        raise DataError(*(_unknown_class_finding(name, names) for name in unknown))
+        raise DataError(*(_make_unknown_class_finding(name, names) for name in unknown))
     weight_table = np.ones(len(names))
     for name, weight in class_weight.items():
         weight_table[labels[name]] = weight
@@ -173,7 +173,7 @@ def _class_weight_error(reason: str, hint: str) -> DataError:
     return DataError(Finding(code="bad-argument", message=message, path=_CLASS_WEIGHT_PATH, hint=hint))
 
 
-def _unknown_class_finding(name: str, names: tuple[str, ...]) -> Finding:
+def _make_unknown_class_finding(name: str, names: tuple[str, ...]) -> Finding:
     return Finding(
         code="bad-argument",
         message=f'Unknown class "{sanitize_text(name, limit=60)}".',

@@ -90,7 +90,7 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
     codes: dict[str, list[LayerCode]] = {}
     problems: list[Problem] = []
     for node in track_items(valid.graph.nodes, len(valid.graph.nodes)):
-        with warnings.catch_warnings(record=True) as caught, _explaining_inputs(node, valid, tensors):
+        with warnings.catch_warnings(record=True) as caught, _explain_input_errors(node, valid, tensors):
             warnings.simplefilter("always", UserWarning)
             layer_inputs = [
                 select_output(tensors[name], pick)
@@ -119,7 +119,7 @@ def _assemble_model(valid: ValidConfig) -> AssembledModel:
 
 
 @contextmanager
-def _explaining_inputs(node: GraphNode, valid: ValidConfig, tensors: Mapping[str, Any]) -> Iterator[None]:
+def _explain_input_errors(node: GraphNode, valid: ValidConfig, tensors: Mapping[str, Any]) -> Iterator[None]:
     """Explain the failure of a layer by its own rules if the shape of its input comes from a custom layer.
 
     Raises:

@@ -150,24 +150,26 @@ def _compare_output(
 ) -> OutputDifference:
     expected = reference.outputs[index]
 
-    def difference(error: float, mismatch: Mismatch = "values", sensitivity: float = 0.0) -> OutputDifference:
+    def make_difference(
+        error: float, mismatch: Mismatch = "values", sensitivity: float = 0.0
+    ) -> OutputDifference:
         allowed = tolerance + _SENSITIVITY_FACTOR * sensitivity
         return OutputDifference(reference.case, index, error, allowed, sensitivity, mismatch)
 
     if output is None or output.shape != expected.shape:
-        return difference(float("inf"), "shape")
+        return make_difference(float("inf"), "shape")
     is_exact = expected.dtype.kind in ("OSU" + ("iub" if has_exact_integers else ""))
     if is_exact:
-        return difference(0.0 if np.array_equal(expected, output) else float("inf"))
+        return make_difference(0.0 if np.array_equal(expected, output) else float("inf"))
     expected, output = expected.astype(np.float64), output.astype(np.float64)
     scale = max(typical_scale, _largest_finite(expected)) or 1.0
     is_finite = np.isfinite(expected)
     if reference.case.name != EXTREMES and (np.isfinite(output) != is_finite).any():
-        return difference(float("inf"), "finiteness")
+        return make_difference(float("inf"), "finiteness")
     # For the largest float inputs, a sum may overflow in one order of terms and not in another.
     both_finite = is_finite & np.isfinite(output)
     absolute_error = float(np.max(np.abs(output[both_finite] - expected[both_finite]), initial=0.0))
-    return difference(absolute_error / scale, sensitivity=reference.sensitivity[index] / scale)
+    return make_difference(absolute_error / scale, sensitivity=reference.sensitivity[index] / scale)
 
 
 def _largest_finite(array: Array) -> float:

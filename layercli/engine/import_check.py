@@ -32,7 +32,7 @@ from layercli.engine.import_weights import (
     find_original_layer,
     import_difference_error,
     is_finite_output,
-    stored_weights,
+    list_stored_weights,
 )
 from layercli.engine.keras_errors import summarize_error
 from layercli.engine.load_state import load_state
@@ -114,7 +114,7 @@ def compare_models(
     _require_same_graph(assembled, layer_calls, outputs, custom)
     shapes_compared = _require_same_shapes(original, valid, layer_calls)
     parameter_counts = [
-        sum(int(np.prod(weight.shape)) for weight in stored_weights(model))
+        sum(int(np.prod(weight.shape)) for weight in list_stored_weights(model))
         for model in (original, assembled.model)
     ]
     if parameter_counts[0] != parameter_counts[1]:

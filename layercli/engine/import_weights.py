@@ -40,7 +40,7 @@ _KERNEL_LAYERS: Final = (
 """Layers that are linear in their kernels before the activation."""
 
 
-def copy_weights(
+def copy_original_weights(
     original: Any,
     assembled: AssembledModel,
     valid: ValidConfig,
@@ -72,7 +72,7 @@ def copy_weights(
         _scale_activations(sources, assembled, valid)
 
 
-def stored_weights(layer: Any) -> list[Any]:
+def list_stored_weights(layer: Any) -> list[Any]:
     """Return the weights of a layer or model without the states of random number generators."""
     return [weight for weight in layer.weights if "seed_generator" not in weight.path]
 
@@ -131,7 +131,7 @@ def _copy_vocabulary(source: Any, target: Any) -> None:
 
 
 def _copy_variables(source: Any, target: Any, layer_call: LayerCall) -> None:
-    source_weights, target_weights = stored_weights(source), stored_weights(target)
+    source_weights, target_weights = list_stored_weights(source), list_stored_weights(target)
     sizes = [
         [int(np.prod(weight.shape)) for weight in weights] for weights in (source_weights, target_weights)
     ]
@@ -181,7 +181,7 @@ def _run_scaled(
         select_output(values[name], pick) for name, pick in zip(node.inputs, node.input_indices, strict=True)
     ]
     if node.name in sources and _scale_weights(layer, node, layer_inputs):
-        _assign_weights(stored_weights(layer), stored_weights(sources[node.name]))
+        _assign_weights(list_stored_weights(layer), list_stored_weights(sources[node.name]))
     output = call_layer(layer, node, layer_inputs, training=False)
     if not all(is_finite_output(tensor) for tensor in keras.tree.flatten(output)):
         raise FloatingPointError(node.name)
@@ -217,7 +217,7 @@ def _scale_weights(layer: Any, node: GraphNode, layer_inputs: list[Any]) -> bool
         _, deviation = _mean_and_deviation(call_layer(layer, node, layer_inputs))
     finally:
         attributes["activation"] = activation
-    kernels = [weight for weight in stored_weights(layer) if len(weight.shape) > 1]
+    kernels = [weight for weight in list_stored_weights(layer) if len(weight.shape) > 1]
     if deviation > 0:
         for kernel in kernels:
             kernel.assign(kernel * deviation ** (-1 / len(kernels)))

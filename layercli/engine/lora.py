@@ -30,7 +30,7 @@ def list_lora_layers(model: Any) -> list[Any]:
 
 
 @contextmanager
-def keeping_lora_updates(model: Any) -> Iterator[None]:
+def keep_lora_updates(model: Any) -> Iterator[None]:
     """Restore the updates after the block loads weights.
 
     Keras sets both factors of an update to zero when a layer loads weights. Then both gradients are zero, and it would never

@@ -24,7 +24,7 @@ from layercli.engine.output_values import Predictor, find_output_kind, interpret
 from layercli.graph.output_kind import OutputKind, name_classes
 from layercli.graph.target_meaning import TargetKind, TargetMeaning
 
-MAX_CLASSES: Final = 50_000
+MAX_MEASURED_CLASSES: Final = 50_000
 """Largest number of classes for which results of each class are computed."""
 Result: TypeAlias = ClassResult | LabelResult | ErrorResult
 
@@ -191,7 +191,7 @@ def collect_results(
     return {"outputs": documents} if len(titles) > 1 else documents.get(titles[0], {})
 
 
-class _Target(NamedTuple):
+class _MeasuredTarget(NamedTuple):
     """What training knew about a target, or else what the examples have."""
 
     kind: TargetKind
@@ -201,11 +201,11 @@ class _Target(NamedTuple):
 
 def _describe_target(
     name: str | None, kind: TargetKind, examples: Examples, reader_state: ReaderState | None
-) -> _Target:
+) -> _MeasuredTarget:
     class_names = examples.class_names_of(name)
     if reader_state is None:
-        return _Target(kind, class_names)
-    return _Target(
+        return _MeasuredTarget(kind, class_names)
+    return _MeasuredTarget(
         reader_state.target_kinds.get(name, kind),
         reader_state.class_names_of(name) or class_names,
         reader_state.target_columns_of(name),
@@ -217,7 +217,7 @@ def _make_results(
     index: int,
     output: Array,
     values: Array,
-    target: _Target,
+    target: _MeasuredTarget,
     *,
     has_mask: bool,
     has_naive: bool,
@@ -236,7 +236,7 @@ def _make_results(
         naive = ErrorResult(names) if has_naive else None
         return OutputResults(kind, ignored, ErrorResult(names, constant=constant), naive=naive)
     size = 2 if kind.kind in ("two", "sign") else output.shape[-1]
-    if size > MAX_CLASSES:
+    if size > MAX_MEASURED_CLASSES:
         return None
     if kind.kind == "labels":
         names = name_classes(kind, size, target.columns, target.kind)

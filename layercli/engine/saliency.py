@@ -73,7 +73,7 @@ def compute_saliency(
         for name, gradient in gradients.items():
             if gradient is not None:
                 totals[name] += np.abs(np.nan_to_num(np.asarray(gradient))).max(-1)
-    return [Saliency(name, _scale(total)) for name, total in totals.items() if total.any()]
+    return [Saliency(name, _scale_maps(total)) for name, total in totals.items() if total.any()]
 
 
 def _score_outputs(output: Any, chosen: Any) -> Any:
@@ -87,7 +87,7 @@ def _score_outputs(output: Any, chosen: Any) -> Any:
     return tf.math.log(tf.maximum(own, smallest)) - tf.math.log(tf.maximum(others, smallest))
 
 
-def _scale(totals: Array) -> Array:
+def _scale_maps(totals: Array) -> Array:
     """Return maps of shape (samples, height, width) from 0 to 1, each by its own highest values."""
     highest = np.quantile(totals.reshape(len(totals), -1), 0.995, axis=1)
     scaled: Array = np.clip(totals / np.maximum(highest, 1e-30)[:, None, None], 0, 1)

@@ -29,8 +29,8 @@ def start_keras() -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"keras\.")
     with (
         show_activity("Loading TensorFlow"),
-        _without_garbage_collection(),
-        _blocking_imports(_UNUSED_PACKAGES if runtime.is_cli_process else ()),
+        _disable_garbage_collection(),
+        _block_imports(_UNUSED_PACKAGES if runtime.is_cli_process else ()),
         capture_native_stderr(),
     ):
         import keras
@@ -43,7 +43,7 @@ def start_keras() -> None:
 
 
 @contextmanager
-def _blocking_imports(names: tuple[str, ...]) -> Iterator[None]:
+def _block_imports(names: tuple[str, ...]) -> Iterator[None]:
     """Make imports of these packages fail inside the context, as if they were not installed."""
     absent = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # Python's marker for a blocked import
@@ -55,7 +55,7 @@ def _blocking_imports(names: tuple[str, ...]) -> Iterator[None]:
 
 
 @contextmanager
-def _without_garbage_collection() -> Iterator[None]:
+def _disable_garbage_collection() -> Iterator[None]:
     """Collect no garbage inside the context; in layercli's own process, exclude what it creates from later collections.
 
     The modules of TensorFlow have half a million objects that exist until the process ends.

@@ -16,7 +16,7 @@ from layercli.check import ValidConfig
 from layercli.engine.assemble import AssembledModel
 from layercli.engine.keras_errors import summarize_error
 from layercli.engine.load_state import WEIGHTS_FILE, extract_weights
-from layercli.engine.lora import keeping_lora_updates
+from layercli.engine.lora import keep_lora_updates
 from layercli.errors import LayercliError
 from layercli.graph.adaptable import should_adapt
 from layercli.io.archives import Archive, check_hdf5
@@ -96,7 +96,7 @@ def transfer_weights(
             )
             hint = f"Weights are matched by layer name; the file has {names}." if names else _FILE_HINT
             raise LayercliError(valid.make_problem(WEIGHTS_PATH, "no-weights", message, hint))
-        with keeping_lora_updates(model):
+        with keep_lora_updates(model):
             model.load_weights(own_weights)
     assembled.transferred.update(result.transferred)
     return result

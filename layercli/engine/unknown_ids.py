@@ -20,7 +20,7 @@ from layercli.errors import LayercliError
 from layercli.graph.build import GraphNode, find_dependencies
 from layercli.graph.checks.ids import (
     Extreme,
-    ValueRange,
+    IdRange,
     check_lookup,
     find_closed_lookups,
     find_computed_lookups,
@@ -85,7 +85,7 @@ def check_trained_ids(model: Any, valid: ValidConfig, subset: Subset) -> None:
             continue
         ends = Extreme(found.low[0], source), Extreme(found.high[0], source)
         fraction = Extreme(found.fraction[0], source) if found.fraction is not None else None
-        findings += check_lookup(node, ValueRange(*ends, fraction, is_computed=True), is_trained=True)
+        findings += check_lookup(node, IdRange(*ends, fraction, is_computed=True), is_trained=True)
     if findings:
         raise valid.error_from_findings(findings)
 
@@ -124,7 +124,7 @@ def _check_ids(
         fraction += [Extreme(extremes.fraction[0], source)] if extremes.fraction else []
     if low and high:
         ends = min(low, key=lambda end: end.value), max(high, key=lambda end: end.value)
-        yield from check_lookup(node, ValueRange(*ends, next(iter(fraction), None), is_computed=True))
+        yield from check_lookup(node, IdRange(*ends, next(iter(fraction), None), is_computed=True))
 
 
 def _check_words(
@@ -163,7 +163,7 @@ def explain_id_error(
         return None
     if index is not None:
         place = Extreme(int(index["id"]), f"(from `{node.input_references[0]}`)")
-        values = ValueRange(place, place, is_computed=True)
+        values = IdRange(place, place, is_computed=True)
         findings = list(check_lookup(node, values, is_trained=is_trained))
         trained = None if is_trained else _find_trained_layer(node, valid)
         if trained is not None:

@@ -18,7 +18,7 @@ from layercli.data.types import PATH_KEY, Array, DataError
 from layercli.formats.npy import reader as npy_reader
 from layercli.formats.npz import reader as npz_reader
 from layercli.formats.preview import PreviewError
-from layercli.io.folders import SET_NAMES
+from layercli.io.folders import SETS_BY_FOLDER
 from layercli.schema.suggestions import did_you_mean
 
 ARRAY_SUFFIXES: Final = (".npz", ".npy")
@@ -202,7 +202,7 @@ def _preview_npy(path: Path, target: str | None, memory: int | None) -> ArraysPr
                 f"{path} contains no file {_FEATURE_NAMES[0]}.npy.", "Name the file of the features."
             )
         path = found
-    header = npy_reader.read_header(path, str(path), PATH_KEY)
+    header = npy_reader.read_npy_header(path, str(path), PATH_KEY)
     if target is not None:
         file: Path | None = Path(target)
     else:
@@ -211,7 +211,7 @@ def _preview_npy(path: Path, target: str | None, memory: int | None) -> ArraysPr
         raise PreviewError(
             f"{path} has the features; name the file of the target with --target, such as --target y.npy."
         )
-    target_header = npy_reader.read_header(file, str(file), _TARGET_KEY)
+    target_header = npy_reader.read_npy_header(file, str(file), _TARGET_KEY)
     if target_header.shape[0] != header.shape[0]:
         raise PreviewError(
             f"{file} has {target_header.shape[0]:,} examples, but {path} has {header.shape[0]:,}."
@@ -230,7 +230,7 @@ def _preview_npy(path: Path, target: str | None, memory: int | None) -> ArraysPr
 def _find_held_out(features: Path, target: Path) -> dict[str, list[str]]:
     """Return the files of other sets, whose names have a different set in the place of ``train``."""
     held_out: dict[str, list[str]] = {}
-    for word, part in SET_NAMES.items():
+    for word, part in SETS_BY_FOLDER.items():
         names = [re.sub("train(ing)?", word, file.stem, flags=re.IGNORECASE) for file in (features, target)]
         files = [file.with_name(f"{name}.npy") for file, name in zip((features, target), names, strict=True)]
         if part != "train" and all(file.is_file() and file not in (features, target) for file in files):

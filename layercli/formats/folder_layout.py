@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from layercli.formats.images.mask_names import without_masks
-from layercli.formats.table_types import TABLE_SUFFIXES
-from layercli.io.folders import SET_NAMES, list_folders, list_visible_files, walk_files
+from layercli.formats.table_types import has_table_suffix
+from layercli.io.folders import SETS_BY_FOLDER, list_folders, list_visible_files, walk_files
 
 _IMAGE_FOLDERS: Final = ("images", "image", "imgs", "img", "jpegimages")
 _MASK_FOLDERS: Final = ("masks", "mask", "labels", "annotations", "segmentation", "segmentationclass")
@@ -52,8 +52,8 @@ def find_folder_layout(folder: Path, suffixes: Sequence[str]) -> FolderLayout:
     names = [name for name in list_folders(folder) if _has_examples(folder / name, suffixes)]
     files = list_visible_files(folder)
     has_files = any(path.suffix.lower() in suffixes for path in files)
-    tables = tuple(path for path in files if path.suffix.lower() in TABLE_SUFFIXES)
-    sets = {SET_NAMES[name.lower()]: folder / name for name in names if name.lower() in SET_NAMES}
+    tables = tuple(path for path in files if has_table_suffix(path))
+    sets = {SETS_BY_FOLDER[name.lower()]: folder / name for name in names if name.lower() in SETS_BY_FOLDER}
     if "train" in sets and len(sets) == len(names) and not has_files:
         return _find_set_layout(folder, sets, tables, suffixes)
     by_name = {name.lower(): folder / name for name in names}
@@ -111,7 +111,9 @@ def _find_set_layout(
 
 def _find_mask_layout(images: Path, masks: Path) -> FolderLayout:
     """Return the layout of images and masks, which can both have a folder for each set."""
-    sets = {SET_NAMES[name.lower()]: name for name in list_folders(images) if name.lower() in SET_NAMES}
+    sets = {
+        SETS_BY_FOLDER[name.lower()]: name for name in list_folders(images) if name.lower() in SETS_BY_FOLDER
+    }
     if "train" not in sets or len(sets) < len(list_folders(images)):
         return FolderLayout("masks", images, masks=masks)
     training = sets.pop("train")

@@ -148,14 +148,12 @@ def _find_type(path: Path) -> str:
         DataError: its content is of a format that is not read.
     """
     from layercli.formats.csv.source import are_first_json_lines, open_bytes
-    from layercli.formats.table_types import find_table_type
+    from layercli.formats.table_types import find_binary_type, find_table_type
 
-    type_name = find_table_type(path).type_name()
     with path.open("rb") as raw:
         start = raw.read(4096)
-    if start.startswith(b"ARROW1"):
-        return "feather"
-    if type_name == "csv" and not start.startswith(b"PAR1"):
+    type_name = (find_binary_type(start) or find_table_type(path)).type_name()
+    if type_name == "csv":
         with open_bytes(path, are_json_lines=True) as stream:
             return "jsonl" if are_first_json_lines(stream.read(4096)) else "csv"
     return type_name
@@ -166,20 +164,13 @@ def _preview_typed(type_name: str, path: Path, *more: Path) -> TablePreview:
     from layercli.config.data.section import DATA_TYPES
     from layercli.data.tables.number_texts import NumberFormat
     from layercli.data.tables.survey import survey_table
-    from layercli.formats.feather.reader import FeatherFiles
-    from layercli.formats.jsonl.reader import JsonlFiles
-    from layercli.formats.parquet.converted import ConvertedFiles
-    from layercli.formats.parquet.reader import ParquetFiles
+    from layercli.formats.registry import import_reader
 
     data: Any = DATA_TYPES.parse(
         {"type": type_name, "path": str(path), "target": "-", "missing": {"values": []}}
     )
-    types: dict[str, type[ParquetFiles | ConvertedFiles]] = {
-        "parquet": ParquetFiles,
-        "jsonl": JsonlFiles,
-        "feather": FeatherFiles,
-    }
-    files = types[type_name](data)
+    reader: Any = import_reader(data)
+    files = reader.make_files(data)
 
     def survey(words: Sequence[str]) -> TableSurvey:
         return survey_table(_iterate_files(files.iterate_tables, path, *more), NumberFormat.of(data), words)
@@ -228,7 +219,7 @@ def _preview_csv(path: Path, *more: Path) -> TablePreview:
             return f"row {row + 1:,}"
         return f"line {find_line(path, data, row)}" if row < _MAX_LOCATED_ROW else f"row {row + 1:,}"
 
-    _require_one_header(path, found, locate)
+    _require_one_header(path, found, locate, int(keys.get("skip_lines", 0)) + 1)
 
     found = _mark_ambiguous_words(found)
     notes = (*_describe_form(keys, path), *_describe_columns(found, words, locate))
@@ -301,7 +292,9 @@ def _iterate_files(iterate: Callable[[Path], Iterator[Any]], first: Path, *more:
             yield table.select(names)
 
 
-def _require_one_header(path: Path, survey: TableSurvey, locate: Callable[[int], str]) -> None:
+def _require_one_header(
+    path: Path, survey: TableSurvey, locate: Callable[[int], str], header_line: int
+) -> None:
     """Check that no row repeats the header, as in files that were joined.
 
     Raises:
@@ -309,13 +302,11 @@ def _require_one_header(path: Path, survey: TableSurvey, locate: Callable[[int],
     """
     from layercli.formats.csv.source import shell_name
 
-    repeated = [column for column in survey.columns if column.name in (*column.strays, *column.values)]
-    rows = [column.strays[column.name] for column in repeated if column.name in column.strays]
-    if len(repeated) == len(survey.columns) > 1 and rows:
-        name = shell_name(path)
+    if survey.header_row is not None:
+        name, number = shell_name(path), header_line
         raise PreviewError(
-            f"{path} repeats its header in {locate(min(rows))}, as if several files were joined.",
-            f"Remove it: `awk 'NR == 1 {{h = $0}} NR == 1 || $0 != h' {name} > table.csv`.",
+            f"{path} repeats its header in {locate(survey.header_row)}, as if several files were joined.",
+            f"Remove it: `awk 'NR == {number} {{h = $0}} NR == {number} || $0 != h' {name} > table.csv`.",
         )
 
 
@@ -343,9 +334,9 @@ def _make_column_keys(survey: TableSurvey, words: Sequence[str] | None) -> dict[
 
 
 def _describe_form(keys: Mapping[str, Any], path: Path) -> Iterator[str]:
-    from layercli.formats.csv.encodings import find_example
+    from layercli.formats.csv.encodings import find_encoded_word
 
-    example = find_example(path, keys["encoding"]) if "encoding" in keys else None
+    example = find_encoded_word(path, keys["encoding"]) if "encoding" in keys else None
     titles = {
         "encoding": "encoding {}"
         + ("" if example is None else f', as in "{sanitize_text(example, limit=40)}"'),
@@ -391,7 +382,7 @@ def _describe_columns(
         sentinel = survey.find_sentinel(column) if column.kind in ("number", "integer") else None
         if sentinel is not None:
             yield (
-                f"`{name}` has {sentinel[0]} in {sentinel[1]:,} rows, far from its other values: it is read as a number. If it "
+                f"`{name}` has {sentinel[0]} in {sentinel[1]:,} rows, unlike its other values: it is read as a number. If it "
                 "means a missing value, add it to `values` of `missing`."
             )
         if words is not None and _NONE_WORD in column.values:
@@ -430,13 +421,13 @@ def _read_image_header(file: Path) -> _ImageHeader | None:
     """Return the header of an image without decoding it; None if it cannot be read."""
     from PIL import Image
 
-    from layercli.formats.images.decode import measure_size
+    from layercli.formats.images.decode import measure_image
     from layercli.formats.images.high_bit_depth import is_high_bit_depth
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # nothing is decoded
             with Image.open(file, formats=IMAGE_FORMATS) as image:
-                return _ImageHeader(measure_size(image), has_color(image), is_high_bit_depth(image))
+                return _ImageHeader(measure_image(image), has_color(image), is_high_bit_depth(image))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

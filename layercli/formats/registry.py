@@ -3,7 +3,7 @@
 ``layercli.config.data.section.DATA_TYPES`` is the only list of the types. The folder of a type has its name and contains:
 
 - ``config.py``: a subclass of ``DataConfig``, without numpy and pyarrow;
-- ``reader.py``: the functions of ``Reader``, or of ``TableReader`` for a subclass of ``TableConfig`` (see ``FileReader``);
+- ``reader.py``: the functions of ``Reader``, or of ``TableReader`` for a subclass of ``TableConfig`` (see ``TableFileReader``);
 - ``script.py``: ``Script``, a subclass of ``DataScript``.
 """
 
@@ -21,12 +21,14 @@ from layercli.config.data.section import DATA_TYPES, DataConfig
 from layercli.config.data.tables import TableConfig
 from layercli.formats.csv.config import Csv
 from layercli.formats.jsonl.config import Jsonl
+from layercli.formats.table_types import find_binary_type
 
 if TYPE_CHECKING:
     from layercli.check import ValidConfig
     from layercli.data.examples import Dataset
     from layercli.data.new_examples import NewExamples
     from layercli.data.reader_state import ReaderState
+    from layercli.data.tables.files import TableFiles
     from layercli.data.tables.plan import TablePlan
     from layercli.script.data_script import DataScript
     from layercli.script.facts import ScriptFacts
@@ -68,6 +70,10 @@ class TableReader(Reader, Protocol):
         """Return all examples as ``Reader``; ``dtypes`` maps the inputs of the model to their dtypes."""
 
     @staticmethod
+    def make_files(data: Any) -> TableFiles:
+        """Return the files of a section."""
+
+    @staticmethod
     def locate_row(data: Any, row: int) -> str:
         """Return the file and line of a row, from 0, of a section with one file."""
 
@@ -92,11 +98,11 @@ def load_dataset(
     Raises:
         DataError: they cannot be read, or do not fit into the memory.
     """
-    from layercli.data.remote_files import naming_addresses
+    from layercli.data.remote_files import show_addresses_in_errors
 
     reader: Any = import_reader(data)
     extra = [dtypes or {}] if isinstance(data, TableConfig) else []
-    with naming_addresses():
+    with show_addresses_in_errors():
         dataset: Dataset = reader.read_dataset(data, memory, *extra)
         return read_held_out(dataset, data, memory)
 
@@ -107,6 +113,7 @@ def read_held_out(dataset: Dataset, data: DataConfig, memory: int | None) -> Dat
     Raises:
         DataError: files cannot be read, or have other columns or classes; it reports those of every set.
     """
+    from layercli.data.checks import check_readable_inputs
     from layercli.data.paths import list_held_out_paths
     from layercli.data.reader_state import ReaderState
     from layercli.data.split_datasets import HeldOutDataset
@@ -121,7 +128,8 @@ def read_held_out(dataset: Dataset, data: DataConfig, memory: int | None) -> Dat
             paths = list_held_out_paths(patterns, key, data)
             held_out[name] = load_new_dataset(data, paths, state, memory=memory, has_targets=True)
         except DataError as error:
-            findings += [replace(finding, path=key) for finding in error.findings]
+            found = [*error.findings, *check_readable_inputs(error, data)]
+            findings += [replace(finding, path=key) for finding in found]
     if findings:
         raise DataError(*findings)
     return HeldOutDataset(dataset, held_out)
@@ -190,7 +198,7 @@ def iterate_new_rows(
 
 def _is_binary_table(file: str) -> bool:
     with Path(file).open("rb") as stream:
-        return stream.read(6).startswith((b"PAR1", b"ARROW1"))
+        return find_binary_type(stream.read(16)) is not None
 
 
 def _list_json_names(sources: Sequence[Path | IO[bytes]]) -> frozenset[str]:
@@ -220,6 +228,9 @@ def select_input_section(data: DataConfig, path: str, input_names: Sequence[str]
 def make_data_script(valid: ValidConfig, facts: ScriptFacts) -> DataScript[Any] | None:
     """Return the code of the config's data in a script; None if it has no data."""
     data = valid.config.data
-    if data is None:
-        return None
+    return None if data is None else make_section_script(data, valid, facts)
+
+
+def make_section_script(data: DataConfig, valid: ValidConfig, facts: ScriptFacts) -> DataScript[Any]:
+    """Return the code of one data section in a script."""
     return _import_part(data, "script").Script.create(data, valid, facts)  # type: ignore[no-any-return]

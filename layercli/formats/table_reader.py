@@ -15,7 +15,7 @@ from layercli.data.tables.open import open_new_table, open_table
 
 
 @dataclass(frozen=True, slots=True)
-class FileReader:
+class TableFileReader:
     """Reads the files of one type of table."""
 
     make_files: Callable[[Any], TableFiles]

@@ -207,7 +207,7 @@ def without_defaults(value: Any) -> Any:
             for name, item in value.arguments().items()
             if name not in fields or item != fields[name].default
         }
-        return {"type": _declared_type(value), **arguments} if arguments else _declared_type(value)
+        return {"type": _find_declared_type(value), **arguments} if arguments else _find_declared_type(value)
     if isinstance(value, (list, tuple)):
         return [without_defaults(item) for item in value]
     return to_plain(value)
@@ -216,11 +216,11 @@ def without_defaults(value: Any) -> Any:
 def _is_same_type(before: Any, after: Any) -> bool:
     """Return whether both are objects of the same type, so that each key is compared separately."""
     if isinstance(before, Component) and isinstance(after, Component):
-        return bool(_declared_type(before) == _declared_type(after))
+        return bool(_find_declared_type(before) == _find_declared_type(after))
     return isinstance(before, StrictModel) and isinstance(after, StrictModel)
 
 
-def _declared_type(component: Component) -> Any:
+def _find_declared_type(component: Component) -> Any:
     """Return the ``type`` that declares it in a config."""
     return component.type_reference() if isinstance(component, CustomLayer) else component.type_name()
 
@@ -282,10 +282,12 @@ class _InputComparison:
         if len(inputs[0]) == len(inputs[1]) == 1:
             self._names[inputs[0][0]] = inputs[1][0]
         kept = set(matched.values())
-        self._before = _bypassed_sources(
+        self._before = _find_bypassed_sources(
             before.rows, [number not in matched for number in range(len(before.rows))]
         )
-        self._after = _bypassed_sources(after.rows, [number not in kept for number in range(len(after.rows))])
+        self._after = _find_bypassed_sources(
+            after.rows, [number not in kept for number in range(len(after.rows))]
+        )
 
     def has_other_inputs(self, before: GraphNode, after: GraphNode) -> bool:
         """Return whether two layers have different inputs."""
@@ -299,7 +301,9 @@ class _InputComparison:
 _SourceOutput: TypeAlias = tuple[str, int | None]
 
 
-def _bypassed_sources(rows: Sequence[NodeShapes], is_bypassed: Sequence[bool]) -> dict[str, _SourceOutput]:
+def _find_bypassed_sources(
+    rows: Sequence[NodeShapes], is_bypassed: Sequence[bool]
+) -> dict[str, _SourceOutput]:
     """Return the source of each bypassed layer that has a single source."""
     sources: dict[str, _SourceOutput] = {}
     for row, is_between in zip(rows, is_bypassed, strict=True):

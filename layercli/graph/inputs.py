@@ -36,7 +36,7 @@ def resolve_model_inputs(
     if input_specs is None and input_spec is None:
         if facts is not None and facts.inputs is None:
             return {INPUT: Tensor((None, *facts.shape))}, []
-        return None, [_missing_input_finding(config)]
+        return None, [_make_missing_input_finding(config)]
     specs = input_specs if input_specs is not None else {INPUT: input_spec} if input_spec is not None else {}
     findings = [] if facts is None else list(_check_inputs(specs, facts, config))
     return {name: spec.to_tensor() for name, spec in specs.items()}, findings
@@ -82,7 +82,7 @@ def check_missing_input(document: Any) -> Iterator[Finding]:
         and model.get("inputs") is None
         and document.get("data") is None
     ):
-        yield _missing_input_finding(None, _find_layer_input_shape(model["layers"]))
+        yield _make_missing_input_finding(None, _find_layer_input_shape(model["layers"]))
 
 
 def _find_layer_input_shape(layers: Any) -> list[int | None] | None:
@@ -101,7 +101,7 @@ def _find_layer_input_shape(layers: Any) -> list[int | None] | None:
     return sizes if is_shape and sizes and len(sizes) <= MAX_RANK else None
 
 
-def _missing_input_finding(config: Config | None, shape: list[int | None] | None = None) -> Finding:
+def _make_missing_input_finding(config: Config | None, shape: list[int | None] | None = None) -> Finding:
     data = None if config is None else config.data
     if data is None:
         message = "`model.input` is required: the shape of one example, without the batch axis."

@@ -84,13 +84,19 @@ def relate_shapes(output: Shape, target: Shape) -> ShapeRelation:
     Returns:
         equal: each unit has its own value. one-for-all-units: one value for all units of a position.
     """
-    if _matches(output, target) or _matches(output, (*target, 1)) or _matches((*output, 1), target):
+    if (
+        _have_equal_sizes(output, target)
+        or _have_equal_sizes(output, (*target, 1))
+        or _have_equal_sizes((*output, 1), target)
+    ):
         return "equal"
-    is_for_all = bool(output) and (_matches(output[:-1], target) or _matches((*output[:-1], 1), target))
+    is_for_all = bool(output) and (
+        _have_equal_sizes(output[:-1], target) or _have_equal_sizes((*output[:-1], 1), target)
+    )
     return "one-for-all-units" if is_for_all else "different"
 
 
-def _matches(output: Shape, target: Shape) -> bool:
+def _have_equal_sizes(output: Shape, target: Shape) -> bool:
     return len(output) == len(target) and all(
         a is None or a == b for a, b in zip(output, target, strict=True)
     )

@@ -144,7 +144,7 @@ class _Diagnosis:
                 if target is None
                 else (f"All training examples have the same value of the target `{target}`")
             )
-            yield _warn(
+            yield _make_warning(
                 "not-learning",
                 ("data", "target") if target is None else ("data", "target", target),
                 f"{subject}, so there is nothing to learn: a model that ignores its input has no error.",
@@ -166,7 +166,7 @@ class _Diagnosis:
                 and state.name not in self._facts.pretrained
             ):
                 patterns = [index for index, one in enumerate(self._frozen) if fnmatchcase(state.name, one)]
-                yield _warn(
+                yield _make_warning(
                     "not-learning",
                     ("model", "freeze", patterns[0]) if patterns else state.path("trainable"),
                     f"`{state.name}` does not learn: its weights are frozen, and they are random.",
@@ -179,7 +179,7 @@ class _Diagnosis:
             gain = _compute_gain(state)
             if gain is not None and gain > _LARGE_GAIN and state.name not in self._facts.pretrained:
                 name = _name_initializer(state)
-                yield _warn(
+                yield _make_warning(
                     self._choose_symptom(state, is_first=True),
                     state.path(name),
                     f"The initial weights of `{state.name}` are too large: they multiply its input by about {gain:,.0f}.",
@@ -213,7 +213,7 @@ class _Diagnosis:
                     if scale > 1
                     else ("small", "vanishing-gradient")
                 )
-                yield _warn(
+                yield _make_warning(
                     code,
                     state.row.node.path,
                     f"The inputs of `{state.name}` are not scaled: their typical size is {scale:,.4g}, which is too {size} for "
@@ -239,7 +239,7 @@ class _Diagnosis:
         has_rate = isinstance(optimizer, Component) and _is_set(optimizer, "learning_rate")
         path: KeyPath = ("train", "optimizer", "learning_rate") if has_rate else ("train", "optimizer")
         if typical > _LARGE_UPDATE or first > limit:
-            yield _warn(
+            yield _make_warning(
                 "not-learning" if is_stuck and not self._facts.is_diverged else "exploding-gradient",
                 path,
                 f"The learning rate is too high: a step changes the weights by {_format_share(max(first, typical))}; "
@@ -251,7 +251,7 @@ class _Diagnosis:
             and is_stuck
             and all(state.last.get("gradient_norm") != 0 for state in layers)
         ):
-            yield _warn(
+            yield _make_warning(
                 "not-learning",
                 path,
                 f"The learning rate is too low: a step changes the weights by at most {_format_share(typical)}.",
@@ -274,7 +274,7 @@ class _Diagnosis:
                 if not was_dead
                 else "Check the initializers of the layer and the scale of its input, or use `activation: leaky_relu`."
             )
-            yield _warn(
+            yield _make_warning(
                 "dead-units",
                 source.path("kernel_initializer", "bias_initializer") if was_dead else source.row.node.path,
                 f"{_format_share(state.last['dead'])} of the units of `{state.name}` are dead {when}: "
@@ -290,7 +290,7 @@ class _Diagnosis:
             if (state.last.get("saturated") or 0.0) >= _MOST_UNITS and state.name not in self._outputs
         ):
             was_saturated = (state.first.get("saturated") or 0.0) >= _MOST_UNITS
-            yield _warn(
+            yield _make_warning(
                 "saturated",
                 state.path("kernel_initializer", "bias_initializer")
                 if was_saturated
@@ -321,12 +321,12 @@ class _Diagnosis:
         else:
             message = f"The gradient of `{state.name}`{others} vanishes: it is below a hundred-thousandth of the largest one."
             hint = "Use `activation: relu`, BatchNormalization or skip connections, or fewer layers."
-        yield _warn("vanishing-gradient", state.row.node.path, message, hint)
+        yield _make_warning("vanishing-gradient", state.row.node.path, message, hint)
 
     def find_no_learning(self) -> Iterator[Finding]:
         """Yield a finding if the training loss is not below that of a constant prediction."""
         if len(self._facts.history.get("loss", ())) >= _MIN_EPOCHS and not self._is_learning():
-            yield _warn(
+            yield _make_warning(
                 "not-learning",
                 ("train", "loss"),
                 "The training loss is not below that of a constant prediction: the model has learned nothing from its inputs.",
@@ -342,7 +342,7 @@ class _Diagnosis:
                 hint = (
                     "Add data, Dropout or weight decay, or use fewer epochs and a schedule of as many steps."
                 )
-            yield _warn(
+            yield _make_warning(
                 "overfitting",
                 ("train", "epochs"),
                 f"The model overfits since epoch {start}: the validation loss rises while the training loss falls.",
@@ -353,7 +353,7 @@ class _Diagnosis:
         """Yield a finding if equal inputs have different labels."""
         count = self._facts.conflicting_examples
         if count:
-            yield _warn(
+            yield _make_warning(
                 "label-noise-suspected",
                 ("data",),
                 f"{count:,} of {self._facts.examples:,} training examples have the inputs of another, but a different label.",
@@ -404,7 +404,7 @@ class _Diagnosis:
         return state
 
 
-def _warn(code: str, path: KeyPath, message: str, hint: str) -> Finding:
+def _make_warning(code: str, path: KeyPath, message: str, hint: str) -> Finding:
     return Finding(code=code, message=message, path=path, hint=hint, severity="warning")
 
 

@@ -89,7 +89,7 @@ def describe_training(
     return notes
 
 
-def describe_end(
+def describe_training_end(
     epochs: int,
     train: TrainSection,
     early_stop: EarlyStop | None,

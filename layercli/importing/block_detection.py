@@ -16,11 +16,11 @@ from layercli.importing.stretches import (
     Stretch,
     common_prefix,
     describe_stretch,
+    find_unused_name,
     join_prefix,
     last_word,
     local_name,
     name_cohesion,
-    unused_name,
 )
 from layercli.layers.registry import LAYERS
 
@@ -164,7 +164,7 @@ def _collect_submodels(
     """Collect the models that are used as layers."""
     for item in items:
         if item.kind == "block":
-            name = unused_name(
+            name = find_unused_name(
                 re.sub(r"[^A-Za-z0-9_]", "_", item.type)[:40] or "model", {block.name for block in blocks}
             )
             item.type = name
@@ -186,7 +186,7 @@ def _find_best_candidate(lists: list[list[StackEntry]], stack: LayerStack) -> _C
     for group in repeated:
         if best is not None and COHESION_BONUS * ((len(group) - 1) * len(group[0]) - 3) <= best.saved_lines:
             continue
-        for candidate in _folding_candidates(group, text_cache):
+        for candidate in _find_folding_candidates(group, text_cache):
             if candidate.saved_lines >= _MIN_SAVED_LINES and (
                 best is None or candidate.saved_lines > best.saved_lines
             ):
@@ -237,14 +237,14 @@ def _candidate_stretches(items: list[StackEntry], stack: LayerStack) -> Iterator
             used_until = max(used_until, last_use[index])
 
 
-def _folding_candidates(
+def _find_folding_candidates(
     stretches: list[Stretch], text_cache: dict[int, dict[str, str]]
 ) -> Iterator[_Candidate]:
     """Yield ways to fold stretches of one form: all together, those that differ only in sizes, and equal ones."""
     for level in ("all", "sizes", "none"):
         groups: dict[Any, list[Stretch]] = defaultdict(list)
         for stretch in stretches:
-            groups[_required_arguments(stretch, level, text_cache)].append(stretch)
+            groups[_list_required_arguments(stretch, level, text_cache)].append(stretch)
         for group in groups.values():
             separate = _drop_overlaps(group)
             if len(separate) < 2:
@@ -257,7 +257,7 @@ def _folding_candidates(
                 )
 
 
-def _required_arguments(stretch: Stretch, level: str, text_cache: dict[int, dict[str, str]]) -> Any:
+def _list_required_arguments(stretch: Stretch, level: str, text_cache: dict[int, dict[str, str]]) -> Any:
     """Return the arguments that must be equal in stretches which are folded together."""
     if level == "all":
         return None
@@ -318,7 +318,7 @@ def _find_parameters(
         index, key = uses[0]
         local = local_name(stretches[0][index], prefix) if keys[key] > 1 else None
         words = [part for part in (local or "").split("_") if part.isalpha()]
-        name = unused_name("_".join([*words, key]), set(params.values()))
+        name = find_unused_name("_".join([*words, key]), set(params.values()))
         params |= dict.fromkeys(uses, name)
     return params
 
@@ -388,7 +388,7 @@ def _make_block(candidate: _Candidate, used_names: set[str]) -> FoldedBlock:
         if len(words) == len(prefixes) and len(set(words)) == 1 and words[0]
         else describe_stretch(first)
     )
-    block = FoldedBlock(unused_name(word, used_names), [])
+    block = FoldedBlock(find_unused_name(word, used_names), [])
     for name in dict.fromkeys(candidate.params.values()):
         position = next(place for place, param in candidate.params.items() if param == name)
         value_counts = Counter(json.dumps(_json_value(place, position)) for place in candidate.stretches)

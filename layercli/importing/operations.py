@@ -85,7 +85,7 @@ def convert_operation(name: str, config: dict[str, Any], values: Sequence[Any]) 
         if name in _MERGE_LAYERS and len(tensors) == 2 and not numbers and is_same_kind:
             return [LayerStep(_MERGE_LAYERS[name], dtype, tuple(tensor.index for tensor in tensors))]
         if len(values) == 2 and len(numbers) == 1 and math.isfinite(numbers[0]):
-            rescaling = _rescaling_arguments(
+            rescaling = _make_rescaling_arguments(
                 name, shorten_float(float(numbers[0])), is_tensor_first=isinstance(values[0], Operand)
             )
             if rescaling is not None:
@@ -108,7 +108,7 @@ def convert_operation(name: str, config: dict[str, Any], values: Sequence[Any]) 
     raise InexpressibleError(f"Keras has no layer for the tensor operation {sanitize_text(name, limit=60)}")
 
 
-def _rescaling_arguments(name: str, number: float, *, is_tensor_first: bool) -> dict[str, Any] | None:
+def _make_rescaling_arguments(name: str, number: float, *, is_tensor_first: bool) -> dict[str, Any] | None:
     """Return the arguments of a Rescaling layer for arithmetic with a number; None if there are none."""
     if name == "Add":
         return {"scale": 1.0, "offset": number}

@@ -76,7 +76,7 @@ def drop_unused_parts(value: Any, custom_names: Collection[str] = ()) -> Any:
     if not isinstance(value, dict):
         return value
     is_record = "class_name" in value
-    keeps_build = _is_model(value) or _registered_name(value) in custom_names
+    keeps_build = _is_model(value) or _find_registered_name(value) in custom_names
     return {
         key: drop_unused_parts(item, custom_names)
         for key, item in value.items()
@@ -107,7 +107,7 @@ def _is_allowed(record: Mapping[str, Any], custom_names: Collection[str]) -> boo
         return False
     if name.startswith("__"):
         return _is_allowed_data(name, record)
-    if custom_names and _registered_name(record) in custom_names:
+    if custom_names and _find_registered_name(record) in custom_names:
         return True
     # A registered name takes precedence over the module; Keras's own objects have none, or repeat the class.
     if not isinstance(module, str) or record.get("registered_name") not in (None, name, config):
@@ -156,7 +156,7 @@ def _has_one_build_shape(record: Mapping[str, Any]) -> bool:
     return all(shape == shapes[0] for shape in shapes)
 
 
-def _registered_name(record: Mapping[str, Any]) -> str:
+def _find_registered_name(record: Mapping[str, Any]) -> str:
     return str(record.get("registered_name", record.get("class_name")))
 
 

@@ -108,7 +108,7 @@ def describe_stretch(stretch: Stretch) -> str:
     return snake_case(types[0]) + "_block" if len(types) < 3 and stretch[0].kind == "layer" else "block"
 
 
-def unused_name(name: str, used_names: set[str]) -> str:
+def find_unused_name(name: str, used_names: set[str]) -> str:
     number, candidate = 1, name
     while candidate in used_names or candidate in (INPUT, "previous"):
         number += 1

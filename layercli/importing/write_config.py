@@ -116,14 +116,16 @@ def _assign_names(
 def _reserve_name(name: str, used_names: set[str], repeat: int) -> str:
     """Return the name, with the first number that makes it and its repetitions unique."""
     candidate, number = name, 1
-    while candidate in (INPUT, PREVIOUS) or not used_names.isdisjoint(_repeated_names(candidate, repeat)):
+    while candidate in (INPUT, PREVIOUS) or not used_names.isdisjoint(
+        _list_repeated_names(candidate, repeat)
+    ):
         number += 1
         candidate = f"{name}_{number}"
-    used_names.update(_repeated_names(candidate, repeat))
+    used_names.update(_list_repeated_names(candidate, repeat))
     return candidate
 
 
-def _repeated_names(name: str, repeat: int) -> list[str]:
+def _list_repeated_names(name: str, repeat: int) -> list[str]:
     return [name, *(f"{name}_{number}" for number in range(1, repeat + 1) if repeat > 1)]
 
 

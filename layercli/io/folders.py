@@ -10,7 +10,7 @@ from typing import Final
 _SYSTEM_NAMES: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 """Names in lower case that file managers and archives add to folders."""
 
-SET_NAMES: Final = {
+SETS_BY_FOLDER: Final = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
@@ -66,12 +66,12 @@ def _is_folder(entry: os.DirEntry[str], *, follow_symlinks: bool) -> bool:
     try:
         if not entry.is_dir(follow_symlinks=follow_symlinks):
             return False
-        return not entry.is_symlink() or not _contains(Path(entry.path).resolve(), Path(entry.path).parent)
+        return not entry.is_symlink() or not _is_inside(Path(entry.path).resolve(), Path(entry.path).parent)
     except (OSError, RuntimeError):  # a link to itself
         return False
 
 
-def _contains(folder: Path, inner: Path) -> bool:
+def _is_inside(folder: Path, inner: Path) -> bool:
     return inner.resolve().is_relative_to(folder)
 
 

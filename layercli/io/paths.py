@@ -5,8 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
+
+
+def compose_name(name: str) -> str:
+    """Return a name with composed letters: file systems and archives of macOS write ``ü`` as ``u`` and two dots."""
+    return unicodedata.normalize("NFC", name)
 
 
 def is_file(path: Path) -> bool:

@@ -59,7 +59,7 @@ def _iterate_actions(
 ) -> Iterator[Json]:
     problems = [problem for problem in analysis.result.problems if problem.file == analysis.name]
     if _is_wanted(QUICK_FIX, wanted):
-        near = [problem for problem in problems if _overlaps(analysis, problem, start, end)]
+        near = [problem for problem in problems if _is_selected(analysis, problem, start, end)]
         for problem in near[:_MAX_PROBLEMS]:
             yield from _list_quick_fixes(analysis, problem, budget)
         for title, text in suggest_names(analysis, start):
@@ -78,7 +78,7 @@ def _is_wanted(kind: str, wanted: Iterable[str] | None) -> bool:
     return wanted is None or any(one == "" or f"{kind}.".startswith(f"{one}.") for one in wanted)
 
 
-def _overlaps(analysis: Analysis, problem: Problem, start: int, end: int) -> bool:
+def _is_selected(analysis: Analysis, problem: Problem, start: int, end: int) -> bool:
     """Return whether a problem is on a line of the selection."""
     line = problem.line or 1
     first, last = analysis.index.yaml_position(start)[0], analysis.index.yaml_position(end)[0]

@@ -97,12 +97,12 @@ class _RelatedPlaces:
         for name, x in zip(row.node.inputs, row.inputs, strict=False):
             marks = self._marks.get(name)
             if marks and x is not None:
-                yield _locate(marks[-1], f"`{name}` returns {format_shape(x.shape)}.")
+                yield _make_related_place(marks[-1], f"`{name}` returns {format_shape(x.shape)}.")
         for mark in self._marks.get(row.node.name, ())[:-1]:
-            yield _locate(mark, f"`{row.node.name}` is used here.")
+            yield _make_related_place(mark, f"`{row.node.name}` is used here.")
 
 
-def _locate(mark: Mark, message: str) -> Json:
+def _make_related_place(mark: Mark, message: str) -> Json:
     line = mark.excerpt or ""
     start, end = count_units(line[: mark.column - 1]), count_units(line.rstrip())
     place = {

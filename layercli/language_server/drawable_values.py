@@ -94,14 +94,14 @@ def suggest_distribution(value: Any, options: Sequence[Any]) -> str:
         low, high = (max(value // 2, 1), 2 * value) if value > 0 else (min(2 * value, 0), 10)
         return f"{{int: [{low}, {high}]}}"
     if isinstance(value, float) and 0.05 < value < 1:
-        return f"{{float: [{_round(value / 2)}, {_round(min(2 * value, (1 + value) / 2))}]}}"
+        return f"{{float: [{_round_value(value / 2)}, {_round_value(min(2 * value, (1 + value) / 2))}]}}"
     if isinstance(value, float) and value > 0:
-        return f"{{float: [{_round(value / 10)}, {_round(value * 10)}], log: true}}"
+        return f"{{float: [{_round_value(value / 10)}, {_round_value(value * 10)}], log: true}}"
     if isinstance(value, float):
-        return f"{{float: [{_round(2 * value)}, 1.0]}}"
+        return f"{{float: [{_round_value(2 * value)}, 1.0]}}"
     others = [option for option in options if option != value][: _MAX_OPTIONS - 1]
     return f"{{choice: [{', '.join(format_value(one) for one in (value, *others))}]}}"
 
 
-def _round(value: float) -> str:
+def _round_value(value: float) -> str:
     return format_value(float(f"{value:.4g}"))

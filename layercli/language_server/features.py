@@ -23,7 +23,7 @@ from layercli.language_server.transport import Json
 
 if TYPE_CHECKING:
     from layercli.language_server.server import LanguageServer
-    from layercli.plot.scene import Theme
+    from layercli.plot.drawing import Theme
 
 Feature: TypeAlias = Callable[["LanguageServer", Analysis, Json], Any]
 

@@ -120,7 +120,7 @@ def _collect_hints(analysis: Analysis) -> Iterable[ShapeHint]:
             continue
         line, column = index.yaml_position(min(index.node_span(node)[1], index.line_end(place[0])))
         found[place] = ShapeHint(
-            line, column, _format_uses(analysis, place, rows), _count(rows), _describe(rows)
+            line, column, _format_uses(analysis, place, rows), _sum_parameters(rows), _describe_rows(rows)
         )
     yield from sorted(found.values(), key=lambda hint: (hint.line, hint.column))
 
@@ -173,12 +173,12 @@ def _format_output(row: NodeShapes) -> str:
     )
 
 
-def _count(rows: list[NodeShapes]) -> int | None:
+def _sum_parameters(rows: list[NodeShapes]) -> int | None:
     counts = [row.parameters for row in rows]
     return None if None in counts else sum(count or 0 for count in counts)
 
 
-def _describe(rows: list[NodeShapes]) -> tuple[str, ...]:
+def _describe_rows(rows: list[NodeShapes]) -> tuple[str, ...]:
     shown = [
         f"`{row.node.name}` {row.node.type_name}: {_format_output(row)}"
         + (f", {format_count(row.parameters)} parameters" if row.parameters else "")

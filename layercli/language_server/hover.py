@@ -184,7 +184,7 @@ def _describe_drawn_path(analysis: Analysis, name: str) -> Iterator[str]:
         yield f"The base config does not set `{name}`."
         return
     position = describe_position(base.find_mark(path), analysis.tree.mark)
-    yield f"In the base config: `{_shorten(node.to_plain())}`, at {position}."
+    yield f"In the base config: `{_shorten_value(node.to_plain())}`, at {position}."
 
 
 def _describe_key(analysis: Analysis, path: KeyPath) -> Iterator[str]:
@@ -231,7 +231,7 @@ def describe_field(name: str, place: Place) -> Iterator[str]:
     default = (
         "required"
         if field.is_required()
-        else f"default `{_shorten(to_plain(field.get_default(call_default_factory=True)))}`"
+        else f"default `{_shorten_value(to_plain(field.get_default(call_default_factory=True)))}`"
     )
     yield f"**{name}**: {describe_type(field)}; {default}."
     if field.description:
@@ -239,10 +239,10 @@ def describe_field(name: str, place: Place) -> Iterator[str]:
         yield field.description
     if field.examples:
         yield ""
-        yield f"Example: `{name}: {_shorten(to_plain(field.examples[0]))}`"
+        yield f"Example: `{name}: {_shorten_value(to_plain(field.examples[0]))}`"
 
 
-def _shorten(value: Any) -> str:
+def _shorten_value(value: Any) -> str:
     return _shorten_text(format_value(value))
 
 
@@ -284,7 +284,7 @@ def describe_class(cls: Any) -> Iterator[str]:
 
 def _list_arguments(arguments: Sequence[tuple[str, Any, bool, str | None]]) -> Iterator[str]:
     for name, default, is_required, description in arguments[:_MAX_LINES]:
-        shown = "required" if is_required else f"`{_shorten(default)}`"
+        shown = "required" if is_required else f"`{_shorten_value(default)}`"
         yield f"- `{name}` ({shown}): {description or ''}".rstrip(": ")
     if len(arguments) > _MAX_LINES:
         yield f"- and {len(arguments) - _MAX_LINES} more"
@@ -372,7 +372,7 @@ def _describe_block(analysis: Analysis, name: str) -> Iterator[str]:
     count = len(block.layers)
     yield f"Block `{name}`: {'1 entry' if count == 1 else f'{count} entries'}"
     for parameter, default in block.params.items():
-        shown = "required" if default is None else f"`{_shorten(default.to_plain())}`"
+        shown = "required" if default is None else f"`{_shorten_value(default.to_plain())}`"
         yield f"- `{parameter}` ({shown})"
 
 
@@ -402,7 +402,7 @@ def _describe_reference(analysis: Analysis, name: str, path: KeyPath) -> Iterato
         block = parse_blocks(written, []).get(str(path[1]))
         if block is not None and name in block.params:
             default = block.params[name]
-            shown = "no default" if default is None else f"default `{_shorten(default.to_plain())}`"
+            shown = "no default" if default is None else f"default `{_shorten_value(default.to_plain())}`"
             yield f"`${{{name}}}`: parameter of the block `{block.name}`, {shown}."
             return
     node = written.find((VARS_KEY, name))

@@ -78,15 +78,15 @@ class Names:
     def _add_list(self, scope: str, children: Iterable[tuple[str | int, YamlNode]]) -> None:
         self._scopes.setdefault(scope, {})
         for _, entry in children:
-            self._entries[_place(entry.mark)] = scope, entry
+            self._entries[_make_symbol_key(entry.mark)] = scope, entry
             name = _read_text(entry, "name")
             if name is not None:
-                self._scopes[scope].setdefault(name, _place(entry.mark))
+                self._scopes[scope].setdefault(name, _make_symbol_key(entry.mark))
 
     def _add_name(self, step: str, mark: Mark) -> None:
-        found = self._entries.get(_place(mark))
+        found = self._entries.get(_make_symbol_key(mark))
         if found is not None:
-            self._scopes[found[0]].setdefault(step, _place(mark))
+            self._scopes[found[0]].setdefault(step, _make_symbol_key(mark))
 
     def list_scope(self, scope: str) -> set[str]:
         """Return the names of the layers in a list, and those of the model's inputs."""
@@ -124,7 +124,7 @@ class Names:
         return self._scopes.get(scope, {}).get(name) or self._scopes[_TOP].get(name)
 
 
-def _place(mark: Mark) -> SymbolKey:
+def _make_symbol_key(mark: Mark) -> SymbolKey:
     return mark.source.name, mark.line, mark.column
 
 
@@ -244,7 +244,9 @@ class _SymbolFinder:
         elif steps == ("name",):
             entry = self._file.tree.find(entry_path)
             assert entry is not None
-            yield self._make(("layer", *_place(entry.mark)), node.mark, 0, len(text), is_declaration=True)
+            yield self._make(
+                ("layer", *_make_symbol_key(entry.mark)), node.mark, 0, len(text), is_declaration=True
+            )
         elif steps[:1] == ("inputs",) or steps == ("reuse",):
             for key, start, end in self._names.resolve(scope, text):
                 yield self._make(key, node.mark, start, end)

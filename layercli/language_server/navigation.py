@@ -18,7 +18,7 @@ from layercli.language_server.links import find_target
 from layercli.language_server.names import Names, SourceFile, Symbol, SymbolKey, iterate_symbols
 from layercli.language_server.places import find_path
 from layercli.language_server.positions import ProtocolIndex
-from layercli.language_server.transport import REQUEST_FAILED, Json, RequestError
+from layercli.language_server.transport import REQUEST_FAILED, Json, ResponseError
 from layercli.source.load import MAX_BYTES, use_unsaved_texts
 
 
@@ -37,7 +37,7 @@ class Navigator:
         self._config = base or analysis
         self._documents = documents
         self.names = Names(self._config)
-        self._files = list_files(self._config, documents, [analysis, *dependents])
+        self._files = list_related_files(self._config, documents, [analysis, *dependents])
         self._symbols = [symbol for file in self._files for symbol in iterate_symbols(file, self.names)]
 
     def find_symbol(self, offset: int) -> Symbol | None:
@@ -59,7 +59,7 @@ class Navigator:
             target = find_target(self._analysis, path) if part == "value" else None
             start = {"line": 0, "character": 0}
             return [{"uri": uri_from_path(target), "range": {"start": start, "end": start}}] if target else []
-        declared = [_locate(one) for one in self.find_all(symbol.key) if one.is_declaration]
+        declared = [_locate_symbol(one) for one in self.find_all(symbol.key) if one.is_declaration]
         mark = self.names.mark_of(symbol.key) if symbol.key[0] == "layer" and not declared else None
         file = next((one for one in self._files if mark is not None and one.name == mark.source.name), None)
         if mark is not None and file is not None:
@@ -71,7 +71,7 @@ class Navigator:
         """Return the places at which the name at an offset is used."""
         symbol = self.find_symbol(offset)
         found = self.find_all(symbol.key) if symbol is not None else []
-        return [_locate(one) for one in found if has_declaration or not one.is_declaration]
+        return [_locate_symbol(one) for one in found if has_declaration or not one.is_declaration]
 
     def prepare_rename(self, offset: int) -> Json | None:
         """Return the range and the text of the name at an offset, or None."""
@@ -86,11 +86,11 @@ class Navigator:
         """Return the edits that rename the name at an offset everywhere.
 
         Raises:
-            RequestError: the new name is invalid or used already, or the config would have new errors.
+            ResponseError: the new name is invalid or used already, or the config would have new errors.
         """
         symbol = self.find_symbol(offset)
         if symbol is None:
-            raise RequestError(REQUEST_FAILED, "The cursor must be on a name that the config declares.")
+            raise ResponseError(REQUEST_FAILED, "The cursor must be on a name that the config declares.")
         self._require_declaration(symbol)
         self._check_new_name(symbol.key, new_name)
         spans: dict[str, dict[tuple[int, int], None]] = {}
@@ -116,7 +116,7 @@ class Navigator:
             message = "Its name is automatic. Add `name:` to the layer, and rename it then."
         else:
             message = f"The config does not declare this {kind}."
-        raise RequestError(REQUEST_FAILED, message)
+        raise ResponseError(REQUEST_FAILED, message)
 
     def _check_new_name(self, key: SymbolKey, new_name: str) -> None:
         """Check that a name can have a new text."""
@@ -125,16 +125,16 @@ class Navigator:
             try:
                 parse_layer_name(new_name)
             except PydanticCustomError as error:
-                raise RequestError(REQUEST_FAILED, str((error.context or {}).get("message"))) from None
+                raise ResponseError(REQUEST_FAILED, str((error.context or {}).get("message"))) from None
             scope = self.names.scope_of(key) if kind == "layer" else ""
             known = self.names.list_scope(scope)
         else:
             if not is_variable_name(new_name.replace("-", "_") if kind == "block" else new_name):
                 message = f"A {kind} name must consist of letters, digits and `_`, got {new_name[:60]!r}."
-                raise RequestError(REQUEST_FAILED, message)
+                raise ResponseError(REQUEST_FAILED, message)
             known = {str(one.key[-1]) for one in self._symbols if one.key[:-1] == key[:-1]}
         if new_name in known:
-            raise RequestError(REQUEST_FAILED, f"The name `{new_name}` is used already.")
+            raise ResponseError(REQUEST_FAILED, f"The name `{new_name}` is used already.")
 
     def _require_valid(self, texts: dict[str, str]) -> None:
         """Check that the config has no new errors with the changed texts."""
@@ -142,7 +142,7 @@ class Navigator:
         with use_unsaved_texts({**unsaved, **{Path(name).resolve(): text for name, text in texts.items()}}):
             after = check_config(self._config.name).problems
         if has_errors(after) and not has_errors(self._config.result.problems):
-            raise RequestError(REQUEST_FAILED, f"The config would become invalid: {after[0].message}")
+            raise ResponseError(REQUEST_FAILED, f"The config would become invalid: {after[0].message}")
 
 
 def _replace_spans(text: str, spans: Iterable[tuple[int, int]], new: str) -> str:
@@ -154,7 +154,7 @@ def _replace_spans(text: str, spans: Iterable[tuple[int, int]], new: str) -> str
     return "".join(reversed([*pieces, text[:end]]))
 
 
-def list_files(
+def list_related_files(
     analysis: Analysis, documents: OpenDocuments, dependents: Sequence[Analysis]
 ) -> list[SourceFile]:
     """Return the file of a text, those that it extends, and the open texts that extend it."""
@@ -199,7 +199,7 @@ def read_text(path: Path) -> str | None:
         return None
 
 
-def _locate(symbol: Symbol) -> Json:
+def _locate_symbol(symbol: Symbol) -> Json:
     return {"uri": symbol.file.uri, "range": symbol.file.index.range_of(symbol.start, symbol.end)}
 
 
@@ -207,4 +207,4 @@ def highlight_uses(navigator: Navigator, analysis: Analysis, offset: int) -> lis
     """Return the occurrences in the same text of the name at an offset."""
     symbol = navigator.find_symbol(offset)
     found = navigator.find_all(symbol.key) if symbol is not None else []
-    return [{"range": _locate(one)["range"]} for one in found if one.file.uri == analysis.document.uri]
+    return [{"range": _locate_symbol(one)["range"]} for one in found if one.file.uri == analysis.document.uri]

@@ -9,9 +9,9 @@ from layercli.language_server.documents import uri_from_path
 from layercli.language_server.hints import find_moved_lines
 from layercli.language_server.positions import count_units
 from layercli.language_server.transport import Json
-from layercli.plot.boxes import build_picture
+from layercli.plot.drawing import Drawing, Theme
 from layercli.plot.layout import PictureTooLargeError
-from layercli.plot.scene import PlotScene, Theme
+from layercli.plot.picture import build_picture
 from layercli.plot.svg import render_svg
 from layercli.source.nodes import Mark
 
@@ -29,22 +29,22 @@ def draw_picture(analysis: Analysis, valid: Analysis | None, theme: Theme, *, un
         return {"svg": None, "boxes": [], "isCurrent": True, "message": _INVALID}
     picture = build_picture(shapes, unfold=unfold)
     try:
-        scene = PlotScene(picture, theme)
+        drawing = Drawing(picture, theme)
     except PictureTooLargeError:
         return {"svg": None, "boxes": [], "isCurrent": True, "message": _TOO_LARGE}
     return {
-        "svg": render_svg(scene, valid.result.name),
-        "boxes": list(_locate_boxes(scene, analysis, valid)),
+        "svg": render_svg(drawing, valid.result.name),
+        "boxes": list(_locate_boxes(drawing, analysis, valid)),
         "isCurrent": valid is analysis,
         "message": None,
     }
 
 
-def _locate_boxes(scene: PlotScene, analysis: Analysis, valid: Analysis) -> Iterator[Json]:
+def _locate_boxes(drawing: Drawing, analysis: Analysis, valid: Analysis) -> Iterator[Json]:
     """Yield the area of each box with the file and position of what declares it; none for a line that has changed."""
     marks = _find_marks(valid)
     move_line = find_moved_lines(valid.index.text.splitlines(), analysis.index.text.splitlines())
-    for key, (x, y, width, height) in scene.box_areas.items():
+    for key, (x, y, width, height) in drawing.box_areas.items():
         mark = marks.get(key)
         if mark is None or not mark.source.has_positions:
             continue

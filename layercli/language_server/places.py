@@ -135,7 +135,7 @@ def find_place(tree: YamlNode | None, path: KeyPath, base: YamlNode | None = Non
     for number, step in enumerate(path):
         is_drawn = number == 3 and path[0] == "space" and path[2] == "choice" and isinstance(step, int)
         base_path = find_drawn_path(base, str(path[1])) if is_drawn and base is not None else None
-        place = find_place(base, base_path) if base_path is not None else _enter(place, node, step)
+        place = find_place(base, base_path) if base_path is not None else _enter_place(place, node, step)
         node = node.find((step,)) if node is not None else None
         if place.role == "drawn value":
             place = replace(place, cls=_find_distribution(node))
@@ -182,7 +182,7 @@ def load_component(kind: str, name: str) -> type[Component] | None:
     return catalogue.load(class_name) if class_name is not None else None
 
 
-def _enter(place: Place, node: YamlNode | None, step: str | int) -> Place:
+def _enter_place(place: Place, node: YamlNode | None, step: str | int) -> Place:
     """Return what is expected at a step below a place."""
     if isinstance(step, int):
         return place.item or Place()

@@ -41,7 +41,7 @@ from layercli.language_server.transport import (
     REQUEST_FAILED,
     BrokenStreamError,
     Json,
-    RequestError,
+    ResponseError,
     read_message,
     write_message,
 )
@@ -140,9 +140,9 @@ class LanguageServer:
             return
         try:
             if self.inbox.is_cancelled(identity):
-                raise RequestError(REQUEST_CANCELLED, "The request was cancelled.")
+                raise ResponseError(REQUEST_CANCELLED, "The request was cancelled.")
             answer: Json = {"result": self._answer(str(method), params, identity)}
-        except RequestError as error:
+        except ResponseError as error:
             answer = {"error": {"code": error.code, "message": str(error)}}
         except runtime.CheckCancelledError:
             is_cancelled = self.inbox.is_cancelled(identity)
@@ -190,9 +190,9 @@ class LanguageServer:
         if method == "initialize":
             return self._initialize(params)
         if not self._is_initialized:
-            raise RequestError(NOT_INITIALIZED, "The first request must be `initialize`.")
+            raise ResponseError(NOT_INITIALIZED, "The first request must be `initialize`.")
         if self._is_shut_down:
-            raise RequestError(INVALID_REQUEST, "The server was shut down.")
+            raise ResponseError(INVALID_REQUEST, "The server was shut down.")
         if method == "shutdown":
             self._is_shut_down = True
             return None
@@ -201,7 +201,7 @@ class LanguageServer:
             return None
         feature = FEATURES.get(method)
         if feature is None:
-            raise RequestError(METHOD_NOT_FOUND, f"The method {method[:100]} is not available.")
+            raise ResponseError(METHOD_NOT_FOUND, f"The method {method[:100]} is not available.")
         analysis = self._find_analysis(params)
         if analysis is None:
             return None
@@ -213,18 +213,18 @@ class LanguageServer:
         """Return the analysis of the current text that a request names.
 
         Raises:
-            RequestError: a newer text is on its way, so that the answer would be outdated.
+            ResponseError: a newer text is on its way, so that the answer would be outdated.
         """
         document = self.documents.by_uri.get(_find_uri(params))
         if document is None or not self.documents.is_config(document):
             return None
         if self.inbox.has_newer(document.uri):
-            raise RequestError(CONTENT_MODIFIED, "The text has changed.")
+            raise ResponseError(CONTENT_MODIFIED, "The text has changed.")
         return self.analyze_document(document)
 
     def _initialize(self, params: Json) -> Json:
         if self._is_initialized:
-            raise RequestError(INVALID_REQUEST, "The server is initialized already.")
+            raise ResponseError(INVALID_REQUEST, "The server is initialized already.")
         self._is_initialized = True
         self.documents.settings = Settings.from_json(params.get("initializationOptions"))
         process = params.get("processId")
@@ -408,7 +408,7 @@ class LanguageServer:
         uri = arguments[0] if isinstance(arguments, list) and arguments else None
         path = path_from_uri(uri) if isinstance(uri, str) else None
         if params.get("command") != TRAIN_COMMAND or path is None:
-            raise RequestError(
+            raise ResponseError(
                 REQUEST_FAILED, "The command must be `layercli.train` with the URI of a config."
             )
         message = f"Train in a terminal: layercli train {shlex.quote(sanitize_text(str(path)))}"

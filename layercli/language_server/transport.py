@@ -25,7 +25,7 @@ CONTENT_MODIFIED: Final = -32801
 REQUEST_FAILED: Final = -32803
 
 
-class RequestError(Exception):
+class ResponseError(Exception):
     """The reason why a request gets an error in place of a result."""
 
     def __init__(self, code: int, message: str) -> None:

@@ -80,19 +80,19 @@ _PRECEDENCES: dict[Sign, tuple[int, int, int]] = {
 
 def format_formula(formula: Formula) -> str:
     """Return the formula as text: ``(8 - 3) / 2 + 1``, with ``floor`` or ``ceil`` where a division has a rest."""
-    return _format(formula, 0)
+    return _format_formula(formula, 0)
 
 
-def _format(formula: Formula, precedence: int) -> str:
+def _format_formula(formula: Formula, precedence: int) -> str:
     """Return the text, in parentheses if its precedence is below the given one."""
     if isinstance(formula, Number):
         return formula.symbol or f"{formula.value:,}"
     own, left, right = _PRECEDENCES[formula.sign]
     if formula.sign == "-" and formula.left == Number(0):
-        text = f"-{_format(formula.right, _ATOM)}"
+        text = f"-{_format_formula(formula.right, _ATOM)}"
     else:
         sign = "/" if formula.sign == "ceil" else formula.sign
-        text = f"{_format(formula.left, left)} {sign} {_format(formula.right, right)}"
+        text = f"{_format_formula(formula.left, left)} {sign} {_format_formula(formula.right, right)}"
     if formula.sign in ("/", "ceil") and not _divides_exactly(formula):
         return f"{'floor' if formula.sign == '/' else 'ceil'}({text})"
     return f"({text})" if own < precedence else text
@@ -154,7 +154,7 @@ def _take_out_constants(counts: dict[_Product, int]) -> tuple[list[int], dict[_P
     for factor in dict.fromkeys(products[0]):
         if len(products) > 1 and _is_constant(factor) and all(factor in product for product in products):
             outer.append(factor.value)
-            products = [_without(product, factor) for product in products]
+            products = [_remove_factor(product, factor) for product in products]
     return outer, {
         product: count // divisor for product, count in zip(products, counts.values(), strict=True)
     }
@@ -165,7 +165,7 @@ def _is_constant(formula: Formula) -> bool:
     return formula == Number(formula.value)
 
 
-def _without(product: _Product, factor: Formula) -> _Product:
+def _remove_factor(product: _Product, factor: Formula) -> _Product:
     index = product.index(factor)
     return product[:index] + product[index + 1 :]
 
@@ -201,4 +201,4 @@ def _format_product(product: _Product, count: int) -> str:
     factors = [Number(count), *product] if count > 1 else list(product)
     if len(factors) == 1:
         return format_formula(factors[0])
-    return " x ".join(_format(factor, _ATOM) for factor in factors) or "1"
+    return " x ".join(_format_formula(factor, _ATOM) for factor in factors) or "1"

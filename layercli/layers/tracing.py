@@ -23,34 +23,34 @@ class TracedInt(int):
         return new
 
     def __add__(self, other: int) -> int:
-        return _combine("+", self, other, int.__add__(self, other))
+        return _trace_operation("+", self, other, int.__add__(self, other))
 
     def __radd__(self, other: int) -> int:
-        return _combine("+", other, self, int.__radd__(self, other))
+        return _trace_operation("+", other, self, int.__radd__(self, other))
 
     def __sub__(self, other: int) -> int:
-        return _combine("-", self, other, int.__sub__(self, other))
+        return _trace_operation("-", self, other, int.__sub__(self, other))
 
     def __rsub__(self, other: int) -> int:
-        return _combine("-", other, self, int.__rsub__(self, other))
+        return _trace_operation("-", other, self, int.__rsub__(self, other))
 
     def __mul__(self, other: int) -> int:
-        return _combine("x", self, other, int.__mul__(self, other))
+        return _trace_operation("x", self, other, int.__mul__(self, other))
 
     def __rmul__(self, other: int) -> int:
-        return _combine("x", other, self, int.__rmul__(self, other))
+        return _trace_operation("x", other, self, int.__rmul__(self, other))
 
     def __floordiv__(self, other: int) -> int:
-        return _combine("/", self, other, int.__floordiv__(self, other))
+        return _trace_operation("/", self, other, int.__floordiv__(self, other))
 
     def __rfloordiv__(self, other: int) -> int:
-        return _combine("/", other, self, int.__rfloordiv__(self, other))
+        return _trace_operation("/", other, self, int.__rfloordiv__(self, other))
 
     def __mod__(self, other: int) -> int:
-        return _combine("mod", self, other, int.__mod__(self, other))
+        return _trace_operation("mod", self, other, int.__mod__(self, other))
 
     def __rmod__(self, other: int) -> int:
-        return _combine("mod", other, self, int.__rmod__(self, other))
+        return _trace_operation("mod", other, self, int.__rmod__(self, other))
 
     def __neg__(self) -> int:
         """Return the negated integer; ``-(-a // b)``, Python's division that rounds up, is one operation."""
@@ -64,7 +64,7 @@ def _is_negated(formula: Formula) -> TypeGuard[Operation]:
     return isinstance(formula, Operation) and formula.sign == "-" and formula.left == Number(0)
 
 
-def _combine(sign: Sign, left: int, right: int, value: int) -> int:
+def _trace_operation(sign: Sign, left: int, right: int, value: int) -> int:
     """Return the traced result of an operation."""
     if value is NotImplemented:  # the other operand is not an integer
         return NotImplemented  # type: ignore[no-any-return]

@@ -124,7 +124,7 @@ def require_charts() -> None:
 
 def draw_lines(chart: Chart) -> Markup:
     """Return a figure with a line for each series."""
-    with _drawing() as (figure, axes):
+    with _open_figure() as (figure, axes):
         for series in chart.series:
             axes.plot(
                 _to_floats(series.x),
@@ -135,7 +135,7 @@ def draw_lines(chart: Chart) -> Markup:
                 marker=series.marker or ("o" if len(series.x) == 1 else None),
                 markersize=3.5,
             )
-        _decorate(axes, chart)
+        _add_marks(axes, chart)
         svg = _to_svg(figure, chart.title, chart.description)
     return _make_figure(chart, svg, has_lines=True)
 
@@ -151,7 +151,7 @@ def draw_svg_file(chart: Chart) -> str:
 def draw_points(chart: Chart) -> Markup:
     """Return a figure with a point for each value of each series."""
     is_dense = sum(len(series.x) for series in chart.series) > _DENSE_POINTS
-    with _drawing() as (figure, axes):
+    with _open_figure() as (figure, axes):
         for series in chart.series:
             axes.plot(
                 _to_floats(series.x),
@@ -162,7 +162,7 @@ def draw_points(chart: Chart) -> Markup:
                 alpha=0.45 if is_dense else 0.8,
                 mew=0,
             )
-        _decorate(axes, chart)
+        _add_marks(axes, chart)
         svg = _to_svg(figure, chart.title, chart.description)
     return _make_figure(chart, svg, has_lines=False)
 
@@ -170,7 +170,7 @@ def draw_points(chart: Chart) -> Markup:
 def draw_bars(bars: Bars) -> Markup:
     """Return a figure with horizontal bars."""
     height = 0.75 + 0.23 * len(bars.names)
-    with _drawing((_SIZE[0], height)) as (figure, axes):
+    with _open_figure((_SIZE[0], height)) as (figure, axes):
         positions = list(range(len(bars.names)))
         axes.barh(
             positions,
@@ -189,10 +189,10 @@ def draw_bars(bars: Bars) -> Markup:
         axes.locator_params(axis="x", nbins=5)  # more labels of long numbers touch each other
         svg = _to_svg(figure, bars.title, bars.description)
     columns = [Column("name"), Column(bars.x_title, is_number=True)]
-    rows = [[name, _format(value)] for name, value in zip(bars.names, bars.values, strict=True)]
+    rows = [[name, _format_cell(value)] for name, value in zip(bars.names, bars.values, strict=True)]
     if bars.errors:
         columns.append(Column("deviation", is_number=True))
-        rows = [[*row, _format(error)] for row, error in zip(rows, bars.errors, strict=True)]
+        rows = [[*row, _format_cell(error)] for row, error in zip(rows, bars.errors, strict=True)]
     return _wrap_figure(bars.title, bars.note, svg, make_table(columns, rows, label=bars.title))
 
 
@@ -224,7 +224,7 @@ def draw_sparkline(lines: Sequence[tuple[str, Sequence[float]]], description: st
 
 
 @contextmanager
-def _drawing(size: tuple[float, float] = _SIZE) -> Iterator[tuple[Any, Any]]:
+def _open_figure(size: tuple[float, float] = _SIZE) -> Iterator[tuple[Any, Any]]:
     """Yield an empty figure, with Matplotlib's settings independent of the user's, and without its messages."""
     import_outside_folder("matplotlib")
     import matplotlib
@@ -268,7 +268,7 @@ _SETTINGS: Final[Any] = {
 }
 
 
-def _decorate(axes: Any, chart: Chart) -> None:
+def _add_marks(axes: Any, chart: Chart) -> None:
     if chart.has_diagonal:
         axes.axline((0, 0), slope=1, color=_MUTED, linewidth=0.9, linestyle=_DASHES[2])
     if chart.marked_x is not None:
@@ -401,18 +401,20 @@ def _make_number_table(chart: Chart) -> Markup:
             Column(chart.x_title),
             *(Column(series.name or chart.y_title, is_number=True) for series in chart.series),
         ]
-        rows = [[_format(x), *(_format(values.get(x)) for values in by_x)] for x in _thin(xs)]
+        rows = [
+            [_format_cell(x), *(_format_cell(values.get(x)) for values in by_x)] for x in _reduce_rows(xs)
+        ]
         return make_table(columns, rows, label=chart.title)
     columns = [Column("series"), Column(chart.x_title, is_number=True), Column(chart.y_title, is_number=True)]
     rows = [
-        [series.name, _format(x), _format(y)]
+        [series.name, _format_cell(x), _format_cell(y)]
         for series in chart.series
-        for x, y in _thin(list(zip(series.x, series.y, strict=True)))
+        for x, y in _reduce_rows(list(zip(series.x, series.y, strict=True)))
     ]
     return make_table(columns, rows, label=chart.title)
 
 
-def _thin(values: Sequence[Any]) -> Sequence[Any]:
+def _reduce_rows(values: Sequence[Any]) -> Sequence[Any]:
     """Return evenly spaced values, with the first and the last, so that a table has few rows."""
     if len(values) <= _MAX_TABLE_ROWS:
         return values
@@ -425,5 +427,5 @@ def _to_floats(values: Sequence[float | None]) -> list[float]:
     return [nan if value is None or not abs(value) < _MAX_NUMBER else float(value) for value in values]
 
 
-def _format(value: float | None) -> str:
+def _format_cell(value: float | None) -> str:
     return "" if value is None or value != value else f"{value:.4g}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from layercli.plot.boxes import Box, Picture
-from layercli.plot.scene import Theme
+from layercli.plot.drawing import Theme
+from layercli.plot.picture import Box, Picture
 
 _BRACKETS = {"input": ("([", "])"), "block": ("[[", "]]")}
 """Brackets around the label of a box, by its family; they choose its shape."""

@@ -5,30 +5,30 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from layercli.plot.drawing import ARROW_WIDTH, Anchor, Drawing, arrow_head
 from layercli.plot.layout import Point
-from layercli.plot.scene import ARROW_WIDTH, Anchor, PlotScene, arrow_head
 
 _MAX_PIXELS = 60_000_000
 _CURVE_STEPS = 16
 """Straight lines that approximate a curve."""
 
 
-def render_png(scene: PlotScene) -> bytes:
-    """Return the scene as PNG: two pixels for each unit, fewer in very large pictures."""
+def render_png(drawing: Drawing) -> bytes:
+    """Return the drawing as PNG: two pixels for each unit, fewer in very large pictures."""
     from PIL import Image
 
-    _, _, width, height = scene.bounds
+    _, _, width, height = drawing.bounds
     scale = min(2.0, (_MAX_PIXELS / (width * height)) ** 0.5)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    image = Image.new("RGB", size, scene.colors.background)
-    scene.draw(_PngCanvas(image, scale, scene.bounds[:2]))
+    image = Image.new("RGB", size, drawing.colors.background)
+    drawing.draw(_PngCanvas(image, scale, drawing.bounds[:2]))
     content = io.BytesIO()
     image.save(content, "PNG")
     return content.getvalue()
 
 
 class _PngCanvas:
-    """An image, drawn on in the units of the scene."""
+    """An image, drawn on in the units of the drawing."""
 
     def __init__(self, image: Any, scale: float, origin: Point) -> None:
         from PIL import ImageDraw

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from layercli.graph.shapes import ModelShapes
-from layercli.plot.boxes import build_picture
+from layercli.plot.drawing import Drawing, Theme
 from layercli.plot.mermaid import render_mermaid
+from layercli.plot.picture import build_picture
 from layercli.plot.png import render_png
-from layercli.plot.scene import PlotScene, Theme
 from layercli.plot.svg import render_svg
 
 PLOT_SUFFIXES: Final = (".svg", ".png", ".mmd")
@@ -21,5 +21,5 @@ def render_plot(
     picture = build_picture(shapes, unfold=unfold)
     if suffix == ".mmd":
         return render_mermaid(picture, theme).encode()
-    scene = PlotScene(picture, theme)
-    return render_svg(scene, title).encode() if suffix == ".svg" else render_png(scene)
+    drawing = Drawing(picture, theme)
+    return render_svg(drawing, title).encode() if suffix == ".svg" else render_png(drawing)

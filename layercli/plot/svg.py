@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from html import escape
 
+from layercli.plot.drawing import ARROW_WIDTH, Anchor, Drawing, arrow_head
 from layercli.plot.layout import Point
-from layercli.plot.scene import ARROW_WIDTH, Anchor, PlotScene, arrow_head
 
 _FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 
-def render_svg(scene: PlotScene, title: str) -> str:
-    """Return the scene as an SVG document with a title."""
-    left, top, width, height = scene.bounds
-    view_box = " ".join(map(_format_number, scene.bounds))
+def render_svg(drawing: Drawing, title: str) -> str:
+    """Return the drawing as an SVG document with a title."""
+    left, top, width, height = drawing.bounds
+    view_box = " ".join(map(_format_number, drawing.bounds))
     canvas = _SvgCanvas()
-    canvas.draw_rectangle(left, top, width, height, 0, scene.colors.background, "none")
-    scene.draw(canvas)
+    canvas.draw_rectangle(left, top, width, height, 0, drawing.colors.background, "none")
+    drawing.draw(canvas)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view_box}" '

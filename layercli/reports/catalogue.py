@@ -63,7 +63,7 @@ def _load_class(name: str) -> DescribedClass:
 
 def layer_json(cls: DescribedClass) -> dict[str, Any]:
     """Return the document of ``layers TYPE --json``: everything about one layer."""
-    summary, *shapes = _docstring_paragraphs(cls)
+    summary, *shapes = _split_docstring(cls)
     return {
         "type": cls.type_name(),
         "aliases": _layer_aliases(cls.type_name()),
@@ -92,10 +92,10 @@ def _example_text(cls: DescribedClass) -> str:
 
 def layer_summary(cls: DescribedClass) -> str:
     """Return the first sentence of a layer's docstring."""
-    return _docstring_paragraphs(cls)[0]
+    return _split_docstring(cls)[0]
 
 
-def _docstring_paragraphs(cls: DescribedClass) -> list[str]:
+def _split_docstring(cls: DescribedClass) -> list[str]:
     """Return the paragraphs of the docstring before its example."""
     text = inspect.cleandoc(cls.__doc__ or "").partition("Example:")[0].replace("``", "`")
     return [" ".join(paragraph.split()) for paragraph in text.split("\n\n") if paragraph.strip()]

@@ -16,7 +16,7 @@ _MIN_LOGARITHMIC_RATIO = 50.0
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class TerminalChart:
     """Rows of characters from the top, each with the index of its curve: the last one drawn there."""
 
     rows: list[list[tuple[str, int | None]]]
@@ -24,7 +24,7 @@ class Chart:
     high: float
 
 
-def draw_chart(curves: Sequence[Sequence[ChartPoint]], *, width: int, height: int) -> Chart | None:
+def draw_chart(curves: Sequence[Sequence[ChartPoint]], *, width: int, height: int) -> TerminalChart | None:
     """Return a chart of curves of points (x, y) in ``width`` by ``height`` characters; None if no point is finite."""
     curves = [[point for point in curve if math.isfinite(point[1])] for curve in curves]
     points = [point for curve in curves for point in curve]
@@ -55,7 +55,7 @@ def draw_chart(curves: Sequence[Sequence[ChartPoint]], *, width: int, height: in
         ]
         for line, owned in zip(masks, owners, strict=True)
     ]
-    return Chart(rows, low, high)
+    return TerminalChart(rows, low, high)
 
 
 def _connect_dots(dots: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:

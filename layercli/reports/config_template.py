@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from layercli.reports.segmentation_template import list_segmentation_layers
+from layercli.reports.template_layers import (
+    FEW_EXAMPLES,
+    has_channels_first,
+    list_first_layers,
+    list_output_layers,
+)
+from layercli.reports.template_quotes import quote_class_name, quote_yaml_text
 
 ExampleKind = Literal["vectors", "sequences", "images", "text"]
 ModelSize = Literal["small", "medium", "large"]
-TargetForm = Literal["value", "one-hot", "multi-label", "positions"]
+TemplateTarget = Literal["value", "one-hot", "multi-label", "positions"]
 """One class or number, or several numbers; a vector with a single 1; several values of 0 or 1; a class for each position."""
 
 DEFAULT_SHAPES: Final[dict[ExampleKind, tuple[int, ...]]] = {
@@ -29,21 +32,15 @@ AXIS_NAMES: Final[dict[ExampleKind, str]] = {
     "images": "height, width, channels",
     "text": "",
 }
-_LAYER_WIDTHS: Final[dict[ModelSize, int]] = {"small": 32, "medium": 64, "large": 256}
-_TABLE_WIDTHS: Final[dict[ModelSize, int]] = {"small": 64, "medium": 128, "large": 256}
 _BATCH_SIZES: Final = {32: 2_000, 64: 8_000, 256: 200_000}
 """Batch size -> the number of examples from which it is larger."""
 _MAX_BATCH_SIZE: Final = 1024
 _FEW_IMAGES: Final = 256
 _FEW_IMAGES_BATCH_SIZE: Final = 8
 """With fewer images, batches of 32 make so few steps that early stopping ends the training before it has learned."""
-FEW_EXAMPLES: Final = 1_000
-"""With fewer, a table needs a larger validation set, a smaller model and more weight decay, as it has fewer steps."""
-_MAX_CHANNELS: Final = 4
 _MIN_TEST_ROWS: Final = 100
 """Data with fewer examples has no test set."""
 _MAX_LISTED_CLASSES: Final = 5
-_MANY_TEXTS: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class ConfigTemplate:
     """Whether the values of images or arrays are not integers from 0 to 255."""
     output_units: int = 1
     """Numbers that the model returns for each example, if the target is not a class."""
-    target_form: TargetForm = "value"
+    target_form: TemplateTarget = "value"
     ignored_class: int | None = None
     """The class of positions that do not count."""
 
@@ -140,7 +137,7 @@ def render_config(template: ConfigTemplate) -> str:
         if template.kind == "text"
         else [f"  input: {shape:<20} # one example: {_name_axes(template)}, without the batch axis"]
     )
-    model = template.model_lines or [*input_lines, "  layers:", *_first_layer_lines(template)]
+    model = template.model_lines or [*input_lines, "  layers:", *list_first_layers(template)]
     return "\n".join(
         [
             f"# {_describe_purpose(template)}",
@@ -153,7 +150,7 @@ def render_config(template: ConfigTemplate) -> str:
             "",
             "model:",
             *model,
-            *_list_output_layers(template),
+            *list_output_layers(template),
             "",
             "train:",
             *_list_training_lines(template),
@@ -223,137 +220,6 @@ def describe_target(class_names: tuple[str, ...] | None) -> str:
     return f"{len(class_names)} classes: {names}{f' and {more:,} more' if more > 0 else ''}"
 
 
-def _first_layer_lines(template: ConfigTemplate) -> list[str]:
-    width = _LAYER_WIDTHS[template.size]
-    if template.kind == "vectors":
-        return [
-            *_scaling_lines(template),
-            *["    - Flatten"] * (len(template.shape) > 1),
-            *hidden_layer_lines(template.size, template.row_count),
-        ]
-    if template.kind == "sequences":
-        units = width // 2
-        layer = (
-            f"    - {{type: Bidirectional, layer: {{type: LSTM, units: {units}, return_sequences: true}}}}"
-        )
-        if template.target_form == "positions":
-            return [*_scaling_lines(template), layer, layer]
-        last = f"    - {{type: LSTM, units: {units}}}   # without return_sequences: only the last timestep"
-        return [*_scaling_lines(template), layer, last]
-    if template.kind == "images" and template.target_form == "positions":
-        return [
-            *_image_scaling_lines(template),
-            *list_segmentation_layers(_find_image_size(template), _LAYER_WIDTHS[template.size] // 4),
-        ]
-    if template.kind == "images":
-        return _image_layer_lines(template)
-    return [
-        "    # which of the most frequent words and pairs of words are in the text, learned from the training examples",
-        "    - type: TextVectorization",
-        *vectorization_lines(template.row_count or _MANY_TEXTS),
-        "    - {type: Dense, units: 16, activation: relu}",
-        "    - {type: Dropout, rate: 0.5}",
-    ]
-
-
-def vectorization_lines(rows: int) -> list[str]:
-    """Return the arguments of TextVectorization for so many texts."""
-    return [
-        f"      max_tokens: {20_000 if rows >= _MANY_TEXTS else 4_000}",
-        "      ngrams: 2",
-        "      output_mode: multi_hot",
-        "      pad_to_max_tokens: true   # the size of the next layer does not depend on the texts",
-    ]
-
-
-def _scaling_lines(template: ConfigTemplate) -> list[str]:
-    if template.row_count is not None and not template.is_scaled:
-        return ["    - {type: Rescaling, scale: 0.00392157}   # scales 0-255 to 0-1"]
-    return [
-        "    - Normalization            # learns mean and variance of each feature from the training examples"
-    ]
-
-
-def _image_layer_lines(template: ConfigTemplate) -> list[str]:
-    height, width = _find_image_size(template)
-    first = _LAYER_WIDTHS[template.size] // 2
-    pools = max(
-        0, min({"small": 2, "medium": 3, "large": 4}[template.size], int(math.log2(min(height, width))))
-    )
-    stages = [
-        f"    - {{type: Conv2D, filters: {first * 2**step}, kernel_size: 3, padding: same, activation: relu}}"
-        + ("\n    - MaxPooling2D               # halves height and width" if step < pools else "")
-        for step in range(pools + 1)
-    ]
-    return [
-        *_image_scaling_lines(template),
-        *stages,
-        "    - GlobalAveragePooling2D   # one number for each filter",
-        "    - {type: Dropout, rate: 0.3}",
-    ]
-
-
-def _image_scaling_lines(template: ConfigTemplate) -> list[str]:
-    height, width = template.shape[:2]
-    scaling = (
-        "    - {type: Normalization, axis: null}   # one mean and variance for all pixels"
-        if template.is_scaled
-        else "    - {type: Rescaling, scale: 0.00392157}   # scales 0-255 to 0-1; remove it if yours are scaled"
-    )
-    if len(template.shape) == 2:
-        return [scaling, f"    - {{type: Reshape, target_shape: [{height}, {width}, 1]}}"]
-    if has_channels_first(template.shape):
-        return [scaling, "    - {type: Permute, dims: [2, 3, 1]}   # height, width, channels"]
-    return [scaling]
-
-
-def _find_image_size(template: ConfigTemplate) -> Sequence[int]:
-    """Return the height and width of an image."""
-    return template.shape[1:] if has_channels_first(template.shape) else template.shape[:2]
-
-
-def has_channels_first(shape: Sequence[int]) -> bool:
-    """Return whether an image has the shape (channels, height, width), as PyTorch expects it."""
-    return len(shape) == 3 and shape[0] <= _MAX_CHANNELS < min(shape[1:])
-
-
-def hidden_layer_lines(size: ModelSize, rows: int | None, *, name: str | None = None) -> list[str]:
-    """Return the hidden layers for so many vectors; ``name`` is that of the last one."""
-    is_small = rows is not None and rows < FEW_EXAMPLES
-    width = _TABLE_WIDTHS[size] // (4 if is_small else 1)
-    count = {"small": 1, "medium": 2, "large": 3}[size]
-    repeat = f", repeat: {count}" if count > 1 else ""
-    return [
-        f"    - {{type: Dense, units: {width}, activation: relu{repeat}}}",
-        f"    - {{type: Dropout, {'' if name is None else f'name: {name}, '}rate: 0.1}}",
-    ]
-
-
-def _list_output_layers(template: ConfigTemplate) -> list[str]:
-    # Small tables need it: the model starts at the mean of the target, and its linear part learns first.
-    zeros = ", kernel_initializer: zeros" if template.is_table else ""
-    if template.class_count is None:
-        return [
-            f"    - {{type: Dense, units: {template.output_units}{zeros}}}",
-            "    - {type: Normalization, invert: true}   # to the target's units: its mean and variance are learned",
-        ]
-    if template.target_form == "multi-label":
-        return [
-            f"    - {{type: Dense, units: {template.class_count}, activation: sigmoid{zeros}}}   # a probability for each value"
-        ]
-    if template.class_count == 2 and template.target_form == "value":
-        name = quote_class_name(template.class_names[1]) if template.class_names else "class 1"
-        return [f"    - {{type: Dense, units: 1, activation: sigmoid{zeros}}}   # the probability of {name}"]
-    units = template.class_count
-    if template.kind == "images" and template.target_form == "positions":
-        return [
-            f"    - {{type: Conv2D, filters: {units}, kernel_size: 1, activation: softmax}}   # a probability for each class"
-        ]
-    return [
-        f"    - {{type: Dense, units: {units}, activation: softmax{zeros}}}   # a probability for each class"
-    ]
-
-
 def _list_training_lines(template: ConfigTemplate) -> list[str]:
     rows = template.row_count or 0
     batch_size = next((size for size, limit in _BATCH_SIZES.items() if rows < limit), _MAX_BATCH_SIZE)
@@ -392,24 +258,3 @@ def _choose_loss(template: ConfigTemplate) -> tuple[str, str]:
     if template.class_count == 2:
         return "binary_crossentropy", "accuracy"
     return "sparse_categorical_crossentropy", "accuracy"
-
-
-def quote_class_name(name: str) -> str:
-    """Return the name of a class for a comment or a message; a text with other characters than words is quoted."""
-    return name if re.fullmatch(r"[\w<>=.+-]+( [\w<>=.+-]+){0,3}", name, re.ASCII) else quote_yaml_text(name)
-
-
-def quote_yaml_text(text: str) -> str:
-    """Return a text as a YAML value on one line, without references to variables."""
-    is_plain = re.fullmatch(r"[A-Za-z][\w./-]*", text) and text.lower() not in ("null", "true", "false")
-    return text if is_plain else quote_always(text)
-
-
-def quote_always(text: str) -> str:
-    """Return a text in double quotes, without references to variables and characters that YAML refuses or folds."""
-    quoted = json.dumps(text.replace("${", "$${"), ensure_ascii=False)
-    return "".join(char if char.isprintable() else _escape_character(char) for char in quoted)
-
-
-def _escape_character(char: str) -> str:
-    return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"

@@ -155,7 +155,7 @@ def print_config_diff(console: Console, comparison: ConfigComparison, *, show_al
         console.print(_layer_table(shown[:max_layers], is_wide=is_wide))
     if len(shown) > max_layers:
         console.print(f"  … and {len(shown) - max_layers:,} more layers that differ; `--all` shows them.")
-    for line in () if comparison.is_same else _omitted_layer_lines(comparison.pairs, shown):
+    for line in () if comparison.is_same else _list_omitted_layers(comparison.pairs, shown):
         console.print(line)
     if not comparison.has_same_layers or show_all:
         console.print(_totals_table(comparison))
@@ -224,7 +224,7 @@ def _format_value(value: Any) -> str:
     return sanitize_text(format_value(value), limit=200)
 
 
-def _omitted_layer_lines(pairs: Sequence[LayerPair], shown: Sequence[LayerPair]) -> Iterator[str]:
+def _list_omitted_layers(pairs: Sequence[LayerPair], shown: Sequence[LayerPair]) -> Iterator[str]:
     """Yield how many layers are not shown, and why."""
     if len(shown) == len(pairs):
         return

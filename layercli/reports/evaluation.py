@@ -39,11 +39,15 @@ def _print_classes(console: Console, document: Mapping[str, Any]) -> None:
     table = make_table("class", numbers=[*keys, "positions" if "iou" in keys else "examples"])
     shown = sorted(rows, key=lambda row: row["f1"])[:_MAX_SHOWN_CLASSES] if _has_many(rows) else rows
     for row in shown:
-        table.add_row(_format_name(row["class"]), *(_format(row[key]) for key in keys), f"{row['support']:,}")
+        table.add_row(
+            _format_name(row["class"]), *(_format_optional(row[key]) for key in keys), f"{row['support']:,}"
+        )
     table.add_section()
     for average in ("macro", "weighted"):
-        values = [_format(document[average][key]) for key in ("precision", "recall", "f1")]
-        overlap = [_format(document["mean_iou"] if average == "macro" else None)] if "iou" in keys else []
+        values = [_format_optional(document[average][key]) for key in ("precision", "recall", "f1")]
+        overlap = (
+            [_format_optional(document["mean_iou"] if average == "macro" else None)] if "iou" in keys else []
+        )
         table.add_row(f"{average} average", *values, *overlap, "")
     console.print(table)
     if _has_many(rows):
@@ -51,11 +55,12 @@ def _print_classes(console: Console, document: Mapping[str, Any]) -> None:
     if "baseline" in document:
         baseline = document["baseline"]
         console.print(
-            f"Always predicting {_quote(baseline['class'])} would have an accuracy of {_format(baseline['accuracy'])}."
+            f"Always predicting {_quote_name(baseline['class'])} would have an accuracy of "
+            f"{_format_optional(baseline['accuracy'])}."
         )
     if naive := document.get("naive_forecast"):
         console.print(
-            f"Repeating the last known class would have an accuracy of {_format(naive['accuracy'])}."
+            f"Repeating the last known class would have an accuracy of {_format_optional(naive['accuracy'])}."
         )
     if "confusion" in document:
         _print_confusion(console, document)
@@ -95,7 +100,7 @@ def _print_scores(console: Console, scores: Mapping[str, Any]) -> None:
     if scores["roc_auc"] is None:
         console.print("ROC-AUC and PR-AUC are undefined, because only one of the classes occurs.")
     shown = [
-        f"{title} {_format(scores[key])}"
+        f"{title} {_format_optional(scores[key])}"
         for key, title in _SCORE_TITLES.items()
         if scores.get(key) is not None
     ]
@@ -104,7 +109,7 @@ def _print_scores(console: Console, scores: Mapping[str, Any]) -> None:
     best = scores.get("best_threshold")
     if best is not None:
         console.print(
-            f"The threshold {_format(best['threshold'])} has the highest F1: {_format(best['f1'])}."
+            f"The threshold {_format_optional(best['threshold'])} has the highest F1: {_format_optional(best['f1'])}."
         )
 
 
@@ -113,10 +118,10 @@ def _print_errors(console: Console, document: Mapping[str, Any]) -> None:
     table = make_table("error", numbers=["model", "predicting the mean", *(["last value"] if naive else [])])
     for key, title in (("mae", "MAE"), ("rmse", "RMSE"), ("r2", "R2")):
         guesses = (baseline.get(key), *([naive[key]] if naive else []))
-        table.add_row(title, *map(_format, (errors[key], *guesses)))
+        table.add_row(title, *map(_format_optional, (errors[key], *guesses)))
     for percent, value in errors["quantiles"].items():
-        last = [_format(naive["quantiles"][percent])] if naive else []
-        table.add_row(f"{percent} % of errors are below", _format(value), "", *last)
+        last = [_format_optional(naive["quantiles"][percent])] if naive else []
+        table.add_row(f"{percent} % of errors are below", _format_optional(value), "", *last)
     console.print(table)
     if "per_target" in document:
         _print_targets(console, document["per_target"])
@@ -130,11 +135,11 @@ def _print_targets(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         guesses = [row["baseline"]["mae"], *([row["naive_forecast"]["mae"]] if has_naive else [])]
         values = (row["mae"], row["rmse"], row["r2"], *guesses)
-        table.add_row(_format_name(row["target"]), *map(_format, values))
+        table.add_row(_format_name(row["target"]), *map(_format_optional, values))
     console.print(table)
 
 
-def _format(value: float | None) -> str:
+def _format_optional(value: float | None) -> str:
     return "-" if value is None else format_number(value)
 
 
@@ -142,5 +147,5 @@ def _format_name(name: str) -> str:
     return sanitize_text(name, limit=_MAX_NAME_LENGTH)
 
 
-def _quote(name: str) -> str:
+def _quote_name(name: str) -> str:
     return f'"{_format_name(name)}"'

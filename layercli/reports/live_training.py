@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from layercli.activity import find_current_activity
 from layercli.config.training.custom_objects import NON_METRIC_KEYS
 from layercli.reports.activity_line import describe_activity
-from layercli.reports.chart import Chart, ChartPoint, draw_chart
+from layercli.reports.chart import ChartPoint, TerminalChart, draw_chart
 from layercli.reports.formatting import format_duration, format_metrics, format_number
 from layercli.source.nodes import sanitize_text
 
@@ -178,7 +178,7 @@ class FinalCharts:
             yield from self._screen.chart_lines(console, options.max_width - 1)
 
 
-def _chart_row(chart: Chart, index: int) -> Text:
+def _chart_row(chart: TerminalChart, index: int) -> Text:
     from rich.text import Text
 
     label = {0: format_number(chart.high), len(chart.rows) - 1: format_number(chart.low)}.get(index, "")

@@ -20,7 +20,7 @@ _GAP: Final = "  "
 
 
 @dataclass(frozen=True)
-class Column:
+class RunColumn:
     """A column: a title, and a cell for each row."""
 
     title: str
@@ -44,7 +44,7 @@ class Column:
         return max(map(cell_len, (*self.header, *self.cells)))
 
 
-def print_columns(console: Console, columns: Sequence[Column]) -> list[Column]:
+def print_columns(console: Console, columns: Sequence[RunColumn]) -> list[RunColumn]:
     """Print a table of columns; return those that do not fit the terminal. Elsewhere than on a terminal, all fit."""
     from rich.text import Text
 
@@ -62,12 +62,12 @@ def print_columns(console: Console, columns: Sequence[Column]) -> list[Column]:
     return [column for column in columns if column not in shown]
 
 
-def find_fitting_columns(console: Console, columns: Sequence[Column]) -> list[Column]:
+def find_fitting_columns(console: Console, columns: Sequence[RunColumn]) -> list[RunColumn]:
     """Return the columns that fit the terminal; elsewhere than on a terminal, all."""
     return _fit_columns(columns, console.width) if console.is_terminal else list(columns)
 
 
-def _format_line(columns: Sequence[Column], cells: Sequence[str]) -> str:
+def _format_line(columns: Sequence[RunColumn], cells: Sequence[str]) -> str:
     from rich.cells import cell_len
 
     padded = []
@@ -77,11 +77,13 @@ def _format_line(columns: Sequence[Column], cells: Sequence[str]) -> str:
     return _GAP.join(padded).rstrip()
 
 
-def split_columns(console: Console, label: Column, columns: Sequence[Column]) -> Iterator[list[Column]]:
+def split_columns(
+    console: Console, label: RunColumn, columns: Sequence[RunColumn]
+) -> Iterator[list[RunColumn]]:
     """Yield columns that fit the terminal together, each time with the label in front."""
-    group: list[Column] = []
+    group: list[RunColumn] = []
     for column in columns:
-        if group and console.is_terminal and _measure([label, *group, column]) > console.width:
+        if group and console.is_terminal and _measure_width([label, *group, column]) > console.width:
             yield [label, *group]
             group = []
         group.append(column)
@@ -89,24 +91,24 @@ def split_columns(console: Console, label: Column, columns: Sequence[Column]) ->
         yield [label, *group]
 
 
-def fits_terminal(console: Console, columns: Sequence[Column]) -> bool:
+def fits_terminal(console: Console, columns: Sequence[RunColumn]) -> bool:
     """Return whether columns fit the width of the terminal; the width is not limited elsewhere."""
-    return not console.is_terminal or _measure(columns) <= console.width
+    return not console.is_terminal or _measure_width(columns) <= console.width
 
 
-def _fit_columns(columns: Sequence[Column], room: int) -> list[Column]:
-    fitting: list[Column] = []
+def _fit_columns(columns: Sequence[RunColumn], room: int) -> list[RunColumn]:
+    fitting: list[RunColumn] = []
     for column in sorted(columns, key=lambda column: column.rank):
-        if not fitting or _measure([*fitting, column]) <= room:
+        if not fitting or _measure_width([*fitting, column]) <= room:
             fitting.append(column)
     return [column for column in columns if column in fitting]
 
 
-def _measure(columns: Sequence[Column]) -> int:
+def _measure_width(columns: Sequence[RunColumn]) -> int:
     return sum(column.width for column in columns) + len(_GAP) * (len(columns) - 1)
 
 
-def format_csv(columns: Sequence[Column]) -> str:
+def format_csv(columns: Sequence[RunColumn]) -> str:
     """Return the columns as CSV; a text that a spreadsheet would run as a formula is preceded by a quote."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -115,7 +117,7 @@ def format_csv(columns: Sequence[Column]) -> str:
     return stream.getvalue()
 
 
-def format_markdown(columns: Sequence[Column]) -> str:
+def format_markdown(columns: Sequence[RunColumn]) -> str:
     """Return the columns as a Markdown table."""
     title, *rows = _iterate_rows(columns)
     rule = ["---" if column.is_text else "---:" for column in columns]
@@ -123,6 +125,6 @@ def format_markdown(columns: Sequence[Column]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _iterate_rows(columns: Sequence[Column]) -> Iterator[list[str]]:
+def _iterate_rows(columns: Sequence[RunColumn]) -> Iterator[list[str]]:
     yield [column.title for column in columns]
     yield from map(list, zip(*(column.cells for column in columns), strict=True))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from layercli.reports.formatting import format_count, format_duration, format_number
 from layercli.reports.provenance import COMMIT, DATA, describe_provenance
 from layercli.reports.run_tables import (
-    Column,
+    RunColumn,
     find_fitting_columns,
     fits_terminal,
     format_csv,
@@ -56,13 +56,13 @@ def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
         if run.note is not None:
             text = f"{run.path.as_posix()} is {run.state}: {run.note}."
         elif run.state in ("unfinished", "failed"):
-            text = describe_end(run)
+            text = describe_run_end(run)
         else:
             continue
         _print_sentence(console, text, style="yellow")
 
 
-def _choose_dates(console: Console, columns: list[Column]) -> list[Column]:
+def _choose_dates(console: Console, columns: list[RunColumn]) -> list[RunColumn]:
     """Return the columns with dates that are as long as the terminal allows: with the time, without it, or without the year."""
     for start, end in ((0, 16), (0, 10), (5, 10)):
         dated = [
@@ -84,7 +84,7 @@ def _print_sentence(console: Console, text: str, *, style: str = "none") -> None
     console.print(text, style=style, soft_wrap=True)
 
 
-def describe_end(run: Run) -> str:
+def describe_run_end(run: Run) -> str:
     """Return why an unfinished or failed run ended, and how to resume it."""
     path = run.path.as_posix()
     reason = (
@@ -103,22 +103,22 @@ def describe_end(run: Run) -> str:
     return f"{path} failed: {reason} {start} {command}."
 
 
-def _make_columns(runs: Sequence[Run], key: str | None) -> list[Column]:
+def _make_columns(runs: Sequence[Run], key: str | None) -> list[RunColumn]:
     monitors = {str(run.best["monitor"]) for run in runs if "monitor" in run.best}
     test_metrics = {name for run in runs if (name := _test_metric(run.test))}
     best_title = f"best {_format_name(*monitors)}" if len(monitors) == 1 else "best"
     test_title = f"test {_format_name(*test_metrics)}" if len(test_metrics) == 1 else "test"
     columns = [
-        Column("run", [sanitize_text(run.path.as_posix()) for run in runs], is_text=True),
-        Column(_DATE, [_format_date(run) for run in runs], 4, is_text=True),
-        Column("epochs", [_format_epochs(run) for run in runs], 5),
-        Column(best_title, [_format_best(run, should_name=len(monitors) > 1) for run in runs], 1),
-        Column(test_title, [_format_test(run, should_name=len(test_metrics) > 1) for run in runs], 2),
+        RunColumn("run", [sanitize_text(run.path.as_posix()) for run in runs], is_text=True),
+        RunColumn(_DATE, [_format_date(run) for run in runs], 4, is_text=True),
+        RunColumn("epochs", [_format_epochs(run) for run in runs], 5),
+        RunColumn(best_title, [_format_best(run, should_name=len(monitors) > 1) for run in runs], 1),
+        RunColumn(test_title, [_format_test(run, should_name=len(test_metrics) > 1) for run in runs], 2),
     ]
     if any(run.state != "finished" for run in runs):
-        columns.insert(1, Column("state", [run.state for run in runs], 3, is_text=True))
+        columns.insert(1, RunColumn("state", [run.state for run in runs], 3, is_text=True))
     if key is not None and key not in ("run", "name", "state", "epochs", "seconds", "parameters"):
-        columns.append(Column(_format_name(key), [_format_value(run.value(key)) for run in runs], 2))
+        columns.append(RunColumn(_format_name(key), [_format_value(run.value(key)) for run in runs], 2))
     differences = _hide_absent_layers(find_config_differences(runs), keeps_types=False)
     shown = {
         path: values
@@ -127,9 +127,9 @@ def _make_columns(runs: Sequence[Run], key: str | None) -> list[Column]:
     }
     for rank, (path, values) in enumerate(list(shown.items())[:_MAX_ROW_DIFFERENCES], start=6):
         title = _shorten_path(path, shown)
-        columns.append(Column(title, [_format_setting(value) for value in values], rank))
-    columns.append(Column("time", [_format_time(run) for run in runs], 90))
-    columns.append(Column("params", [_format_optional_count(run.parameters) for run in runs], 91))
+        columns.append(RunColumn(title, [_format_setting(value) for value in values], rank))
+    columns.append(RunColumn("time", [_format_time(run) for run in runs], 90))
+    columns.append(RunColumn("params", [_format_optional_count(run.parameters) for run in runs], 91))
     return columns
 
 
@@ -181,7 +181,7 @@ def format_runs(runs: Sequence[Run], differences: Mapping[str, list[Any]], runs_
     names = list(dict.fromkeys(name for row in rows for name in row))
     names.sort(key=lambda name: name not in _FIRST_KEYS)
     columns = [
-        Column(
+        RunColumn(
             sanitize_text(name),
             [_format_exact(row.get(name)) for row in rows],
             is_text=any(isinstance(row.get(name), str) for row in rows),
@@ -204,16 +204,16 @@ def print_run_comparison(console: Console, runs: Sequence[Run], differences: Map
     names = [sanitize_text(name, limit=60) for name in (*rows, *differing)]
     cells = [*rows.values(), *differing.values()]
     side_by_side = [
-        Column("", names, is_text=True),
-        *(Column(title, [line[index] for line in cells]) for index, title in enumerate(titles)),
+        RunColumn("", names, is_text=True),
+        *(RunColumn(title, [line[index] for line in cells]) for index, title in enumerate(titles)),
     ]
     if fits_terminal(console, side_by_side):
         print_columns(console, side_by_side)
     else:
-        label = Column("run", titles, is_text=True)
+        label = RunColumn("run", titles, is_text=True)
         parts = [rows, {_shorten_path(path, differing): values for path, values in differing.items()}]
         for part in parts:
-            columns = [Column(sanitize_text(name, limit=60), values) for name, values in part.items()]
+            columns = [RunColumn(sanitize_text(name, limit=60), values) for name, values in part.items()]
             for group in split_columns(console, label, columns):
                 print_columns(console, group)
                 console.print()
@@ -260,13 +260,13 @@ def _compare_provenance(runs: Sequence[Run]) -> dict[str, list[str]]:
     titles = dict.fromkeys(title for origin in origins for title in origin)
     rows = {title: [origin.get(title, "") for origin in origins] for title in titles}
     return {
-        title: [_shorten(title, cell) for cell in cells]
+        title: [_shorten_hash(title, cell) for cell in cells]
         for title, cells in rows.items()
         if title == COMMIT or len({cell for cell in cells if cell}) > 1
     }
 
 
-def _shorten(title: str, text: str) -> str:
+def _shorten_hash(title: str, text: str) -> str:
     """Return the first characters of a hash, and what follows it."""
     if title not in (COMMIT, DATA):
         return text

@@ -35,7 +35,7 @@ def print_yaml(text: str) -> None:
     make_console().print(lines, soft_wrap=True)
 
 
-def annotated_yaml(valid: ValidConfig) -> str:
+def render_annotated_yaml(valid: ValidConfig) -> str:
     """Return the resolved config as YAML with the origin of each value in a comment."""
     lines = to_yaml(valid.to_resolved_dict()).removesuffix("\n").split("\n")
     root = parse_yaml(SourceText("resolved", lines, valid.check_result.directory_of(())))

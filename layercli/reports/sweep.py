@@ -12,13 +12,12 @@ from layercli.reports.formatting import count_noun, format_count, format_duratio
 from layercli.reports.live_table import LiveTable
 from layercli.schema.flow_style import format_value
 from layercli.source.nodes import sanitize_text
-from layercli.sweep.ranking import count_refused, rank_rows
+from layercli.sweep.ranking import TrialRow, count_refused, rank_rows
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-TrialRow = Mapping[str, Any]
 _MAX_VALUE_LENGTH = 28
 """Longest value in a table, in characters."""
 _MIN_SHOWN, _MAX_SHOWN = 5, 20

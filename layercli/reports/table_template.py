@@ -15,14 +15,12 @@ from layercli.formats.preview import ColumnPreview, TablePreview
 from layercli.reports.config_template import (
     ConfigTemplate,
     ModelSize,
-    TargetForm,
+    TemplateTarget,
     describe_target,
     format_split,
-    hidden_layer_lines,
-    quote_always,
-    quote_yaml_text,
-    vectorization_lines,
 )
+from layercli.reports.template_layers import list_hidden_layers, list_vectorization_arguments
+from layercli.reports.template_quotes import quote_always, quote_yaml_text
 
 _MAX_LISTED_VALUES = 30
 """Maximum number of values of a category that are listed in the config."""
@@ -76,7 +74,7 @@ class TableColumns:
     """A column that identifies persons or things, each of which has several rows."""
     more_targets: list[ColumnPreview] = field(default_factory=list)
     """Columns that are one target together with ``target``."""
-    target_form: TargetForm = "value"
+    target_form: TemplateTarget = "value"
     held_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The separate files of the validation and test sets."""
     split_column: str | None = None
@@ -364,7 +362,7 @@ def _list_model_lines(
         lines += _wrap_list("    - {type: Concatenate, name: features, inputs: ", parts, "}")
     return [
         *lines,
-        *hidden_layer_lines(size, row_count, name="hidden"),
+        *list_hidden_layers(size, row_count, name="hidden"),
         f"    - {{type: Concatenate, inputs: [hidden, {features}]}}   # a linear model next to the hidden layers",
     ]
 
@@ -381,16 +379,16 @@ def _normalization_line(numbers: Sequence[ColumnPreview], *, has_inputs: bool) -
 
 
 def _list_curve_lines(count: int) -> list[str]:
-    """Return layers that bend each number at several points, so that a linear layer after them can learn any curve."""
+    """Return layers that compute ReLU functions of each number, from which a linear layer can learn any curve."""
     return [
-        f"    # {_CURVES} bent copies of each number, from which the next layers learn steps and curves",
+        f"    # {_CURVES} ReLU functions of each number, from which the next layers learn steps and curves",
         "    - type: EinsumDense",
         f'      equation: "bf,fd->bfd"            # batch, features; {_CURVES} weights for each feature',
         f"      output_shape: [{count}, {_CURVES}]",
         "      bias_axes: fd",
         "      activation: relu",
         "      kernel_initializer: {type: RandomNormal, stddev: 1.0}",
-        "      bias_initializer: {type: RandomUniform, minval: -1.5, maxval: 1.5}   # where they bend",
+        "      bias_initializer: {type: RandomUniform, minval: -1.5, maxval: 1.5}   # where they begin to rise",
         "    - {type: Flatten, name: curves}",
     ]
 
@@ -409,7 +407,7 @@ def are_pixels(columns: Sequence[ColumnPreview]) -> bool:
 def _list_category_lines(column: ColumnPreview, name: str) -> list[str]:
     value_count = column.distinct_count or len(column.values)
     if value_count > _MAX_LISTED_VALUES:
-        tokens, length = value_count + 50, _embedding_length(value_count)
+        tokens, length = value_count + 50, _choose_embedding_length(value_count)
         return [
             f"    # learned from the training examples: a vector for each of {value_count} values",
             f"    - {{type: StringLookup, inputs: {name}, max_tokens: {tokens}}}",
@@ -423,7 +421,7 @@ def _list_category_lines(column: ColumnPreview, name: str) -> list[str]:
     return _wrap_list(start, words, "}")
 
 
-def _embedding_length(value_count: int) -> int:
+def _choose_embedding_length(value_count: int) -> int:
     """Return the length of a vector for each of so many values, which grows slowly with their number."""
     return min(50, round(1.6 * math.pow(value_count, 0.56)))
 
@@ -434,5 +432,5 @@ def _list_text_lines(name: str, rows: int) -> list[str]:
         "    - type: TextVectorization",
         f"      name: {name}_vector",
         f"      inputs: {name}",
-        *vectorization_lines(rows),
+        *list_vectorization_arguments(rows),
     ]

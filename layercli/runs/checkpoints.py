@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from layercli.io.archives import read_npz
-from layercli.io.atomic import read_umask, sync_to_disk
+from layercli.io.atomic import describe_os_error, read_umask, sync_to_disk
 from layercli.io.paths import hash_file
 from layercli.io.regular import copy_with_hash, is_folder, open_inside, parse_json, read_inside
 from layercli.runs.directory import CHECKPOINTS
@@ -142,6 +142,8 @@ def _read_checkpoint(path: Path, max_bytes: int | None, check_state: StateCheck 
     epoch, step = (int(part) for part in path.name.split("-"))
     try:
         hashes = parse_json(read_inside(path.parent, f"{path.name}/{_HASHES_FILE}", _MAX_STATE_BYTES))
+        if not isinstance(hashes, dict):
+            raise ValueError(f"{_HASHES_FILE} does not contain the hashes of its files")
         with ExitStack() as stack:
             files = {}
             changed = []
@@ -149,16 +151,19 @@ def _read_checkpoint(path: Path, max_bytes: int | None, check_state: StateCheck 
                 with open_inside(path.parent, f"{path.name}/{name}") as file:
                     copy, digest = copy_with_hash(file, limit)
                 files[name] = stack.enter_context(copy)
-                if digest != hashes[name]:
+                if digest != hashes.get(name):
                     changed.append(name)
             if changed:
                 raise DamagedCheckpointError(f"{' and '.join(changed)} changed since")
             state = parse_json(files[_STATE_FILE].read())
             if not isinstance(state, dict):
-                raise TypeError("its state is not a mapping")
+                raise ValueError("its state is not a mapping")
             if check_state is not None:
                 check_state(state, epoch)
             arrays = read_npz(files[_ARRAYS_FILE], _ARRAY_NAME)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedCheckpointError(f"{type(error).__name__}: {error}") from None
+    except OSError as error:
+        prefix = f"{Path(error.filename).name}: " if error.filename else ""
+        raise DamagedCheckpointError(f"{prefix}{describe_os_error(error)}") from None
+    except ValueError as error:
+        raise DamagedCheckpointError(str(error)) from None
     return Checkpoint(path, epoch, step, arrays, state)

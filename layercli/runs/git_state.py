@@ -55,7 +55,7 @@ def read_git_state(file: Path) -> GitState | None:
         if root is None:
             return None
         git_dir = _find_git_dir(root)
-        shared_dir = _follow(git_dir / "commondir", git_dir)
+        shared_dir = _follow_pointer(git_dir / "commondir", git_dir)
         commit = _read_commit(git_dir, shared_dir)
         if commit is not None:
             name = file.resolve().relative_to(root).as_posix()
@@ -86,10 +86,10 @@ def _find_root(folder: Path) -> Path | None:
 def _find_git_dir(root: Path) -> Path:
     """Return the folder with HEAD and index: ``.git``, or the one that a file of this name refers to."""
     path = root / ".git"
-    return path if path.is_dir() else _follow(path, root, prefix="gitdir: ")
+    return path if path.is_dir() else _follow_pointer(path, root, prefix="gitdir: ")
 
 
-def _follow(file: Path, base: Path, prefix: str = "") -> Path:
+def _follow_pointer(file: Path, base: Path, prefix: str = "") -> Path:
     """Return the folder that a file names, relative to ``base``; ``base`` itself if the file does not exist."""
     if not file.exists():
         return base

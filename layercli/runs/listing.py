@@ -32,7 +32,7 @@ from layercli.runs.directory import (
 from layercli.runs.git_state import parse_git_state
 from layercli.runs.lock import is_run_locked
 from layercli.runs.manifest import describe_newer_format
-from layercli.source.leaves import has_mappings, iterate_leaves, join_path
+from layercli.source.leaves import format_key_path, has_mappings, iterate_leaves
 from layercli.source.load import MAX_BYTES, load_yaml
 from layercli.source.scalars import is_number
 
@@ -81,7 +81,7 @@ class Run:
         except LayercliError:
             return {}
         leaves = iterate_leaves(document, has_mappings, use_item_names=True)
-        return {join_path(path): value for path, value in leaves if value != {}}
+        return {format_key_path(path): value for path, value in leaves if value != {}}
 
     @property
     def planned_epochs(self) -> int | None:

@@ -23,7 +23,7 @@ def is_address(name: str) -> bool:
     return _SCHEME.match(name) is not None
 
 
-def join_path(directory: Path, name: str) -> str:
+def join_directory(directory: Path, name: str) -> str:
     """Return the path of a file that a config in ``directory`` names; an address stays as it is."""
     return name if is_address(name) else str(directory / name)
 

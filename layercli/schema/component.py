@@ -231,6 +231,7 @@ class Catalogue(Generic[C]):
             hint = (
                 suggest_space(value, ["type"])
                 or self._suggest_from_key(value)
+                or self._suggest_from_value(value)
                 or f"For example {{type: {next(iter(self.modules))}}}."
             )
             raise value_error("missing-key", f"The {self.noun} is missing `type`.", hint)
@@ -247,6 +248,15 @@ class Catalogue(Generic[C]):
             return None
         known = self._config_name(class_name)
         return f"Write {{type: {known}, ...}} with the same arguments." if arguments else f"Write `{known}`."
+
+    def _suggest_from_value(self, value: Mapping[str, object]) -> str | None:
+        """Return a hint for a type under another key, as in Keras's ``{class_name: Adam, config: {...}}``."""
+        for key in (*_OTHER_TYPE_KEYS, self.noun):
+            name = value.get(key)
+            if isinstance(name, str) and (class_name := self.find(name)) is not None:
+                arguments = ", and the arguments of `config` next to it" if "config" in value else ""
+                return f"Write `type: {self._config_name(class_name)}` instead of `{key}`{arguments}."
+        return None
 
     def parse_or_name(self, value: object) -> str | C:
         """Return the component, or Keras's name for a bare name, so that nothing is imported for it."""
@@ -357,6 +367,8 @@ def positional_arguments(cls: type[Component]) -> list[str]:
 
 _MAX_CALL_LENGTH = 200
 _WORD = re.compile(r"[A-Za-z][\w.]*", re.ASCII)
+_OTHER_TYPE_KEYS: Final = ("class_name", "class", "kind", "layer_type", "op", "_target_", "name")
+"""Keys of other tools that name the type."""
 _WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 

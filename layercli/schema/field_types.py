@@ -180,14 +180,14 @@ Axes: TypeAlias = Annotated[
 _NUMBERS_TEXT = "a number or a list of numbers"
 
 
-def nested_shape(value: Any) -> tuple[int, ...]:
+def measure_shape(value: Any) -> tuple[int, ...]:
     """Return the shape of nested lists of numbers; ``()`` for a number.
 
     Raises:
         PydanticCustomError: an item is not a number, or the lists differ in length.
     """
     if isinstance(value, (list, tuple)):
-        inner = {nested_shape(item) for item in value}
+        inner = {measure_shape(item) for item in value}
         if len(inner) > 1:
             raise value_error("wrong-length", f"The lists in {quote_value(value)} differ in length.")
         return (len(value), *(inner.pop() if inner else ()))
@@ -209,7 +209,7 @@ _FRACTION_PATTERN = re.compile(r"\s*(-?\d{1,20}(?:\.\d{0,20})?)\s*(?:/\s*(\d{1,2
 
 
 def _check_numbers(value: Any) -> Any:
-    nested_shape(value)
+    measure_shape(value)
     return value
 
 

@@ -16,12 +16,12 @@ from layercli.schema.suggestions import Suggestion
 from layercli.source.nodes import normalize_type_name
 
 
-def _expand(*entries: tuple[str, str]) -> dict[str, str]:
+def _split_names(*entries: tuple[str, str]) -> dict[str, str]:
     """Return a table of single old names from entries of several old names, separated by spaces."""
     return {name: text for names, text in entries for name in names.split()}
 
 
-RENAMED_KEYS: Final = _expand(
+RENAMED_KEYS: Final = _split_names(
     # Keras 1
     ("nb_filter out_channels", "filters"),
     ("filter_length", "kernel_size"),
@@ -87,7 +87,7 @@ _NOT_NEEDED: Final = "Remove it: Keras 3 does not need it."
 _EPOCH_LENGTH: Final = "Remove it: an epoch is one pass over the training examples."
 _WITH_THE_DATA: Final = "It is declared with the data: `data: {split: {validation: 0.1}}`."
 
-EXPLAINED_KEYS: Final = _expand(
+EXPLAINED_KEYS: Final = _split_names(
     ("in_channels in_features num_features input_size normalized_shape", _FROM_PREVIOUS),
     ("schedule_decay dampening inplace fused renorm virtual_batch_size", _NOT_NEEDED),
     ("track_running_stats padding_mode ceil_mode time_major implementation consume_less", _NOT_NEEDED),
@@ -106,6 +106,10 @@ EXPLAINED_KEYS: Final = _expand(
     (
         "input_features output_features",
         "Declare the columns in `data`, with `inputs` and `target`, and the layers in `model`.",
+    ),
+    (
+        "class_name",
+        "Write `type`; a whole model of Keras is imported with `layercli import model.json --output config.yaml`.",
     ),
     ("combiner", "Join layers with a layer: {type: Concatenate, inputs: [a, b]}."),
     ("padding_idx", "Write `mask_zero: true` to ignore the index 0."),
@@ -306,7 +310,7 @@ def _activation_layers(names: str) -> dict[str, str]:
 
 RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
     "layer": {
-        **_expand(
+        **_split_names(
             ("TimeDistributedDense Linear LazyLinear", "Dense"),
             ("CuDNNLSTM", "LSTM"),
             ("CuDNNGRU", "GRU"),
@@ -341,7 +345,7 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         "ReLU6": "{type: ReLU, max_value: 6}",
         "SyncBatchNormalization": "{type: BatchNormalization, synchronized: true}",
     },
-    "loss": _expand(
+    "loss": _split_names(
         ("MSELoss", "mean_squared_error"),
         ("L1Loss", "mean_absolute_error"),
         ("BCELoss", "binary_crossentropy"),
@@ -350,7 +354,7 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         ("sparse_crossentropy sparse_cross_entropy", "sparse_categorical_crossentropy"),
     )
     | {"BCEWithLogitsLoss": "{type: BinaryCrossentropy, from_logits: true}"},
-    "metric": _expand(
+    "metric": _split_names(
         ("rmse root_mean_square_error", "RootMeanSquaredError"),
         ("r2", "R2Score"),
         ("roc_auc auroc", "AUC"),
@@ -358,18 +362,18 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         ("sensitivity", "Recall"),
     )
     | {"f1": "{type: F1Score, average: macro}"},
-    "activation": _expand(
+    "activation": _split_names(
         ("identity none", "linear"),
         ("lrelu", "leaky_relu"),
     ),
-    "initializer": _expand(
+    "initializer": _split_names(
         ("xavier_uniform", "glorot_uniform"),
         ("xavier_normal", "glorot_normal"),
         ("kaiming_uniform", "he_uniform"),
         ("kaiming_normal", "he_normal"),
         ("gaussian", "random_normal"),
     ),
-    "regularizer": _expand(("activity_l1", "l1"), ("activity_l2", "l2")),
+    "regularizer": _split_names(("activity_l1", "l1"), ("activity_l2", "l2")),
 }
 """Kind of type -> old name -> the type, or the whole entry in braces."""
 
@@ -378,7 +382,7 @@ _AS_CUSTOM_LAYER: Final = (
 )
 
 EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
-    "layer": _expand(
+    "layer": _split_names(
         (
             "CategoryCrossing",
             "Write {type: HashedCrossing, num_bins: 1000}, with as many bins as there can be combinations or fewer.",
@@ -390,7 +394,7 @@ EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
             "List its layers under `layers`, or declare them as a block under `blocks`.",
         ),
     ),
-    "loss": _expand(
+    "loss": _split_names(
         (
             "CrossEntropyLoss",
             "Write {type: SparseCategoricalCrossentropy, from_logits: true} for class numbers, or "
@@ -411,18 +415,18 @@ EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         ("cosine_proximity cosine", "Write `cosine_similarity`, which Keras minimizes too."),
         ("rmse root_mean_squared_error", "Write `mean_squared_error`: it has the same minimum."),
     ),
-    "metric": _expand(
+    "metric": _split_names(
         ("cosine_proximity cosine", "Write `cosine_similarity`."),
         ("pr_auc", "Write {type: AUC, curve: PR}."),
         ("matthews_correlation fmeasure", "Write {type: F1Score, average: macro}."),
     ),
-    "activation": _expand(("prelu", "Write a layer: {type: PReLU}.")),
-    "initializer": _expand(
+    "activation": _split_names(("prelu", "Write a layer: {type: PReLU}.")),
+    "initializer": _split_names(
         ("xavier glorot", "Write `glorot_uniform` or `glorot_normal`."),
         ("kaiming he", "Write `he_uniform` or `he_normal`."),
         ("lecun", "Write `lecun_uniform` or `lecun_normal`."),
     ),
-    "optimizer": _expand(
+    "optimizer": _split_names(
         ("RAdam", "Write {type: Adam, learning_rate: 0.001}."),
         ("LBFGS Rprop ASGD", "Keras does not have it. Write `Adam`, for example."),
     ),
@@ -485,7 +489,7 @@ def explain_key(
     return EXPLAINED_KEYS.get(name) if explain is None else explain(mapping, title)
 
 
-def _batch_normalization(mapping: Mapping[str, object]) -> str:
+def _explain_batch_normalization(mapping: Mapping[str, object]) -> str:
     momentum = round(1 - _choose_number(mapping, "momentum", 0.1), 10)
     return (
         f"Write {{type: BatchNormalization, momentum: {momentum}, epsilon: {_format_epsilon(mapping)}}}: "
@@ -493,7 +497,7 @@ def _batch_normalization(mapping: Mapping[str, object]) -> str:
     )
 
 
-def _synchronized_normalization(mapping: Mapping[str, object]) -> str:
+def _explain_synchronized_normalization(mapping: Mapping[str, object]) -> str:
     momentum = round(1 - _choose_number(mapping, "momentum", 0.1), 10)
     written = f"momentum: {momentum}, epsilon: {_format_epsilon(mapping)}, synchronized: true"
     return f"Write {{type: BatchNormalization, {written}}}: its momentum is 1 minus that of PyTorch."
@@ -504,25 +508,25 @@ def _format_epsilon(mapping: Mapping[str, object]) -> str:
     return f"{_choose_number(mapping, 'eps epsilon', 0.00001):.12f}".rstrip("0")
 
 
-def _group_normalization(mapping: Mapping[str, object]) -> str:
+def _explain_group_normalization(mapping: Mapping[str, object]) -> str:
     groups = _choose_number(mapping, "num_groups groups", 8)
     return f"Write {{type: GroupNormalization, groups: {groups}, epsilon: {_format_epsilon(mapping)}}}."
 
 
-def _instance_normalization(mapping: Mapping[str, object]) -> str:
+def _explain_instance_normalization(mapping: Mapping[str, object]) -> str:
     return f"Write {{type: GroupNormalization, groups: -1, epsilon: {_format_epsilon(mapping)}}}."
 
 
-def _rms_normalization(mapping: Mapping[str, object]) -> str:
+def _explain_rms_normalization(mapping: Mapping[str, object]) -> str:
     return f"Write {{type: RMSNormalization, epsilon: {_format_epsilon(mapping)}}}."
 
 
-def _thresholded_relu(mapping: Mapping[str, object]) -> str:
+def _explain_thresholded_relu(mapping: Mapping[str, object]) -> str:
     theta = _choose_number(mapping, "theta threshold", 1.0)
     return f"Write {{type: ReLU, threshold: {theta}}}: `threshold` was called `theta`."
 
 
-def _upsampling(mapping: Mapping[str, object]) -> str:
+def _explain_upsampling(mapping: Mapping[str, object]) -> str:
     size = _choose_number(mapping, "scale_factor size", 2)
     modes = {"bilinear": "bilinear", "bicubic": "bicubic"}
     mode = modes.get(str(mapping.get("mode")))
@@ -530,13 +534,13 @@ def _upsampling(mapping: Mapping[str, object]) -> str:
     return f"Write {{type: UpSampling2D, size: {int(size)}{interpolation}}}."
 
 
-def _reshape(mapping: Mapping[str, object]) -> str:
+def _explain_reshape(mapping: Mapping[str, object]) -> str:
     sizes = mapping.get("unflattened_size")
     is_list = isinstance(sizes, (list, tuple)) and all(type(size) is int for size in sizes)
     return f"Write {{type: Reshape, target_shape: {format_value(list(sizes)) if is_list else '[8, 8, 1]'}}}."  # type: ignore[call-overload]
 
 
-def _random_zoom(mapping: Mapping[str, object]) -> str:
+def _explain_random_zoom(mapping: Mapping[str, object]) -> str:
     factor = _choose_number(mapping, "factor", 0.2)
     return f"Write {{type: RandomZoom, height_factor: {factor}}}, which keeps the size of the images."
 
@@ -553,7 +557,7 @@ _MERGE_LAYERS: Final = {
 """The ``mode`` of Keras 1's Merge -> the layer today."""
 
 
-def _merge(mapping: Mapping[str, object]) -> str:
+def _explain_merge_layer(mapping: Mapping[str, object]) -> str:
     layer = _MERGE_LAYERS.get(str(mapping.get("mode")))
     if layer is None:
         return "Write the layer for its `mode`: Add, Multiply, Average, Maximum, Concatenate or Dot, with `inputs`."
@@ -565,19 +569,21 @@ def _merge(mapping: Mapping[str, object]) -> str:
 
 
 _EXPLAIN_LAYERS_WITH_VALUES: Final[Mapping[str, Callable[[Mapping[str, object]], str]]] = {
-    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LazyBatchNorm2d"), _batch_normalization),
-    "SyncBatchNorm": _synchronized_normalization,
-    "GroupNorm": _group_normalization,
+    **dict.fromkeys(
+        ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "LazyBatchNorm2d"), _explain_batch_normalization
+    ),
+    "SyncBatchNorm": _explain_synchronized_normalization,
+    "GroupNorm": _explain_group_normalization,
     **dict.fromkeys(
         ("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "InstanceNormalization"),
-        _instance_normalization,
+        _explain_instance_normalization,
     ),
-    "RMSNorm": _rms_normalization,
-    "ThresholdedReLU": _thresholded_relu,
-    "Upsample": _upsampling,
-    "Unflatten": _reshape,
-    **dict.fromkeys(("RandomHeight", "RandomWidth"), _random_zoom),
-    "Merge": _merge,
+    "RMSNorm": _explain_rms_normalization,
+    "ThresholdedReLU": _explain_thresholded_relu,
+    "Upsample": _explain_upsampling,
+    "Unflatten": _explain_reshape,
+    **dict.fromkeys(("RandomHeight", "RandomWidth"), _explain_random_zoom),
+    "Merge": _explain_merge_layer,
 }
 """Old name of a layer -> a function that returns a hint with the values of its arguments."""
 

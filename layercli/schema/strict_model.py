@@ -306,6 +306,9 @@ def _list_keys(cls: type[StrictModel]) -> list[str]:
 
 
 def _describe_expected(field: FieldInfo, code: str, context: dict[str, Any], *, nested: bool) -> str:
+    if code == "string_too_short":
+        length = context["min_length"]
+        return "a non-empty string" if length == 1 else f"a string of at least {length:,} characters"
     if nested:
         return _describe_nested_expected(code, context)
     broken_bound = next((context[name] for name in _BOUND_NAMES if name in context), 0)

@@ -15,6 +15,7 @@ from layercli.layers.minimal_arguments import is_default_argument
 from layercli.schema.addresses import is_address
 from layercli.script.facts import ScriptFacts
 from layercli.script.python_source import (
+    INDENT,
     Brackets,
     CallExpression,
     Expression,
@@ -24,7 +25,6 @@ from layercli.script.python_source import (
 )
 from layercli.source.nodes import KeyPath
 
-INDENT: Final = "    "
 _HANDLED_DATA_KEYS: Final = {"split", "shuffle", "stream"}
 """Keys that the split code handles, or that only concern how layercli reads."""
 SET_CONSTANTS: Final = {"val": "VALIDATION", "test": "TEST"}
@@ -124,7 +124,7 @@ class DataScript(Generic[D]):
         directory = self.valid.check_result.directory_of(("data", self.data.path_key)).absolute()
         constants = {"DATA": self.data_paths(self.data.with_absolute_paths(directory))}
         for name, paths in self.own_files.items():
-            constants[SET_CONSTANTS[name]] = self.own_paths(paths)
+            constants[SET_CONSTANTS[name]] = self.list_own_paths(paths)
         is_list = self.reads_several_files
         return [
             line
@@ -133,7 +133,7 @@ class DataScript(Generic[D]):
             for line in render_statement(_write_paths(paths, folder, is_list=is_list), "", f"{name} = ")
         ]
 
-    def own_paths(self, paths: Sequence[str]) -> Sequence[str]:
+    def list_own_paths(self, paths: Sequence[str]) -> Sequence[str]:
         """Return the files, also as patterns, of a set with separate files, given by their absolute paths."""
         return paths
 

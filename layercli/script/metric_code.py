@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from layercli.config.training.metrics import Metric
 from layercli.config.training.section import TrainSection
 from layercli.schema.component import Component
-from layercli.script.data_script import INDENT
 from layercli.script.keras_calls import CONVERT_INPUTS
-from layercli.script.python_source import quote_string
+from layercli.script.python_source import INDENT, quote_string
 
 
 def write_convert_inputs(train: TrainSection | None, *, has_positions: bool) -> list[str]:

@@ -323,7 +323,7 @@ class _ModelWriter:
         if node.input_keys is not None or any(
             getattr(node.layer, name) for name in node.layer.call_arguments
         ):
-            return self._named_arguments(node, tensors)
+            return self._list_named_arguments(node, tensors)
         if should_squeeze_texts(node, self._valid.shapes):
             return [CallExpression("keras.ops.squeeze", (tensors[0], NamedValue("axis=", "-1")))]
         if len(tensors) == 1 and not has_several[0]:
@@ -335,7 +335,7 @@ class _ModelWriter:
         ]
         return unpacked if node.layer.has_separate_inputs else [Brackets("[", tuple(unpacked), "]")]
 
-    def _named_arguments(self, node: GraphNode, tensors: list[str]) -> list[Expression]:
+    def _list_named_arguments(self, node: GraphNode, tensors: list[str]) -> list[Expression]:
         """Return the arguments of a call with named inputs, or with arguments such as ``use_causal_mask``."""
         layer = node.layer
         if isinstance(layer, CustomLayer):

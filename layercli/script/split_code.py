@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from layercli.config.data.section import SplitConfig, SplitSize
-from layercli.script.data_script import INDENT
 from layercli.script.facts import ScriptFacts
-from layercli.script.python_source import LINE_WIDTH
+from layercli.script.python_source import INDENT, LINE_WIDTH
 from layercli.script.window_code import write_series_parts
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import ClassVar, Final, TypeVar
 
 from layercli.config.data.tables import DEFAULT_WORD, FALSE_WORDS, TRUE_WORDS, TableConfig, WindowsConfig
-from layercli.script.data_script import INDENT, DataScript
+from layercli.script.data_script import DataScript
 from layercli.script.facts import ScriptTarget
 from layercli.script.python_source import (
+    INDENT,
     Brackets,
     CallExpression,
     Expression,
@@ -81,10 +82,10 @@ class TableScript(DataScript[T]):
     @property
     def reads_several_files(self) -> bool:
         """True if the table of a set is concatenated from several files."""
-        sets = [self.data.path, *map(self.own_paths, self.own_files.values())]
+        sets = [self.data.path, *map(self.list_own_paths, self.own_files.values())]
         return any(len(paths) > 1 or has_magic(paths[0]) for paths in sets)
 
-    def own_paths(self, paths: Sequence[str]) -> Sequence[str]:
+    def list_own_paths(self, paths: Sequence[str]) -> Sequence[str]:
         return [f"{escape(path)}/*" if Path(path).is_dir() else path for path in paths]
 
     @property
@@ -130,13 +131,13 @@ class TableScript(DataScript[T]):
         ]
         others = [column for _, column, _ in data.target_references]
         others += [] if data.weights is None else [data.weights]
-        others += [*self._required_columns, *data.split.key_columns.values()]
+        others += [*self._list_required_columns, *data.split.key_columns.values()]
         if data.windows is not None:
             others += [*(data.windows.by or []), *([data.windows.time] if data.windows.time else [])]
         return list(dict.fromkeys([*columns, *others]))
 
     @property
-    def _required_columns(self) -> tuple[str, ...]:
+    def _list_required_columns(self) -> tuple[str, ...]:
         plan = self.facts.table_plan
         return () if plan is None else plan.required_columns
 
@@ -164,7 +165,7 @@ class TableScript(DataScript[T]):
             yield ("data", "windows")
         if plan is not None and windows.time is not None and windows.time not in self.facts.order_columns:
             yield ("data", "windows", "time")
-        if self._required_columns:  # no sequence spans a dropped row
+        if self._list_required_columns:  # no sequence spans a dropped row
             yield ("data", "missing")
         if data.weights is not None and self.facts.first_target.position_axes:
             yield ("data", "weights")
@@ -280,7 +281,7 @@ class TableScript(DataScript[T]):
 
     def _write_rows(self) -> Iterator[str]:
         """Write the removal of rows with a missing value, and the numbers of dates."""
-        for column in self._required_columns:
+        for column in self._list_required_columns:
             yield f"{INDENT}table = table.filter(table[{quote_string(column)}].is_valid())"
         plan = self.facts.table_plan
         for column, form in self.facts.date_formats.items():

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from layercli.config.data.tables import WindowsConfig
-from layercli.script.data_script import INDENT
 from layercli.script.facts import ScriptFacts
-from layercli.script.python_source import CallExpression, quote_string, render_literal, render_statement
+from layercli.script.python_source import (
+    INDENT,
+    CallExpression,
+    quote_string,
+    render_literal,
+    render_statement,
+)
 
 
 def write_series(windows: WindowsConfig, times: Sequence[str]) -> Iterator[str]:

@@ -16,12 +16,13 @@ from layercli.graph.best_epoch import monitor_direction
 from layercli.graph.build import GraphNode
 from layercli.schema.component import Component
 from layercli.script.application_code import find_inexpressible_applications
-from layercli.script.data_script import INDENT, SET_CONSTANTS, DataScript
+from layercli.script.data_script import SET_CONSTANTS, DataScript
 from layercli.script.facts import ScriptFacts
 from layercli.script.keras_calls import constructor_call, name_or_call, value_expression
 from layercli.script.metric_code import write_convert_inputs
 from layercli.script.model_code import custom_code_imports, model_lines, register_nested_classes
 from layercli.script.python_source import (
+    INDENT,
     LINE_WIDTH,
     Brackets,
     CallExpression,

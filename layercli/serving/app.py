@@ -47,7 +47,7 @@ _MAX_ROW_PROBLEMS: Final = 20
 _DISCARD_SECONDS: Final = 5
 _DISCARD_FACTOR: Final = 16
 _MAX_BUG_REPORTS: Final = 10
-Result = TypeVar("Result")
+T = TypeVar("T")
 Endpoint: TypeAlias = Callable[[Service, Request], Awaitable[Response]]
 
 
@@ -221,7 +221,7 @@ async def _predict(service: Service, request: Request) -> Response:
     return await _run(len(answer.errors) <= _SMALL_ROWS, _make_rows_response, answer)
 
 
-async def _run(is_small: bool, function: Callable[..., Result], *arguments: Any) -> Result:
+async def _run(is_small: bool, function: Callable[..., T], *arguments: Any) -> T:
     """Call a function, in another thread if that takes long."""
     return function(*arguments) if is_small else await asyncio.to_thread(function, *arguments)
 

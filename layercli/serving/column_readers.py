@@ -35,7 +35,7 @@ from layercli.serving.tensors import BYTES, TensorSpec
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.finished_run import FinishedRun
 from layercli.workflows.predict import (
-    DEFAULT_BATCH_SIZE,
+    DEFAULT_PREDICTION_BATCH,
     check_row_ids,
     iterate_dataset,
     report_data_errors,
@@ -143,7 +143,7 @@ class SeriesReader(_ColumnReader):
         with TemporaryDirectory(prefix="layercli-") as folder:
             try:
                 file = self._write_table(Path(folder), request.content)
-                pieces = list(iterate_dataset(self._run, [str(file)], (), DEFAULT_BATCH_SIZE, warnings))
+                pieces = list(iterate_dataset(self._run, [str(file)], (), DEFAULT_PREDICTION_BATCH, warnings))
                 pieces = list(check_row_ids(self._run, iter(pieces)))
             except LayercliError as error:
                 return LayercliError(_hide_folder(problem, folder) for problem in error.problems)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from layercli.serving.example_reader import MAX_ROWS
 from layercli.serving.served_model import ServedModel
-from layercli.serving.tensors import BYTES, DTYPES
+from layercli.serving.tensors import BYTES, NUMPY_DTYPES
 from layercli.version import __version__
 
 _JSON: Final = "application/json"
@@ -38,7 +38,7 @@ _TENSOR: Final[dict[str, Any]] = {
     "properties": {
         "name": {"type": "string"},
         "shape": {"type": "array", "items": {"type": "integer"}},
-        "datatype": {"enum": [*DTYPES, BYTES]},
+        "datatype": {"enum": [*NUMPY_DTYPES, BYTES]},
         "data": {"type": "array"},
         "parameters": {"type": "object"},
     },

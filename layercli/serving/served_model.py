@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -20,13 +20,12 @@ from layercli.serving.example_reader import ExampleReader, Prepared
 from layercli.serving.tensors import TensorSpec, find_datatype
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.finished_run import FinishedRun
-from layercli.workflows.predict import DEFAULT_BATCH_SIZE, find_windows
+from layercli.workflows.predict import DEFAULT_PREDICTION_BATCH, find_windows
 
 if TYPE_CHECKING:
     from layercli.config.data.tables import WindowsConfig
     from layercli.engine.predict_requests import RequestPredictor
 
-Inputs: TypeAlias = Mapping[str | None, Array]
 IDENTITY_COLUMNS = ("row", "file", "error")
 """Columns of ``predict`` that are not outputs of the model."""
 
@@ -104,7 +103,7 @@ class ServedModel:
         from layercli.engine.predict_requests import RequestPredictor
 
         model = load_model(finished_run.path, finished_run.valid)
-        predictor = RequestPredictor(model, finished_run.valid, state, DEFAULT_BATCH_SIZE)
+        predictor = RequestPredictor(model, finished_run.valid, state, DEFAULT_PREDICTION_BATCH)
         empty = _make_empty_examples(state)
         arrays = predictor.compile(empty)
         windows = find_windows(finished_run)

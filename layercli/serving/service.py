@@ -21,8 +21,8 @@ _BODIES_IN_MEMORY: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of requests."""
+class ServerLimits:
+    """ServerLimits of requests."""
 
     batches: BatchLimits
     max_body: int
@@ -32,7 +32,7 @@ class Limits:
 class Service:
     """Answers requests with the model of a run, which can be loaded again."""
 
-    def __init__(self, run: str, model: ServedModel, limits: Limits, *, trust: bool) -> None:
+    def __init__(self, run: str, model: ServedModel, limits: ServerLimits, *, trust: bool) -> None:
         self.model = model
         self.limits = limits
         self.metrics = Metrics()

@@ -16,7 +16,7 @@ from layercli.data.types import Array
 from layercli.serving.request_errors import make_bad_request, make_request_error
 from layercli.source.nodes import sanitize_text
 
-DTYPES: Final[Mapping[str, Any]] = {
+NUMPY_DTYPES: Final[Mapping[str, Any]] = {
     "BOOL": np.dtype("?"),
     **{f"UINT{bits}": np.dtype(f"<u{bits // 8}") for bits in (8, 16, 32, 64)},
     **{f"INT{bits}": np.dtype(f"<i{bits // 8}") for bits in (8, 16, 32, 64)},
@@ -25,7 +25,7 @@ DTYPES: Final[Mapping[str, Any]] = {
 """Datatype of numbers -> dtype of NumPy."""
 BYTES: Final = "BYTES"
 """The datatype of texts and other bytes of any length."""
-_DATATYPES: Final = {dtype: name for name, dtype in DTYPES.items()}
+_DATATYPES: Final = {dtype: name for name, dtype in NUMPY_DTYPES.items()}
 _LENGTH: Final = struct.Struct("<I")
 _MAX_AXES: Final = 16
 _MAX_EMPTY: Final = 1 << 48
@@ -62,7 +62,7 @@ class InferenceRequest:
     """Whether an output is sent as bytes."""
 
 
-Document: TypeAlias = dict[str, Any]
+JsonDocument: TypeAlias = dict[str, Any]
 
 
 def find_datatype(array: Array) -> str:
@@ -94,7 +94,7 @@ def parse_inference_request(document: Any, binary: bytes) -> InferenceRequest:
         path = f"inputs[{index}]"
         name = _read_name(entry, path)
         if name in tensors:
-            raise make_bad_request(f"The input `{_show(name)}` occurs twice.", path=path)
+            raise make_bad_request(f"The input `{_show_name(name)}` occurs twice.", path=path)
         tensors[name], rest = _read_tensor(entry, rest, path)
     if rest:
         raise make_bad_request(
@@ -111,7 +111,7 @@ def _read_name(entry: Any, path: str) -> str:
     return name
 
 
-def _read_parameters(entry: Document, path: str) -> Document:
+def _read_parameters(entry: JsonDocument, path: str) -> JsonDocument:
     parameters = entry.get("parameters", {})
     if not isinstance(parameters, dict):
         raise make_bad_request(f"`parameters` of `{path}` must be an object.", path=f"{path}.parameters")
@@ -120,7 +120,7 @@ def _read_parameters(entry: Document, path: str) -> Document:
     return parameters
 
 
-def _read_outputs(document: Document) -> tuple[tuple[str, ...] | None, Callable[[str], bool]]:
+def _read_outputs(document: JsonDocument) -> tuple[tuple[str, ...] | None, Callable[[str], bool]]:
     """Return the names of the outputs that are wanted, and whether each is sent as bytes."""
     default = _read_parameters(document, "the request").get("binary_data_output", False) is True
     entries = document.get("outputs")
@@ -138,12 +138,12 @@ def _read_outputs(document: Document) -> tuple[tuple[str, ...] | None, Callable[
     return tuple(is_binary), lambda name: is_binary.get(name, default)
 
 
-def _read_tensor(entry: Document, rest: memoryview, path: str) -> tuple[Array, memoryview]:
+def _read_tensor(entry: JsonDocument, rest: memoryview, path: str) -> tuple[Array, memoryview]:
     """Return a tensor, and the bytes after it."""
-    title = f"The input `{_show(entry['name'])}`"
+    title = f"The input `{_show_name(entry['name'])}`"
     datatype, shape = str(entry.get("datatype")), entry.get("shape")
-    if datatype not in DTYPES and datatype != BYTES:
-        known = ", ".join([*DTYPES, BYTES])
+    if datatype not in NUMPY_DTYPES and datatype != BYTES:
+        known = ", ".join([*NUMPY_DTYPES, BYTES])
         raise make_bad_request(
             f"{title} must have a known `datatype`.", f"Write one of {known}.", path=f"{path}.datatype"
         )
@@ -165,7 +165,7 @@ def _read_tensor(entry: Document, rest: memoryview, path: str) -> tuple[Array, m
         raise make_bad_request(f"{title} has both `data` and `binary_data_size`.", path=path)
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(rest):
         raise make_bad_request(
-            f"`binary_data_size` of the input `{_show(entry['name'])}` must be the number of its bytes after the JSON; "
+            f"`binary_data_size` of the input `{_show_name(entry['name'])}` must be the number of its bytes after the JSON; "
             f"{len(rest):,} bytes are left.",
             "The header Inference-Header-Content-Length must be the number of bytes of the JSON.",
             path=f"{path}.parameters.binary_data_size",
@@ -200,7 +200,7 @@ def _read_json_values(data: Any, datatype: str, shape: Sequence[int], title: str
         raise make_bad_request(f"{title} must contain {expected}.", path=f"{path}.data")
     try:
         with np.errstate(over="raise"):
-            return np.array(values, DTYPES[datatype]).reshape(shape)
+            return np.array(values, NUMPY_DTYPES[datatype]).reshape(shape)
     except (OverflowError, FloatingPointError):
         raise make_bad_request(
             f"{title} has a number that does not fit into {datatype}.", path=f"{path}.data"
@@ -212,7 +212,7 @@ def _read_bytes(data: memoryview, datatype: str, shape: Sequence[int], title: st
         values = _split_texts(data, title, path)
         _check_count(len(values), shape, title, path)
         return to_object_array(values).reshape(shape)
-    dtype = DTYPES[datatype]
+    dtype = NUMPY_DTYPES[datatype]
     expected = prod(shape) * dtype.itemsize
     if len(data) != expected:
         raise make_bad_request(
@@ -242,8 +242,8 @@ def _split_texts(data: memoryview, title: str, path: str) -> list[bytes]:
 
 
 def make_inference_response(
-    outputs: Mapping[str, Array], request: InferenceRequest, head: Document
-) -> tuple[Document, list[bytes]]:
+    outputs: Mapping[str, Array], request: InferenceRequest, head: JsonDocument
+) -> tuple[JsonDocument, list[bytes]]:
     """Return the document of a response, and the bytes after it.
 
     Raises:
@@ -254,13 +254,13 @@ def make_inference_response(
     for name in names:
         if name not in outputs:
             raise make_bad_request(
-                f"The model has no output `{_show(name)}`.",
-                f"Its outputs are {', '.join(map(_show, outputs))}.",
+                f"The model has no output `{_show_name(name)}`.",
+                f"Its outputs are {', '.join(map(_show_name, outputs))}.",
                 path="outputs",
             )
         array = outputs[name]
         datatype = find_datatype(array)
-        entry: Document = {"name": name, "datatype": datatype, "shape": list(array.shape)}
+        entry: JsonDocument = {"name": name, "datatype": datatype, "shape": list(array.shape)}
         if request.is_binary(name):
             parts.append(_to_bytes(array, datatype))
             entry["parameters"] = {"binary_data_size": len(parts[-1])}
@@ -273,7 +273,7 @@ def make_inference_response(
 
 def _to_bytes(array: Array, datatype: str) -> bytes:
     if datatype != BYTES:
-        return np.ascontiguousarray(array, DTYPES[datatype]).tobytes()
+        return np.ascontiguousarray(array, NUMPY_DTYPES[datatype]).tobytes()
     texts = [str(value).encode("utf-8", "replace") for value in array.ravel().tolist()]
     return b"".join(_LENGTH.pack(len(text)) + text for text in texts)
 
@@ -292,5 +292,5 @@ def _to_json_values(array: Array, datatype: str) -> list[Any]:
     return values
 
 
-def _show(name: str) -> str:
+def _show_name(name: str) -> str:
     return sanitize_text(name, limit=60)

@@ -43,7 +43,7 @@ def has_mappings(items: Sequence[Any]) -> bool:
     return any(isinstance(item, Mapping) for item in items)
 
 
-def join_path(path: KeyPath) -> str:
+def format_key_path(path: KeyPath) -> str:
     """Return ``("callbacks", 0, "type")`` as ``callbacks[0].type``, with keys as they are."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return "".join(steps).removeprefix(".")

@@ -86,7 +86,7 @@ def render_report_page(
     return make_document(
         f"Sweep {plan.name}",
         make_element("header", make_element("h1", f"Sweep {plan.name}")),
-        make_element("main", _describe(objectives, rows, ordered, test_scores), *parts),
+        make_element("main", _describe_sweep(objectives, rows, ordered, test_scores), *parts),
         make_footer(),
     )
 
@@ -98,7 +98,7 @@ def _order_state(row: Mapping[str, Any]) -> int:
     return _STATES.index(row["state"])
 
 
-def _describe(
+def _describe_sweep(
     objectives: Sequence[RankedObjective],
     rows: Sequence[Mapping[str, Any]],
     ordered: Sequence[Mapping[str, Any]],
@@ -122,11 +122,11 @@ def _describe(
         return make_element("div", *(make_element("p", text) for text in sentences), class_="summary")
     best = ordered[0]
     goal = "highest" if first.is_maximizing else "lowest"
-    sentences.append(f"Trial {best['number']} has the {goal} {first.metric}: {_format(best['value'])}.")
+    sentences.append(f"Trial {best['number']} has the {goal} {first.metric}: {_format_value(best['value'])}.")
     if test_scores:
-        scores = ", ".join(f"{name} {_format(value)}" for name, value in test_scores.items())
+        scores = ", ".join(f"{name} {_format_value(value)}" for name, value in test_scores.items())
         sentences.append(f"On the test set, its model has: {scores}.")
-    values = [f"{name}: {_format(value)}" for name, value in best["params"].items()]
+    values = [f"{name}: {_format_value(value)}" for name, value in best["params"].items()]
     items = make_element("ul", *(make_element("li", value) for value in values))
     return make_element("div", *(make_element("p", text) for text in sentences), items, class_="summary")
 
@@ -174,7 +174,7 @@ def _draw_history(objective: RankedObjective, complete: Sequence[Mapping[str, An
     return draw_lines(
         Chart(
             "History",
-            f"The {metric} of each complete trial, and the best so far. The best is {_format(best[-1])}.",
+            f"The {metric} of each complete trial, and the best so far. The best is {_format_value(best[-1])}.",
             "trial",
             metric,
             [
@@ -240,8 +240,8 @@ def _draw_effect(objective: RankedObjective, name: str, complete: Sequence[Mappi
                 has_log_x=is_spread,
             )
         )
-    names = list(dict.fromkeys(map(_format, values)))
-    places = [names.index(_format(value)) for value in values]
+    names = list(dict.fromkeys(map(_format_value, values)))
+    places = [names.index(_format_value(value)) for value in values]
     series = [Series("", places, [row["value"] for row in rows])]
     shown = names if len(names) <= _MAX_CHOICES else ()
     return draw_points(Chart(name, description, "choice", metric, series, x_names=shown))
@@ -270,8 +270,8 @@ def _make_trial_table(plan: SweepPlan, rows: Sequence[Mapping[str, Any]]) -> Mar
             *(_format_objective(value) for _, value in zip_longest(metrics, row["values"])),
             *(_format_objective(row[name]) for name in sizes),
             str(row["epochs"]),
-            _format(row["seconds"]),
-            *(_format(row["params"].get(name)) for name in names),
+            _format_value(row["seconds"]),
+            *(_format_value(row["params"].get(name)) for name in names),
             str(row["problem"] or row["run"] or ""),
         ]
         for row in rows[:_MAX_ROWS]
@@ -287,10 +287,10 @@ def _make_trial_table(plan: SweepPlan, rows: Sequence[Mapping[str, Any]]) -> Mar
 def _format_objective(value: float | None) -> str:
     """Return a metric, or a size of a model with all its digits."""
     is_integer = value is not None and abs(value) >= 1 and float(value).is_integer()
-    return f"{value:,.0f}" if is_integer else _format(value)
+    return f"{value:,.0f}" if is_integer else _format_value(value)
 
 
-def _format(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -241,7 +241,7 @@ def _insert_values(plan: SweepPlan, values: Mapping[str, Any]) -> YamlNode:
     return root
 
 
-class _ItemNames:
+class _NamedItems:
     """The names of the entries of a list, computed once for all parameters that look into it."""
 
     def __init__(self) -> None:
@@ -259,7 +259,7 @@ class _ItemNames:
 def _find_parameter_paths(document: YamlNode, base: YamlNode, problems: list[Problem]) -> dict[str, KeyPath]:
     """Return each parameter's path in the base config. Report unknown and nested paths."""
     paths: dict[str, KeyPath] = {}
-    name_items = _ItemNames()
+    name_items = _NamedItems()
     space = document.find(("space",))
     used_names = list_used_names(base)
     for name in (

@@ -22,7 +22,7 @@ def rank_rows(rows: Sequence[TrialRow], maximize: Sequence[bool]) -> list[TrialR
         complete,
         key=lambda row: (
             row["number"] not in front,
-            _orient(row["values"], maximize),
+            _negate_maximized(row["values"], maximize),
             _order_unknown_last(row["loss"]),
             _order_unknown_last(row["parameters"]),
             row["number"],
@@ -36,7 +36,9 @@ def find_pareto_numbers(rows: Sequence[TrialRow], maximize: Sequence[bool]) -> l
     Trials with equal values are all part of the set. The best in the first objective comes first.
     """
     points = sorted(
-        (_orient(row["values"], maximize), row["number"]) for row in rows if row["state"] == "complete"
+        (_negate_maximized(row["values"], maximize), row["number"])
+        for row in rows
+        if row["state"] == "complete"
     )
     front: list[tuple[float, ...]] = []
     numbers = []
@@ -58,7 +60,7 @@ def count_refused(rows: Sequence[TrialRow]) -> dict[str, int]:
     return counts
 
 
-def _orient(values: Sequence[float], maximize: Sequence[bool]) -> tuple[float, ...]:
+def _negate_maximized(values: Sequence[float], maximize: Sequence[bool]) -> tuple[float, ...]:
     """Return the values such that a smaller one is better."""
     return tuple(
         -float(value) if is_maximized else float(value)

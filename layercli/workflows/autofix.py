@@ -179,12 +179,12 @@ def _is_improvement(before: list[Problem], after: list[Problem], edits: list[_Ed
     Errors elsewhere are accepted, because they were hidden: the model is only checked if every layer is valid. The
     replacement of a type reveals the errors of its arguments.
     """
-    known, left = Counter(map(_identify, before)), Counter(map(_identify, after))
+    known, left = Counter(map(_make_problem_key, before)), Counter(map(_make_problem_key, after))
     resolved_lines = {line for _, line, _ in known - left}
     if not all(edit.line in resolved_lines for edit in edits):
         return False
     return not any(
-        _identify(problem) not in known
+        _make_problem_key(problem) not in known
         and _find_replacement(problem) is None
         and (problem.code == "duplicate-key" or any(_is_caused_by(problem, edit) for edit in edits))
         for problem in after
@@ -200,7 +200,7 @@ def _is_caused_by(problem: Problem, edit: _Edit) -> bool:
     return problem.path == edit.path or problem.path.startswith((f"{edit.path}.", f"{edit.path}["))
 
 
-def _identify(problem: Problem) -> tuple[str, int | None, str]:
+def _make_problem_key(problem: Problem) -> tuple[str, int | None, str]:
     return problem.code, problem.line, problem.path
 
 

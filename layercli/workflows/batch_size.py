@@ -191,7 +191,7 @@ def _is_certain(valid: ValidConfig, size: int, available: int | None) -> bool:
     return estimate_bytes(valid, size) <= available // 2
 
 
-def shared_lock_path(directory: Path) -> Path:
+def make_shared_lock_path(directory: Path) -> Path:
     """Return the file that the run of a group locks that finds the batch size."""
     return directory / f".{SHARED_FILE}.lock"
 
@@ -208,7 +208,7 @@ def find_shared_batch_size(valid: ValidConfig, directory: Path, *, trust: bool, 
     Raises:
         LayercliError: As for ``find_batch_size``.
     """
-    with make_lock(shared_lock_path(directory)):
+    with make_lock(make_shared_lock_path(directory)):
         with suppress(OSError, ValueError):
             known = parse_json(read_inside(directory, SHARED_FILE, _MAX_SHARED_BYTES))
             size = known.get("found") if isinstance(known, dict) else None

@@ -93,7 +93,7 @@ def run_crossval(crossval: OpenCrossval, progress: GroupProgress) -> dict[str, A
     with track_group(directory.path) as results:
         train_group(crossval.request, directory, task, progress)
         try:
-            summary = _summarize(crossval, folds)
+            summary = _summarize_folds(crossval, folds)
         except (OSError, ValueError, LookupError, ArithmeticError, csv.Error) as error:
             raise _make_damage_error(directory, error) from None
         results |= list_group_results(summary)
@@ -107,7 +107,7 @@ def _make_damage_error(directory: CrossvalDirectory, error: Exception) -> Layerc
     return make_file_error(directory.path, "run-directory", message, hint)
 
 
-def _summarize(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
+def _summarize_folds(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
     directory = crossval.directory
     runs = [read_run(directory.run_path(fold)) for fold in folds]
     group = FoldGroup(directory.path, runs)

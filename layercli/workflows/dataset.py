@@ -49,9 +49,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         LayercliError: The examples cannot be read, or the function that returns them is not trusted.
     """
     require_data_trust(valid, data, trust=trust)
-    from layercli.data.checks import check_examples, check_input_types, check_splits, find_value_ranges
-    from layercli.data.constant_columns import check_constant_columns, check_training_columns
-    from layercli.data.leaks import check_leaks
+    from layercli.data.checks import check_readable_inputs
     from layercli.data.statistics import compute_statistics
     from layercli.data.target_values import add_target_values
     from layercli.data.targets_and_weights import choose_target_forms
@@ -66,24 +64,13 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
             statistics = compute_statistics(dataset.statistics_source, has_ids=has_id_layers(valid.shapes))
         facts = add_target_values(dataset.facts(), statistics.target_values, data)
     except DataError as error:
-        findings = [*error.findings, *_check_readable(valid, data, error.readable)]
+        findings = [
+            *error.findings,
+            *_check_readable(valid, data, error.readable),
+            *check_readable_inputs(error, data, _map_input_dtypes(valid)),
+        ]
         raise valid.error_from_findings(findings) from None
-    findings = [
-        *resolve_model_inputs(valid.config, facts)[1],
-        *check_examples(statistics, data, dataset.locate_row),
-    ]
-    is_normalized = any(learns_normalization(node.layer) for node in valid.graph.nodes)
-    model_inputs = list(valid.graph.inputs)
-    findings.extend(
-        check_constant_columns(statistics, data, model_inputs=model_inputs, is_normalized=is_normalized)
-    )
-    findings.extend(check_ids(valid.shapes, find_value_ranges(statistics, model_inputs)))
-    findings.extend(check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}))
-    if data.facts() is None:  # otherwise the config check reports this
-        findings.extend(check_consistency(valid.config, valid.shapes, facts))
-    findings.extend(dataset.findings)
-    findings.extend(check_leaks(dataset, data))
-    findings.extend(_check_held_out(valid, dataset, data, findings))
+    findings = _check_all_examples(valid, data, dataset, statistics, facts)
     problems = [valid.problem_from_finding(finding) for finding in findings]
     meanings = resolve_target_meanings(valid.config, valid.shapes, facts)
     dataset = dataset.convert_targets(choose_target_forms(meanings, statistics))
@@ -94,18 +81,7 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         return DatasetReport(dataset, statistics, None, problems, facts)
     splits = replace(splits, target_meanings=meanings)
     if not has_errors(problems):
-        findings = [
-            *check_training_columns(
-                splits, statistics, data, model_inputs=model_inputs, is_normalized=is_normalized
-            ),
-            *check_splits(splits, data),
-        ]
-        if data.split.has_validation and not len(splits.validation):
-            findings += check_monitors(
-                complete_metrics(valid.config, valid.shapes, facts),
-                valid.graph.output_references,
-                has_validation=False,
-            )
+        findings = _check_sets(valid, data, splits, statistics, facts)
         problems.extend(valid.problem_from_finding(finding) for finding in findings)
     if has_errors(problems):
         return DatasetReport(dataset, statistics, splits, problems, facts)
@@ -115,6 +91,63 @@ def check_dataset(valid: ValidConfig, data: DataConfig, *, trust: bool = False) 
         except LayercliError as error:
             return DatasetReport(dataset, statistics, splits, [*problems, *error.problems], facts)
     return DatasetReport(dataset, statistics, splits, problems, facts, valid)
+
+
+def _check_all_examples(
+    valid: ValidConfig, data: DataConfig, dataset: Dataset, statistics: Statistics, facts: DataFacts
+) -> list[Finding]:
+    """Return the problems of all examples, before they are split."""
+    from layercli.data.checks import check_examples, check_input_types, find_value_ranges
+    from layercli.data.constant_columns import check_constant_columns
+    from layercli.data.leaks import check_leaks
+
+    model_inputs = list(valid.graph.inputs)
+    findings = [
+        *resolve_model_inputs(valid.config, facts)[1],
+        *check_examples(statistics, data, dataset.locate_row),
+        *check_constant_columns(
+            statistics, data, model_inputs=model_inputs, is_normalized=_is_normalized(valid)
+        ),
+        *check_ids(valid.shapes, find_value_ranges(statistics, model_inputs)),
+        *check_input_types(statistics, {name: x.dtype for name, x in valid.graph.inputs.items()}),
+    ]
+    if data.facts() is None:  # otherwise the config check reports this
+        findings.extend(check_consistency(valid.config, valid.shapes, facts))
+    findings.extend(dataset.findings)
+    findings.extend(check_leaks(dataset, data))
+    findings.extend(_check_held_out(valid, dataset, data, findings))
+    return findings
+
+
+def _check_sets(
+    valid: ValidConfig, data: DataConfig, splits: Splits, statistics: Statistics, facts: DataFacts
+) -> list[Finding]:
+    """Return the problems of the training, validation and test sets."""
+    from layercli.data.checks import check_splits
+    from layercli.data.constant_columns import check_training_columns
+
+    findings = [
+        *check_training_columns(
+            splits,
+            statistics,
+            data,
+            model_inputs=list(valid.graph.inputs),
+            is_normalized=_is_normalized(valid),
+        ),
+        *check_splits(splits, data),
+    ]
+    if data.split.has_validation and not len(splits.validation):
+        findings += check_monitors(
+            complete_metrics(valid.config, valid.shapes, facts),
+            valid.graph.output_references,
+            has_validation=False,
+        )
+    return findings
+
+
+def _is_normalized(valid: ValidConfig) -> bool:
+    """Return whether a layer normalizes numbers by what it learned from the data."""
+    return any(learns_normalization(node.layer) for node in valid.graph.nodes)
 
 
 def _check_readable(valid: ValidConfig, data: DataConfig, dataset: Dataset | None) -> Iterator[Finding]:
@@ -247,6 +280,10 @@ def _require_batch_memory(valid: ValidConfig, splits: Splits, batch_size: int) -
         )
         hint = "Use a smaller `batch_size`, or smaller examples."
         raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
+
+
+def _map_input_dtypes(valid: ValidConfig) -> dict[str, str]:
+    return {name: x.dtype for name, x in valid.graph.inputs.items()}
 
 
 def find_input_dtypes(valid: ValidConfig) -> dict[str | None, str]:

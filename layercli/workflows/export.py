@@ -16,7 +16,11 @@ from layercli.graph.lora import has_lora
 from layercli.io.atomic import write_text
 from layercli.runs.directory import MODEL
 from layercli.runs.open_run import open_run
-from layercli.workflows.export_data import choose_held_out_split, load_run_splits, take_held_out_examples
+from layercli.workflows.export_data import (
+    choose_held_out_split,
+    load_splits_or_warning,
+    take_held_out_examples,
+)
 from layercli.workflows.export_description import (
     describe_export,
     has_column_signature,
@@ -27,7 +31,7 @@ from layercli.workflows.export_description import (
 )
 from layercli.workflows.export_files import (
     copy_code_files,
-    measure_size,
+    measure_output,
     require_free_code_paths,
     require_free_output,
     stage_output,
@@ -115,7 +119,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
         description_text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
         if description is not None and hasattr(module, "embed_description"):
             module.embed_description(staging, description_text)
-        size = measure_size(staging)
+        size = measure_output(staging)
         if request.quantize is not None and splits is not None and valid.config.train is not None:
             held_out_split = choose_held_out_split(splits)
             with silence_runtimes():
@@ -189,7 +193,7 @@ class ExportSource:
 def load_export_source(run: Path, valid: ValidConfig, *, trust: bool) -> ExportSource:
     """Return what the export of a run needs; a warning if its data cannot be read."""
     state = load_run_reader_state(run, valid)
-    splits, warnings = load_run_splits(valid, trust=trust)
+    splits, warnings = load_splits_or_warning(valid, trust=trust)
     return ExportSource(valid, state, list_column_inputs(valid, state), splits, warnings)
 
 

@@ -12,7 +12,7 @@ from layercli.export_formats import EXPORT_FORMATS
 from layercli.runs.open_run import open_run
 from layercli.workflows.export import ExportRequest, load_export_source
 from layercli.workflows.export_data import choose_held_out_split, choose_split_name
-from layercli.workflows.export_files import measure_size
+from layercli.workflows.export_files import measure_output
 from layercli.workflows.preflight import require_export_packages, require_trust
 
 
@@ -70,7 +70,7 @@ def benchmark_formats(name: str, formats: list[str] | None = None, *, trust: boo
                         if train is None
                         else latency.evaluate_runner(call, model, deployed, subset, train, valid)
                     )
-                size = measure_size(path)
+                size = measure_output(path)
             rows.append({"format": format_name, "bytes": size, "milliseconds": times, "metrics": metrics})
         except LayercliError as error:
             if formats is not None:

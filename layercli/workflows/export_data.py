@@ -19,7 +19,7 @@ _MAX_COMPARED_BYTES: Final = 1 << 28
 _SCRIPT_SETS: Final = ("train", "val", "test")
 
 
-def load_run_splits(valid: ValidConfig, *, trust: bool) -> tuple[Splits | None, list[Problem]]:
+def load_splits_or_warning(valid: ValidConfig, *, trust: bool) -> tuple[Splits | None, list[Problem]]:
     """Return the examples of the run, or None and a warning if they cannot be read."""
     data = valid.config.data
     if data is None:

@@ -50,7 +50,7 @@ def stage_output(output_path: Path, format_name: str) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def measure_size(path: Path) -> int:
+def measure_output(path: Path) -> int:
     """Return the size in bytes of a file, or of all files in a folder."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files)

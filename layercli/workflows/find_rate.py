@@ -12,7 +12,7 @@ from layercli.errors import LayercliError, Problem
 from layercli.graph.rate_proposal import NoRateError, RateCurve, list_rates, propose_rate
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.page.charts import Chart, Series, draw_svg_file
-from layercli.reports.progress import SilentProgress
+from layercli.reports.training_progress import SilentProgress
 from layercli.schema.component import Component
 from layercli.source.nodes import KeyPath
 from layercli.workflows.preflight import require_sections

@@ -81,7 +81,7 @@ class FinishedRun:
         Raises:
             LayercliError: The examples cannot be read or do not fit the model.
         """
-        from layercli.data.checks import check_examples, find_value_ranges
+        from layercli.data.checks import check_examples, check_readable_inputs, find_value_ranges
         from layercli.data.examples import Splits
         from layercli.data.statistics import compute_statistics
         from layercli.data.target_values import add_target_values
@@ -117,7 +117,7 @@ class FinishedRun:
                     Splits(converted, converted, converted, target_meanings=meanings)
                 ).train
         except DataError as error:
-            findings += error.findings
+            findings += [*error.findings, *check_readable_inputs(error, data)]
         problems = [finding.to_file_problem(paths[0]) for finding in findings]
         if any(problem.severity == "error" for problem in problems):
             raise LayercliError(problems)

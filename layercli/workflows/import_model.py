@@ -120,11 +120,11 @@ def _compare_with_original(
     require_memory(valid, copies=2)
     from layercli.engine.assemble import assemble_model
     from layercli.engine.import_check import compare_models, load_original
-    from layercli.engine.import_weights import copy_weights
+    from layercli.engine.import_weights import copy_original_weights
 
     assembled = assemble_model(valid)
     original = load_original(archive, assembled, valid)
-    copy_weights(original, assembled, valid, layer_calls, is_untrained=archive.kind == "json")
+    copy_original_weights(original, assembled, valid, layer_calls, is_untrained=archive.kind == "json")
     comparison = compare_models(original, assembled, valid, layer_calls, outputs, custom)
     if weights is not None:
         save_model(assembled.model, weights)

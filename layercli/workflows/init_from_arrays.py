@@ -7,14 +7,14 @@ from pathlib import Path
 
 from layercli.config.model import MAX_RANK
 from layercli.formats.array_preview import ArraysPreview, NamedHeader, preview_arrays
-from layercli.io.folders import SET_NAMES
+from layercli.io.folders import SETS_BY_FOLDER
 from layercli.reports.config_template import (
     ConfigTemplate,
     ModelSize,
     describe_target,
     format_split,
-    quote_yaml_text,
 )
+from layercli.reports.template_quotes import quote_yaml_text
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_paths import make_init_error, make_relative
 from layercli.workflows.preflight import read_memory_limit
@@ -39,21 +39,23 @@ def make_array_template(
         )
     arrays = preview_arrays(path, targets[0] if targets else None, read_memory_limit())
     if not arrays.features.shape[1:] and arrays.kind != "text":
-        message = f"`{_show(arrays.features)}` has one number for each example, but it must have an axis of features."
+        message = f"`{_show_name(arrays.features)}` has one number for each example, but it must have an axis of features."
         raise make_init_error(path, message, "Save it as a column: `x[:, numpy.newaxis]`.")
     if arrays.has_equal_targets:
         value = f", {sanitize_text(arrays.values[0], limit=40)}" if arrays.values else ""
-        message = f"All examples have the same target in `{_show(arrays.target)}`{value}, so a model has nothing to learn."
+        message = f"All examples have the same target in `{_show_name(arrays.target)}`{value}, so a model has nothing to learn."
         raise make_init_error(
             path, message, "Add examples with other targets, or name a different array with --target."
         )
     if len(arrays.features.shape) - 1 > MAX_RANK:
         axes = len(arrays.features.shape) - 1
-        message = f"An example of `{_show(arrays.features)}` must have at most {MAX_RANK} axes, got {axes}."
+        message = (
+            f"An example of `{_show_name(arrays.features)}` must have at most {MAX_RANK} axes, got {axes}."
+        )
         raise make_init_error(path, message, "Reshape the array before you save it.")
     if arrays.missing_count:
         values = "value that is" if arrays.missing_count == 1 else "values that are"
-        message = f"`{_show(arrays.features)}` has {arrays.missing_count:,} {values} NaN or infinite."
+        message = f"`{_show_name(arrays.features)}` has {arrays.missing_count:,} {values} NaN or infinite."
         raise make_init_error(
             path, message, "Fill them in before you save the array, for example with `numpy.nan_to_num(x)`."
         )
@@ -152,14 +154,16 @@ def _describe_arrays(arrays: ArraysPreview, template: ConfigTemplate) -> list[st
     rows, shape = arrays.features.shape[0], list(arrays.features.shape[1:])
     meaning = _describe_meaning(arrays, template.class_names or None)
     notes = [
-        f"Found {rows:,} examples of shape {shape} in `{_show(arrays.features)}`. Target: `{_show(arrays.target)}`, {meaning}."
+        f"Found {rows:,} examples of shape {shape} in `{_show_name(arrays.features)}`. "
+        f"Target: `{_show_name(arrays.target)}`, {meaning}."
     ]
     if arrays.weights is not None:
-        notes.append(f"`{_show(arrays.weights)}` are the weights of the examples.")
+        notes.append(f"`{_show_name(arrays.weights)}` are the weights of the examples.")
     notes += [f"The {part} set is {' and '.join(files)}." for part, files in arrays.held_out.items()]
     if arrays.unused:
         listed = [
-            f"`{_show(array)}` of shape {list(array.shape)}" for array in arrays.unused[:_MAX_NAMED_ARRAYS]
+            f"`{_show_name(array)}` of shape {list(array.shape)}"
+            for array in arrays.unused[:_MAX_NAMED_ARRAYS]
         ]
         more = f" and {len(arrays.unused) - len(listed)} more" if len(arrays.unused) > len(listed) else ""
         notes.append(f"Not used: {', '.join(listed)}{more}.")
@@ -173,7 +177,7 @@ def _suggest_sets(arrays: ArraysPreview) -> list[str]:
     """Return how unused arrays of another set, such as ``x_test`` and ``y_test``, become that set."""
     unused = {array.name for array in arrays.unused}
     notes = []
-    for word, part in SET_NAMES.items():
+    for word, part in SETS_BY_FOLDER.items():
         names = [array.name.replace("train", word) for array in (arrays.features, arrays.target)]
         if part != "train" and unused.issuperset(names) and arrays.path is not None:
             saved = ", ".join(
@@ -188,5 +192,5 @@ def _suggest_sets(arrays: ArraysPreview) -> list[str]:
     return notes
 
 
-def _show(array: NamedHeader) -> str:
+def _show_name(array: NamedHeader) -> str:
     return sanitize_text(array.name, limit=60)

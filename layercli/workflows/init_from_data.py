@@ -9,9 +9,9 @@ from pathlib import Path
 from layercli.activity import show_activity
 from layercli.formats.array_preview import ARRAY_SUFFIXES
 from layercli.formats.preview import PreviewError, TablePreview, preview_table
-from layercli.formats.table_types import TABLE_SUFFIXES, find_table_type
+from layercli.formats.table_types import find_table_type, has_table_suffix
 from layercli.io.atomic import describe_os_error
-from layercli.io.folders import SET_NAMES, list_folders, list_visible_files
+from layercli.io.folders import SETS_BY_FOLDER, list_folders, list_visible_files
 from layercli.io.paths import describe_missing_file
 from layercli.reports.config_template import ConfigTemplate, ModelSize, describe_target
 from layercli.reports.table_template import TableColumns, template_from_table
@@ -80,7 +80,9 @@ def make_template(
 def _divide_sets(paths: Sequence[Path]) -> tuple[Sequence[Path], dict[str, Path]]:
     """Return the training files, and those of the other sets if the files are named after sets, such as ``test.csv``."""
     by_set = {
-        SET_NAMES[stem]: path for path in paths if (stem := path.name.lower().split(".")[0]) in SET_NAMES
+        SETS_BY_FOLDER[stem]: path
+        for path in paths
+        if (stem := path.name.lower().split(".")[0]) in SETS_BY_FOLDER
     }
     if len(by_set) < len(paths) or "train" not in by_set:
         return paths, {}
@@ -114,7 +116,7 @@ def _select_sets(
 def _list_tables(folder: Path) -> list[Path]:
     """Return the tables of a folder that contains nothing else."""
     files = list_visible_files(folder)
-    are_tables = files and all(file.suffix.lower() in TABLE_SUFFIXES for file in files)
+    are_tables = files and all(map(has_table_suffix, files))
     return files if are_tables and not list_folders(folder) else []
 
 

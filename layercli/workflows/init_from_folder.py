@@ -19,17 +19,18 @@ from layercli.formats.images.labels import FileIndex, normalize_file_name, read_
 from layercli.formats.images.masks import ImageMasks, read_masks
 from layercli.formats.preview import ImagesPreview, TablePreview, preview_images, preview_table
 from layercli.formats.text.config import TEXT_SUFFIXES
-from layercli.formats.text.reader import find_encoding
+from layercli.formats.text.reader import guess_common_encoding
 from layercli.io.folders import walk_files
+from layercli.io.paths import compose_name
 from layercli.reports.config_template import (
     ConfigTemplate,
     ModelSize,
-    TargetForm,
+    TemplateTarget,
     describe_target,
     format_split,
-    quote_yaml_text,
 )
-from layercli.reports.segmentation_template import SIZE_MULTIPLE
+from layercli.reports.template_layers import SIZE_MULTIPLE
+from layercli.reports.template_quotes import quote_yaml_text
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_paths import convert_data_error, make_init_error, make_relative
 from layercli.workflows.preflight import read_memory_limit
@@ -168,7 +169,7 @@ class _FolderTemplate:
             template = self._make_image_template(preview, [f"  # {summary}: {classes}."], [], split)
             template = replace(template, class_count=len(found.class_names), class_names=found.class_names)
         else:
-            encoding, other = find_encoding(found.files)
+            encoding, other = guess_common_encoding(found.files)
             data = [
                 f"  # {summary}: {classes}.",
                 "  type: text",
@@ -204,7 +205,8 @@ class _FolderTemplate:
             except DataError as error:
                 notes.append(f"Not used: {sanitize_text(str(folders[0]))}. {error.findings[0].message}")
                 continue
-            unknown = [name for name in names if name not in class_names]
+            known = {*map(compose_name, class_names)}
+            unknown = [name for name in names if compose_name(name) not in known]
             if unknown:
                 notes.append(
                     f"Not used: {sanitize_text(str(folders[0]))}, because {sanitize_text(unknown[0], limit=60)} is not a "
@@ -404,7 +406,7 @@ def _describe_unreadable(preview: ImagesPreview) -> list[str]:
     ]
 
 
-def _describe_form(form: TargetForm, class_names: tuple[str, ...] | None, count: int) -> str:
+def _describe_form(form: TemplateTarget, class_names: tuple[str, ...] | None, count: int) -> str:
     if form == "one-hot":
         return f"one-hot vectors of {count} classes"
     if form == "multi-label":

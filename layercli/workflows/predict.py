@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from layercli.activity import show_activity
 from layercli.config.data.tables import TableConfig
@@ -33,13 +33,12 @@ if TYPE_CHECKING:
     from layercli.data.predictions import ColumnChunk
     from layercli.data.types import Array
 
-DEFAULT_BATCH_SIZE = 128
+DEFAULT_PREDICTION_BATCH = 128
 STANDARD_STREAM: Final = "-"
 """The name of standard input and standard output."""
 PREDICTION_SUFFIXES = (".csv", ".parquet", ".pq", ".jsonl", ".ndjson", ".npz")
 """The keys of ``layercli.data.predictions.PREDICTION_WRITERS``, repeated here because that module imports numpy."""
 StreamFormat: TypeAlias = Literal["csv", "jsonl"]
-STREAM_FORMATS: tuple[StreamFormat, ...] = get_args(StreamFormat)
 
 
 def is_mask_folder(output: str) -> bool:
@@ -53,7 +52,7 @@ def predict_to_file(
     inputs: list[str],
     output: str,
     *,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int = DEFAULT_PREDICTION_BATCH,
     trust: bool = False,
     keep: Sequence[str] = (),
     stream_format: StreamFormat | None = None,
@@ -99,7 +98,7 @@ def predict_set(
     split: SplitName,
     output: str,
     *,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int = DEFAULT_PREDICTION_BATCH,
     trust: bool = False,
     stream_format: StreamFormat | None = None,
     stdout: IO[str] | None = None,
@@ -132,7 +131,7 @@ class _TerminalText:
 
 
 @dataclass(frozen=True, slots=True)
-class _Output:
+class _OutputStream:
     """Where predictions are written."""
 
     name: str
@@ -168,9 +167,9 @@ def _make_output(
     stream_format: StreamFormat | None,
     stdout: IO[str] | None,
     inputs: Sequence[str],
-) -> _Output:
+) -> _OutputStream:
     names = finished_run.load_reader_state().class_names_of(None)
-    return _Output(name, stream_format, stdout, inputs, names)
+    return _OutputStream(name, stream_format, stdout, inputs, names)
 
 
 def _select_predicted(chunk: ColumnChunk) -> ColumnChunk:
@@ -200,7 +199,7 @@ def _read_first(pieces: Iterator[NewExamples], source: str) -> Iterator[NewExamp
 
 
 def _write_predictions(
-    finished_run: FinishedRun, pieces: Iterable[NewExamples], output: _Output, batch_size: int
+    finished_run: FinishedRun, pieces: Iterable[NewExamples], output: _OutputStream, batch_size: int
 ) -> dict[str, Any]:
     """Return the document of ``predict --json``.
 

@@ -52,7 +52,7 @@ _ORDERED_FORMATS: Final = {
 """Order of day and month -> formats, which may be followed by a time."""
 _DRAWN_TEXTS: Final = ("a word", "the", "", "of two words")
 
-Row: TypeAlias = dict[str, str]
+RawRow: TypeAlias = dict[str, str]
 """Column -> text; a missing value is the empty text."""
 
 
@@ -194,7 +194,7 @@ class _RawTable:
         """Return the name of an input in the plan."""
         return name if name in self.plan.inputs else None
 
-    def read_first(self) -> list[Row]:
+    def read_first(self) -> list[RawRow]:
         """Return the first rows of the data.
 
         Raises:
@@ -221,7 +221,7 @@ class _RawTable:
                 break
         return {column: values[:_RAW_ROWS] for column, values in found.items()}
 
-    def draw(self) -> list[Row]:
+    def draw(self) -> list[RawRow]:
         """Return random rows."""
         import numpy as np
 
@@ -246,7 +246,7 @@ class _RawTable:
         return [{column: draw(column) for column in self._columns} for _ in range(_RAW_ROWS)]
 
     def make_case(
-        self, name: str, rows: Sequence[Row], batch_size: int | None, *, is_real: bool
+        self, name: str, rows: Sequence[RawRow], batch_size: int | None, *, is_real: bool
     ) -> ComparisonCase | None:
         """Return a case of the rows without an error; None if all have one."""
         import numpy as np
@@ -278,7 +278,7 @@ class _RawTable:
     def _is_missing(self, text: str) -> bool:
         return text.strip() in ("", *self._section.missing.words)
 
-    def _mark_missing(self, name: str, array: Array, rows: Sequence[Row]) -> Array:
+    def _mark_missing(self, name: str, array: Array, rows: Sequence[RawRow]) -> Array:
         """Return an input with missing values in place of their replacements."""
         import numpy as np
 
@@ -292,7 +292,7 @@ class _RawTable:
             marked[is_missing, index] = missing
         return marked
 
-    def _list_arguments(self, raw_inputs: Mapping[str, Array], rows: Sequence[Row]) -> dict[str, Array]:
+    def _list_arguments(self, raw_inputs: Mapping[str, Array], rows: Sequence[RawRow]) -> dict[str, Array]:
         """Return the raw columns by the names of the arguments that take them."""
         import numpy as np
 

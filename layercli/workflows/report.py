@@ -193,7 +193,7 @@ def _add_results(content: RunContent, split: SplitName | None, *, trust: bool, s
         content.data = _summarize_data(report, splits)
         _check_fingerprint(content, splits)
         chosen = split or _choose_split(splits)
-        content.evaluation = _evaluate(finished_run, splits, chosen, shown_examples)
+        content.evaluation = _evaluate_set(finished_run, splits, chosen, shown_examples)
     except LayercliError as error:
         _add_problems(content, error)
 
@@ -257,7 +257,7 @@ def _check_fingerprint(content: RunContent, splits: Splits) -> None:
         )
 
 
-def _evaluate(
+def _evaluate_set(
     finished_run: FinishedRun, splits: Splits, split: SplitName, shown_examples: int
 ) -> EvaluationContent:
     """Return the results over a set.

@@ -19,7 +19,7 @@ from layercli.graph.metrics import adopt_completed_metrics
 from layercli.io.atomic import describe_os_error, remove_partial_files, write_bytes
 from layercli.io.credentials import describe_command
 from layercli.io.regular import parse_json, read_inside
-from layercli.reports.progress import SilentProgress
+from layercli.reports.training_progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
@@ -32,6 +32,7 @@ from layercli.runs.training_state import check_training_state
 from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import KeyPath, sanitize_text
 from layercli.workflows.batch_size import with_batch_size
+from layercli.workflows.preflight import require_sections
 from layercli.workflows.training_run import (
     TrainingInputs,
     TrainingRun,
@@ -113,15 +114,14 @@ def open_for_resume(
     manifest = manifests.require_manifest(path)
     content = _read_own_config(path)
     own_config = check_run_config(path, content)
+    _, own_train = require_sections(own_config)
     valid = own_config
     if config or overrides:
         text = None if config else content.decode("utf-8-sig")
         given = require_valid(check_config(config or str(path / runs.CONFIG), overrides, text=text))
         valid = replace(given, config=adopt_completed_metrics(own_config.config, given.config))
-        if own_config.config.train is not None:
-            valid = with_batch_size(
-                valid, own_config.config.train.batch_size
-            )  # what the start of the run found
+        require_sections(valid)
+        valid = with_batch_size(valid, own_train.batch_size)  # what the start of the run found
     differences = [*_find_differences(path, manifest, content, own_config, valid)]
     if differences and not allow_changes:
         raise LayercliError(differences)

@@ -16,7 +16,7 @@ from layercli.processes.worker_pool import LOG_FILE, StopSignal, WorkerPool
 from layercli.reports.group_progress import GroupProgress, MemberRow
 from layercli.runs.group_directory import GroupDirectory, Member, read_group_state, state_lock_path
 from layercli.runs.listing import read_run
-from layercli.workflows.batch_size import SHARED_FILE, shared_lock_path
+from layercli.workflows.batch_size import SHARED_FILE, make_shared_lock_path
 
 _POLL_SECONDS: Final = 0.3
 """Interval in seconds between two looks at the runs."""
@@ -143,7 +143,7 @@ def _discard_if_unused(directory: GroupDirectory) -> None:
             directory.path / directory.state_file,
             directory.path / LOG_FILE,
             directory.path / SHARED_FILE,
-            shared_lock_path(directory.path),
+            make_shared_lock_path(directory.path),
             state_lock_path(directory.path, type(directory)),
             *map(directory.lock_path, members),
         ):

@@ -33,7 +33,7 @@ def collect_script_facts(
     """
     data = valid.config.data
     if data is None:
-        return build_script_facts(valid, None), None, [], _complete(valid, None)
+        return build_script_facts(valid, None), None, [], _complete_metrics(valid, None)
     from layercli.data.labels import are_numbers_in_data
     from layercli.data.split import BLOCK_ROWS
     from layercli.workflows.raw_rows import find_date_formats, find_order_columns
@@ -46,7 +46,7 @@ def collect_script_facts(
         if error.problems[0].code == "trust-required":
             raise
         warning = make_unreadable_data_warning(valid, error)
-        return build_script_facts(valid, None), None, [warning], _complete(valid, None)
+        return build_script_facts(valid, None), None, [warning], _complete_metrics(valid, None)
     valid = report.valid
     empty_batch = report.splits.train.empty_batch
     arrays = [array for _, array in empty_batch.inputs]
@@ -72,7 +72,7 @@ def collect_script_facts(
         block_rows=BLOCK_ROWS if len(report.dataset) > BLOCK_ROWS else None,
     )
     facts = build_script_facts(valid, dataset_facts)
-    return facts, report.splits, [], _complete(valid, report.facts)
+    return facts, report.splits, [], _complete_metrics(valid, report.facts)
 
 
 def _has_key_in_own_sets(valid: ValidConfig, plan: TablePlan) -> bool:
@@ -100,5 +100,5 @@ def _has_key_in_own_sets(valid: ValidConfig, plan: TablePlan) -> bool:
     return True
 
 
-def _complete(valid: ValidConfig, facts: DataFacts | None) -> ValidConfig:
+def _complete_metrics(valid: ValidConfig, facts: DataFacts | None) -> ValidConfig:
     return replace(valid, config=complete_metrics(valid.config, valid.shapes, facts))

@@ -9,7 +9,7 @@ from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.processes.pool_worker import Task, free_keras_memory, run_task
-from layercli.reports.progress import SilentProgress
+from layercli.reports.training_progress import SilentProgress
 from layercli.runs.membership import describe_membership
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study

@@ -11,7 +11,7 @@ from typing import Final
 
 from layercli.errors import LayercliError, make_file_error
 from layercli.formats.preview import ColumnPreview, TablePreview
-from layercli.reports.config_template import TargetForm
+from layercli.reports.config_template import TemplateTarget
 from layercli.reports.table_template import DateUse, TableColumns, are_pixels
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
@@ -379,7 +379,7 @@ class LabelColumns:
     columns: list[ColumnPreview]
     reason: str
     """Why these columns are the target."""
-    form: TargetForm
+    form: TemplateTarget
     class_names: tuple[str, ...] | None
     """The classes of the only target, or the names of columns of 0 and 1; None for numbers."""
     target_type: str | None
@@ -417,7 +417,7 @@ def choose_label_columns(path: Path, table: TablePreview, targets: Sequence[str]
     return LabelColumns(columns, reason, form, names, None, unused)
 
 
-def find_common_form(path: Path, table: TablePreview, columns: Sequence[ColumnPreview]) -> TargetForm:
+def find_common_form(path: Path, table: TablePreview, columns: Sequence[ColumnPreview]) -> TemplateTarget:
     """Return what several target columns are together.
 
     Raises:

@@ -14,7 +14,7 @@ from layercli.config.training.execution import CheckpointsConfig, UntilConfig
 from layercli.distribution.run_paths import publish_run_path
 from layercli.errors import Problem
 from layercli.io.atomic import write_json
-from layercli.reports.progress import SilentProgress
+from layercli.reports.training_progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.lock import lock_run

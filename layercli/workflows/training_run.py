@@ -16,12 +16,12 @@ from layercli.activity import show_activity
 from layercli.check import ValidConfig, require_one_seed
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.errors import LayercliError, Problem, find_first_error, make_file_error
-from layercli.graph.training_notes import count_stage_epochs, describe_end, describe_training
+from layercli.graph.training_notes import count_stage_epochs, describe_training, describe_training_end
 from layercli.io.atomic import append_json_line, write_json, write_json_lines
 from layercli.processes.stop_signals import StopRequest
 from layercli.reports.console import replace_non_finite
-from layercli.reports.progress import SilentProgress
 from layercli.reports.target_summary import describe_targets
+from layercli.reports.training_progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
 from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
@@ -166,7 +166,7 @@ class TrainingRun:
         self._describe_batch_callbacks(progress)
         with (
             report_failure_to_mlflow(self.run_dir, self.inputs.valid),
-            _recording_failure(self.run_dir, self.manifest),
+            _record_failure(self.run_dir, self.manifest),
             report_disk_errors(self.run_dir, self.inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
@@ -330,7 +330,7 @@ class TrainingRun:
         }
         _, section = require_sections(self.inputs.valid)
         stage_epochs = count_stage_epochs(fit_result.records)
-        summary["stop_reason"] = describe_end(
+        summary["stop_reason"] = describe_training_end(
             len(fit_result.records), section, fit_result.early_stop, fit_result.limit_stop, stage_epochs
         )
         if fit_result.restored_epoch is not None:
@@ -397,7 +397,7 @@ class HistoryWriter:
 
 
 @contextmanager
-def _recording_failure(run_dir: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
+def _record_failure(run_dir: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
     """Write the first error that ends a training into its manifest, where ``layercli runs`` reads it."""
     try:
         yield

@@ -45,6 +45,7 @@ def test_option_is_not_explained_where_it_cannot_be_set():
         ("fit", "Write `layercli train`."),
         ("check", "Write `layercli validate`."),
         ("c.yaml", "Write `layercli train c.yaml`, or another command before the config."),
+        ("resume", "Write `layercli train --resume RUN`."),
         ("trian", "'train'"),
     ],
 )
@@ -55,8 +56,48 @@ def test_command_of_another_program_is_explained(name, advice):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (
+            ("predict",),
+            "Missing argument 'RUN'. The directory of a finished run; `layercli runs` lists runs.",
+        ),
+        (
+            ("predict", "run"),
+            "Missing option '--output' / '-o'. The file for the predictions: .csv, .parquet",
+        ),
+        (("predict", "run", "new.csv", "-o", "p.csv"), "(new.csv). Write `--input FILE` for new data."),
+        (("evaluate", "run", "new.csv"), "(new.csv). Write `--data FILE` for new data."),
+        (("train", "c.yaml", "a=3"), "(a=3). Write `--set KEY=VALUE` to change a value of the config."),
+    ],
+)
+def test_missing_and_extra_arguments_are_explained(args, message):
+    assert message in error_of(*args)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("serve", "run", "--port", "80000"), "'--port': must be at most 65535, got 80000."),
+        (("serve", "run", "--port=http"), "'--port': must be an integer, got http."),
+        (("crossval", "c.yaml", "--folds", "1"), "'--folds': must be at least 2, got 1."),
+        (("crossval", "c.yaml", "--folds", "a b"), "'--folds': must be an integer."),
+    ],
+)
+def test_invalid_value_says_what_is_expected_and_received(args, message):
+    assert message in error_of(*args)
+
+
+def test_extra_argument_without_an_option_for_it():
+    assert error_of("train", "c.yaml", "d.yaml").endswith("argument(s) (d.yaml) ╰" + "─" * 78 + "╯")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
         (("train", "--json"), "Invalid value: CONFIG or --resume RUN is required."),
-        (("validate", "--json"), "Missing argument 'CONFIG'."),
+        (
+            ("validate", "--json"),
+            "Missing argument 'CONFIG'. Config files or folders of configs; - reads standard input.",
+        ),
         (
             ("train", "c.yaml", "--epochs", "3", "--json"),
             "No such option: --epochs. Write `--set train.epochs=3`.",

@@ -10,7 +10,6 @@ import pytest
 
 from layercli.engine.load_model import load_model
 from layercli.runs.crossval_directory import CrossvalDirectory
-from layercli.runs.fold_groups import summarize_folds
 from layercli.runs.open_run import open_run
 from layercli.workflows.group_worker import claim_member
 from tests.pages import check_page
@@ -198,16 +197,6 @@ def test_commands_for_single_runs_and_configs_name_the_cross_validation(folder, 
     assert problem["hint"] == f"Name its config, {cv / '1/config.yaml'}."
     [problem] = json.loads(invoke("show", folder, "--json").stdout)["problems"]
     assert problem["message"] == "This is a folder of runs, not a config file."
-
-
-def test_interval_is_that_of_nadeau_and_bengio():
-    metrics = {name: [0.8, 0.9, 1.0] for name in ("accuracy", "r2_score")}
-    found = summarize_folds(metrics, [(20, 10)] * 3, {"accuracy": (0, 1)})
-    assert found["mean"]["accuracy"] == pytest.approx(0.9)
-    assert found["std"]["accuracy"] == pytest.approx(0.1)
-    # t(0.975, 2) = 4.302653; 4.302653 * 0.1 * sqrt(1/3 + 1/2) = 0.392777
-    assert found["interval"]["r2_score"] == pytest.approx([0.507223, 1.292777], abs=1e-6)
-    assert found["interval"]["accuracy"] == pytest.approx([0.507223, 1], abs=1e-6)
 
 
 @pytest.mark.parametrize("option", [("--folds", "1"), ("--jobs", "0"), ("--repeats", "0")])

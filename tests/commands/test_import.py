@@ -657,7 +657,7 @@ def test_wrong_output_prevents_the_import(imported, monkeypatch, tmp_path):
     from layercli.engine import import_weights
 
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1), layers.Dense(3)])
-    moved = import_weights.copy_weights
+    moved = import_weights.copy_original_weights
 
     def wrong(original, assembled, *args, **options):
         moved(original, assembled, *args, **options)

@@ -39,6 +39,23 @@ SPLITS = [
 ]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"features": "", "target": "y"},
+        {"features": "x", "target": ""},
+        {"inputs": {"image": ""}, "target": "y"},
+        {"features": "x", "target": {"out": ""}},
+        {"features": "x", "target": "y", "weights": ""},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", [{"type": "npy"}, {"type": "npz", "path": "d.npz"}], ids=["npy", "npz"])
+def test_names_of_arrays_are_not_empty(kind, names):
+    with pytest.raises(ValidationError, match='must be a non-empty string, got ""'):
+        DATA_TYPES.parse(kind | names)
+
+
 @pytest.mark.parametrize(("split", "message", "hint"), SPLITS)
 def test_splits_that_contradict(split, message, hint):
     with pytest.raises(ValidationError) as caught:

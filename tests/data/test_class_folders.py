@@ -136,6 +136,12 @@ def test_new_classes_and_empty_folders_are_refused():
         list_new_files(["e"], [".txt"], (), has_targets=False)
 
 
+def test_new_class_is_known_in_composed_and_decomposed_letters():
+    write("new/a\u0308/1.txt", "new/b/1.txt")
+    for name in ("\u00e4", "a\u0308"):
+        assert list_new_files(["new"], [".txt"], ("b", name), has_targets=True)[1].tolist() == [1, 0]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
 def test_unreadable_folder(place):
     write("d/a/1.txt")

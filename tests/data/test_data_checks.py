@@ -4,13 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from pyarrow import feather, parquet
+from pyarrow.csv import ConvertOptions, read_csv
 
 from layercli.config.data.section import DATA_TYPES
-from layercli.data.checks import check_examples
+from layercli.data.checks import check_examples, check_readable_inputs
 from layercli.data.constant_columns import check_constant_columns
 from layercli.data.examples import Examples
+from layercli.data.reader_state import ReaderState
 from layercli.data.statistics import compute_statistics
-from layercli.formats.registry import load_dataset
+from layercli.data.types import DataError
+from layercli.formats.registry import load_dataset, load_new_dataset
 from tests.formats.helpers import MODEL, X, Y, csv, save
 from tests.running import invoke
 
@@ -63,8 +67,7 @@ def test_rows_are_located_in_the_file(place, monkeypatch, stream):
     text = "a,b,y\n1,2,0.5\n2,3,\n3,inf,2\n4,5,2\n"
     keys = {"stream": stream, "target_type": "numbers"}
     dropped = load_dataset(DATA_TYPES.parse(csv(place, text, missing={"columns": {"y": "drop"}}, **keys)))
-    # A stream does not know how many rows were dropped before.
-    assert dropped.locate_row("b", 1) == {"never": "t.csv, line 4", "always": "row 2"}[stream]
+    assert [dropped.locate_row("b", row) for row in range(3)] == [f"t.csv, line {line}" for line in (2, 4, 5)]
     data = DATA_TYPES.parse(csv(place, text.replace("3,\n", "3,1\n"), **keys))
     dataset = load_dataset(data)
     found = check_examples(compute_statistics(dataset), data, dataset.locate_row)
@@ -77,6 +80,73 @@ def test_rows_are_located_in_the_file(place, monkeypatch, stream):
     followed = csv(place, text.replace("3,\n", "3,1\n"), missing=INFINITE_AS_MISSING, **keys)
     dataset = load_dataset(DATA_TYPES.parse(followed))
     assert not [*check_examples(compute_statistics(dataset), DATA_TYPES.parse(followed), dataset.locate_row)]
+
+
+FAULTY_ROWS = """when,age,note,id,kind,keep
+2020-01-01,1,2,1,x,1
+2020-01-02,3,n.v.,2,y,
+2020-01-03,4,5,,,1
+bad,,5,4.5,x,1
+2020-01-05,,5,5,y,1
+2020-01-06,7,9,6,,1
+"""
+FAULTY_MODEL = """model:
+  inputs: {numbers: [4], note: [1], ids: {shape: [1], dtype: int64}}
+  layers:
+    - {type: Embedding, inputs: ids, name: vector, input_dim: 10, output_dim: 2}
+    - {type: Flatten, name: flat}
+    - {type: Concatenate, inputs: [numbers, flat, note]}
+    - {type: Dense, units: 2, activation: softmax}
+train: {loss: sparse_categorical_crossentropy}
+"""
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+@pytest.mark.parametrize("kind", ["csv", "parquet", "feather", "jsonl"])
+def test_faults_of_targets_and_inputs_are_reported_together(place, monkeypatch, kind, stream):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    data = csv(place, FAULTY_ROWS, stream=stream, target="kind") | {
+        "type": kind,
+        "path": f"t.{kind}",
+        "inputs": {"numbers": ["when", "age", "keep"], "note": "note", "ids": "id"},
+        "dates": {"when": ["year", "elapsed"]},
+        "missing": {"columns": {"keep": "drop"}},
+    }
+    table = read_csv(place / "t.csv", convert_options=ConvertOptions(strings_can_be_null=True))
+    if kind == "parquet":
+        parquet.write_table(table, place / "t.parquet", row_group_size=2)
+    elif kind == "feather":
+        feather.write_feather(table, place / "t.feather")
+    elif kind == "jsonl":
+        (place / "t.jsonl").write_text("\n".join(map(json.dumps, table.to_pylist())))
+    place_of = f"{place / data['path']}, {'line' if kind in ('csv', 'jsonl') else 'row'}"
+    third, fourth = (f"{place_of} {row + (kind == 'csv')}" for row in (3, 4))
+    assert train(place, data, FAULTY_MODEL) == [
+        ("unreadable-data", f'The column `when` must contain dates, got "bad" in {fourth}.'),
+        ("unreadable-data", f"`id` is missing in {third}; the model input has an integer dtype."),
+        ("unreadable-data", f"`id` is not an integer in {fourth}; the model input has an integer dtype."),
+        ("unreadable-data", f"The target `kind` is missing in {third} (2 rows affected)."),
+        ("not-finite", f"`age` is missing in {fourth} (2 missing values in total)."),
+        ("input-mismatch", "`model.inputs.note` has dtype float32, but the data contains text."),
+    ]
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_faults_of_new_targets_and_inputs_are_reported_together(place, monkeypatch, stream):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    data = DATA_TYPES.parse(csv(place, "a,b,y\n1,2,x\n2,3,z\n", stream=stream))
+    state = ReaderState.from_dataset(load_dataset(data))
+    (place / "new.csv").write_text("a,b,y\n1,,x\n2,3,w\n,inf,z\n")
+    with pytest.raises(DataError) as caught:
+        load_new_dataset(data, ["new.csv"], state, has_targets=True)
+    assert [found.message for found in caught.value.findings] == [
+        'The target `y` has the class "w", which is not in the training data (new.csv, line 3).'
+    ]
+    assert [found.message for found in check_readable_inputs(caught.value, data)] == [
+        "`a` is missing in new.csv, line 4.",
+        "`b` is missing in new.csv, line 2.",
+        "`b` is infinite in new.csv, line 4.",
+    ]
 
 
 def test_input_name_and_shape_mismatches_are_reported(place):

@@ -5,7 +5,13 @@ import io
 import numpy as np
 import pytest
 
-from layercli.data.named_arrays import NamedArray, _read_target, encode_known_labels, read_array_header
+from layercli.data.named_arrays import (
+    NamedArray,
+    _read_target,
+    encode_known_labels,
+    read_array,
+    read_array_header,
+)
 from layercli.data.types import DataError
 
 KEY = ("data", "target")
@@ -71,3 +77,13 @@ def test_header_of_an_array(version):
     stream.seek(0)
     with pytest.raises(ValueError, match="the array x declares more values than it contains"):
         read_array_header(stream, size - 1, "x", KEY)
+
+
+def test_numbers_too_large_for_float32_are_infinite():
+    stream = io.BytesIO()
+    np.save(stream, np.array([1e300, -1e300, 0.5]))
+    size = stream.tell()
+    stream.seek(0)
+    header = read_array_header(stream, size, "x", KEY)
+    stream.seek(0)
+    assert read_array(stream, header).tolist() == [np.inf, -np.inf, 0.5]

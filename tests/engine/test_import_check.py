@@ -9,7 +9,7 @@ from layercli import api
 from layercli.engine import import_check
 from layercli.engine.assemble import assemble_model
 from layercli.engine.comparison_inputs import is_length_accepted
-from layercli.engine.import_weights import copy_weights
+from layercli.engine.import_weights import copy_original_weights
 from layercli.errors import LayercliError
 from layercli.importing.build_stack import read_stack
 from layercli.importing.custom_classes import refuse_custom_class
@@ -33,7 +33,7 @@ def load_rebuilt(tmp_path):
         )
         assert problems == []
         calls, outputs = flatten_stack(stack)
-        copy_weights(model, assembled, valid, calls, is_untrained=is_untrained)
+        copy_original_weights(model, assembled, valid, calls, is_untrained=is_untrained)
         return assembled, valid, calls, outputs
 
     return load_rebuilt

@@ -55,6 +55,21 @@ def test_a_quote_that_never_ends_joins_few_lines(monkeypatch):
     assert batches(b'1,"a\n2\n3\n4\n5\n') == [[b'1,"a\n2\n3\n', b"4\n", b"5\n"]]
 
 
+def test_lines_of_a_quoted_value_are_read_once(monkeypatch):
+    read = []
+    is_complete = module._is_complete
+    monkeypatch.setattr(
+        module, "_is_complete", lambda text, separator: read.append(text) or is_complete(text, separator)
+    )
+    lines = [b'1,"a\n', *[b'x"",y\n'] * 100, b'z"\n', b'2,"b"\n']
+    assert batches(b"".join(lines)) == [[b"".join(lines[:-1]), b'2,"b"\n']]
+    assert len(b"".join(read)) <= 2 * len(b"".join(lines))
+
+
+def test_carriage_return_at_the_end_waits_for_its_line_feed():
+    assert batches(b"1\r", b"\n2\r", b"3\n") == [[b"1\r\n"], [b"2\r", b"3\n"]]
+
+
 def test_long_lines_are_divided(monkeypatch):
     monkeypatch.setattr(module, "_MAX_RECORD_BYTES", 4)
     assert batches(b"12", b"345", b"6\n7\n") == [[b"12345"], [b"6\n", b"7\n"]]

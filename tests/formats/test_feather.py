@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyarrow import feather
+from pyarrow import feather, parquet
 
 from layercli.config.data.section import DATA_TYPES
 from layercli.formats.feather import reader
@@ -39,7 +39,7 @@ def test_size_of_batches_is_that_of_their_values(place, compression):
     table = pa.table({"a": np.zeros(100_000), "t": pa.array(["x"] * 100_000).dictionary_encode()})
     feather.write_feather(table, place / "t.feather", compression=compression, chunksize=60_000)
     dictionary, first, second = sorted(measure_batches(place / "t.feather"))
-    assert dictionary < 1000
+    assert dictionary == 1 << 16  # the least that a batch counts
     # Eight bytes for each number and four for each index, padded to 64 bytes.
     assert first == pytest.approx(40_000 * 12, abs=200)
     assert second == pytest.approx(60_000 * 12, abs=200)
@@ -65,7 +65,84 @@ def test_text_that_is_not_utf8_is_refused_by_column(place, is_dictionary):
 
 
 def test_batch_that_fills_memory_is_refused_before_it_is_decoded(place, monkeypatch):
-    feather.write_feather(pa.table({"a": np.zeros(1000), "y": np.zeros(1000)}), place / "t.feather")
-    monkeypatch.setattr(reader, "_MAX_BATCH_BYTES", 10_000)
+    feather.write_feather(pa.table({"a": np.zeros(10_000), "y": np.zeros(10_000)}), place / "t.feather")
+    monkeypatch.setattr(reader, "_MAX_BATCH_BYTES", 100_000)
     message = refusal(**SECTION)[1]
-    assert message.startswith("A batch of t.feather needs 16,000 bytes of memory")
+    assert message.startswith("A batch of t.feather needs 160,000 bytes of memory")
+
+
+def make_views(count, size, content):
+    """Texts that are all the same part of a buffer."""
+    view = np.array([[size, 0, 0, 0]] * count, np.int32)
+    view[:, 1] = np.frombuffer(content[:4], np.int32)
+    return pa.Array.from_buffers(
+        pa.string_view(), count, [None, pa.py_buffer(view.tobytes()), pa.py_buffer(content)]
+    )
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pa.DictionaryArray.from_arrays(pa.array([0, None] * 2000, pa.int8()), ["x" * 1_000_000]),
+        pa.DictionaryArray.from_arrays(
+            pa.array([0, None] * 2000, pa.int8()), pa.array([b"x" * 1_000_000], pa.binary(1_000_000))
+        ),
+        make_views(2000, 1_000_000, b"x" * 1_000_000),
+    ],
+    ids=["dictionary", "dictionary of bytes", "views"],
+)
+def test_text_that_many_rows_share_is_refused(place, texts):
+    table = pa.table({"t": texts, "y": np.arange(len(texts))})
+    feather.write_feather(table, place / "t.feather", compression="zstd")
+    assert (place / "t.feather").stat().st_size < 20_000
+    assert refusal(**SECTION)[1].startswith("The table in t.feather needs 2,001,")
+
+
+def test_nulls_without_bytes_are_refused(place):
+    table = pa.table({name: pa.nulls(1 << 28) for name in ("a", "y")})
+    feather.write_feather(table, place / "t.feather", chunksize=1 << 28)
+    assert refusal(**SECTION)[1].startswith("The table in t.feather needs 2,147,483,648 bytes of memory")
+
+
+def test_batch_that_the_file_names_often_is_counted_each_time(place):
+    feather.write_feather(pa.table({"a": [1, 2], "y": [1, 2]}), place / "t.feather", chunksize=1)
+    assert measure_batches(place / "t.feather") == [1 << 16] * 2
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.string(), pa.list_(pa.string())])
+def test_index_outside_a_dictionary_is_refused(place, kind):
+    values = pa.array([None, None], kind)
+    texts = pa.DictionaryArray.from_arrays(pa.array([0, 2], pa.int32()), values, safe=False)
+    feather.write_feather(pa.table({"t": texts, "y": [1, 2]}), place / "t.feather")
+    assert refusal(**SECTION)[1] == (
+        "Cannot read the Feather file t.feather: an index of the column `t` is not in its dictionary."
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "valid", "damaged"),
+    [
+        (make_views(2, 20, b"x" * 20), [20, 0x78787878, 0, 0], [20, 0x78787878, 7, 2_000_000_000]),
+        (pa.array([b"abc", b"d"]), [0, 3, 4], [0, 2_000_000_000, 2_000_000_001]),
+    ],
+    ids=["view", "offset"],
+)
+def test_text_outside_its_buffer_is_refused(place, texts, valid, damaged):
+    feather.write_feather(
+        pa.table({"t": texts, "y": [1, 2]}), place / "t.feather", compression="uncompressed"
+    )
+    content = (place / "t.feather").read_bytes()
+    old, new = (np.array(each, np.int32).tobytes() for each in (valid, damaged))
+    assert old in content
+    (place / "t.feather").write_bytes(content.replace(old, new, 1))
+    assert refusal(**SECTION)[1].startswith("Cannot read the Feather file t.feather: ")
+
+
+def test_long_texts_are_written_in_small_row_groups(place, monkeypatch, tmp_path):
+    texts = pa.DictionaryArray.from_arrays(pa.array([0, 1, 1, 0, None, 1]), ["x" * 50, "y"])
+    feather.write_feather(pa.table({"t": texts, "y": np.arange(6)}), place / "t.feather")
+    monkeypatch.setattr(reader, "_BYTES_AT_ONCE", 52)
+    reader.FeatherFiles(DATA_TYPES.parse(SECTION)).convert_file(place / "t.feather", tmp_path / "t.parquet")
+    written = parquet.ParquetFile(tmp_path / "t.parquet")
+    assert [written.metadata.row_group(group).num_rows for group in range(2)] == [3, 3]
+    assert written.read().column("t").to_pylist() == ["x" * 50, "y", "y", "x" * 50, None, "y"]

@@ -84,6 +84,12 @@ def test_files_may_be_named_in_several_ways(name):
     assert numbers(read(f"file,kind\n{name},x\n4,y\n")) == [1, 4]
 
 
+def test_name_may_have_composed_or_decomposed_letters(flowers):
+    image(flowers / "flowers" / "a\u0308.png", value=7)
+    image(flowers / "flowers" / "\u00fc.png", value=8)
+    assert numbers(read("file,kind\n\u00e4.png,x\nu\u0308.png,y\n")) == [7, 8]
+
+
 def test_names_of_digits_keep_their_zeros(flowers):
     image(flowers / "flowers" / "007.png", value=7)
     assert numbers(read("file,kind\n007,x\n4,y\n")) == [7, 4]

@@ -63,6 +63,12 @@ def test_numbers_are_classes(mask):
     assert np.array_equal(examples.y[0], CLASSES)
 
 
+def test_mask_may_have_composed_or_decomposed_letters():
+    write(CLASSES, "a\u0308.png")
+    Path("masks/a\u0308.png").rename("masks/\u00e4_mask.png")
+    assert np.array_equal(read().y[0], CLASSES)
+
+
 def test_numbers_above_255_are_kept():
     write(CLASSES.astype(np.uint16) * 300)
     assert (read().y.dtype, read().y.max()) == (np.int32, 600)

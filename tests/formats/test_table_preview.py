@@ -185,7 +185,7 @@ def test_parquet(tmp_path):
             "is a pointer of Git LFS",
             "Download the table itself: `git lfs pull`.",
         ),
-        (b"PAR1....", "is a Parquet file", "Set `type: parquet`."),
+        (b"PAR1....", "Cannot read the Parquet file t.csv", ""),
         (b"a,y\n1,2\n3\n", "line 3 has 1 value, but there are 2 columns", "quote a value"),
         (
             gzip.compress(TABLE.encode(), mtime=0)[:-9],
@@ -266,6 +266,74 @@ def test_header_of_joined_files_is_refused_with_a_command_that_works(tmp_path, m
     assert str(caught.value) == "t.csv repeats its header in line 42, as if several files were joined."
     subprocess.run(caught.value.hint.split("`")[1], shell=True, check=True)
     assert preview_table(tmp_path / "table.csv").row_count == 80
+
+
+def test_repeated_header_of_free_texts_and_columns_without_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{n},{n % 3},the words of row {n}\n" for n in range(1100))
+    (tmp_path / "t.csv").write_text(f"A title\n,a,note\n{rows},a,note\n{rows}")
+    with pytest.raises(PreviewError) as caught:
+        preview_table((tmp_path / "t.csv").relative_to(tmp_path))
+    assert str(caught.value) == "t.csv repeats its header in line 1103, as if several files were joined."
+    subprocess.run(caught.value.hint.split("`")[1], shell=True, check=True)
+    table = preview_table(tmp_path / "table.csv")
+    assert (table.row_count, table.keys["skip_lines"]) == (2200, 1)
+
+
+QUALTRICS = """Duration (in seconds),Q1,Q2
+Duration (in seconds),"How old
+are you?",Would you buy it?
+"{""ImportId"":""duration""}","{""ImportId"":""QID1_TEXT""}","{""ImportId"":""QID2""}"
+"""
+SURVEYMONKEY = """Respondent ID,Role,,Tools,,Buy
+,Response,Other (please specify),Excel,R,Response
+"""
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "line", "names"),
+    [
+        (QUALTRICS, "{n},{part},yes", 4, ["Duration (in seconds)", "Q1", "Q2"]),
+        (
+            SURVEYMONKEY,
+            "{n},Chief,,{tool},,yes",
+            2,
+            ["Respondent ID", "Role Response", "Other (please specify)", "Tools Excel", "R", "Buy Response"],
+        ),
+    ],
+)
+def test_header_rows_of_surveys(tmp_path, header, row, line, names):
+    rows = "".join(row.format(n=n + 100, part=n % 7, tool="Excel" * (n % 2)) + "\n" for n in range(30))
+    table = preview(tmp_path, header + rows)
+    assert table.keys == {"skip_lines": line, "columns": names}
+    assert table.row_count == 30
+
+
+def test_row_with_gaps_below_a_column_without_name_is_a_row(tmp_path):
+    rows = "".join(f"{n},{'xz'[n % 2]},{'pq'[n % 2]}\n" for n in range(30))
+    for first in (",x,p", ",w,p", ",x,r", ",7,r", "1,x,", "1,,r"):
+        assert preview(tmp_path, f"n,,y\n{first}\n{rows}").row_count == 31
+    assert preview(tmp_path, f"n,,y\n,Other,Response\n{rows}").row_count == 30
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("List 1\n\n----\n|a|b |\n----\n{rows}----\n", {"comment": "-", "skip_lines": 3}),
+        ("+--+--+\n|a|b |\n+--+--+\n{rows}+--+--+\n", {"comment": "+"}),
+    ],
+)
+def test_lines_between_rows_are_comments(tmp_path, text, keys):
+    rows = "".join(f"|{n % 7}| -{n % 2}|\n" for n in range(40))
+    table = preview(tmp_path, text.format(rows=rows))
+    assert table.keys == keys | {"separator": "|"}
+    assert kinds(table) == {"column_1": "category", "a": "integer", "b": "integer", "column_4": "category"}
+    assert table.row_count == 40
+
+
+def test_dashes_that_begin_a_row_are_not_comments(tmp_path):
+    with pytest.raises(PreviewError, match="line 42 has 3 values"):
+        preview(tmp_path, "|a|b|\n" + "|1|2|\n" * 40 + "-1|3|4\n----\n")
 
 
 def test_word_among_numbers_that_is_a_value_of_another_column_is_a_defect(tmp_path):
@@ -385,6 +453,16 @@ def test_striking_texts_have_a_note(tmp_path, values, note):
     assert note is None or note in notes[0]
 
 
+@pytest.mark.parametrize(("mark", "unit"), [("° N", "° N"), (" kg", "kg")])
+def test_different_numbers_with_units_are_a_defect(tmp_path, mark, unit):
+    table = preview(tmp_path, "v,y\n" + "".join(f"{n}.25{mark},{n % 2}\n" for n in range(40)))
+    column = table.columns[0]
+    assert (column.kind, column.note, column.is_quantity) == ("unique", None, True)
+    assert (
+        column.defect == f'it has numbers with the unit "{unit}"; numbers without a unit are read as numbers'
+    )
+
+
 def test_signs_between_numbers_are_gaps(tmp_path):
     column, notes = describe(tmp_path, ["-", "-", "-", "12", "15"])
     assert (column.kind, column.stray_count, dict(column.strays)) == ("integer", 36, {"-": 0})
@@ -466,12 +544,14 @@ def test_binary_formats_without_signature_are_known_by_their_suffix(tmp_path):
         (["-9999", "50", "60", "70"], True),
         (["999", "1", "2", "3"], True),
         (["99", "20", "40", "70"], False),
+        (["-99", "0", "400", "70"], True),
+        (["-99", "-1", "400", "70"], False),
         (["-9998", "50", "60", "70"], False),
     ],
 )
-def test_number_far_from_the_others_is_named(tmp_path, values, is_sentinel):
+def test_number_unlike_the_others_is_named(tmp_path, values, is_sentinel):
     column, notes = describe(tmp_path, values)
     assert column.kind == "integer"
-    assert [note.startswith(f"`v` has {values[0]} in 15 rows, far from") for note in notes] == [
-        True
-    ] * is_sentinel
+    assert [
+        note.startswith(f"`v` has {values[0]} in 15 rows, unlike its other values") for note in notes
+    ] == [True] * is_sentinel

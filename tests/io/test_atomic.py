@@ -9,7 +9,14 @@ import tempfile
 import pytest
 
 from layercli.errors import LayercliError
-from layercli.io.atomic import remove_partial_files, report_write_errors, stage_file, write_json, write_text
+from layercli.io.atomic import (
+    make_system_error,
+    remove_partial_files,
+    report_write_errors,
+    stage_file,
+    write_json,
+    write_text,
+)
 
 
 def test_staged_file_appears_complete_with_default_permissions(tmp_path):
@@ -36,6 +43,12 @@ def test_failed_staging_keeps_the_older_file(tmp_path, error):
         stop_after(staging.write_text("half"), error)
     assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
     assert target.read_text() == "older"
+
+
+def test_json_is_indented_text_in_utf_8(tmp_path):
+    write_json(tmp_path / "summary.json", {"a": {"é": [1]}})
+    expected = '{\n  "a": {\n    "é": [\n      1\n    ]\n  }\n}\n'
+    assert (tmp_path / "summary.json").read_bytes() == expected.encode()
 
 
 def test_nan_is_refused_and_leaves_no_file(tmp_path):
@@ -94,3 +107,12 @@ def test_file_that_is_removed_before_it_is_locked_is_created_again(tmp_path, mon
     assert len(created) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["all.csv"]
     assert (tmp_path / "all.csv").read_text() == "all"
+
+
+def test_errors_of_the_operating_system_are_problems():
+    full = make_system_error(OSError(errno.ENOSPC, "No space left on device", "/data/a")).problems[0]
+    assert (full.code, full.file) == ("cannot-write", "/data/a")
+    assert full.message == "The operating system reports: No space left on device."
+    closed = make_system_error(OSError(errno.EACCES, "Permission denied")).problems[0]
+    assert (closed.code, closed.file) == ("unreadable-file", None)
+    assert make_system_error(OSError()).problems[0].message == "The operating system reports: OSError."

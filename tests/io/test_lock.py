@@ -6,9 +6,10 @@ import sys
 import threading
 import time
 
+import filelock  # noqa: F401 - before `fcntl` is hidden, which it imports
 import pytest
 
-from layercli.io.lock import is_locked, make_lock
+from layercli.io.lock import hold_folder, is_locked, make_lock
 
 HOLDER = """
 import sys, time
@@ -86,3 +87,17 @@ def test_other_thread_may_release_a_shared_lock(tmp_path):
     thread.start()
     thread.join()
     assert not is_locked(tmp_path / "file")
+
+
+def test_lock_without_fcntl(tmp_path, monkeypatch):
+    """Windows has no such module."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    path = tmp_path / "file"
+    assert not is_locked(path)
+    assert list(tmp_path.iterdir()) == []
+    with make_lock(path):
+        assert is_locked(path)
+    path.touch()
+    assert not is_locked(path)
+    with hold_folder(tmp_path) as become_only_user:
+        assert become_only_user() is False

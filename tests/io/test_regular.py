@@ -1,5 +1,7 @@
 """Files and JSON of untrusted directories."""
 
+import hashlib
+import io
 import os
 
 import pytest
@@ -43,3 +45,47 @@ def test_values_of_a_json_text_are_counted_before_it_is_parsed(monkeypatch):
     for text in (b'[1,{"a":[]}]', b"[1,2,3,4]", b"[[[[", b"{{{{"):
         with pytest.raises(ValueError, match="it has too many values"):
             regular.require_few_values(text)
+
+
+def test_json_text_has_at_most_a_million_values():
+    regular.require_few_values(b"," * 1_000_000)
+    with pytest.raises(ValueError, match="it has too many values"):
+        regular.require_few_values(b"," * 1_000_001)
+
+
+def test_irregular_files_are_listed_by_name(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "folder" / "c")
+    for name in "bca":
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "d").symlink_to("file")
+    pipes = ["a is a pipe", "b is a pipe", "c is a pipe", "d is a symbolic link"]
+    assert regular.find_irregular_files(tmp_path) == pipes
+    assert regular.find_irregular_entries(tmp_path) == [*pipes, "folder/c is a pipe"]
+
+
+def test_copy_with_hash_has_a_largest_size(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    for max_bytes in (3, None):
+        with (tmp_path / "file").open("rb") as file:
+            copy, digest = regular.copy_with_hash(file, max_bytes)
+        # The test vector of FIPS 180-2 for "abc".
+        assert digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        assert copy.read() == b"abc"
+    with (tmp_path / "file").open("rb") as file, pytest.raises(OSError, match="3 bytes; the maximum is 2"):
+        regular.copy_with_hash(file, 2)
+
+
+@pytest.mark.parametrize(("size", "is_in_memory"), [(10, True), (11, False), (20, False)])
+def test_large_copies_are_on_disk(tmp_path, monkeypatch, size, is_in_memory):
+    monkeypatch.setattr(regular, "_COPY_IN_MEMORY", 10)
+    monkeypatch.setattr(regular, "_CHUNK_BYTES", 4)
+    content = bytes(range(size))
+    (tmp_path / "file").write_bytes(content)
+    with (tmp_path / "file").open("rb") as file:
+        copy, digest = regular.copy_with_hash(file)
+    with copy:
+        assert isinstance(copy, io.BytesIO) is is_in_memory
+        assert copy.read() == content
+    assert digest == hashlib.sha256(content).hexdigest()

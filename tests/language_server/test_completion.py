@@ -4,6 +4,7 @@ import pytest
 
 from layercli.check import check_config
 from layercli.errors import has_errors
+from layercli.language_server.drawable_values import suggest_distribution
 from layercli.workflows.config_files import find_problems
 from tests.language_server.editor import Editor, apply_edits
 
@@ -309,3 +310,24 @@ def test_strange_code_has_no_arguments(complete_sweep, folder, code):
     found = complete_sweep(TEXT.replace("type: Dense, units: 1", "type: strange.py:A, |"), "custom.yaml")
     assert {"name", "inputs"} <= set(found)
     assert "a" not in found
+
+
+@pytest.mark.parametrize(
+    ("value", "suggested"),
+    [
+        (True, "{choice: [false, true]}"),
+        (32, "{int: [16, 64]}"),
+        (1, "{int: [1, 2]}"),
+        (0, "{int: [0, 10]}"),
+        (-3, "{int: [-6, 10]}"),
+        (0.5, "{float: [0.25, 0.75]}"),  # half way to 1
+        (0.06, "{float: [0.03, 0.12]}"),
+        (0.05, "{float: [0.005, 0.5], log: true}"),
+        (1.0, "{float: [0.1, 10.0], log: true}"),
+        (0.0, "{float: [0.0, 1.0]}"),
+        (-0.25, "{float: [-0.5, 1.0]}"),
+        ("relu", "{choice: [relu, elu, gelu, selu]}"),
+    ],
+)
+def test_range_around_a_value(value, suggested):
+    assert suggest_distribution(value, ["elu", "relu", "gelu", "selu", "tanh"]) == suggested

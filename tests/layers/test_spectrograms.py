@@ -3,6 +3,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
@@ -94,6 +95,13 @@ def test_mel_agrees_with_keras(arguments):
     check(
         "MelSpectrogram", arguments, [(None, 16000), (None, None), (None, 999, 2), (None, 2, 999), (None, 1)]
     )
+
+
+def test_half_of_the_sampling_rate_of_mel_is_a_frequency():
+    # Keras takes int(sampling_rate / 2) for `max_freq`: 0 for 1 sample in a second.
+    with pytest.raises(ValidationError, match="`sampling_rate` must be at least 2, since half of it"):
+        LAYERS.parse({"type": "MelSpectrogram", "sampling_rate": 1})
+    assert LAYERS.parse({"type": "MelSpectrogram", "sampling_rate": 1, "max_freq": 0.5}).max_freq == 0.5
 
 
 @settings(max_examples=50)

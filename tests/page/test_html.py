@@ -1,6 +1,9 @@
+import pytest
+
 from layercli.page.html import (
     Column,
     Markup,
+    make_details,
     make_document,
     make_element,
     make_preformatted,
@@ -55,3 +58,24 @@ def test_markup_is_inserted_as_it_is():
 def test_policy_blocks_scripts_and_loading():
     policy = check_page(make_document("t")).find("meta")[1]["content"]
     assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def test_first_column_of_a_table_names_its_rows():
+    columns = [Column("a"), Column("b", True), Column("c")]
+    table = make_table(columns, [["x", "1", "y"]], label="t")
+    assert table == (
+        '<div class="scroll" role="region" aria-label="t" tabindex="0"><table><thead><tr><th scope="col">a</th>'
+        '<th scope="col" class="number">b</th><th scope="col">c</th></tr></thead><tbody><tr><th scope="row">x</th>'
+        '<td class="number">1</td><td>y</td></tr></tbody></table></div>'
+    )
+    plain = make_table(columns, [["x", "1", "y"]], label="t", has_row_titles=False)
+    assert '<td>x</td><td class="number">1</td>' in plain
+    with pytest.raises(ValueError, match="zip"):
+        make_table(columns, [["x"]], label="t")
+
+
+def test_long_texts_and_lines_of_code():
+    assert len(make_element("p", "a" * 100_001)) == 100_000 + len("<p></p>")
+    assert make_preformatted("a\tb\n  c") == '<pre tabindex="0">a    b\n  c</pre>'
+    assert make_details("t", "x", is_open=True) == "<details open><summary>t</summary>x</details>"
+    assert make_details("t", "x", class_="c") == '<details class="c"><summary>t</summary>x</details>'

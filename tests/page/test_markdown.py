@@ -105,3 +105,51 @@ def test_bars_in_code_of_a_table_stay_in_their_cell():
     )
     assert "link_open" not in kinds
     assert texts == ["h", "i", "a|b", "\\`|[x](http://e.f)|`", "c", "d"]
+
+
+def test_headings_keep_their_level():
+    markup = join_markup([make_element(f"h{level}", f"Title {level}") for level in range(1, 5)])
+    found = [(token.tag, token.type) for token in parse(convert_to_markdown(markup)) if token.nesting == 1]
+    assert found == [(f"h{level}", "heading_open") for level in range(1, 5)]
+
+
+def test_text_before_a_block_is_a_paragraph():
+    for tag in ("p", "ul", "h2"):
+        inner = make_element("li", "one") if tag == "ul" else "one"
+        markup = join_markup(["before", make_element(tag, inner), "after"])
+        found = convert_to_markdown(markup).split("\n\n")
+        assert found[0] == "before"
+        assert found[-1] == "after\n"
+    table = make_table([Column("a")], [["x"]], label="t")
+    assert convert_to_markdown(join_markup(["before", table])) == "before\n\n| a |\n| --- |\n| x |\n"
+
+
+def test_drawn_elements_are_left_out_with_their_content():
+    drawn = make_element("figure", make_element("p", "in"), make_element("img", alt="x"), "also in")
+    after = make_element("p", "out", make_element("img", alt="x"), "side")
+    assert convert_to_markdown(join_markup([drawn, after])) == "outside\n"
+
+
+def test_rows_of_markdown_are_as_long_as_the_head():
+    markup = (
+        "<table><tr><th>a</th><th class='wide number'>b</th></tr>"
+        "<tr><td class='number'>1</td></tr><tr><td>2</td><td>3</td><td>4</td></tr></table>"
+    )
+    assert convert_to_markdown(markup) == "| a | b |\n| --- | ---: |\n| 1 |  |\n| 2 | 3 |\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("1. a", "1\\. a"),
+        ("1234567890. a", "1234567890. a"),
+        ("1a", "1a"),
+        ("###### a", "\\###### a"),
+        ("####### a", "####### a"),
+        ("#a", "#a"),
+        ("- a", "\\- a"),
+        ("= a", "\\= a"),
+    ],
+)
+def test_starts_of_blocks_are_escaped(text, escaped):
+    assert convert_to_markdown(make_element("p", text)) == f"{escaped}\n"

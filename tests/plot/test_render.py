@@ -4,6 +4,7 @@ import io
 import json
 import re
 from itertools import pairwise
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
@@ -11,11 +12,12 @@ from PIL import Image
 
 from layercli import api
 from layercli.check import check_config, require_valid
-from layercli.plot.boxes import Box, Picture, build_picture
-from layercli.plot.layout import layout_boxes
+from layercli.plot import layout, png
+from layercli.plot.drawing import THEMES, Drawing, estimate_text_width
+from layercli.plot.layout import PictureTooLargeError, layout_boxes
 from layercli.plot.mermaid import render_mermaid
+from layercli.plot.picture import Box, Picture, build_picture
 from layercli.plot.render import render_plot
-from layercli.plot.scene import THEMES, PlotScene, estimate_text_width
 from layercli.plot.svg import render_svg
 from tests.running import CONFIGS, invoke, run_python
 
@@ -85,6 +87,9 @@ def test_repeated_block_is_one_box():
             "4 filters, kernel 3 x 1, stride 2 x 2",
         ),
         ("{type: AveragePooling2D, pool_size: 3, strides: 1}", "pool 3 x 3"),
+        ("{type: AveragePooling2D, pool_size: 3, strides: [1, 2]}", "pool 3 x 3, stride 1 x 2"),
+        ("{type: Conv2D, filters: 1, kernel_size: 3}", "1 filter, kernel 3 x 3"),
+        ("{type: Dense, units: 1, activation: linear}", "1 unit"),
         ("{type: SpatialDropout2D, rate: 0.25}", "rate 0.25"),
         ("{type: TimeDistributed, layer: {type: Dense, units: 2, activation: relu}}", "Dense, 2 units, relu"),
         ("{type: BatchNormalization}", ""),
@@ -175,7 +180,7 @@ def test_svg_shows_layers_and_loads_nothing():
 def test_names_are_escaped():
     hostile = '</text><script>alert("x")</script>&'
     drawn = Picture([Box("a", hostile, hostile, hostile, hostile, hostile, group=hostile)], [])
-    svg = render_svg(PlotScene(drawn, "light"), hostile)
+    svg = render_svg(Drawing(drawn, "light"), hostile)
     assert "<script" not in svg
     assert sum(hostile in text for text in texts(svg)) == 6
     mermaid = render_mermaid(drawn, "light")
@@ -265,3 +270,214 @@ def test_plot_of_layer_with_unknown_shape(tmp_path):
     result = invoke("build", CONFIGS / "custom_layer.yaml", "--plot", tmp_path / "model.mmd")
     assert result.exit_code == 0, result.output
     assert "SimpleDense" in (tmp_path / "model.mmd").read_text()
+
+
+def test_shapes_and_parameters_are_named():
+    one = Box("a", "Dense", shape="10", parameters="1")
+    assert (one.shape_text, one.parameters_text) == ("output 10", "1 parameter")
+    assert Box("a", "x", shape="10", parameters="21", family="input").shape_text == "shape 10"
+    assert Box("a", "x", parameters="21").parameters_text == "21 parameters"
+    assert [Box("a", "x", parameters=text).parameters_text for text in ("", "?", "shared")] == [
+        "",
+        "?",
+        "shared",
+    ]
+    assert Box("a", "x").shape_text == ""
+
+
+def layout_of(*arrows, **groups):
+    """The layout of boxes of 100 x 40 pixels."""
+    keys = sorted({key for arrow in arrows for key in arrow})
+    return layout_boxes(dict.fromkeys(keys, (100.0, 40.0)), arrows, {key: groups.get(key) for key in keys})
+
+
+def test_positions_and_routes_of_two_branches():
+    found = layout_of("ab", "ac", "bd", "cd")
+    # Rows are 38 pixels apart, boxes in a row 24; a and d are in the middle.
+    assert found.box_positions == {"a": (62, 0), "b": (0, 78), "c": (124, 78), "d": (62, 156)}
+    assert (found.width, found.height) == (224, 196)
+    # Two arrows enter a box 16 pixels apart.
+    assert found.routes == {
+        ("a", "b"): [(112, 40), (50, 78)],
+        ("a", "c"): [(112, 40), (174, 78)],
+        ("b", "d"): [(50, 118), (104, 156)],
+        ("c", "d"): [(174, 118), (120, 156)],
+    }
+
+
+def test_boxes_of_other_blocks_are_further_apart():
+    found = layout_of("ab", "ac", "bd", "cd", b="block")
+    assert found.box_positions["c"][0] - found.box_positions["b"][0] == 100 + 24 + 24
+
+
+def test_arrow_past_a_box_enters_next_to_the_straight_one():
+    found = layout_of("ab", "bc", "ac")
+    assert found.box_positions["a"][0] == pytest.approx(found.box_positions["b"][0], abs=0.2)
+    middle = found.box_positions["c"][0] + 50
+    assert found.routes["b", "c"][-1] == (middle, 156)
+    assert found.routes["a", "c"][-1] == (middle + 16, 156)
+    [(x, top), (_, bottom)] = found.waypoints["a", "c"]
+    assert (top, bottom) == (78, 118)
+    # The arrow is 10 pixels wide, 24 pixels beside the box.
+    assert x - 5 - (found.box_positions["b"][0] + 100) == pytest.approx(24)
+
+
+def test_many_arrows_into_a_box_stay_inside():
+    found = layout_of(*(f"{key}z" for key in "abcdefgh"))
+    ends = [found.routes[key, "z"][-1][0] for key in "abcdefgh"]
+    assert ends == sorted(ends)
+    assert [b - a for a, b in pairwise(ends)] == pytest.approx([70 / 8] * 7)
+    assert sum(ends) / 8 == pytest.approx(found.box_positions["z"][0] + 50)
+
+
+def test_boxes_change_places_where_arrows_would_cross():
+    found = layout_of("ac", "ad", "bd", "ce", "df", "cf", "be")
+    positions = {key: x for key, (x, _) in found.box_positions.items()}
+    straight = layout_of("ad", "bc")
+    x = {key: x for key, (x, _) in straight.box_positions.items()}
+    assert (x["a"] < x["b"]) is (x["d"] < x["c"])
+    assert len(set(positions.values())) > 1
+
+
+def test_input_without_sources_is_directly_above_its_target():
+    found = layout_of("ac", "ce", "de")
+    assert found.box_positions["d"][1] == found.box_positions["c"][1] == 78
+
+
+def test_pictures_with_too_many_arrows_side_by_side_are_refused(monkeypatch):
+    # Between the rows of a, b, c and d: 2 + 2 + 2 arrows, and 4 + 4 + 4 pairs of them.
+    arrows = ("ab", "bc", "cd", "ad")
+    monkeypatch.setattr(layout, "_MAX_CELLS", 6)
+    monkeypatch.setattr(layout, "_MAX_CROSSINGS", 12)
+    layout_of(*arrows)
+    monkeypatch.setattr(layout, "_MAX_CROSSINGS", 11)
+    with pytest.raises(PictureTooLargeError):
+        layout_of(*arrows)
+    monkeypatch.setattr(layout, "_MAX_CROSSINGS", 12)
+    monkeypatch.setattr(layout, "_MAX_CELLS", 5)
+    with pytest.raises(PictureTooLargeError):
+        layout_of(*arrows)
+
+
+class Recorder:
+    """A canvas that keeps what is drawn."""
+
+    def __init__(self):
+        self.rectangles, self.texts, self.arrows = [], [], []
+
+    def draw_rectangle(self, *rectangle):
+        self.rectangles.append(rectangle)
+
+    def draw_text(self, *text):
+        self.texts.append(text)
+
+    def draw_arrow(self, pieces, color):
+        self.arrows.append((pieces, color))
+
+
+def draw(*boxes, arrows=()):
+    drawing, canvas = Drawing(Picture(list(boxes), list(arrows)), "light"), Recorder()
+    drawing.draw(canvas)
+    return drawing, canvas
+
+
+def test_box_of_a_repeated_block():
+    box = Box("a", "stem", "head", "10", "170", family="block", repeat_count=3, is_output=True)
+    drawing, canvas = draw(box)
+    # The wider one of two lines: each has two texts and 22 pixels between them.
+    lower = estimate_text_width("output 10", 11) + 22 + estimate_text_width("170 parameters", 11)
+    upper = estimate_text_width("stem", 13) * 1.14 + 22 + estimate_text_width("head", 11)
+    upper += 16 + estimate_text_width("3x", 13)
+    width = 2 * 12 + 6 + max(lower, upper)
+    assert drawing.box_areas == {"a": (0, 0, pytest.approx(width), 46)}
+    white, grey, family = "#ffffff", "#cbd5e1", "#4f46e5"
+    assert canvas.rectangles == [
+        (4, 4, width, 46, 7, white, grey),
+        (0, 0, width, 46, 7, white, family, 2.0),
+        (5, 8, 3.5, 30, 1.75, family),
+    ]
+    count_width = (0.57 + 0.57) * 13
+    assert [text[:3] for text in canvas.texts] == [
+        ("stem", 16, 19.5),
+        ("3x", width - 12, 19.5),
+        ("head", pytest.approx(width - 12 - 12 - count_width), 19.5),
+        ("output 10", 16, 36.5),
+        ("170 parameters", width - 12, 36.5),
+    ]
+    assert [text[-1] for text in canvas.texts] == [600, 600, 400, 400, 400]
+    assert drawing.bounds == pytest.approx((-28, -28, width + 56, 46 + 56))
+
+
+def test_box_with_arguments_has_a_third_line():
+    drawing, canvas = draw(Box("a", "Dense", shape="10", details="10 units"))
+    assert drawing.box_areas == {"a": (0, 0, 132, 63)}  # the smallest width
+    assert [text[:3] for text in canvas.texts] == [
+        ("Dense", 16, 19.5),
+        ("10 units", 16, 36.5),
+        ("output 10", 16, 53.5),
+    ]
+    assert canvas.rectangles == [
+        (0, 0, 132, 63, 7, "#ffffff", "#cbd5e1", 1.0),
+        (5, 8, 3.5, 47, 1.75, "#2563eb"),
+    ]
+
+
+def test_frame_around_a_block_is_as_wide_as_its_name():
+    for name, width in (("block", 132 + 20), ("w" * 40, 40 * 0.9 * 11 + 6 + 10)):
+        _, canvas = draw(Box("a", "Dense", group=name))
+        x, y, frame_width, height, radius, fill, edge = canvas.rectangles[0]
+        assert (x, y, height, radius, fill, edge) == (-10, -10, 46 + 30, 10, "#f1f5f9", "#cbd5e1")
+        assert frame_width == pytest.approx(width)
+        assert canvas.texts[0][:3] == (name, 0, 59)
+
+
+def test_points_of_a_curve():
+    """The Bernstein polynomials by hand, at a quarter, the half and the end."""
+    points = png._curve_points([(0, 0), (0, 1), (1, 1), (1, 0)])
+    assert len(points) == 16
+    assert points[3] == pytest.approx((3 * 0.75 / 16 + 1 / 64, 3 * 0.5625 / 4 + 3 * 0.75 / 16))
+    assert points[7] == pytest.approx((0.5, 0.75))
+    assert points[15] == (1, 0)
+
+
+def render_pixels(bounds, draw):
+    scene = SimpleNamespace(bounds=bounds, colors=SimpleNamespace(background="#ffffff"), draw=draw)
+    return Image.open(io.BytesIO(png.render_png(scene)))
+
+
+def test_png_has_two_pixels_for_each_unit(monkeypatch):
+    def draw(canvas):
+        canvas.draw_rectangle(20, 40, 10, 5, 0, "#ff0000")
+
+    image = render_pixels((10, 30, 50, 25), draw)
+    assert image.size == (100, 50)
+    red = [(x, y) for x in range(100) for y in range(50) if image.getpixel((x, y)) == (255, 0, 0)]
+    assert (min(red), max(red)) == ((20, 20), (40, 30))
+    monkeypatch.setattr(png, "_MAX_PIXELS", 1250)
+    assert render_pixels((10, 30, 50, 25), draw).size == (50, 25)
+    monkeypatch.setattr(png, "_MAX_PIXELS", 1)
+    assert render_pixels((0, 0, 1000, 1), draw).size == (32, 1)
+
+
+def test_lines_and_texts_of_a_png():
+    def draw(canvas):
+        canvas.draw_rectangle(2, 2, 20, 20, 0, "#ffffff", "#0000ff", 2.0)
+        canvas.draw_arrow([[(30, 0), (30, 20)]], "#ff0000")
+
+    image = render_pixels((0, 0, 40, 30), draw)
+    blue = [x for x in range(80) if image.getpixel((x, 20)) == (0, 0, 255)]
+    assert blue == [4, 5, 6, 7, 41, 42, 43, 44]
+    red = [x for x in range(80) if image.getpixel((x, 10)) == (255, 0, 0)]
+    assert len(red) == 3  # 1.4 units
+    assert image.getpixel((60, 39)) == (255, 0, 0)
+    # The head is 6 units high and 8 units wide.
+    assert [x for x in range(80) if image.getpixel((x, 28)) == (255, 0, 0)] == list(range(52, 69))
+
+    def write(canvas):
+        canvas.draw_text("M", 20, 20, 10, "#000000")
+        canvas.draw_text("M", 20, 40, 10, "#000000", "end")
+
+    image = render_pixels((0, 0, 40, 45), write)
+    dark = [(x, y) for x in range(80) for y in range(90) if image.getpixel((x, y)) == (0, 0, 0)]
+    assert min(x for x, y in dark if y < 45) >= 40 > max(x for x, y in dark if y > 45)
+    assert max(y for _, y in dark) == 79  # the baseline at 40

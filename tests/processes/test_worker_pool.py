@@ -52,7 +52,7 @@ def test_crashes_in_a_row_are_a_problem(make_pool, tmp_path):
     assert len(pool.process_ids) == 6
 
 
-def test_crashes_with_finished_tasks_between_them_are_no_problem(make_pool):
+def test_pool_survives_crashes_with_finished_tasks_between_them(make_pool):
     pool = make_pool(CRASH, {})
     with pool:
         while len(pool.process_ids) < 8:

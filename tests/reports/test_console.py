@@ -13,7 +13,7 @@ from layercli.reports.console import (
     replace_non_finite,
 )
 from layercli.reports.problems import github_annotation, print_problems
-from layercli.reports.progress import QuietProgress
+from layercli.reports.training_progress import QuietProgress
 
 documents = st.dictionaries(
     st.text(),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from layercli.reports.run_tables import Column, print_columns
+from layercli.reports.run_tables import RunColumn, print_columns
 from layercli.reports.runs import print_run_comparison, print_runs
 from layercli.runs.listing import Run
 from layercli.runs.query import find_config_differences
@@ -152,5 +152,5 @@ def test_the_width_of_a_cell_is_measured_a_fixed_number_of_times(monkeypatch):
     measured = []
     monkeypatch.setattr("rich.cells.cell_len", lambda text: measured.append(text) or len(text))
     cells = [f"cell {number}" for number in range(100)]
-    print_columns(Console(file=io.StringIO(), force_terminal=True), [Column("title", cells)])
+    print_columns(Console(file=io.StringIO(), force_terminal=True), [RunColumn("title", cells)])
     assert 0 < measured.count("cell 50") <= 3

@@ -168,3 +168,12 @@ def test_damage_is_described_by_the_changed_files(tmp_path):
     assert kept.read_latest() == (None, [f"{name} (state.json changed since)"])
     (path / "arrays.npz").write_text("")
     assert kept.read_latest() == (None, [f"{name} (arrays.npz and state.json changed since)"])
+    (path / "hashes.json").write_text("{}")
+    assert kept.read_latest() == (None, [f"{name} (arrays.npz and state.json changed since)"])
+    (path / "hashes.json").write_text("[]")
+    assert kept.read_latest() == (
+        None,
+        [f"{name} (hashes.json does not contain the hashes of its files)"],
+    )
+    (path / "hashes.json").unlink()
+    assert kept.read_latest() == (None, [f"{name} (hashes.json: No such file or directory)"])

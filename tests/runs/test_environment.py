@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from layercli.reports.progress import SilentProgress
+from layercli.reports.training_progress import SilentProgress
 from layercli.runs import environment
 from layercli.runs.environment import collect_environment, collect_machine, describe_differences
 from layercli.workflows.resume import _warn_of_other_environment

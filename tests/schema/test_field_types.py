@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from layercli.schema.field_types import NestedNumbers, Sides1D, Size2D, nested_shape
+from layercli.schema.field_types import NestedNumbers, Sides1D, Size2D, measure_shape
 from layercli.schema.strict_model import _describe_nested_expected
 
 
@@ -33,7 +33,7 @@ def test_hint_for_a_text_in_place_of_a_number(value, hint):
     ("value", "shape"), [(3.5, ()), ([], (0,)), ([1, 2, 3], (3,)), ([[1, 2], [3, 4], [5, 6]], (3, 2))]
 )
 def test_shape_of_nested_lists(value, shape):
-    assert nested_shape(value) == shape
+    assert measure_shape(value) == shape
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,21 @@ def test_long_list_of_members_is_refused_before_it_is_read():
         Archive(io.BytesIO(content))
 
 
+def test_list_of_members_may_have_the_largest_size(monkeypatch):
+    file = zipped([("a", b"")])
+    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 47)  # a header of 46 bytes and the name
+    assert Archive(file).names == ["a"]
+    monkeypatch.setattr(archives, "MAX_DIRECTORY_BYTES", 46)
+    with pytest.raises(ArchiveError, match="too many members"):
+        Archive(file)
+
+
+def test_damaged_list_of_members_is_refused():
+    content = zipped([("a", b"")]).getvalue().replace(b"PK\x01\x02", b"PK\x01\x03")
+    with pytest.raises(ArchiveError, match="Bad magic number for central directory"):
+        Archive(io.BytesIO(content))
+
+
 @pytest.mark.parametrize("name", ["assets/../../x", "assets//etc/x", "assets/a\\..\\x"])
 def test_asset_is_not_written_elsewhere(tmp_path, name):
     with pytest.raises(ArchiveError, match="invalid name"):

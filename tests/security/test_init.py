@@ -10,7 +10,7 @@ import yaml
 from pyarrow import parquet
 
 from layercli.check import check_config
-from layercli.reports.config_template import quote_yaml_text
+from layercli.reports.template_quotes import quote_yaml_text
 from tests.running import invoke
 
 

@@ -8,6 +8,7 @@ import shutil
 import time
 
 import pytest
+import yaml
 
 from layercli.data.reader_state import ReaderState
 from layercli.errors import LayercliError
@@ -237,7 +238,7 @@ def test_malformed_state_is_a_damaged_checkpoint(copy, key, value):
         value = value * epoch
     rewrite_state(path, state | {key: value})
     _, damaged = CheckpointDirectory(copy).read_latest(None, check_training_state)
-    assert damaged[0].startswith(f"{path.parent.name} is damaged (ValueError: it")
+    assert damaged[0].startswith(f"{path.parent.name} is damaged (it")
 
 
 def test_position_outside_the_random_numbers_is_refused(copy):
@@ -340,6 +341,21 @@ def test_config_of_a_run_cannot_name_other_files(copy, elsewhere):
         result = invoke(*arguments, "--json")
         assert result.exit_code == 1
         assert [problem["message"] for problem in json.loads(result.stdout)["problems"]] == [message]
+
+
+@pytest.mark.parametrize("section", ["data", "train"])
+def test_run_whose_config_lacks_a_section_is_not_resumed(copy, section):
+    message = f"This command requires the section `{section}`"
+    arguments = ["train", "--resume", copy, "--allow-changes", "--json"]
+    without = invoke(*arguments, "--set", f"{section}=null")
+    config = copy / "config.yaml"
+    document = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump({key: value for key, value in document.items() if key != section}))
+    record_hash(copy, "config.yaml")
+    for result in (without, invoke(*arguments)):
+        assert result.exit_code == 1
+        [problem] = json.loads(result.stdout)["problems"]
+        assert problem["message"].startswith(message)
 
 
 @pytest.mark.parametrize(

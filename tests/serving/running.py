@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from layercli.serving.batcher import BatchLimits
 from layercli.serving.served_model import ServedModel
 from layercli.serving.server import BoundedServer, open_socket
-from layercli.serving.service import Limits, Service
+from layercli.serving.service import ServerLimits, Service
 from tests.running import invoke
 
 
@@ -18,7 +18,7 @@ def make_service(
     run, *, model=None, max_queue=64, max_delay=0.0, timeout=30.0, max_body=1 << 20, max_batch=128
 ):
     """A server's state with the model of a run."""
-    limits = Limits(BatchLimits(max_batch, max_delay, max_queue, timeout), max_body)
+    limits = ServerLimits(BatchLimits(max_batch, max_delay, max_queue, timeout), max_body)
     return Service(str(run), model or ServedModel.load(str(run), trust=False), limits, trust=False)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layercli.source.leaves import has_mappings, iterate_leaves, join_path
+from layercli.source.leaves import format_key_path, has_mappings, iterate_leaves
 
 DOCUMENT = {
     "a": {"b": 1, "empty": {}},
@@ -55,7 +55,7 @@ NESTED = {
     ],
 )
 def test_leaves_of_opened_lists(should_open, leaves):
-    assert {join_path(path): value for path, value in iterate_leaves(DOCUMENT, should_open)} == leaves
+    assert {format_key_path(path): value for path, value in iterate_leaves(DOCUMENT, should_open)} == leaves
 
 
 def test_item_names_as_steps():
@@ -100,10 +100,10 @@ def test_leaves_of_a_plain_value_and_of_opened_lists():
 
 
 def test_path_is_joined_with_dots_and_brackets():
-    assert join_path(("callbacks", 0, "type")) == "callbacks[0].type"
-    assert join_path((0, 12, "a.b")) == "[0][12].a.b"
-    assert join_path(("0",)) == "0"
-    assert join_path(()) == ""
+    assert format_key_path(("callbacks", 0, "type")) == "callbacks[0].type"
+    assert format_key_path((0, 12, "a.b")) == "[0][12].a.b"
+    assert format_key_path(("0",)) == "0"
+    assert format_key_path(()) == ""
 
 
 def test_one_mapping_in_a_list_is_enough():

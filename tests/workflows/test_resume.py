@@ -13,6 +13,7 @@ import pytest
 
 from layercli.config.training.registry import CALLBACKS
 from layercli.engine.training import snapshot
+from layercli.engine.training.callback_state import CALLBACK_STATE_ATTRIBUTES
 from tests.interrupting import STACKS, Killed, assert_same, at_block, kill, outcome, write
 from tests.running import invoke, line_of, problems, train
 
@@ -249,9 +250,7 @@ def test_run_directory_is_locked(alone, tmp_path):
 
 
 def test_callback_state_is_kept_or_known_to_be_absent():
-    assert set(snapshot.CALLBACK_STATE_ATTRIBUTES) >= {
-        CALLBACKS.load(name).type_name() for name in CALLBACKS.names
-    }
+    assert set(CALLBACK_STATE_ATTRIBUTES) >= {CALLBACKS.load(name).type_name() for name in CALLBACKS.names}
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,30 @@
 """The base of the data types whose examples are arrays by name."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self, TypeAlias
 
 from pydantic import Field
 
 from layercli.config.data.section import DataConfig, TargetTypeField, check_target_type
 from layercli.schema.strict_model import ArgumentError
 
+ArrayName: TypeAlias = Annotated[str, Field(min_length=1)]
+
 
 class ArraysConfig(DataConfig):
     """Arrays by name; the first axis of each is the batch axis."""
 
-    features: Annotated[str | None, Field(description="Array of the model's only input.", examples=["x"])] = (
-        None
-    )
+    features: Annotated[
+        ArrayName | None, Field(description="Array of the model's only input.", examples=["x"])
+    ] = None
     inputs: Annotated[
-        dict[str, str] | None,
+        dict[str, ArrayName] | None,
         Field(
             description="Input of the model -> array, if the model has several inputs.",
             examples=[{"image": "images"}],
         ),
     ] = None
     target: Annotated[
-        str | dict[str, str],
+        ArrayName | dict[str, ArrayName],
         Field(
             description="Array of the targets (texts are labels), or output of the model -> array, "
             "if the model has several outputs.",
@@ -31,7 +33,7 @@ class ArraysConfig(DataConfig):
     ]
     target_type: TargetTypeField = None
     weights: Annotated[
-        str | None, Field(description="Array of the weight of each example; null: all weights are 1.")
+        ArrayName | None, Field(description="Array of the weight of each example; null: all weights are 1.")
     ] = None
 
     may_have_positions: ClassVar[bool] = True

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, T
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from layercli.layers.shapes import Shape
-from layercli.schema.addresses import find_address_fault, is_address, join_path, show_address
+from layercli.schema.addresses import find_address_fault, is_address, join_directory, show_address
 from layercli.schema.component import Catalogue, Component
 from layercli.schema.strict_model import (
     ArgumentError,
@@ -253,7 +253,9 @@ class SplitConfig(StrictModel):
 
     def with_absolute_paths(self, directory: Path, name: HeldOutName) -> Self:
         """Return the same split with the paths of the files of a set made absolute."""
-        return self.model_copy(update={name: [join_path(directory, path) for path in self.own_files[name]]})
+        return self.model_copy(
+            update={name: [join_directory(directory, path) for path in self.own_files[name]]}
+        )
 
     def without_own_files(self) -> Self:
         """Return the split of the examples that are left for sets without separate files."""
@@ -394,7 +396,7 @@ class DataConfig(Component):
             return declared
         return next(iter(declared.values()), None) if output is None else declared.get(output)
 
-    def declared_target(self, output: str) -> TargetFacts | None:  # noqa: ARG002 - most types must be read
+    def find_declared_target(self, output: str) -> TargetFacts | None:  # noqa: ARG002 - most types must be read
         """Return what is known about the target of an output before the data is read; None if that is nothing."""
         return None
 

@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField, check_target_type
 from layercli.config.names import INPUT
-from layercli.schema.addresses import join_path
+from layercli.schema.addresses import join_directory
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
@@ -306,10 +306,20 @@ class WindowsConfig(StrictModel):
             raise ArgumentError("time", message, "Remove it from one of them.")
 
 
+TABLE_FORMATS: Final = "CSV, Parquet, JSON lines or Feather"
+"""The formats of tables, for descriptions."""
+
+
 class TableConfig(DataConfig):
     """Columns by name, one or more of which are targets."""
 
     has_text_labels: ClassVar[bool] = True
+    file_noun: ClassVar[str]
+    """What one of its files is, for messages: "a Parquet file"."""
+    suffixes: ClassVar[tuple[str, ...]]
+    """The suffixes of its files, in lower case."""
+    signature: ClassVar[bytes | None] = None
+    """The first bytes of its files; None if they are text."""
 
     path: Annotated[
         TextOrList,
@@ -418,7 +428,7 @@ class TableConfig(DataConfig):
                 references += [(output, column, (*path, index)) for index, column in enumerate(choice)]
         return references
 
-    def declared_target(self, output: str) -> TargetFacts | None:
+    def find_declared_target(self, output: str) -> TargetFacts | None:
         steps = self.windows.steps if self.windows is not None else None
         columns = self.target_columns.get(output if len(self.target_columns) > 1 else None)
         if columns is None or (steps is None and (len(columns) == 1 or self.windows is not None)):
@@ -428,7 +438,7 @@ class TableConfig(DataConfig):
         return TargetFacts(shape=(steps, len(columns)) if len(columns) > 1 else (steps,))
 
     def with_absolute_paths(self, directory: Path) -> Self:
-        return self.with_arguments(path=[join_path(directory, path) for path in self.path])
+        return self.with_arguments(path=[join_directory(directory, path) for path in self.path])
 
     @property
     def has_random_sets(self) -> bool:

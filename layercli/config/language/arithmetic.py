@@ -38,7 +38,7 @@ _Instruction: TypeAlias = int | str | _Operation
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class ArithmeticExpression:
     """A sum or product of integers and names, in postfix order."""
 
     text: str
@@ -74,7 +74,7 @@ class Expression:
         return stack.pop()
 
 
-def parse_expression(text: str) -> Expression:
+def parse_expression(text: str) -> ArithmeticExpression:
     """Return the expression of a text such as ``width * 2``.
 
     Raises:
@@ -82,7 +82,7 @@ def parse_expression(text: str) -> Expression:
     """
     if len(text) > _MAX_LENGTH:
         raise ExpressionError(f"it has {len(text):,} characters, more than {_MAX_LENGTH}")
-    return Expression(text.strip(), _Parser(text).parse())
+    return ArithmeticExpression(text.strip(), _Parser(text).parse())
 
 
 class _Parser:

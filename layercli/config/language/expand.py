@@ -320,7 +320,8 @@ class _Expander:
         keys = {key: child for key, child in entry.value.items() if key not in _EXPANSION_KEYS}
         if entry.kind == "reuse" and isinstance(name := keys["reuse"].value, str):
             keys["reuse"] = replace(
-                keys["reuse"], value=scope.defining_scope(entry.raw.find(("reuse",))).resolve_name(name)[0]
+                keys["reuse"],
+                value=scope.find_defining_scope(entry.raw.find(("reuse",))).resolve_name(name)[0],
             )
         return keys
 
@@ -368,8 +369,8 @@ class _Expander:
     def _resolve_block(self, entry: _Entry, scope: NameScope) -> _BlockUse | None:
         """Return the block that an entry uses or reuses; None for a layer or a malformed entry."""
         if entry.kind == "reuse" and isinstance(name := entry.value["reuse"].value, str):
-            defining_scope = scope.defining_scope(entry.raw.find(("reuse",)))
-            return self._block_uses.get(defining_scope.prefix + name) or self._block_uses.get(name)
+            find_defining_scope = scope.find_defining_scope(entry.raw.find(("reuse",)))
+            return self._block_uses.get(find_defining_scope.prefix + name) or self._block_uses.get(name)
         if entry.kind != "block":
             return None
         block_name = entry.value["block"].value
@@ -415,7 +416,7 @@ class _Expander:
                 hint = did_you_mean(name, block.params, otherwise=otherwise)
                 self._report_problem(entry, ("with", name), "unknown-key", message, hint, at_key=True)
             values[name] = replace(node, written_path=node.written_path or (*entry.path, "with", name))
-            value_scopes[name] = scope.defining_scope(entry.raw.find(("with", name)))
+            value_scopes[name] = scope.find_defining_scope(entry.raw.find(("with", name)))
         defaults, required = self._resolve_defaults(block)
         missing = [name for name in required if name not in values]
         for name in missing:

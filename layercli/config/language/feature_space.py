@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
+from layercli.config.data.section import DATA_TYPES
+from layercli.config.data.tables import TableConfig
 from layercli.config.layer_entries import is_feature_space
 from layercli.config.model import LAYERS_PATH
 from layercli.config.names import MAX_LAYER_NAME_LENGTH, RESERVED_NAMES
@@ -21,14 +23,12 @@ from layercli.source.nodes import (
     Mark,
     YamlNode,
     measure_nodes,
-    normalize_type_name,
     problem_in,
     quote_value,
     sanitize_text,
 )
 
 _CROSS_KEYS: Final = ("feature_names", "crossing_dim", "output_mode")
-_TABLE_TYPES: Final = ("csv", "parquet", "jsonl", "feather")
 _NAME_LENGTH: Final = MAX_LAYER_NAME_LENGTH - 50
 """Most characters of an input's name, which the names of its layers extend."""
 
@@ -398,12 +398,7 @@ class _Expansion:
             for feature in self.features.values()
         }
         new = data.value | {"inputs": _merge(data.value.get("inputs"), columns, data.mark)}
-        kind = data.value.get("type")
-        if (
-            kind is not None
-            and isinstance(kind.value, str)
-            and normalize_type_name(kind.value) in _TABLE_TYPES
-        ):
+        if _is_table(data.value.get("type")):
             texts = {
                 feature.column: replace(_make_node("text", feature.mark), written_path=feature.path)
                 for feature in self.features.values()
@@ -430,6 +425,12 @@ def _name_input(column: str, used: set[str]) -> str:
     while name in used:
         name, number = f"{base}_{number}", number + 1
     return name
+
+
+def _is_table(kind: YamlNode | None) -> bool:
+    """Return whether a value is the ``type`` of tables."""
+    name = DATA_TYPES.find(kind.value) if kind is not None and isinstance(kind.value, str) else None
+    return name is not None and issubclass(DATA_TYPES.load(name), TableConfig)
 
 
 def _merge(declared: YamlNode | None, added: Mapping[str, YamlNode], mark: Mark) -> YamlNode:

@@ -49,7 +49,7 @@ class NameScope:
             sources = (self.outputs.get(self.prefix + head) or self.outputs.get(head, head),)
         return tuple(f"{one}:{index}" for one in sources) if colon else sources
 
-    def defining_scope(self, raw: YamlNode | None) -> NameScope:
+    def find_defining_scope(self, raw: YamlNode | None) -> NameScope:
         """Return the scope in which a value was written: the scope of a parameter's value, or this scope."""
         name = match_sole_reference(raw) if raw is not None else None
         return self if name is None else self.value_scopes.get(name) or self.top_scope or self
@@ -64,13 +64,13 @@ class NameScope:
         Raises:
             TooManyInputsError: there are more than ``MAX_INPUTS`` names.
         """
-        node_scope = self.defining_scope(raw)
+        node_scope = self.find_defining_scope(raw)
         if isinstance(node.value, str):
             return make_inputs(node_scope.resolve_name(node.value), node)
         rewired: list[tuple[str | int, YamlNode]] = []
         count = 0
         for step, child in node.children:
-            child_scope = node_scope.defining_scope(
+            child_scope = node_scope.find_defining_scope(
                 raw.find((step,)) if raw is not None and node_scope is self else None
             )
             names = child_scope.resolve_name(child.value) if isinstance(child.value, str) else ()

@@ -13,7 +13,7 @@ from layercli.config.training.types import (
     UnitFloat,
 )
 from layercli.schema.component import Component
-from layercli.schema.field_types import AnyInt, Axes, nested_shape
+from layercli.schema.field_types import AnyInt, Axes, measure_shape
 from layercli.schema.strict_model import ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
@@ -26,7 +26,7 @@ LossAxes = Annotated[Axes | None, Field(description="Axes to sum over; null: all
 
 
 def _parse_focal_alpha(value: Any) -> float | list[float]:
-    shape = nested_shape(value)
+    shape = measure_shape(value)
     items = list(value) if shape else [value]
     if len(shape) > 1 or not items or any(item < 0 for item in items):
         expected = "a number of at least 0 or a list with one for each class"

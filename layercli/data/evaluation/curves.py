@@ -53,8 +53,8 @@ def compute_score_curves(first: ValueCounts, second: ValueCounts) -> ScoreCurves
     weights = np.concatenate([first.counts, second.counts])
     false_positive_rate, true_positive_rate, _ = roc_curve(true, scores, sample_weight=weights)
     precision, recall, _ = precision_recall_curve(true, scores, sample_weight=weights)
-    x_roc, y_roc = _thin(np.stack([false_positive_rate, true_positive_rate])).tolist()
-    x_pr, y_pr = _thin(np.stack([recall[::-1], precision[::-1]])).tolist()
+    x_roc, y_roc = _reduce_points(np.stack([false_positive_rate, true_positive_rate])).tolist()
+    x_pr, y_pr = _reduce_points(np.stack([recall[::-1], precision[::-1]])).tolist()
     return ScoreCurves(
         x_roc,
         y_roc,
@@ -101,7 +101,7 @@ def compute_threshold_rows(
     return rows
 
 
-def _thin(points: Array) -> Array:
+def _reduce_points(points: Array) -> Array:
     """Return points of a curve of shape (2, points): those at equal distances along it, with the first and the last."""
     if points.shape[1] <= _MAX_POINTS:
         return points

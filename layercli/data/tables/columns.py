@@ -36,13 +36,11 @@ def make_table_plan(
     locate_row: LocateRow,
     dtypes: Mapping[str | None, str],
     inspection: Inspection,
-) -> TablePlan:
+) -> tuple[TablePlan, list[Finding]]:
     """Return the plan for tables with these Arrow column types; the kind of each target is still unknown.
 
-    ``dtypes`` maps inputs of the model to their dtypes.
-
-    Raises:
-        DataError: columns do not contain numbers where numbers are required; it reports all of them.
+    The errors, of columns that do not contain numbers where numbers are required, are returned with the plan of the
+    other columns. ``dtypes`` maps inputs of the model to their dtypes.
     """
     inputs = _list_input_columns(types, data)
     texts = _find_text_columns(inputs, types)
@@ -57,19 +55,21 @@ def make_table_plan(
         *_check_weight_type(types, data, locate_row, inspection),
         *_check_policies(policies, texts),
     ]
+    weights = data.weights
     if findings:
-        raise DataError(*findings)
+        inputs = _remove_unusable(inputs, texts, types, inspection, data)
+        weights = weights if weights is not None and is_number_type(types[weights]) else None
     integer_dtypes = {
         name: dtypes[name]
         for name, columns in inputs.items()
         if dtypes.get(name) in ("int32", "int64") and not texts.intersection(columns)
     }
     integer_columns = {column for name in integer_dtypes for column in inputs[name]}
-    return TablePlan(
+    plan = TablePlan(
         inputs=inputs,
         text_columns=texts,
         targets={name: TargetPlan(columns) for name, columns in data.target_columns.items()},
-        weight_column=data.weights,
+        weight_column=weights,
         required_columns=_list_required_columns(policies, data),
         series_columns=tuple(data.windows.by or ()) if data.windows is not None else (),
         time_column=data.windows.time if data.windows is not None else None,
@@ -80,6 +80,27 @@ def make_table_plan(
         conversions=inspection.conversions,
         findings=inspection.warnings,
     )
+    return plan, findings
+
+
+def _remove_unusable(
+    inputs: InputColumns,
+    texts: Collection[str],
+    types: Mapping[str, Any],
+    inspection: Inspection,
+    data: TableConfig,
+) -> InputColumns:
+    """Return the input columns without those that contain neither numbers, nor dates, nor texts of an input of texts."""
+    bad_dates = {finding.path[-1] for finding in inspection.errors}
+    features = data.date_features
+
+    def is_usable(column: str) -> bool:
+        if column in features:
+            return features[column][0] not in bad_dates
+        return column in texts or is_number_type(types[column])
+
+    usable = {name: tuple(filter(is_usable, columns)) for name, columns in inputs.items()}
+    return {name: columns for name, columns in usable.items() if columns} or {None: ()}
 
 
 def _find_policy(column: str, data: TableConfig, *, is_text: bool) -> str | float:

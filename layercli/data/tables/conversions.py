@@ -174,13 +174,6 @@ def _convert_column(column: Any, name: str, conversion: str | None, data: TableC
     return numbers if conversion == "integer" else numbers.cast(pa.float64(), safe=False)
 
 
-def converted_type(kind: Any, name: str, conversions: Mapping[str, str], data: TableConfig) -> Any:
-    """Return the Arrow type of a converted column."""
-    import pyarrow as pa
-
-    return _convert_column(pa.array([], kind), name, conversions.get(name), data).type
-
-
 def describe_strays(column: str, content: TextContent, locate: LocateRow) -> tuple[str, str] | None:
     """Return where the first value that is not a number is, and a hint; None if most values are not numbers.
 

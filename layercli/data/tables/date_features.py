@@ -36,9 +36,9 @@ def inspect_dates(column: Any, order: str | None) -> DateFacts:
     """Return what the dates of an Arrow column are good for; ``order`` is the form of texts and numbers."""
     stamps = _read_stamps(column, order)
     names = _TIME_CANDIDATES if order == "time" else _CANDIDATES
-    features = tuple(name for name in names if _varies(extract_feature(stamps, name)))
+    features = tuple(name for name in names if _has_different_values(extract_feature(stamps, name)))
     early = stamps.take(np.argsort(_to_seconds(stamps))[: int(_EARLY_SHARE * len(stamps))])
-    early_features = tuple(name for name in features if _varies(extract_feature(early, name)))
+    early_features = tuple(name for name in features if _has_different_values(extract_feature(early, name)))
     is_series = order != "time" and _is_series(_to_seconds(stamps), _MIN_SERIES_ROWS)
     return DateFacts(features, early_features, is_series)
 
@@ -74,7 +74,7 @@ def _to_seconds(stamps: Any) -> Any:
     return np.asarray(stamps.to_numpy()).astype("datetime64[s]")
 
 
-def _varies(numbers: Any) -> bool:
+def _has_different_values(numbers: Any) -> bool:
     known = numbers[np.isfinite(numbers)]
     return len(known) > 0 and bool(known.min() < known.max())
 

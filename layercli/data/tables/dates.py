@@ -205,7 +205,7 @@ def _compute_feature(stamps: Array, feature: str) -> Array:
 
 
 @dataclass(slots=True)
-class _Candidate:
+class _DateForm:
     """A form of dates that the values of a column may have."""
 
     bad_count: int = 0
@@ -251,14 +251,14 @@ class DateContent:
     values: int = 0
     first_row: int = 0
     """The row of the first value."""
-    candidates: dict[str, _Candidate] = field(
-        default_factory=lambda: {order: _Candidate() for order in (*DATE_PATTERNS, "seconds", "milliseconds")}
+    candidates: dict[str, _DateForm] = field(
+        default_factory=lambda: {order: _DateForm() for order in (*DATE_PATTERNS, "seconds", "milliseconds")}
     )
 
     @classmethod
     def of_order(cls, order: str | None) -> DateContent:
         """Return the content of a column with this form; None: it is inferred."""
-        return cls() if order is None else cls(candidates={order: _Candidate()})
+        return cls() if order is None else cls(candidates={order: _DateForm()})
 
     def add(self, texts: Any, rows: Array) -> None:
         """Add Arrow texts or integers, and the row numbers of shape (rows,)."""
@@ -289,7 +289,7 @@ class DateContent:
             self._update_order(candidate, dates[~np.isnat(dates)])
 
     @staticmethod
-    def _update_order(candidate: _Candidate, dates: Array) -> None:
+    def _update_order(candidate: _DateForm, dates: Array) -> None:
         if not len(dates) or not candidate.is_sorted:
             return
         candidate.first = dates[0] if candidate.first is None else candidate.first

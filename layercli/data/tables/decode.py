@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from layercli.data.examples import Examples
-from layercli.data.labels import TargetForm, convert_target, unwrap_single
+from layercli.data.labels import ConvertedForm, convert_target, unwrap_single
 from layercli.data.tables.dates import extract_feature
 from layercli.data.tables.integers import decode_integers
 from layercli.data.tables.plan import TablePlan, TargetPlan
@@ -204,7 +204,7 @@ def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
 
     if len(target.columns) > 1:
         values = [_to_numeric(table.column(column)).astype(np.float32) for column in target.columns]
-        form = None if target.classes is None else TargetForm("labels", target.classes)
+        form = None if target.classes is None else ConvertedForm("labels", target.classes)
         return convert_target(np.stack(values, axis=1), form)
     column = table.column(target.columns[0])
     if target.classes is None:

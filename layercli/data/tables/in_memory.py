@@ -12,7 +12,7 @@ import numpy as np
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
-from layercli.data.labels import TargetForm
+from layercli.data.labels import ConvertedForm
 from layercli.data.new_examples import to_object_array
 from layercli.data.tables.decode import decode_and_free, find_complete_rows
 from layercli.data.tables.files import LocateRow
@@ -56,7 +56,7 @@ class TableExamples(Examples):
             return Examples.locate_row(self, column, row)
         return self.locate(column, row if self.row_numbers is None else int(self.row_numbers[row]))
 
-    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> TableExamples:
+    def convert_targets(self, forms: Mapping[str | None, ConvertedForm]) -> TableExamples:
         """Return the rows with each target in the form that its meaning requires; see ``convert_target``."""
         plan = self.plan.with_target_forms(forms)
         return replace(self, y=Examples.convert_targets(self, forms).y, plan=plan)

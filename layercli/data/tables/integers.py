@@ -10,7 +10,7 @@ import numpy as np
 from layercli.data.tables.arrow import is_number_type
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.plan import TablePlan
-from layercli.data.types import Array, DataError, make_data_finding
+from layercli.data.types import Array, make_data_finding
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -65,17 +65,13 @@ class IntegerColumnCheck:
         if count:
             self._errors.setdefault((column, problem), [int(rows[is_wrong.argmax()]), 0])[1] += count
 
-    def raise_findings(self, locate: LocateRow) -> None:
-        """Report the problems of all rows so far.
-
-        Raises:
-            DataError: there are invalid values; it reports the first one of each column and problem.
-        """
+    def list_findings(self, locate: LocateRow) -> list[Finding]:
+        """Return the problems of all rows so far: the first invalid value of each column and problem."""
         findings = [
             self._make_finding(column, problem, row, count, locate)
             for (column, problem), (row, count) in self._errors.items()
         ]
-        findings += [
+        return findings + [
             make_data_finding(
                 f"The replacement of missing values of `{sanitize_text(column, limit=60)}` must be an integer "
                 f"because the model input has an integer dtype, got {value}.",
@@ -85,8 +81,6 @@ class IntegerColumnCheck:
             for column, value in self._fill_values.items()
             if column in self._input_by_column and float(value) != int(float(value))
         ]
-        if findings:
-            raise DataError(*findings)
 
     def _make_finding(self, column: str, problem: str, row: int, count: int, locate: LocateRow) -> Finding:
         name = self._input_by_column[column]

@@ -40,7 +40,9 @@ def decode_new_table(table: Any, data: TableConfig, plan: TablePlan) -> Examples
     converted = convert_table(table, conversions, data)
     check = IntegerColumnCheck(plan)
     check.add(converted, rows)
-    check.raise_findings(_locate_nothing)
+    findings = check.list_findings(_locate_nothing)
+    if findings:
+        raise DataError(*findings)
     return decode_table(converted, plan)
 
 

@@ -15,6 +15,7 @@ from layercli.data.labels import are_number_names
 from layercli.data.memory import is_too_large_to_load
 from layercli.data.paths import expand_paths
 from layercli.data.split_datasets import with_split_keys
+from layercli.data.split_keys import SplitKeys
 from layercli.data.tables.arrow import concatenate_tables, map_column_types, merge_column_types
 from layercli.data.tables.columns import (
     check_config_columns,
@@ -46,8 +47,14 @@ from layercli.data.tables.row_groups import RowGroups
 from layercli.data.tables.split_columns import SplitColumnReader
 from layercli.data.tables.streamed import StreamedRows
 from layercli.data.tables.streamed_windows import stream_windows
-from layercli.data.tables.target_inference import KnownClassCheck, infer_targets, make_inferences
+from layercli.data.tables.target_inference import (
+    KnownClassCheck,
+    TargetInference,
+    infer_targets,
+    make_inferences,
+)
 from layercli.data.types import DataError, raise_data_error
+from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
 
 T = TypeVar("T", bound=TableConfig)
@@ -83,7 +90,7 @@ def open_table(
     del tables
     inspection = inspect_texts(types, [(table, np.arange(len(table)))], data, uses, locate)
     table = convert_table(table, inspection.conversions, data)
-    plan = make_table_plan(map_column_types(table.schema), data, locate, dtypes, inspection)
+    plan, findings = make_table_plan(map_column_types(table.schema), data, locate, dtypes, inspection)
     plan = plan.with_findings(check_repeated_names(files, paths[0]))
     plan = plan.with_first_days(find_first_days([table], plan))
     complete_rows, row_numbers = _drop_incomplete_rows(table, plan)
@@ -93,12 +100,14 @@ def open_table(
     integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
     integer_check.add(complete_rows, row_numbers)
     split_column.add(complete_rows, row_numbers)
-    integer_check.raise_findings(locate)
-    keys = split_column.finish(locate)
     held = [table]
     del table, complete_rows  # decoding frees it
-    dataset = decode_dataset(data, held, file_rows, infer_targets(inferences, plan, locate), locate)
-    return with_split_keys(dataset, keys)
+    findings += integer_check.list_findings(locate)
+    try:
+        plan, keys = _finish_plan(plan, findings, inferences, split_column, locate)
+    except DataError as error:
+        raise DataError(*error.findings, inputs=_decode_inputs(data, held, file_rows, plan, locate)) from None
+    return with_split_keys(decode_dataset(data, held, file_rows, plan, locate), keys)
 
 
 def open_new_table(
@@ -138,9 +147,11 @@ def open_new_table(
     integer_check.add(complete_rows, row_numbers)
     for check in class_checks:
         check.add(complete_rows.column(check.column), row_numbers)
-    _raise_new_findings(integer_check, class_checks, locate)
     held = [table]
     del table, complete_rows  # decoding frees it
+    findings = _list_new_findings(integer_check, class_checks, locate)
+    if findings:
+        raise DataError(*findings, inputs=_decode_inputs(data, held, file_rows, plan, locate))
     return decode_dataset(data, held, file_rows, plan, locate)
 
 
@@ -162,17 +173,18 @@ def _open_streamed(
     inspection = inspect_texts(types, row_groups.iterate_texts(types, data), data, uses, locate)
     row_groups = replace(row_groups, conversions=inspection.conversions)
     types = merge_column_types(row_groups.column_types())
-    plan = make_table_plan(types, data, locate, dtypes, inspection)
+    plan, findings = make_table_plan(types, data, locate, dtypes, inspection)
     plan = plan.with_findings(check_repeated_names(files, paths[0]))
     plan = plan.with_first_days(find_first_days(row_groups.iterate_dates(plan), plan))
     inferences = make_inferences(data)
     integer_check, split_column = IntegerColumnCheck(plan), SplitColumnReader(data)
     row_groups = row_groups.without_dropped_rows(plan, inferences, integer_check, split_column)
-    integer_check.raise_findings(locate)
-    dataset = _apply_windows(
-        StreamedRows(row_groups, infer_targets(inferences, plan, locate), locate=locate), locate
-    )
-    return with_split_keys(dataset, split_column.finish(locate))
+    findings += integer_check.list_findings(locate)
+    try:
+        plan, keys = _finish_plan(plan, findings, inferences, split_column, locate)
+    except DataError as error:
+        raise DataError(*error.findings, inputs=_stream_inputs(row_groups, plan, locate)) from None
+    return with_split_keys(_apply_windows(StreamedRows(row_groups, plan, locate=locate), locate), keys)
 
 
 def _open_new_streamed(
@@ -188,7 +200,9 @@ def _open_new_streamed(
     integer_check = IntegerColumnCheck(plan)
     class_checks = [KnownClassCheck(name, target) for name, target in plan.targets.items()]
     complete_groups = row_groups.without_dropped_rows(plan, class_checks, integer_check)
-    _raise_new_findings(integer_check, class_checks, locate)
+    findings = _list_new_findings(integer_check, class_checks, locate)
+    if findings:
+        raise DataError(*findings, inputs=_stream_inputs(complete_groups, plan, locate))
     return _apply_windows(StreamedRows(complete_groups, plan, locate=locate), locate)
 
 
@@ -207,13 +221,52 @@ def _require_rows(paths: Sequence[Path], file_rows: Sequence[int]) -> None:
         )
 
 
-def _raise_new_findings(
+def _finish_plan(
+    plan: TablePlan,
+    findings: Sequence[Finding],
+    inferences: Sequence[TargetInference],
+    split_column: SplitColumnReader,
+    locate: LocateRow,
+) -> tuple[TablePlan, SplitKeys | None]:
+    """Return the plan with the kinds of all targets, and the keys of the split.
+
+    Raises:
+        DataError: there are errors in the targets or the keys, or ``findings``, those of the inputs; with all of them.
+    """
+    all_findings, keys = [*findings], None
+    try:
+        plan = infer_targets(inferences, plan, locate)
+    except DataError as error:
+        all_findings += error.findings
+    try:
+        keys = split_column.finish(locate)
+    except DataError as error:
+        all_findings += error.findings
+    if all_findings:
+        raise DataError(*all_findings)
+    return plan, keys
+
+
+def _decode_inputs(
+    data: TableConfig, held: list[Any], file_rows: Sequence[int], plan: TablePlan, locate: LocateRow
+) -> Dataset | None:
+    """Return the inputs of the rows if other values cannot be read; see ``decode_dataset``."""
+    inputs = plan.select_readable_inputs()
+    data = data.with_arguments(windows=None)
+    return None if inputs is None else decode_dataset(data, held, file_rows, inputs, locate)
+
+
+def _stream_inputs(row_groups: RowGroups, plan: TablePlan, locate: LocateRow) -> Dataset | None:
+    """Return the inputs of the rows if other values cannot be read."""
+    inputs = plan.select_readable_inputs()
+    return None if inputs is None else StreamedRows(row_groups, inputs, locate=locate)
+
+
+def _list_new_findings(
     integer_check: IntegerColumnCheck, class_checks: Sequence[KnownClassCheck], locate: LocateRow
-) -> None:
-    integer_check.raise_findings(locate)
-    findings = [finding for check in class_checks for finding in check.list_findings(locate)]
-    if findings:
-        raise DataError(*findings)
+) -> list[Finding]:
+    targets = [finding for check in class_checks for finding in check.list_findings(locate)]
+    return [*integer_check.list_findings(locate), *targets]
 
 
 def convert_new(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
 from layercli.config.data.section import DataFacts, TargetFacts
-from layercli.data.labels import TargetForm
+from layercli.data.labels import ConvertedForm
 from layercli.graph.finding import Finding
 
 
@@ -106,6 +106,25 @@ class TablePlan:
             time_column=None,
         )
 
+    def select_readable_inputs(self) -> TablePlan | None:
+        """Return the plan that reads only inputs, without those of integers, of the same rows; None if there are none."""
+        inputs = {
+            name: columns
+            for name, columns in self.inputs.items()
+            if columns and name not in self.integer_dtypes
+        }
+        if not inputs:
+            return None
+        return replace(
+            self,
+            inputs=inputs,
+            integer_dtypes={},
+            targets={},
+            weight_column=None,
+            series_columns=(),
+            time_column=None,
+        )
+
     def without_target(self) -> TablePlan:
         """Return the plan for files without targets; it keeps all rows."""
         return replace(self, targets={}, weight_column=None, required_columns=())
@@ -133,7 +152,7 @@ class TablePlan:
         }
         return replace(base, samples=samples).with_targets(targets or {None: TargetFacts()})
 
-    def with_target_forms(self, forms: Mapping[str | None, TargetForm]) -> TablePlan:
+    def with_target_forms(self, forms: Mapping[str | None, ConvertedForm]) -> TablePlan:
         """Return the plan with the targets in these forms; labels with names keep them."""
         targets = {
             name: replace(target, classes=forms[name].classes or None)

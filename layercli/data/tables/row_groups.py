@@ -137,6 +137,19 @@ class RowGroups:
         """First row of each row group among all rows, then the number of rows: int64 of shape (groups + 1,)."""
         return np.concatenate([[0], np.cumsum([group.rows for group in self.groups], dtype=np.int64)])
 
+    def find_file_row(self, row: int, plan: TablePlan) -> int:
+        """Return the row of the files, from 0, that is this row without dropped rows."""
+        group_index = int(np.searchsorted(self.row_offsets, row, side="right")) - 1
+        row_in_group = row - int(self.row_offsets[group_index])
+        group_rows = [
+            self.metadata[each.file_index].row_group(each.group_index).num_rows for each in self.groups
+        ]
+        if group_rows[group_index] != self.groups[group_index].rows:
+            mask = find_complete_rows(self.read_table(group_index, plan.required_columns), plan)
+            row_in_group = row_in_group if mask is None else int(np.flatnonzero(mask)[row_in_group])
+        first_row: int = sum(group_rows[:group_index])
+        return first_row + row_in_group
+
     def group_bytes(self, columns: Sequence[str]) -> list[int]:
         """Return the size in memory of these columns of each row group, in bytes."""
         sizes = [measure_groups(file, columns) for file in self.files]

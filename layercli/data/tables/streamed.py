@@ -21,7 +21,7 @@ from layercli.data.examples import (
     Splits,
     concatenate_examples,
 )
-from layercli.data.labels import TargetForm
+from layercli.data.labels import ConvertedForm
 from layercli.data.split import BLOCK_ROWS, SplitPlan
 from layercli.data.tables.decode import decode_table
 from layercli.data.tables.files import LocateRow
@@ -102,7 +102,7 @@ class StreamedRows(Dataset):
         """Return the number of rows that are read together: at most ``rows``, or as many as fit into a buffer."""
         return max(1, min(rows, _BUFFER_BYTES // max(1, self.count_example_bytes())))
 
-    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> StreamedRows:
+    def convert_targets(self, forms: Mapping[str | None, ConvertedForm]) -> StreamedRows:
         """Return the rows with each target in the form that its meaning requires; see ``convert_target``."""
         return replace(self, plan=self.plan.with_target_forms(forms))
 
@@ -118,10 +118,9 @@ class StreamedRows(Dataset):
 
     def locate_row(self, column: str, row: int) -> str:
         """Return the file and line of a row; see ``Dataset``."""
-        has_all_rows = sum(self.row_groups.file_rows) == len(self)
-        if self.locate is None or not has_all_rows:
+        if self.locate is None or self.membership is not None:
             return Dataset.locate_row(self, column, row)
-        return self.locate(column, row)
+        return self.locate(column, self.row_groups.find_file_row(row, self.plan))
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""

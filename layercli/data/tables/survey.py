@@ -74,7 +74,7 @@ _MAX_BAD_DATES_SHARE: Final = 5
 _FIRST_COMPACT, _LAST_COMPACT = 19_000_101, 21_001_231
 """Dates as integers, such as 20210304."""
 _WITH_UNIT: Final = re.compile(
-    r"[-+]?\d[\d.,' ]*\s*([^\W\d_]{1,6}|°\s*[CFK]?|[kc]?m[²³2-3]|[kmMµ]?\w?/\w{1,4})\.?"
+    r"[-+]?\d[\d.,' ]*\s*([^\W\d_]{1,6}|°\s*[CFKNSEWO]?|[kc]?m[²³2-3]|[kmMµ]?\w?/\w{1,4})\.?"
 )
 _NOTATIONS: Final = {
     "hexadecimal numbers": re.compile(r"[-+]?0[xX][0-9a-fA-F]+"),
@@ -88,6 +88,8 @@ _TOTAL: Final = re.compile(
 _SENTINEL: Final = re.compile(r"-?9{2,}")
 _SENTINEL_DISTANCE: Final = 3
 """A number that means a missing value is so many times farther from the others than these are from each other."""
+_REPEATED_NAME: Final = re.compile(r"\.\d+$")
+"""The end of the name of a column whose name in the file occurs several times."""
 _UNIT_SHARE: Final = 0.9
 _MAX_UNITS: Final = 6
 
@@ -103,6 +105,8 @@ class TableSurvey:
     number_format: NumberFormat
     last_row: dict[str, str] = field(default_factory=dict)
     """The texts of the last row that are not missing, by column."""
+    header_row: int | None = None
+    """The first row, from 0, that repeats the names of the columns."""
 
     @property
     def total(self) -> str | None:
@@ -122,7 +126,7 @@ class TableSurvey:
         return find_leaks(arrays, arrays.pop(target)) if len(arrays) > 1 else {}
 
     def find_sentinel(self, facts: ColumnFacts) -> tuple[str, int] | None:
-        """Return a number such as -9999 far from the others, and its rows, of a column of numbers; None if there is none."""
+        """Return a number such as -9999, far from the others or the only negative one, and its rows; None without one."""
         numbers = self._read_array(facts)
         numbers = numbers[np.isfinite(numbers)]
         for value in {numbers.min(), numbers.max()} if len(numbers) else ():
@@ -130,7 +134,8 @@ class TableSurvey:
             text, count = _format_number(float(value)), len(numbers) - len(others)
             if _SENTINEL.fullmatch(text) and count > 1 and len(others):
                 distance = float(np.abs(others - value).min())
-                if distance > _SENTINEL_DISTANCE * max(float(np.ptp(others)), 1.0):
+                is_far = distance > _SENTINEL_DISTANCE * max(float(np.ptp(others)), 1.0)
+                if is_far or value < 0 <= others.min():
                     return text, count
         return None
 
@@ -260,11 +265,15 @@ class _ColumnSurvey:
         quantity = self._describe_quantity(self._list_distinct())
         facts = replace(
             facts,
-            note=quantity or note or self._describe_spellings(),
+            note=note or self._describe_spellings()
+            if quantity is None
+            else f"is read as text: it has {quantity}",
             is_code=self._are_codes(),
             is_quantity=quantity is not None,
         )
         if distinct is None or distinct > _MAX_VALUES or is_unique:
+            if quantity is not None:
+                return replace(facts, kind="unique", note=None, defect=f"it has {quantity}")
             return replace(
                 facts, kind="unique", id_reason="a different text in every row" if is_unique else None
             )
@@ -332,13 +341,13 @@ class _ColumnSurvey:
         """Return that texts are numbers with units, or in a notation that is not read."""
         for title, pattern in _NOTATIONS.items():
             if values and all(map(pattern.fullmatch, values)):
-                return f'is read as text: it has {title}, such as "{sanitize_text(values[0], limit=40)}"'
+                return f'{title}, such as "{sanitize_text(values[0], limit=40)}"'
         found = [match[1].strip() for value in values if (match := _WITH_UNIT.fullmatch(value)) is not None]
         units = Counter(found)
         if values and len(found) >= _UNIT_SHARE * len(values) and len(units) <= _MAX_UNITS < len(values):
             listed = ", ".join(f'"{unit}"' for unit, _ in units.most_common())
             kind = "the unit" if len(units) == 1 else "different units:"
-            return f"is read as text: it has numbers with {kind} {listed}; numbers without a unit are read as numbers"
+            return f"numbers with {kind} {listed}; numbers without a unit are read as numbers"
         return None
 
     @staticmethod
@@ -458,10 +467,12 @@ def survey_table(
     import pyarrow as pa
 
     surveys: dict[str, _ColumnSurvey] = {}
-    sample, rows = [], 0
+    sample, rows, header_row = [], 0, None
     for batch in batches:
         if not len(batch):
             continue
+        repeated = None if header_row is not None else _find_repeated_header(batch)
+        header_row = header_row if repeated is None else rows + repeated
         table, words = _remove_missing_words(batch, missing_words)
         numbers = np.arange(rows, rows + len(table))
         for name in table.column_names:
@@ -480,8 +491,25 @@ def survey_table(
         }
     )
     return TableSurvey(
-        columns, rows, pa.concat_tables(sample) if sample else pa.table({}), number_format, last
+        columns, rows, pa.concat_tables(sample) if sample else pa.table({}), number_format, last, header_row
     )
+
+
+def _find_repeated_header(table: Any) -> int | None:
+    """Return the first row of texts that has the names of all columns that have one; None if there is none."""
+    import pyarrow as pa
+    from pyarrow import compute as pc
+
+    is_header = None
+    for position, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True), 1):
+        if name == f"column_{position}":
+            continue  # the file has no name for it
+        names = pa.array([name, _REPEATED_NAME.sub("", name)], pa.string())
+        is_name = pc.is_in(column, names) if pa.types.is_string(column.type) else None
+        is_header = is_name if is_header is None or is_name is None else pc.and_(is_header, is_name)
+        if is_header is None or not pc.any(is_header).as_py():
+            return None
+    return None if is_header is None else int(pc.index(is_header, True).as_py())
 
 
 def _remove_missing_words(table: Any, words: Sequence[str]) -> tuple[Any, dict[str, dict[str, int]]]:

@@ -12,7 +12,7 @@ import numpy as np
 from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import WindowsConfig
 from layercli.data.examples import Dataset, Examples, IndexedSubset, Splits, Subset, update_digest
-from layercli.data.labels import TargetForm
+from layercli.data.labels import ConvertedForm
 from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, compare_plans, learn_inputs
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_order import RowOrder
@@ -185,7 +185,7 @@ class WindowedDataset(WindowedExamples, Dataset):
         """The rows, because each row is in many windows."""
         return self.rows
 
-    def convert_targets(self, forms: Mapping[str | None, TargetForm]) -> WindowedDataset:
+    def convert_targets(self, forms: Mapping[str | None, ConvertedForm]) -> WindowedDataset:
         """Return the windows with each target in the form that its meaning requires; see ``convert_target``."""
         return replace(self, rows=self.rows.convert_targets(forms), plan=self.plan.with_target_forms(forms))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,4 +100,13 @@ def _zero_input(tensor: Any, batch_size: int) -> Any:
 
 
 def _layer_options(options: ExportOptions, *calibration: InputBatch) -> ExportOptions:
-    return ExportOptions(options.batch_size, options.opset, options.quantize, calibration, options.code_files)
+    """Return the options for a model of one layer, which has other inputs and outputs."""
+    return replace(
+        options,
+        calibration=calibration,
+        column_inputs={},
+        has_column_signature=False,
+        word_indices={},
+        output_names=(),
+        output_classes=(),
+    )

@@ -56,7 +56,7 @@ class ColumnInput:
         return values.pop() if len(values) == 1 else None
 
 
-ColumnKind: TypeAlias = Literal["number", "text", "boolean", "date"]
+RawColumnKind: TypeAlias = Literal["number", "text", "boolean", "date"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class RawColumn:
     """A column of a table, as a file takes it by itself."""
 
     name: str
-    kind: ColumnKind
+    kind: RawColumnKind
     dtype: str
     """Texts are "string"."""
 

@@ -118,7 +118,7 @@ def _make_column_function(model: Any, options: ExportOptions) -> Any:
 
     def serve_columns(*tensors: Any) -> Any:
         by_column = dict(zip(columns, tensors, strict=True))
-        read = _ColumnReader(by_column)
+        read = _ColumnParser(by_column)
         inputs = {
             name: tf.stack(
                 [
@@ -135,7 +135,7 @@ def _make_column_function(model: Any, options: ExportOptions) -> Any:
     return serve_columns
 
 
-class _ColumnReader:
+class _ColumnParser:
     """Computes the columns of inputs from raw columns; the dates of a column are read once."""
 
     def __init__(self, tensors: Mapping[RawColumn, Any]) -> None:

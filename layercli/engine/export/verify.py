@@ -193,7 +193,9 @@ def _export_error(
         message = f"The model {summary}: {_explain_error(error, title)}"
         return LayercliError(valid.make_problem(("model",), "export-failed", message, hint))
     layer, reason = refused
-    explanation = _explain_error(error, title) if _missing_operation(error) else _explain_error(reason, title)
+    explanation = (
+        _explain_error(error, title) if _find_missing_operation(error) else _explain_error(reason, title)
+    )
     if not facts.supports_text and _has_texts(layer):
         explanation = f"{title} does not support text."
         hint = (
@@ -211,13 +213,13 @@ _MISSING_OPERATION: Final = re.compile(r"'tf\.(\w+)' op|No Op registered for (\w
 """Messages of converters and runtimes for an unsupported operation."""
 
 
-def _missing_operation(error: Exception) -> str | None:
+def _find_missing_operation(error: Exception) -> str | None:
     match = _MISSING_OPERATION.search(str(error))
     return (match[1] or match[2]) if match else None
 
 
 def _explain_error(error: Exception, title: str) -> str:
-    operation = _missing_operation(error)
+    operation = _find_missing_operation(error)
     return (
         summarize_error(error)
         if operation is None

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from layercli.check import ValidConfig
 from layercli.data.examples import Splits
-from layercli.data.target_averages import MAX_CLASSES, average_targets
+from layercli.data.target_averages import MAX_AVERAGED_CLASSES, average_targets
 from layercli.data.types import Array
 from layercli.engine.training.feed import Feed
 from layercli.engine.training.log_values import order_logs
@@ -54,7 +54,7 @@ class Baseline:
             x, y, *weights = data
             examples = tf.shape(tf.nest.flatten(x)[0])[0]
             outputs = [
-                _repeat(prediction, examples, output)
+                _repeat_prediction(prediction, examples, output)
                 for prediction, output in zip(self.predictions, model.outputs, strict=True)
             ]
             y_pred = outputs if len(outputs) > 1 else outputs[0]
@@ -89,9 +89,9 @@ def learn_baseline(model: Any, valid: ValidConfig, splits: Splits) -> Baseline |
             return None
         activation = None if row is None else layer_activation(row)
         sizes = tuple(size for size in shape[1:] if size is not None)
-        outputs.append(_Output(key, meanings[key], loss, activation, sizes))
+        outputs.append(_BaselineOutput(key, meanings[key], loss, activation, sizes))
     classes = {each.key: each.shape[-1] for each in outputs if each.meaning.kind == "labels"}
-    if max(classes.values(), default=0) > MAX_CLASSES:
+    if max(classes.values(), default=0) > MAX_AVERAGED_CLASSES:
         return None
     ignored = {each.key: getattr(each.loss, "ignore_class", None) for each in outputs}
     averages = average_targets(splits.train, classes, ignored)
@@ -102,7 +102,7 @@ def learn_baseline(model: Any, valid: ValidConfig, splits: Splits) -> Baseline |
 
 
 @dataclass(frozen=True, slots=True)
-class _Output:
+class _BaselineOutput:
     key: str | None
     """The name of its target; None for the only target."""
     meaning: TargetMeaning
@@ -127,7 +127,7 @@ class _Output:
         return np.broadcast_to(values, self.shape).astype("float32")
 
 
-def _repeat(prediction: Array, examples: Any, output: Any) -> Any:
+def _repeat_prediction(prediction: Array, examples: Any, output: Any) -> Any:
     """Return the prediction for a number of examples, in the dtype of the output."""
     constant = tf.cast(tf.constant(prediction), output.dtype)
     return tf.broadcast_to(constant, tf.concat([[examples], tf.shape(constant)], 0))

@@ -1,8 +1,13 @@
-"""The state of custom callbacks: ``get_state`` and ``set_state``, as JSON values and arrays of a checkpoint."""
+"""The state of callbacks, as JSON values and arrays of a checkpoint.
+
+Of Keras's callbacks it consists of attributes and of the length of their files. Custom callbacks return it from
+``get_state`` and receive it in ``set_state``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import keras
@@ -10,6 +15,9 @@ import numpy as np
 
 from layercli.data.types import Array
 from layercli.engine.keras_errors import summarize_error
+from layercli.engine.training.tensorboard_logs import flush_event_files, restore_event_files
+from layercli.engine.training.writable_arrays import from_writable, to_writable
+from layercli.io.atomic import write_bytes
 
 _MAX_DEPTH: Final = 20
 _MAX_VALUES: Final = 1_000_000
@@ -21,6 +29,18 @@ STATE_HINT: Final = (
 )
 
 
+CALLBACK_STATE_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
+    "EarlyStopping": ("best", "wait", "stopped_epoch", "best_epoch", "best_weights"),
+    "ReduceLROnPlateau": ("best", "wait", "cooldown_counter"),
+    "SwapEMAWeights": ("_ema_weights_in_model",),
+    "TensorBoard": ("_global_train_batch", "_global_test_batch"),
+    "CSVLogger": (),  # its state is its file
+    "TerminateOnNaN": (),
+    "MLflow": (),  # logged epochs stay in MLflow
+}
+"""The state attributes of each callback type, in addition to its constructor arguments."""
+
+
 class CallbackStateError(Exception):
     """A callback returned a state that cannot be saved, or failed to restore one."""
 
@@ -29,13 +49,101 @@ class CallbackStateError(Exception):
         self.callback = callback
 
 
-def has_state(callback: Any) -> bool:
+def read_callback(callback: Any) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return the state of a callback as JSON values, and its arrays by name.
+
+    Raises:
+        CallbackStateError: a custom callback returned a value that cannot be saved.
+    """
+    values: dict[str, Any] = {}
+    arrays: dict[str, Array] = {}
+    for key in _list_state_attributes(callback):
+        value = getattr(callback, key, None)
+        # A weight of shape () is a numpy scalar, such as the mean of a Normalization of all columns.
+        if isinstance(value, (list, tuple)) and value and isinstance(value[0], (np.ndarray, np.generic)):
+            arrays |= {f"{key}/{place}": to_writable(array) for place, array in enumerate(value)}
+            values[key] = {"arrays": [str(array.dtype) for array in value]}
+        else:
+            values[key] = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
+    if isinstance(callback, keras.callbacks.CSVLogger):
+        values["bytes"] = _measure_file(callback.filename)
+    if isinstance(callback, keras.callbacks.TensorBoard):
+        values["events"] = flush_event_files(callback)
+    if has_state_methods(callback):
+        values["state"], state_arrays = get_custom_state(callback)
+        arrays |= {f"state/{place}": array for place, array in enumerate(state_arrays)}
+    return values, arrays
+
+
+def write_callback(callback: Any, values: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Give a callback the state that ``read_callback`` returned.
+
+    Raises:
+        CallbackStateError: ``set_state`` of a custom callback failed.
+        LookupError | TypeError | ValueError: the state is malformed.
+    """
+    for key in _list_state_attributes(callback):
+        value = values[key]
+        if isinstance(value, dict):
+            value = [
+                from_writable(arrays[f"{key}/{place}"], dtype) for place, dtype in enumerate(value["arrays"])
+            ]
+        setattr(callback, key, value)
+    if has_state_methods(callback) and "state" in values:
+        state_arrays = {
+            int(name.removeprefix("state/")): array
+            for name, array in arrays.items()
+            if name.startswith("state/")
+        }
+        set_custom_state(callback, values["state"], state_arrays)
+
+
+def restore_files(callback: Any, values: Mapping[str, Any]) -> None:
+    """Truncate the files of a callback to their length in its state, so that it appends from there.
+
+    Raises:
+        TypeError | ValueError: the state is malformed.
+    """
+    if isinstance(callback, keras.callbacks.CSVLogger) and "bytes" in values:
+        callback.append = True
+        _detach_file(Path(callback.filename))
+        if type(values["bytes"]) is not int or values["bytes"] < 0:
+            raise ValueError("the length of a file must be a number of bytes")
+        if _measure_file(callback.filename) > values["bytes"]:
+            with Path(callback.filename).open("rb+") as file:
+                file.truncate(values["bytes"])
+    if isinstance(callback, keras.callbacks.TensorBoard) and "events" in values:
+        restore_event_files(Path(callback.log_dir), values["events"])
+        callback.write_graph = False  # the files have it
+
+
+def _detach_file(path: Path) -> None:
+    """Give a file with several names a separate inode, so that writing to it changes no other file."""
+    if path.is_file() and path.stat().st_nlink > 1:
+        write_bytes(path, path.read_bytes())
+
+
+def _measure_file(path: str) -> int:
+    """Return the bytes of a file; 0 if there is none."""
+    file = Path(path)
+    return file.stat().st_size if file.is_file() else 0
+
+
+def _list_state_attributes(callback: Any) -> tuple[str, ...]:
+    """Return the attributes that are the state of one of Keras's callbacks."""
+    for cls in type(callback).__mro__:
+        if cls.__name__ in CALLBACK_STATE_ATTRIBUTES:
+            return CALLBACK_STATE_ATTRIBUTES[cls.__name__]
+    return ()
+
+
+def has_state_methods(callback: Any) -> bool:
     """Return whether a callback has the methods of the protocol."""
     return callable(getattr(callback, "get_state", None)) and callable(getattr(callback, "set_state", None))
 
 
-def read_state(callback: Any) -> tuple[Any, list[Array]]:
-    """Return the state of a callback as JSON values, and its arrays, in the order of their numbers.
+def get_custom_state(callback: Any) -> tuple[Any, list[Array]]:
+    """Return the state of a custom callback as JSON values, and its arrays, in the order of their numbers.
 
     Raises:
         CallbackStateError: the state has a value that is not a number, a string, a list, a mapping or an array.
@@ -82,8 +190,8 @@ class _StateEncoder:
         )
 
 
-def write_state(callback: Any, state: Any, arrays: Mapping[int, Array]) -> None:
-    """Give a callback the state that ``read_state`` returned.
+def set_custom_state(callback: Any, state: Any, arrays: Mapping[int, Array]) -> None:
+    """Give a custom callback the state that ``get_custom_state`` returned.
 
     Raises:
         CallbackStateError: ``set_state`` failed.

@@ -92,7 +92,7 @@ class LayerProbe:
         """Return the statistics of all layers as a record without its epoch."""
         if self._run is None:
             self._run = tf.function(self._measure, autograph=False)
-            with _keeping_random_state():
+            with _keep_random_state():
                 self._run.get_concrete_function(*self._data)
         loss, activations, weights = (np.asarray(each, dtype=float) for each in self._run(*self._data))
         named = dict(zip(self._weights, weights.tolist(), strict=True))
@@ -146,10 +146,10 @@ class LayerProbe:
         for weights in self._weights.values():
             known = [each for weight in weights if (each := by_id.get(id(weight))) is not None]
             kernels = [weight for weight in weights if len(weight.shape) > 1] or weights
-            weight_norm = _norm(old[id(weight)] for weight in kernels)
-            update_norm = _norm(new[id(weight)] - old[id(weight)] for weight in kernels)
+            weight_norm = _compute_norm(old[id(weight)] for weight in kernels)
+            update_norm = _compute_norm(new[id(weight)] - old[id(weight)] for weight in kernels)
             results.append(
-                [_norm(known) / scale, weight_norm, tf.math.divide_no_nan(update_norm, weight_norm)]
+                [_compute_norm(known) / scale, weight_norm, tf.math.divide_no_nan(update_norm, weight_norm)]
             )
         return tf.convert_to_tensor(results, tf.float32) if results else tf.zeros((0, 3))
 
@@ -205,7 +205,7 @@ def _list_value_axes(row: NodeShapes, rank: int) -> list[int]:
     return [axis for axis in range(rank) if axis != unit_axis]
 
 
-def _norm(tensors: Any) -> Any:
+def _compute_norm(tensors: Any) -> Any:
     """Return the norm of all values together; of no tensor, 0."""
     dense = [tf.cast(tf.convert_to_tensor(each), tf.float32) for each in tensors]
     return tf.linalg.global_norm(dense) if dense else tf.constant(0.0)
@@ -230,7 +230,7 @@ def _is_float(tensor: Any) -> bool:
 
 
 @contextmanager
-def _keeping_random_state() -> Iterator[None]:
+def _keep_random_state() -> Iterator[None]:
     """Restore Python's and NumPy's random numbers: a layer of the user can draw some when it is traced."""
     python, numpy = random.getstate(), np.random.get_state()
     try:

@@ -158,7 +158,7 @@ def fit_model(
         assembled, valid, train, splits, observer, run_dir, plan, checkpointing, result, adapted_layers
     )
     loop = training.run()
-    restored_record = _restored_record(result.records, training.callbacks)
+    restored_record = _summarize_restored_epoch(result.records, training.callbacks)
     result.restored_epoch = restored_record.get("epoch")
     result.best_record = restored_record or find_best_epoch(result.records, train)
     release_memory()
@@ -228,7 +228,7 @@ class _Training:
         stages = snapshot.state.get("stages") if snapshot is not None else None
         if stages is not None:
             self._stage_starts = list(stages["starts"])
-        with self._reporting_errors():
+        with self._report_errors():
             self.workers = Workers() if runtime.cluster is not None else None
             stream = self._plan.feed == "stream"
             self._feed = make_feed(self._splits.train, train.batch_size, stream=stream)
@@ -248,7 +248,7 @@ class _Training:
         if snapshot is not None:
             self._history.restore_state(snapshot.state["watch"])
         self._first_stage = first = len(self._stage_starts) - 1
-        with self._reporting_errors():
+        with self._report_errors():
             shared_callbacks = self._build_callbacks(None) if train.stages else []
         self._whole = WholeTraining(shared_callbacks)
         for index in range(first, max(len(train.stages or ()), 1)):
@@ -284,7 +284,7 @@ class _Training:
         snapshot = checkpointing.snapshot if is_first else None
         start = checkpointing.start if is_first else Position(self._stage_starts[index], 0)
         self._position = start
-        with self._reporting_errors():
+        with self._report_errors():
             if is_first or train.stages_with_optimizer_of(index).start == index:
                 compile_stage(model, train, self._valid, self._stage_layers, index)
             else:
@@ -296,7 +296,7 @@ class _Training:
         epochs = self._stage_starts[index] + (train.stages[index].epochs if train.stages else train.epochs)
         if snapshot is not None and self._was_stopped(snapshot, start):
             epochs = start.epoch
-        with self._reporting_errors():
+        with self._report_errors():
             loop = TrainingLoop(
                 model,
                 self._feed,
@@ -446,7 +446,7 @@ class _Training:
         problem = _divergence_problem(self._valid, cause, self._run_dir, saved_position, optimizer, path)
         return LayercliError(problem)
 
-    def _reporting_errors(self) -> AbstractContextManager[None]:
+    def _report_errors(self) -> AbstractContextManager[None]:
         return report_model_errors(self._valid, self._assembled)
 
 
@@ -541,7 +541,7 @@ def _find_early_stop(epochs: int, callbacks: list[Any]) -> EarlyStop | None:
     return None
 
 
-def _restored_record(records: list[dict[str, Any]], callbacks: list[Any]) -> dict[str, Any]:
+def _summarize_restored_epoch(records: list[dict[str, Any]], callbacks: list[Any]) -> dict[str, Any]:
     """Return the record of the epoch whose weights a callback restored, if any."""
     for callback in reversed(callbacks):
         if isinstance(callback, keras.callbacks.EarlyStopping) and callback.best_weights is not None:

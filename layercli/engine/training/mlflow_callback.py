@@ -16,7 +16,7 @@ from layercli.runs.git_state import parse_git_state
 from layercli.runs.manifest import read_manifest_or_none
 from layercli.runs.membership import parse_membership
 from layercli.runs.mlflow_run import MlflowRun, start_mlflow_run
-from layercli.source.leaves import iterate_leaves, join_path
+from layercli.source.leaves import format_key_path, iterate_leaves
 from layercli.source.nodes import KeyPath, sanitize_text
 
 
@@ -35,7 +35,9 @@ def build_mlflow_callback(callback: MLflow, run_dir: Path, valid: ValidConfig, p
     document = valid.to_resolved_dict()
     settings = {key: document[key] for key in ("seed", "data", "train")}
     parameters = {
-        join_path(path): value for path, value in iterate_leaves(settings, lambda _: False) if value != {}
+        format_key_path(path): value
+        for path, value in iterate_leaves(settings, lambda _: False)
+        if value != {}
     }
     manifest = read_manifest_or_none(run_dir) or {}
     git = parse_git_state(manifest)

@@ -58,14 +58,14 @@ def augment_together(layers: Sequence[Any], x: Any, y: Any, *, void: int | None 
         images = tf.cast(x, layer.compute_dtype)
         transformation = layer.get_random_transformation(images, training=True)
         x = layer.transform_images(images, transformation, training=True)
-        with _filling_with(layer, float(void or 0)):
+        with _use_fill_value(layer, float(void or 0)):
             masks = layer.transform_segmentation_masks(masks, transformation, training=True)
     masks = masks if y.dtype.is_floating else tf.round(masks)
     return x, tf.cast(tf.reshape(masks, tf.shape(y)), y.dtype)
 
 
 @contextmanager
-def _filling_with(layer: Any, value: float) -> Iterator[None]:
+def _use_fill_value(layer: Any, value: float) -> Iterator[None]:
     """Let a layer fill empty pixels with a value; its own is a color."""
     if not hasattr(layer, "fill_value"):
         yield

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,20 +16,8 @@ import tensorflow as tf
 from layercli.config.training.resume_changes import ResumeChanges
 from layercli.data.types import Array
 from layercli.engine.adapt import read_vocabulary
-from layercli.engine.training.callback_state import has_state, read_state, write_state
-from layercli.engine.training.tensorboard_logs import flush_event_files, restore_event_files
-from layercli.io.atomic import write_bytes
-
-CALLBACK_STATE_ATTRIBUTES: Final[dict[str, tuple[str, ...]]] = {
-    "EarlyStopping": ("best", "wait", "stopped_epoch", "best_epoch", "best_weights"),
-    "ReduceLROnPlateau": ("best", "wait", "cooldown_counter"),
-    "SwapEMAWeights": ("_ema_weights_in_model",),
-    "TensorBoard": ("_global_train_batch", "_global_test_batch"),
-    "CSVLogger": (),  # its state is its file
-    "TerminateOnNaN": (),
-    "MLflow": (),  # logged epochs stay in MLflow
-}
-"""The state attributes of each callback type, in addition to its constructor arguments."""
+from layercli.engine.training.callback_state import read_callback, restore_files, write_callback
+from layercli.engine.training.writable_arrays import from_writable, to_writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +38,12 @@ def take_snapshot(model: Any, adapted_layers: Sequence[Any], callbacks: Sequence
     arrays: dict[str, Array] = {}
     for kind, variables in _state_variables(model).items():
         for index, variable in enumerate(variables):
-            arrays[f"{kind}/{index}"] = _to_writable(keras.ops.convert_to_numpy(variable))
+            arrays[f"{kind}/{index}"] = to_writable(keras.ops.convert_to_numpy(variable))
     callback_states = []
     for index, callback in enumerate(callbacks):
-        values: dict[str, Any] = {"type": type(callback).__name__}
-        for key in _state_attributes(callback):
-            value = getattr(callback, key, None)
-            # A weight of shape () is a numpy scalar, such as the mean of a Normalization of all columns.
-            if isinstance(value, (list, tuple)) and value and isinstance(value[0], (np.ndarray, np.generic)):
-                arrays |= {
-                    f"callbacks/{index}/{key}/{place}": _to_writable(array)
-                    for place, array in enumerate(value)
-                }
-                values[key] = {"arrays": [str(array.dtype) for array in value]}
-            else:
-                values[key] = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
-        if isinstance(callback, keras.callbacks.CSVLogger):
-            values["bytes"] = _file_size(callback.filename)
-        if isinstance(callback, keras.callbacks.TensorBoard):
-            values["events"] = flush_event_files(callback)
-        if has_state(callback):
-            values["state"], state_arrays = read_state(callback)
-            arrays |= {f"callbacks/{index}/state/{place}": array for place, array in enumerate(state_arrays)}
-        callback_states.append(values)
+        values, callback_arrays = read_callback(callback)
+        arrays |= {f"callbacks/{index}/{name}": array for name, array in callback_arrays.items()}
+        callback_states.append({"type": type(callback).__name__, **values})
     version, words, spare = random.getstate()
     arrays["random/python"] = np.array(words, dtype=np.uint64)
     generator = np.random.get_state(legacy=False)
@@ -97,7 +67,7 @@ def is_finite(model: Any) -> bool:
 
 
 @contextmanager
-def _refusing_malformed_state() -> Iterator[None]:
+def _report_malformed_state() -> Iterator[None]:
     """Report a state that no training has written: one with the right hashes, but other names or types.
 
     Raises:
@@ -109,7 +79,7 @@ def _refusing_malformed_state() -> Iterator[None]:
         raise IncompatibleSnapshotError(f"its state is malformed ({type(error).__name__})") from None
 
 
-@_refusing_malformed_state()
+@_report_malformed_state()
 def restore_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
     """Restore the adapted state of layers; must run before tracing, because a graph holds it as constants.
 
@@ -129,32 +99,16 @@ def restore_layers(layers: Sequence[Any], snapshot: Snapshot) -> None:
             layer.finalize_state()
 
 
-@_refusing_malformed_state()
+@_report_malformed_state()
 def restore_callback_files(
     callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:
     """Truncate the files of callbacks to the snapshot, so that they append from there."""
     for callback, values, _ in _match_callbacks(callbacks, snapshot, changes):
-        if isinstance(callback, keras.callbacks.CSVLogger) and "bytes" in values:
-            callback.append = True
-            _detach_file(Path(callback.filename))
-            if type(values["bytes"]) is not int or values["bytes"] < 0:
-                raise IncompatibleSnapshotError("its state is malformed")
-            if _file_size(callback.filename) > values["bytes"]:
-                with Path(callback.filename).open("rb+") as file:
-                    file.truncate(values["bytes"])
-        if isinstance(callback, keras.callbacks.TensorBoard) and "events" in values:
-            restore_event_files(Path(callback.log_dir), values["events"])
-            callback.write_graph = False  # the files have it
+        restore_files(callback, values)
 
 
-def _detach_file(path: Path) -> None:
-    """Give a file with several names a separate inode, so that writing to it changes no other file."""
-    if path.is_file() and path.stat().st_nlink > 1:
-        write_bytes(path, path.read_bytes())
-
-
-@_refusing_malformed_state()
+@_report_malformed_state()
 def restore_training(
     model: Any, callbacks: Sequence[Any], snapshot: Snapshot, changes: ResumeChanges | None = None
 ) -> None:
@@ -179,22 +133,13 @@ def restore_training(
                 raise IncompatibleSnapshotError(
                     f"{variable.path} has shape {tuple(variable.shape)}, but {array.shape} in the checkpoint"
                 )
-            variable.assign(_from_writable(array, variable.dtype))
+            variable.assign(from_writable(array, variable.dtype))
     for callback, values, index in _match_callbacks(callbacks, snapshot, changes):
-        for key in _state_attributes(callback):
-            value = values[key]
-            if isinstance(value, dict):
-                value = [
-                    _from_writable(arrays[f"callbacks/{index}/{key}/{place}"], dtype)
-                    for place, dtype in enumerate(value["arrays"])
-                ]
-            setattr(callback, key, value)
-        if has_state(callback) and "state" in values:
-            prefix = f"callbacks/{index}/state/"
-            state_arrays = {
-                int(name[len(prefix) :]): arrays[name] for name in arrays if name.startswith(prefix)
-            }
-            write_state(callback, values["state"], state_arrays)
+        prefix = f"callbacks/{index}/"
+        callback_arrays = {
+            name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)
+        }
+        write_callback(callback, values, callback_arrays)
     version, spare = snapshot.state["python"]
     random.setstate((version, tuple(int(word) for word in arrays["random/python"]), spare))
     position, has_spare, spare = snapshot.state["numpy"]
@@ -213,7 +158,7 @@ def _restore_optimizer(variables: Sequence[Any], snapshot: Snapshot, changes: Re
     for variable, name in zip(variables, _variable_names(variables), strict=True):
         is_reset = changes.learning_rate is not None and variable.name == "learning_rate"
         if not is_reset and name in saved and tuple(variable.shape) == saved[name].shape:
-            variable.assign(_from_writable(saved[name], variable.dtype))
+            variable.assign(from_writable(saved[name], variable.dtype))
 
 
 def _variable_names(variables: Sequence[Any]) -> list[str]:
@@ -256,30 +201,6 @@ def _state_variables(model: Any) -> dict[str, list[Any]]:
         "optimizer": list(model.optimizer.variables),
         "metrics": list(model.metrics_variables),
     }
-
-
-def _state_attributes(callback: Any) -> tuple[str, ...]:
-    for cls in type(callback).__mro__:
-        if cls.__name__ in CALLBACK_STATE_ATTRIBUTES:
-            return CALLBACK_STATE_ATTRIBUTES[cls.__name__]
-    return tuple(getattr(callback, "kept", ()))
-
-
-def _to_writable(array: Array) -> Array:
-    """Return the array in a dtype that numpy can write; bfloat16 becomes unsigned integers with the same bits."""
-    array = np.asarray(array)
-    return array.view(f"u{array.dtype.itemsize}") if array.dtype.kind == "V" else array.copy()
-
-
-def _from_writable(array: Array, dtype: str) -> Array:
-    if str(array.dtype) == dtype:
-        return array
-    return array.view(keras.ops.convert_to_numpy(keras.ops.zeros((), dtype=dtype)).dtype)
-
-
-def _file_size(path: str) -> int:
-    file = Path(path)
-    return file.stat().st_size if file.is_file() else 0
 
 
 def _layer_state(layer: Any) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Csv(TableConfig):
     """
 
     has_numbers_as_texts: ClassVar[bool] = True
+    file_noun: ClassVar[str] = "a CSV file"
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv")
 
     columns: Annotated[
         list[str] | None, Field(description="Names of the columns, if the file has no header line.")

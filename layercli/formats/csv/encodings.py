@@ -74,7 +74,7 @@ def is_other_utf8(content: bytes, encoding: str) -> bool:
     return valid > 0 and bad == 0
 
 
-def find_example(file: Path, encoding: str) -> str | None:
+def find_encoded_word(file: Path, encoding: str) -> str | None:
     """Return the first word of a file with other letters than ASCII; None if there is none."""
     text = _decode(_read_sample(file), encoding, "replace")
     return next((word for word in _WORD.findall(text) if not word.isascii()), None)

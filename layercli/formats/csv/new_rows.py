@@ -138,11 +138,11 @@ def _check_encoding(stream: IO[bytes], data: Csv) -> None:
         raise_data_error(
             f"The input must be in the encoding of the training data, {data.encoding}; it seems to be {found}.",
             ("data", "path"),
-            f"Convert it: `iconv -f {found} -t {data.encoding} {_name(stream)} > converted.csv`.",
+            f"Convert it: `iconv -f {found} -t {data.encoding} {_name_file(stream)} > converted.csv`.",
         )
 
 
-def _name(stream: IO[bytes]) -> str:
+def _name_file(stream: IO[bytes]) -> str:
     """Return the name of the file of a stream for a command."""
     name = str(getattr(stream, "name", "<>"))
     return (
@@ -167,7 +167,7 @@ def _check_separator(records: Sequence[bytes], stream: IO[bytes], data: Csv) -> 
         raise_data_error(
             f"The input must have the separator of the training data, {data.separator!r}; it seems to have {separator!r}.",
             ("data", "path"),
-            suggest_separator(_name(stream), separator, data.separator),
+            suggest_separator(_name_file(stream), separator, data.separator),
         )
 
 

@@ -35,7 +35,7 @@ from layercli.formats.csv.source import (
     open_utf8,
     shell_name,
 )
-from layercli.formats.table_reader import FileReader
+from layercli.formats.table_reader import TableFileReader
 from layercli.source.nodes import sanitize_text
 
 _BYTES_PER_VALUE = 12
@@ -522,8 +522,9 @@ def _widen_type(current: Any, column: Any) -> Any:
     return pa.string()
 
 
-_reader: Final = FileReader(CsvFiles, partial(CsvFiles, is_new=True))
-read_dataset, read_new_dataset, locate_row = (
+_reader: Final = TableFileReader(CsvFiles, partial(CsvFiles, is_new=True))
+make_files, read_dataset, read_new_dataset, locate_row = (
+    _reader.make_files,
     _reader.read_dataset,
     _reader.read_new_dataset,
     _reader.locate_row,

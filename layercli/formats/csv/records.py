@@ -37,19 +37,18 @@ def iterate_record_batches(stream: IO[bytes], separator: str) -> Iterator[list[b
     A record is one line, or several lines if a quoted value contains line breaks.
     """
     waiting: list[bytes] = []  # lines of a record that is not complete
-    partial = b""
+    partial = bytearray()  # of a line that is not complete
     while data := _read_available(stream):
-        text = partial + data
-        end = max(text.rfind(b"\n"), text.rfind(b"\r", 0, -1)) + 1
-        if not end and len(text) <= _MAX_RECORD_BYTES:
-            partial = text
+        start = max(0, len(partial) - 1)  # a carriage return at the end waited for its line feed
+        partial += data
+        end = max(partial.rfind(b"\n", start), partial.rfind(b"\r", start, -1)) + 1
+        if not end and len(partial) <= _MAX_RECORD_BYTES:
             continue
-        end = end or len(text)
-        partial = text[end:]
-        records = _join_lines(text[:end].splitlines(keepends=True), waiting, separator)
-        yield from _divide(records)
-    records = _join_lines([partial], waiting, separator) if partial else []
-    yield from _divide([*records, *([b"".join(waiting)] if waiting else [])])
+        text = bytes(partial[: end or len(partial)])
+        del partial[: len(text)]
+        yield from _group_records(_join_lines(text, waiting, separator))
+    records = _join_lines(bytes(partial), waiting, separator)
+    yield from _group_records([*records, *([b"".join(waiting)] if waiting else [])])
 
 
 def is_live(stream: IO[bytes]) -> bool:
@@ -83,27 +82,32 @@ def _read_available(stream: IO[bytes]) -> bytes:
     return cast("BufferedReader", stream).read1(_READ_BYTES)
 
 
-def _divide(records: Sequence[bytes]) -> Iterator[list[bytes]]:
+def _group_records(records: Sequence[bytes]) -> Iterator[list[bytes]]:
     kept = [record for record in records if record.strip()]
     for first in range(0, len(kept), MAX_BATCH_RECORDS):
         yield kept[first : first + MAX_BATCH_RECORDS]
 
 
-def _join_lines(lines: Sequence[bytes], waiting: list[bytes], separator: str) -> list[bytes]:
-    """Return the complete records of lines; ``waiting`` keeps those of the last one, if it is not complete."""
+def _join_lines(text: bytes, waiting: list[bytes], separator: str) -> list[bytes]:
+    """Return the complete records of a text; ``waiting`` keeps the lines of the last one, if it is not complete."""
+    lines = text.splitlines(keepends=True)
+    if not waiting and b'"' not in text:
+        return lines
     records = []
+    size = sum(map(len, waiting))
     for line in lines:
         if not waiting and b'"' not in line:
             records.append(line)
             continue
+        # A line that continues a quoted value ends as it would after a quotation mark; the lines before are not read again.
+        start = b'"' if waiting else b""
         waiting.append(line)
-        if b'"' not in line and len(waiting) < _MAX_RECORD_LINES:
-            continue
-        record = b"".join(waiting)
-        is_too_long = len(waiting) >= _MAX_RECORD_LINES or len(record) > _MAX_RECORD_BYTES
-        if is_too_long or _is_complete(record, separator):
-            records.append(record)
+        size += len(line)
+        is_too_long = len(waiting) >= _MAX_RECORD_LINES or size > _MAX_RECORD_BYTES
+        if is_too_long or (b'"' in line and _is_complete(start + line, separator)):
+            records.append(b"".join(waiting))
             waiting.clear()
+            size = 0
     return records
 
 

@@ -6,8 +6,8 @@ import codecs
 from typing import TYPE_CHECKING, ClassVar
 
 from layercli.formats.csv.config import Csv
-from layercli.script.data_script import INDENT
 from layercli.script.python_source import (
+    INDENT,
     Brackets,
     CallExpression,
     Expression,

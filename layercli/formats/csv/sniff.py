@@ -29,6 +29,10 @@ _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?')
 """The first line with which Excel reads a separator from a file."""
 _RELATION: Final = re.compile(r"\s*@relation\b", re.IGNORECASE)
 _ATTRIBUTE: Final = re.compile(r"""\s*@attribute\s+(?:'([^']+)'|"([^"]+)"|(\S+))""", re.IGNORECASE)
+_RULE_LINE: Final = re.compile(r"[-+=][-+=|]{2,}\s*")
+"""A line that is drawn between rows, in lists of SAP and tables of MySQL."""
+_IMPORT_ID: Final = re.compile(r"\{\s*\"?ImportId\"?\s*:.*\}", re.DOTALL)
+"""A value of the last header row of Qualtrics."""
 _RULE: Final = re.compile(r":?(?:-{2,}|={2,}):?")
 _UNIT: Final = re.compile(r"[\[(].{1,20}[\])]")
 _MIN_TWO_HEADER_ROWS: Final = 4
@@ -53,10 +57,13 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
     if first.lstrip().startswith("#") and not _is_header_with_hash(lines):
         keys["comment"] = "#"
         lines = ["" if line.lstrip().startswith("#") else line for line in lines]
+    elif (mark := _find_rule_mark(lines)) is not None:
+        keys["comment"] = mark
+        lines = ["" if line.startswith(mark) else line for line in lines]
     if any(_RELATION.match(line) for line in lines):
         attributes = _read_attributes(lines)
         if attributes is not None:
-            _refuse_single_quotes(file, _split(["", *lines[attributes["skip_lines"] :]], ","))
+            _refuse_single_quotes(file, _split_lines(["", *lines[attributes["skip_lines"] :]], ","))
             keys |= attributes
             return make_section(file, keys), keys
     declared = _SEPARATOR_LINE.fullmatch(lines[0].strip()) if lines else None
@@ -67,7 +74,7 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
         _refuse_aligned_columns(file, lines, separator)
     if separator != ",":
         keys["separator"] = separator
-    rows = _split(lines, separator)
+    rows = _split_lines(lines, separator)
     width = Counter(len(row) for _, row in rows).most_common(1)[0][0] if rows else 0
     if (
         len(rows) > 2
@@ -93,10 +100,11 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
 def _add_header_keys(
     file: Path, keys: dict[str, Any], body: Sequence[tuple[int, list[str]]]
 ) -> tuple[Csv, dict[str, Any]]:
-    """Return the section and its keys for a table that begins with one header row, with two, or with none."""
+    """Return the section and its keys for a table that begins with header rows, or with none."""
     rows = [row for _, row in body]
-    if len(rows) > _MIN_TWO_HEADER_ROWS and _has_two_header_rows(rows):
-        keys["skip_lines"] = body[2][0] - 1
+    count = _count_header_rows(rows) if len(rows) > _MIN_TWO_HEADER_ROWS else 1
+    if count > 1:
+        keys["skip_lines"] = body[count][0] - 1
         first, second = rows[:2]
         is_unique = len(set(first)) == len(first) or all(map(_RULE.fullmatch, filter(None, second)))
         names = first if is_unique else [f"{a} {b}".strip() for a, b in zip(first, second, strict=True)]
@@ -104,6 +112,16 @@ def _add_header_keys(
     elif rows and not _is_header(rows[0], rows[1:]):
         keys["columns"] = [f"column_{number}" for number in range(1, len(rows[0]) + 1)]
     return make_section(file, keys), keys
+
+
+def _find_rule_mark(lines: Sequence[str]) -> str | None:
+    """Return the character with which lines between rows begin, if all rows begin with ``|``; None without such lines."""
+    full = [line for line in lines if line.strip()]
+    rules = {line for line in full if _RULE_LINE.fullmatch(line)}
+    marks = {line[0] for line in full if line in rules or not line.startswith("|")} & {*"-+="}
+    rows = sum(line.startswith("|") for line in full)
+    others = [line for line in full if line[0] in marks and line not in rules]
+    return marks.pop() if len(marks) == 1 and not others and 2 * rows > len(full) else None
 
 
 def _refuse_aligned_columns(file: Path, lines: Sequence[str], separator: str) -> None:
@@ -187,7 +205,7 @@ def guess_separator(lines: Sequence[str]) -> str:
     """Return the character that divides most lines into the same number of values."""
 
     def rate(separator: str) -> float:
-        counts = Counter(len(row) for _, row in _split(lines, separator))
+        counts = Counter(len(row) for _, row in _split_lines(lines, separator))
         width, count = counts.most_common(1)[0] if counts else (1, 0)
         return count / counts.total() if width > 1 else 0
 
@@ -195,7 +213,7 @@ def guess_separator(lines: Sequence[str]) -> str:
     if rate(best):
         return best
     # Blanks also divide words: only a number in every row shows that they divide values.
-    rows = _split(lines, " ")[1:]
+    rows = _split_lines(lines, " ")[1:]
     has_numbers = all(any(_NUMBER.fullmatch(value) for value in row) for _, row in rows)
     return " " if rows and has_numbers and rate(" ") > _MIN_BLANK_RATE else ","
 
@@ -215,7 +233,7 @@ def read_first_lines(file: Path, data: Csv) -> list[str]:
     return lines[: max(1, min(_SAMPLE_LINES, len(lines) - (len(content) == _SAMPLE_BYTES)))]
 
 
-def _split(lines: Sequence[str], separator: str) -> list[tuple[int, list[str]]]:
+def _split_lines(lines: Sequence[str], separator: str) -> list[tuple[int, list[str]]]:
     """Return the line number and the values of each line that is not empty."""
     reader = read_csv((line + "\n" for line in lines), delimiter=separator, skipinitialspace=True)
     rows, line = [], 1
@@ -235,7 +253,7 @@ def _is_header_with_hash(lines: Sequence[str]) -> bool:
     if len(full) < 2 or full[1].lstrip().startswith("#"):
         return False
     separator = guess_separator(full[1:])
-    counts = [len(row) for _, row in _split(full[:2], separator)]
+    counts = [len(row) for _, row in _split_lines(full[:2], separator)]
     return len(counts) == 2 and counts[0] == counts[1] > 1
 
 
@@ -245,9 +263,19 @@ def _is_full(row: list[str], width: int) -> bool:
     return len(row) == width and (filled > 1 or width <= 2)
 
 
+def _count_header_rows(rows: Sequence[list[str]]) -> int:
+    """Return the number of rows that belong to the header; 1 also if there may be none."""
+    for number in (2, 3):
+        if all(map(_IMPORT_ID.fullmatch, rows[number - 1])):
+            return number
+    return 2 if _has_two_header_rows(rows) else 1
+
+
 def _has_two_header_rows(rows: Sequence[list[str]]) -> bool:
     """Return whether the second row belongs to the header: it has units, lines, or the names of columns below groups."""
     first, second, body = rows[0], rows[1], rows[2:]
+    if _divides_questions(first, second, body):
+        return True
     if all(_RULE.fullmatch(value) for value in second if value) and any(second):
         return True
     columns = list(zip(*body, strict=True))
@@ -264,6 +292,29 @@ def _has_two_header_rows(rows: Sequence[list[str]]) -> bool:
         # Numbers above names, such as years, that are repeated or have gaps.
         return len(numeric) > 1 and len(set(first)) < len(first)
     return len(words) > 1 or bool(_UNIT.fullmatch(words[0]))
+
+
+def _divides_questions(first: list[str], second: list[str], body: Sequence[list[str]]) -> bool:
+    """Return whether the second row names the answers to questions of the first row, as in exports of surveys.
+
+    The first row has no names for further answers to a question. The second row has them, and nothing below names of
+    single values, which all other rows have. An answer that can be chosen is the only value of its column.
+    """
+    columns = [set(column) for column in zip(*body, strict=True)]
+    answers = [(answer, column) for answer, column in zip(second, columns, strict=True) if answer]
+    has_further = any(not name for name in first[1:]) and all(
+        name or answer for name, answer in zip(first[1:], second[1:], strict=True)
+    )
+    has_single = any(
+        name and not answer and "" not in column
+        for name, answer, column in zip(first, second, columns, strict=True)
+    )
+    return (
+        has_further
+        and has_single
+        and not any(_NUMBER.fullmatch(answer) for answer, _ in answers)
+        and all(answer not in column or column == {answer, ""} for answer, column in answers)
+    )
 
 
 def _is_numeric(column: Sequence[str]) -> bool:

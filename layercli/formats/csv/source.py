@@ -18,6 +18,7 @@ from typing import IO, Any, Final, cast
 
 from layercli.data.data_error import PATH_KEY, raise_data_error
 from layercli.formats.csv.config import Csv
+from layercli.formats.table_types import find_binary_type
 from layercli.io.tracked_file import open_tracked
 from layercli.source.nodes import sanitize_text
 
@@ -76,15 +77,11 @@ _CONVERSIONS: Final = {
 }
 """Formats of tables that are not read, and the command that converts a file."""
 _SHEET_COMMAND: Final = _write_pandas_command("pandas openpyxl", "read_excel('{name}', sheet_name=0)")
-_TYPES: Final = {"a Parquet file": "parquet", "a Feather file": "feather", "a file of JSON lines": "jsonl"}
-"""Formats of tables of other data types."""
 _PLAIN_NAME: Final = re.compile(r"[\w./ -]+")
 _SHEET: Final = re.compile(r"<(?:\w+:)?sheet\b[^>]*?\bname=[\"']([^\"']+)")
 _MAX_WORKBOOK_BYTES: Final = 1 << 20
 _MAX_LISTED_SHEETS: Final = 8
 _SIGNATURES: Final = (
-    (b"PAR1", "a Parquet file"),
-    (b"ARROW1", "a Feather file"),
     (b"FEA1", "a Feather file of version 1"),
     (b"ORC", "an ORC file"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
@@ -212,6 +209,8 @@ def refuse_other_formats(file: Path, start: bytes, *, are_json_lines: bool = Fal
     Raises:
         DataError: it is a file of another format; with the command that converts it.
     """
+    if (table_type := find_binary_type(start)) is not None:
+        _refuse_type(file, table_type.file_noun, table_type.type_name())
     for signature, title in _SIGNATURES:
         if start.startswith(signature):
             _refuse_format(file, title)
@@ -223,7 +222,7 @@ def refuse_other_formats(file: Path, start: bytes, *, are_json_lines: bool = Fal
     if are_json_lines:
         return
     if are_first_json_lines(text):
-        _refuse_format(file, "a file of JSON lines")
+        _refuse_type(file, "a file of JSON lines", "jsonl")
     if re.match(rb'\{\s*"[^"\n]*"\s*:', text) or re.match(rb'\[\s*\{\s*"', text):
         _refuse_format(file, "a JSON document")
 
@@ -269,9 +268,6 @@ def _refuse_format(file: Path, title: str, sheets: Sequence[str] = ()) -> None:
     if has_sheets:
         listed = ", ".join(sanitize_text(name, limit=40) for name in sheets[:_MAX_LISTED_SHEETS])
         title += f" of {len(sheets)} sheets ({listed}{', ...' if len(sheets) > _MAX_LISTED_SHEETS else ''})"
-    message = f"{shown} is {title}, not a table of text."
-    if title in _TYPES:
-        raise_data_error(message, ("data", "type"), f"Set `type: {_TYPES[title]}`.")
     hint = "Save the table as CSV or Parquet."
     if title == _LFS_POINTER:
         hint = "Download the table itself: `git lfs pull`."
@@ -281,7 +277,17 @@ def _refuse_format(file: Path, title: str, sheets: Sequence[str] = ()) -> None:
         hint = f"Convert it: {command.format(name=name, stem=name.removesuffix(file.suffix))}"
     if has_sheets:
         hint += ". `sheet_name` is the number of the sheet with the table, from 0."
-    raise_data_error(message, PATH_KEY, hint)
+    raise_data_error(f"{shown} is {title}, not a table of text.", PATH_KEY, hint)
+
+
+def _refuse_type(file: Path, noun: str, type_name: str) -> None:
+    """Refuse a table of another data type.
+
+    Raises:
+        DataError: always.
+    """
+    message = f"{sanitize_text(str(file))} is {noun}, not a table of text."
+    raise_data_error(message, ("data", "type"), f"Set `type: {type_name}`.")
 
 
 def shell_name(file: Path) -> str:

@@ -1,5 +1,7 @@
 """The ``data`` section of type feather."""
 
+from typing import ClassVar
+
 from layercli.config.data.tables import TableConfig
 
 
@@ -9,3 +11,7 @@ class Feather(TableConfig):
     Example:
         {type: feather, path: trips.feather, target: price, split: {validation: 0.1, test: 0.1}}
     """
+
+    file_noun: ClassVar[str] = "a Feather file"
+    suffixes: ClassVar[tuple[str, ...]] = (".feather", ".arrow")
+    signature: ClassVar[bytes | None] = b"ARROW1"

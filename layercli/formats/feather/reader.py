@@ -6,22 +6,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from layercli.data.memory import describe_excess
 from layercli.data.new_examples import NewExamples
-from layercli.data.tables.arrow import is_text_type
+from layercli.data.tables.arrow_check import ColumnCheck
 from layercli.data.tables.plan import TablePlan
-from layercli.data.types import PATH_KEY, raise_data_error
+from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.formats.csv.source import refuse_other_formats
 from layercli.formats.feather.config import Feather
 from layercli.formats.feather.sizes import measure_batches
 from layercli.formats.parquet.converted import ConvertedFiles
 from layercli.formats.parquet.reader import check_expansion, iterate_file_rows
-from layercli.formats.table_reader import FileReader
+from layercli.formats.table_reader import TableFileReader
+from layercli.formats.table_types import find_binary_type
 from layercli.source.nodes import sanitize_text
 
 _MAX_BATCH_BYTES: Final = 1 << 30
 _ROWS_AT_ONCE: Final = 1 << 16
-_ARROW_ERRORS: Final = (OSError, ValueError, NotImplementedError, KeyError)
+_BYTES_AT_ONCE: Final = 1 << 26
+"""Bytes of texts that are written together."""
+_ARROW_ERRORS: Final = (OSError, ValueError, NotImplementedError, LookupError)
 """The base classes of pyarrow's errors."""
 
 
@@ -43,7 +48,7 @@ class FeatherFiles(ConvertedFiles):
 
         with file.open("rb") as raw:
             start = raw.read(4096)
-        if not start.startswith(b"ARROW1"):
+        if find_binary_type(start) is not Feather:
             refuse_other_formats(file, start)
         try:
             sizes = measure_batches(file)
@@ -52,12 +57,13 @@ class FeatherFiles(ConvertedFiles):
                 reader = pa.ipc.open_file(source)
                 schema = pa.schema(list(map(_simplify_field, reader.schema)))
                 with parquet.ParquetWriter(target, schema, compression="lz4") as writer:
+                    check, expanded = ColumnCheck(file), sum(sizes)
                     for number in range(reader.num_record_batches):
                         batch = reader.get_batch(number)
-                        for first in range(0, batch.num_rows, _ROWS_AT_ONCE):
-                            rows = batch.slice(first, _ROWS_AT_ONCE)
-                            for column, field in zip(rows.columns, schema, strict=True):
-                                _check_text(file, field.name, column)
+                        row_bytes = check.measure_rows(batch)
+                        expanded += int(row_bytes.sum())
+                        check_expansion(file, expanded)
+                        for rows in _divide(batch, row_bytes):
                             arrays = [
                                 _simplify(column, field.type)
                                 for column, field in zip(rows.columns, schema, strict=True)
@@ -95,26 +101,16 @@ def _check_batches(file: Path, sizes: Sequence[int]) -> None:
         )
 
 
-def _check_text(file: Path, name: str, column: Any) -> None:
-    """Check that the texts of a column are UTF-8.
-
-    Raises:
-        DataError: they are not.
-    """
-    import pyarrow as pa
-
-    texts = column.dictionary if pa.types.is_dictionary(column.type) else column
-    if not is_text_type(texts.type):
-        return
-    try:
-        texts.validate(full=True)
-    except pa.ArrowInvalid:
-        raise_data_error(
-            f"The column `{sanitize_text(name, limit=60)}` of {sanitize_text(str(file))} "
-            "contains text that is not UTF-8.",
-            PATH_KEY,
-            "Save the file in UTF-8.",
-        )
+def _divide(batch: Any, row_bytes: Array) -> Iterator[Any]:
+    """Yield some rows of a batch at a time, whose texts take little memory."""
+    ends = np.cumsum(row_bytes)
+    first = 0
+    while first < batch.num_rows:
+        before = ends[first - 1] if first else 0
+        last = int(np.searchsorted(ends, before + _BYTES_AT_ONCE, side="right"))
+        count = min(max(1, last - first), _ROWS_AT_ONCE)
+        yield batch.slice(first, count)
+        first += count
 
 
 def _simplify_field(field: Any) -> Any:
@@ -137,8 +133,9 @@ def _simplify(column: Any, kind: Any) -> Any:
     return column.cast(kind) if column.type != kind else column
 
 
-_reader: Final = FileReader(FeatherFiles)
-read_dataset, read_new_dataset, locate_row = (
+_reader: Final = TableFileReader(FeatherFiles)
+make_files, read_dataset, read_new_dataset, locate_row = (
+    _reader.make_files,
     _reader.read_dataset,
     _reader.read_new_dataset,
     _reader.locate_row,

@@ -18,7 +18,11 @@ _FOOTER_DICTIONARIES, _FOOTER_BATCHES = 2, 3
 _MESSAGE_HEADER_TYPE, _MESSAGE_HEADER = 1, 2
 _DICTIONARY_BATCH: Final = 2
 _DICTIONARY_DATA: Final = 1
-_BATCH_BUFFERS: Final = 2
+_BATCH_ROWS, _BATCH_COLUMNS, _BATCH_BUFFERS = 0, 1, 2
+_VALUE_BYTES: Final = 4
+"""Least bytes of a value after it is decoded; a file can have any number of nulls in no bytes."""
+_MIN_BYTES: Final = 1 << 16
+"""A batch counts as many bytes, since each takes time; a file can name the same batch often."""
 _BLOCK = struct.Struct("<qiiq")
 """Offset, length of the metadata, padding, length of the body."""
 _BUFFER = struct.Struct("<qq")
@@ -34,7 +38,7 @@ class _Block(NamedTuple):
 
 
 def measure_batches(file: Path) -> list[int]:
-    """Return the bytes of each record batch and each dictionary after it is decompressed.
+    """Return the bytes of each record batch and each dictionary after it is decompressed and decoded, at least 64 KiB.
 
     Raises:
         ValueError: the file is damaged.
@@ -83,7 +87,10 @@ def _measure_batch(stream: IO[bytes], block: _Block) -> int:
             (declared,) = struct.unpack("<q", stream.read(8))
             length = length if declared < 0 else declared
         total += max(0, length)
-    return total
+    _, columns = _find_vector(message, batch, _BATCH_COLUMNS)
+    place = _find_field(message, batch, _BATCH_ROWS)
+    rows = int(struct.unpack_from("<q", message, place)[0]) if place else 0
+    return max(total, rows * columns * _VALUE_BYTES, _MIN_BYTES)
 
 
 def _read_uint(content: bytes, position: int) -> int:

@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field
 
 from layercli.config.data.section import DataConfig, TargetTypeField
-from layercli.config.data.tables import TableConfig, TextOrList
+from layercli.config.data.tables import TABLE_FORMATS, TableConfig, TextOrList
 from layercli.formats.images.mask_names import without_masks
 from layercli.formats.table_types import find_table_type
-from layercli.schema.addresses import join_path
+from layercli.schema.addresses import join_directory
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError, StrictModel
 
@@ -32,7 +32,7 @@ class LabelsConfig(StrictModel):
         str,
         Field(
             min_length=1,
-            description="The table (CSV, Parquet, JSON lines or Feather), relative to the config.",
+            description=f"The table ({TABLE_FORMATS}), relative to the config.",
             examples=["labels.csv"],
         ),
     ]
@@ -176,7 +176,7 @@ class Images(DataConfig):
         return False
 
     def with_absolute_paths(self, directory: Path) -> Self:
-        changes: dict[str, Any] = {"path": join_path(directory, self.path)}
+        changes: dict[str, Any] = {"path": join_directory(directory, self.path)}
         if self.labels is not None:
             changes["labels"] = self.labels.model_copy(update={"path": str(directory / self.labels.path)})
         if self.masks is not None:

@@ -144,7 +144,7 @@ def open_image(
         )
 
 
-def measure_size(image: Any) -> tuple[int, int]:
+def measure_image(image: Any) -> tuple[int, int]:
     """Return (height, width) of an opened image that is not loaded, turned upright."""
     width, height = image.size
     turn = image.getexif().get(_ORIENTATION_TAG) if image.format == "TIFF" else _find_turn(image)

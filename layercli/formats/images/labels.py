@@ -22,7 +22,7 @@ from layercli.formats.csv.config import Csv
 from layercli.formats.csv.sniff import sniff_csv
 from layercli.formats.images.config import FILE_INPUT, IMAGE_SUFFIXES, Images
 from layercli.graph.finding import Finding
-from layercli.io.paths import is_file
+from layercli.io.paths import compose_name, is_file
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _TABLE_KEY: Final[KeyPath] = ("data", "labels", "path")
@@ -205,6 +205,7 @@ class FileIndex:
 
     def find(self, name: str) -> list[Path]:
         """Return the images that a name means: none, one, or several if it is ambiguous."""
+        name = compose_name(name)
         for rule in range(len(_NAMING_RULES)):
             if rule not in self._files_by_name:
                 self._files_by_name[rule] = self._name_files(_NAMING_RULES[rule])
@@ -219,7 +220,8 @@ class FileIndex:
         folder = self._listing.folder
         prefix = Path(os.path.relpath(folder, self._table_folder))
         for file in self._listing.files:
-            named.setdefault(make_name(file, file.relative_to(folder), prefix), []).append(file)
+            name = compose_name(make_name(file, file.relative_to(folder), prefix))
+            named.setdefault(name, []).append(file)
         return named
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from layercli.data.memory import MAX_ITEM_BYTES
 from layercli.data.types import Array, DataError
-from layercli.formats.images.decode import measure_size, open_image
+from layercli.formats.images.decode import measure_image, open_image
 from layercli.graph.finding import Finding
 from layercli.io.atomic import stage_file
 
@@ -75,7 +75,7 @@ def _read_size(file: Path) -> tuple[int, int]:
     size: list[tuple[int, int]] = []
 
     def read(image: Any) -> Array:
-        size.append(measure_size(image))
+        size.append(measure_image(image))
         return np.empty(0)
 
     found = open_image(file, read, MAX_ITEM_BYTES, is_decoded=False)

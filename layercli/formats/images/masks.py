@@ -18,12 +18,13 @@ from layercli.formats.images.config import IMAGE_SUFFIXES, Images
 from layercli.formats.images.decode import (
     JPEG_FORMATS,
     convert_mode,
-    measure_size,
+    measure_image,
     open_image,
     turn_upright,
 )
 from layercli.formats.images.mask_names import strip_image_word, strip_mask_word, without_masks
 from layercli.graph.finding import Finding
+from layercli.io.paths import compose_name
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _KEY: Final[KeyPath] = ("data", "masks", "path")
@@ -168,7 +169,7 @@ class _MaskIndex:
     def __init__(self, masks: FolderFiles) -> None:
         self._tables: tuple[dict[str, list[Path]], ...] = ({}, {}, {}, {})
         for file in masks.files:
-            path = file.relative_to(masks.folder).with_suffix("")
+            path = _name_path(masks.folder, file)
             stripped = strip_mask_word(path) or path
             keys = (path.as_posix(), path.name, stripped.as_posix(), stripped.name)
             for table, key in zip(self._tables, keys, strict=True):
@@ -184,6 +185,11 @@ class _MaskIndex:
         return []
 
 
+def _name_path(folder: Path, file: Path) -> Path:
+    """Return the path of a file in a folder by which an image and its mask are compared."""
+    return Path(compose_name(str(file.relative_to(folder).with_suffix(""))))
+
+
 def _match_masks(
     images: FolderFiles, masks: FolderFiles
 ) -> tuple[list[tuple[Path, Path]], list[Finding], list[Finding]]:
@@ -193,7 +199,7 @@ def _match_masks(
     findings: list[Finding] = []
     used: set[Path] = set()
     for file in images.files:
-        path = file.relative_to(images.folder).with_suffix("")
+        path = _name_path(images.folder, file)
         found = index.find(path)
         used.update(found)
         if len(found) == 1:
@@ -236,7 +242,7 @@ def _scan_masks(
         size: list[tuple[int, int]] = []
 
         def read_size(image: Any) -> Array:
-            size.append(measure_size(image))
+            size.append(measure_image(image))
             return np.empty(0)
 
         unreadable = open_image(image_file, read_size, max_bytes, is_decoded=False)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from layercli.formats.images.config import IMAGE_FORMATS, IMAGE_SUFFIXES, PILLOW_MODES, Images
-from layercli.script.data_script import INDENT, DataScript, write_class_files
-from layercli.script.python_source import Brackets, quote_string, render_statement
+from layercli.script.data_script import DataScript, write_class_files
+from layercli.script.python_source import INDENT, Brackets, quote_string, render_statement
 from layercli.source.nodes import KeyPath
 
 

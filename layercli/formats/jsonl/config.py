@@ -1,5 +1,7 @@
 """The ``data`` section of type jsonl."""
 
+from typing import ClassVar
+
 from layercli.config.data.tables import TableConfig
 
 
@@ -9,3 +11,6 @@ class Jsonl(TableConfig):
     Example:
         {type: jsonl, path: visits.jsonl, target: price, split: {validation: 0.1, test: 0.1}}
     """
+
+    file_noun: ClassVar[str] = "a file of JSON lines"
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")

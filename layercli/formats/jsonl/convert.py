@@ -48,7 +48,7 @@ def write_parquet(file: Path, target: Path) -> None:
 
         def write_rows() -> None:
             arrays = [
-                pa.array([_convert(row.get(name), kind) for row in rows], types[kind])
+                pa.array([_convert_value(row.get(name), kind) for row in rows], types[kind])
                 for name, kind in kinds.items()
             ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
@@ -144,7 +144,7 @@ def _find_kinds(file: Path) -> Kinds:
     kinds: Kinds = {}
     for number, row in iterate_rows(file):
         for name, value in row.items():
-            kinds[name] = _merge(kinds.get(name, "null"), _kind_of(value))
+            kinds[name] = _merge_kinds(kinds.get(name, "null"), _kind_of(value))
         if len(kinds) > _MAX_COLUMNS:
             raise_data_error(
                 f"{sanitize_text(str(file))} has more than {_MAX_COLUMNS:,} columns up to line {number:,}.",
@@ -164,7 +164,7 @@ def _kind_of(value: Any) -> str:
     return {float: "number", str: "text"}.get(type(value), "list")
 
 
-def _merge(first: str, second: str) -> str:
+def _merge_kinds(first: str, second: str) -> str:
     """Return the kind of values of both kinds."""
     kinds = {first, second} - {"null"}
     if len(kinds) <= 1:
@@ -174,7 +174,7 @@ def _merge(first: str, second: str) -> str:
     return "number" if kinds == {"integer", "number"} else "text"
 
 
-def _convert(value: Any, kind: str) -> Any:
+def _convert_value(value: Any, kind: str) -> Any:
     """Return a value as one of the kind of its column; None for lists, which are not used."""
     if value is None or kind in ("null", "list"):
         return None

@@ -7,7 +7,7 @@ from typing import Final
 
 from layercli.formats.jsonl import convert
 from layercli.formats.parquet.converted import ConvertedFiles
-from layercli.formats.table_reader import FileReader
+from layercli.formats.table_reader import TableFileReader
 from layercli.source.nodes import sanitize_text
 
 
@@ -27,8 +27,9 @@ class JsonlFiles(ConvertedFiles):
         return found and f"{sanitize_text(str(file))}, {found}"
 
 
-_reader: Final = FileReader(JsonlFiles)
-read_dataset, read_new_dataset, locate_row = (
+_reader: Final = TableFileReader(JsonlFiles)
+make_files, read_dataset, read_new_dataset, locate_row = (
+    _reader.make_files,
     _reader.read_dataset,
     _reader.read_new_dataset,
     _reader.locate_row,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from layercli.formats.jsonl.config import Jsonl
-from layercli.script.data_script import INDENT
-from layercli.script.python_source import render_literal, render_statement
+from layercli.script.python_source import INDENT, render_literal, render_statement
 from layercli.script.table_code import TableScript
 
 _READ_ROWS: Final = '''\

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from layercli.config.data.arrays import ArraysConfig
-from layercli.schema.addresses import join_path
+from layercli.schema.addresses import join_directory
 
 
 class Npy(ArraysConfig):
@@ -36,10 +36,10 @@ class Npy(ArraysConfig):
     def with_absolute_paths(self, directory: Path) -> Self:
         def resolve_paths(names: str | dict[str, str] | None) -> Any:
             if isinstance(names, dict):
-                return {key: join_path(directory, name) for key, name in names.items()}
-            return None if names is None else join_path(directory, names)
+                return {key: join_directory(directory, name) for key, name in names.items()}
+            return None if names is None else join_directory(directory, names)
 
-        keys = {key: join_path(directory, name) for key, name in self.split.key_columns.items()}
+        keys = {key: join_directory(directory, name) for key, name in self.split.key_columns.items()}
         return self.with_arguments(
             **{key: resolve_paths(getattr(self, key)) for key in self.array_keys},
             split=self.split.model_copy(update=keys),

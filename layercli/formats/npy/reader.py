@@ -65,7 +65,7 @@ def read_arrays(
 ) -> dict[str, Array | LazyArray]:
     """Return the arrays by the names of their files; large arrays read their rows when they are needed."""
     files = {name: require_file(name, key) for name, key in references}
-    headers = {name: read_header(files[name], name, key) for name, key in references}
+    headers = {name: read_npy_header(files[name], name, key) for name, key in references}
     total = sum(header.loaded_bytes for header in headers.values())
     is_lazy = memory is not None and total > memory // MEMORY_DIVISOR
     for name, key in references:
@@ -94,7 +94,7 @@ def _report_unreadable(path: Path, key: KeyPath) -> Iterator[None]:
         )
 
 
-def read_header(path: Path, name: str, key: KeyPath) -> ArrayHeader:
+def read_npy_header(path: Path, name: str, key: KeyPath) -> ArrayHeader:
     """Return the header of an array file.
 
     Raises:

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from layercli.formats.npy.config import Npy
 from layercli.script.array_code import ARRAY_KEYS, write_arrays
-from layercli.script.data_script import INDENT, DataScript
-from layercli.script.python_source import quote_string
+from layercli.script.data_script import DataScript
+from layercli.script.python_source import INDENT, quote_string
 from layercli.source.nodes import KeyPath
 
 

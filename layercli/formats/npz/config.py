@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from layercli.config.data.arrays import ArraysConfig
-from layercli.schema.addresses import join_path
+from layercli.schema.addresses import join_directory
 
 
 class Npz(ArraysConfig):
@@ -25,4 +25,4 @@ class Npz(ArraysConfig):
         return cls.model_validate({"path": path, **cls._input_arguments(input_names)})
 
     def with_absolute_paths(self, directory: Path) -> Self:
-        return self.with_arguments(path=join_path(directory, self.path))
+        return self.with_arguments(path=join_directory(directory, self.path))

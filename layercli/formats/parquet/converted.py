@@ -10,7 +10,9 @@ from typing import Any, ClassVar
 from layercli.config.data.tables import TableConfig
 from layercli.data.cache import Cache
 from layercli.data.tables.files import list_repeated_names
+from layercli.formats.parquet.config import Parquet
 from layercli.formats.parquet.reader import ParquetFiles
+from layercli.formats.table_types import find_binary_type
 
 
 class ConvertedFiles(ABC):
@@ -37,7 +39,7 @@ class ConvertedFiles(ABC):
     def get_parquet(self, file: Path) -> Path:
         """Return the Parquet file of a file; the file itself if it is one, such as that of a request to a service."""
         with file.open("rb") as stream:
-            if stream.read(4) == b"PAR1":
+            if find_binary_type(stream.read(4)) is Parquet:
                 return file
         return Cache.default().get_file(file, self.kind, [], lambda target: self.convert_file(file, target))
 

@@ -23,7 +23,7 @@ from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_groups import RowGroups
 from layercli.data.types import raise_data_error
 from layercli.formats.parquet.config import Parquet
-from layercli.formats.table_reader import FileReader
+from layercli.formats.table_reader import TableFileReader
 from layercli.source.nodes import sanitize_text
 
 T = TypeVar("T", bound=TableConfig)
@@ -225,8 +225,9 @@ def _raise_unreadable(file: Path, error: Exception) -> NoReturn:
     )
 
 
-_reader: Final = FileReader(ParquetFiles)
-read_dataset, read_new_dataset, locate_row = (
+_reader: Final = TableFileReader(ParquetFiles)
+make_files, read_dataset, read_new_dataset, locate_row = (
+    _reader.make_files,
     _reader.read_dataset,
     _reader.read_new_dataset,
     _reader.locate_row,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from layercli.formats.parquet.config import Parquet
-from layercli.script.data_script import INDENT
-from layercli.script.python_source import CallExpression, render_literal, render_statement
+from layercli.script.python_source import INDENT, CallExpression, render_literal, render_statement
 from layercli.script.table_code import TableScript
 
 

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from layercli.formats.python.config import Python
 from layercli.script.array_code import write_label_encoding
-from layercli.script.data_script import INDENT, DataScript
+from layercli.script.data_script import DataScript
 from layercli.script.keras_calls import value_expression
 from layercli.script.python_source import (
+    INDENT,
     Brackets,
     CallExpression,
     NamedValue,

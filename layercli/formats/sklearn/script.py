@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from layercli.formats.sklearn.config import Sklearn
-from layercli.script.data_script import INDENT, DataScript
+from layercli.script.data_script import DataScript
+from layercli.script.python_source import INDENT
 
 
 class Script(DataScript[Sklearn]):

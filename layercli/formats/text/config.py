@@ -6,11 +6,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from layercli.config.data.section import DataConfig, TargetTypeField
-from layercli.config.data.tables import TableConfig, is_column_choice
+from layercli.config.data.tables import TABLE_FORMATS, TableConfig, is_column_choice
 from layercli.config.names import INPUT
 from layercli.formats.csv.config import Csv, EncodingField, check_encoding
 from layercli.formats.table_types import find_table_type
-from layercli.schema.addresses import join_path
+from layercli.schema.addresses import join_directory
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
@@ -36,7 +36,7 @@ class Text(DataConfig):
         str,
         Field(
             min_length=1,
-            description="The folder, or the table (CSV, Parquet, JSON lines or Feather), relative to the config.",
+            description=f"The folder, or the table ({TABLE_FORMATS}), relative to the config.",
             examples=["reviews"],
         ),
     ]
@@ -74,7 +74,7 @@ class Text(DataConfig):
         return self.column is not None
 
     def with_absolute_paths(self, directory: Path) -> Self:
-        return self.with_arguments(path=join_path(directory, self.path))
+        return self.with_arguments(path=join_directory(directory, self.path))
 
     def check(self) -> None:
         super().check()

@@ -124,7 +124,7 @@ class _LazyTexts:
             else:
                 texts[number, 0] = text
         if findings:
-            if find_encoding(self.paths)[1] is not None:
+            if guess_common_encoding(self.paths)[1] is not None:
                 hint = f"Save it as {self.encoding}, as other files are."
                 findings = [
                     replace(each, hint=hint) if each.hint and "`encoding: " in each.hint else each
@@ -163,7 +163,7 @@ def _read_text(file: Path, encoding: str, max_bytes: int) -> str | Finding:
         return make_data_finding(f"Cannot read the text {shown}: {reason}.", ("data", "path"), None)
 
 
-def find_encoding(files: Iterable[Path]) -> tuple[str | None, Path | None]:
+def guess_common_encoding(files: Iterable[Path]) -> tuple[str | None, Path | None]:
     """Return the encoding of files if they are not UTF-8, and the first file that has another encoding than the others."""
     others: list[bytes] = []
     first: dict[bool, Path] = {}

@@ -6,19 +6,11 @@ import codecs
 from typing import Any, ClassVar
 
 from layercli.check import ValidConfig
-from layercli.config.data.tables import TableConfig
-from layercli.formats.csv.config import Csv
-from layercli.formats.csv.script import Script as CsvScript
-from layercli.formats.feather.config import Feather
-from layercli.formats.feather.script import Script as FeatherScript
-from layercli.formats.jsonl.config import Jsonl
-from layercli.formats.jsonl.script import Script as JsonlScript
-from layercli.formats.parquet.config import Parquet
-from layercli.formats.parquet.script import Script as ParquetScript
+from layercli.formats.registry import make_section_script
 from layercli.formats.text.config import Text
-from layercli.script.data_script import INDENT, DataScript, write_class_files
+from layercli.script.data_script import DataScript, write_class_files
 from layercli.script.facts import ScriptFacts
-from layercli.script.python_source import quote_string
+from layercli.script.python_source import INDENT, quote_string
 
 
 class Script(DataScript[Text]):
@@ -31,16 +23,7 @@ class Script(DataScript[Text]):
     @classmethod
     def create(cls, data: Text, valid: ValidConfig, facts: ScriptFacts) -> DataScript[Any]:
         table = data.as_table()
-        if table is None:
-            return cls(data, valid, facts)
-        scripts: dict[type[TableConfig], Any] = {
-            Csv: CsvScript,
-            Parquet: ParquetScript,
-            Jsonl: JsonlScript,
-            Feather: FeatherScript,
-        }
-        created: DataScript[Any] = scripts[type(table)](table, valid, facts)
-        return created
+        return cls(data, valid, facts) if table is None else make_section_script(table, valid, facts)
 
     def write_load_data(self) -> list[str]:
         is_utf8 = codecs.lookup(self.data.encoding).name == "utf-8"

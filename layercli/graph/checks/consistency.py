@@ -147,7 +147,7 @@ def _check_output(
     if output is None:
         return
     reference = format_reference(graph.outputs[index], graph.output_indices[index])
-    target = None if config.data is None else config.data.declared_target(reference)
+    target = None if config.data is None else config.data.find_declared_target(reference)
     if facts is not None:
         target = facts.target_of(reference)
     last_layer = shapes.by_name[graph.outputs[index]]

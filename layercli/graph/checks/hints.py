@@ -39,7 +39,7 @@ def suggest_fix(
         return _channels_first_hint(row, shapes, input_is_editable=input_is_editable) or (
             _states_hint(row, shapes, lines) or _join_hint(row) or error.hint
         )
-    min_rank, max_rank = _accepted_ranks(row.node.layer, error)
+    min_rank, max_rank = _find_accepted_ranks(row.node.layer, error)
     if x.rank < min_rank:
         origin = _find_rank_origin(row, shapes)
         input_is_editable = input_is_editable and row.node.inputs[0] in shapes.graph.inputs
@@ -61,7 +61,7 @@ def suggest_fix(
     return error.hint or _sequence_hint(row, x, shapes, input_is_editable=input_is_editable)
 
 
-def _accepted_ranks(layer: Layer, error: ShapeError) -> tuple[int, int | None]:
+def _find_accepted_ranks(layer: Layer, error: ShapeError) -> tuple[int, int | None]:
     """Return the minimum and maximum rank of the input, for a wrapped layer if it raised the error."""
     timesteps = 0
     while error.argument == "layer" and isinstance(inner := getattr(layer, "layer", None), Layer):
@@ -89,7 +89,7 @@ def _lost_axes_hint(
     x = origin.inputs[0] if origin is not None else None
     if origin is None or x is None:
         return None
-    before = x.rank if origin.error is None else _accepted_ranks(origin.node.layer, origin.error)[0]
+    before = x.rank if origin.error is None else _find_accepted_ranks(origin.node.layer, origin.error)[0]
     if before != min_rank:
         return None
     layer, name = origin.node.layer, origin.node.name

@@ -37,7 +37,7 @@ class Extreme(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ValueRange:
+class IdRange:
     """The values that a tensor can have."""
 
     low: Extreme
@@ -60,7 +60,7 @@ def has_id_layers(shapes: ModelShapes) -> bool:
 
 def check_ids(
     shapes: ModelShapes,
-    inputs: Mapping[str, ValueRange],
+    inputs: Mapping[str, IdRange],
     vocabulary_sizes: Mapping[str, int] | None = None,
     *,
     is_trained: bool = False,
@@ -80,7 +80,7 @@ def check_ids(
 
 def find_computed_lookups(shapes: ModelShapes) -> list[GraphNode]:
     """Return the nodes that look up ids that ``check_ids`` does not know, because other layers compute them."""
-    known = ValueRange(Extreme(0, ""), Extreme(0, ""))
+    known = IdRange(Extreme(0, ""), Extreme(0, ""))
     inputs = {name: known for name, x in shapes.graph.inputs.items() if x.dtype != "string"}
     return [
         node
@@ -94,7 +94,7 @@ def find_closed_lookups(shapes: ModelShapes) -> list[GraphNode]:
     return [
         node
         for node in shapes.graph.nodes
-        if _argument(node.layer, "num_oov_indices") == 0 and not _argument(node.layer, "invert")
+        if _get_argument(node.layer, "num_oov_indices") == 0 and not _get_argument(node.layer, "invert")
     ]
 
 
@@ -104,7 +104,7 @@ def make_unknown_word_finding(
     """Return the finding that a lookup without an index for unknown words or numbers receives one."""
     inner = ("layer",) if node.layer.type_name() == "TimeDistributed" else ()
     hint = "Write `num_oov_indices: 1`, or correct the data."
-    if _argument(node.layer, "vocabulary") is not None:
+    if _get_argument(node.layer, "vocabulary") is not None:
         hint = f"Write `num_oov_indices: 1`, or add {quote_value(word)} to `vocabulary`."
     if is_trained:
         hint = "Correct the data, or train a model with `num_oov_indices: 1`."
@@ -117,10 +117,10 @@ def make_unknown_word_finding(
 
 
 def _find_ranges(
-    shapes: ModelShapes, inputs: Mapping[str, ValueRange], vocabulary_sizes: Mapping[str, int]
-) -> Iterator[tuple[GraphNode, ValueRange | None]]:
+    shapes: ModelShapes, inputs: Mapping[str, IdRange], vocabulary_sizes: Mapping[str, int]
+) -> Iterator[tuple[GraphNode, IdRange | None]]:
     """Yield each node with the values of its only input, or None if they are unknown."""
-    ranges: dict[str, ValueRange | None] = dict(inputs)
+    ranges: dict[str, IdRange | None] = dict(inputs)
     for row in shapes.rows:
         node = row.node
         sources = [ranges.get(name) for name in node.inputs]
@@ -136,7 +136,7 @@ def _find_lookup(layer: Layer, path: KeyPath) -> tuple[Layer, KeyPath] | None:
     return _find_lookup(inner, (*path, "layer")) if isinstance(inner, Layer) else None
 
 
-def check_lookup(node: GraphNode, values: ValueRange, *, is_trained: bool = False) -> Iterator[Finding]:
+def check_lookup(node: GraphNode, values: IdRange, *, is_trained: bool = False) -> Iterator[Finding]:
     """Yield the findings about the values that a layer looks up."""
     found = _find_lookup(node.layer, node.path)
     if found is None:
@@ -183,16 +183,16 @@ def check_lookup(node: GraphNode, values: ValueRange, *, is_trained: bool = Fals
 
 
 def _find_range(
-    row: NodeShapes, sources: Sequence[ValueRange | None], vocabulary_size: int | None
-) -> ValueRange | None:
+    row: NodeShapes, sources: Sequence[IdRange | None], vocabulary_size: int | None
+) -> IdRange | None:
     """Return the values of a node's output, or None if they are unknown."""
     layer = row.node.layer
     if (count := vocabulary_size or _count_ids(layer)) is not None:
-        argument = next((name for name in ("max_tokens", "num_bins") if _argument(layer, name)), None)
+        argument = next((name for name in ("max_tokens", "num_bins") if _get_argument(layer, name)), None)
         known = vocabulary_size is None and argument is not None
-        cause = f" with `{argument}: {_argument(layer, str(argument))}`" if known else ""
+        cause = f" with `{argument}: {_get_argument(layer, str(argument))}`" if known else ""
         origin = f"(from `{row.node.name}`{cause})"
-        return ValueRange(Extreme(0, origin), Extreme(count - 1, origin))
+        return IdRange(Extreme(0, origin), Extreme(count - 1, origin))
     known_ranges = [source for source in sources if source is not None]
     if not known_ranges or len(known_ranges) < len(sources):
         return None
@@ -203,15 +203,15 @@ def _find_range(
         return None
     values = known_ranges[0]
     if name == "Rescaling":
-        return _rescale(row.node.name, layer, values)
+        return _rescale_range(row.node.name, layer, values)
     if name.startswith("ZeroPadding") and values.low.value > 0:
         return replace(values, low=Extreme(0, f"(from `{row.node.name}`)"))
     return values
 
 
-def _rescale(name: str, layer: Any, values: ValueRange) -> ValueRange | None:
+def _rescale_range(name: str, layer: Any, values: IdRange) -> IdRange | None:
     """Return the values after a Rescaling by integers; None if it can turn integers into fractions."""
-    scale, offset = _argument(layer, "scale"), _argument(layer, "offset")
+    scale, offset = _get_argument(layer, "scale"), _get_argument(layer, "offset")
     if values.fraction is not None or not all(
         isinstance(number, (int, float)) and number == int(number) for number in (scale, offset)
     ):
@@ -220,10 +220,10 @@ def _rescale(name: str, layer: Any, values: ValueRange) -> ValueRange | None:
         Extreme(int(end.value * scale + offset), f"{end.place}, after `{name}`")
         for end in (values.low, values.high)
     )
-    return ValueRange(*((low, high) if scale >= 0 else (high, low)), is_computed=True)
+    return IdRange(*((low, high) if scale >= 0 else (high, low)), is_computed=True)
 
 
-def _argument(layer: Any, name: str) -> Any:
+def _get_argument(layer: Any, name: str) -> Any:
     inner = layer.layer if layer.type_name() == "TimeDistributed" else layer
     return getattr(inner, name, None)
 
@@ -238,8 +238,8 @@ def _count_ids(layer: Any) -> int | None:
     return count
 
 
-def _join_ranges(ranges: Sequence[ValueRange]) -> ValueRange:
-    return ValueRange(
+def _join_ranges(ranges: Sequence[IdRange]) -> IdRange:
+    return IdRange(
         min((each.low for each in ranges), key=lambda extreme: extreme.value),
         max((each.high for each in ranges), key=lambda extreme: extreme.value),
         next((each.fraction for each in ranges if each.fraction is not None), None),

@@ -298,7 +298,7 @@ class LossCheck(NamedTuple):
         )
         outside = [value for value in distinct if not 0 <= value < units]
         wrong = [value for value in outside if value < 0] or outside
-        hint = self._mapping_hint(distinct, units)
+        hint = self._suggest_mapping(distinct, units)
         has_ignore_class = self.loss_name == "SparseCategoricalCrossentropy"
         if has_ignore_class and len(outside) == 1 and _is_likely_void(outside[0], distinct, units):
             hint = (
@@ -311,7 +311,7 @@ class LossCheck(NamedTuple):
         loss = f"{{type: {self.loss_name}{logits}, ignore_class: {label}}}"
         return f"If {label} means that there is no class, set `loss: {loss}`."
 
-    def _mapping_hint(self, distinct: Sequence[float], units: int) -> str:
+    def _suggest_mapping(self, distinct: Sequence[float], units: int) -> str:
         """Return the hint to map the labels to class numbers."""
         shown = _list_values(distinct)
         mapping = f"maps the labels {shown} to 0 to {len(distinct) - 1}"

@@ -144,7 +144,7 @@ class PReLU(_ActivationLayer):
 
     def weights(self, x: Tensor) -> list[Weight]:
         shape = list(x.shape[1:])
-        for axis in self._shared_axis_list():
+        for axis in self._list_shared_axes():
             # Keras indexes the shape without its batch axis: 0 is the last axis, -1 the one before.
             if not -len(shape) <= axis - 1 < len(shape):
                 raise ShapeError(
@@ -163,6 +163,6 @@ class PReLU(_ActivationLayer):
             )
         return [Weight("alpha", tuple(size for size in shape if size is not None))]
 
-    def _shared_axis_list(self) -> list[int]:
+    def _list_shared_axes(self) -> list[int]:
         axes = self.shared_axes
         return [] if axes is None else [axes] if isinstance(axes, int) else axes

@@ -161,7 +161,7 @@ class Application(Layer):
                 hint="Declare it in `model.input`, such as [224, 224, 3].",
                 argument="include_top",
             )
-        if self.include_top and self.weights == IMAGENET and sizes not in self._pretrained_sizes():
+        if self.include_top and self.weights == IMAGENET and sizes not in self._list_pretrained_sizes():
             default = self.default_size
             message = (
                 f"{self.title()} with `include_top: true` and `weights: imagenet` needs images of "
@@ -170,7 +170,7 @@ class Application(Layer):
             hint = "Write `include_top: false`, or use images of that size."
             raise ShapeError(message, hint=hint, argument="include_top")
 
-    def _pretrained_sizes(self) -> list[tuple[int, ...]]:
+    def _list_pretrained_sizes(self) -> list[tuple[int, ...]]:
         """Return the sizes that the pretrained classifier accepts."""
         return [(self.default_size,) * 2]
 
@@ -232,7 +232,7 @@ class _MobileNet(_Scaled):
         super().check()
         _check_alpha(self.alpha, self.weights, self.pretrained_alphas)
 
-    def _pretrained_sizes(self) -> list[tuple[int, ...]]:
+    def _list_pretrained_sizes(self) -> list[tuple[int, ...]]:
         return [(size, size) for size in self.pretrained_sizes]
 
 

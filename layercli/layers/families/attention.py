@@ -175,7 +175,7 @@ class _AttentionLayer(StandardLayer):
         Raises:
             ShapeError: the axes differ.
         """
-        if any(map(_differ, value[1:-1], key[1:-1])):
+        if any(map(_are_different, value[1:-1], key[1:-1])):
             raise ShapeError(
                 f"{self.title()} expects a key and a value with the same number of timesteps, "
                 f"got a key {format_shape(key)} and a value {format_shape(value)}.",
@@ -199,7 +199,7 @@ class _SingleHeadAttention(_AttentionLayer):
         super().check_shapes(query, value, key)
         if self._can_stretch_features and 1 in (query[-1], key[-1]):
             pass
-        elif _differ(query[-1], key[-1]):
+        elif _are_different(query[-1], key[-1]):
             raise ShapeError(
                 f"{self.title()} compares the features of query and key, so their last axes must have the same size, "
                 f"got a query {format_shape(query)} and a key {format_shape(key)}.",
@@ -210,7 +210,7 @@ class _SingleHeadAttention(_AttentionLayer):
             raise ShapeError(message, hint="Remove `use_causal_mask`.", argument="use_causal_mask")
         for axis in range(1, len(query) - 2):
             for name, shape in (("value", value), ("key", key)):
-                if _differ(query[axis], shape[axis]) and shape[axis] != 1:
+                if _are_different(query[axis], shape[axis]) and shape[axis] != 1:
                     raise ShapeError(
                         f"{self.title()} expects a query and a {name} that are equal in axis {axis}, "
                         f"got a query {format_shape(query)} and a {name} {format_shape(shape)}.",
@@ -289,7 +289,7 @@ def _sum_costs(costs: Sequence[Dim]) -> Dim:
     return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
-def _differ(one: Dim, other: Dim) -> bool:
+def _are_different(one: Dim, other: Dim) -> bool:
     """Return whether two sizes are known and different."""
     return one is not None and other is not None and one != other
 
@@ -297,7 +297,8 @@ def _differ(one: Dim, other: Dim) -> bool:
 def _fits_mask(mask: Shape, expected: Shape, *, is_broadcast: bool) -> bool:
     """Return whether a mask has the expected shape; with ``is_broadcast``, axes of size 1 stretch."""
     return len(mask) == len(expected) and all(
-        not _differ(a, b) or (is_broadcast and a == 1) for a, b in zip(mask[1:], expected[1:], strict=True)
+        not _are_different(a, b) or (is_broadcast and a == 1)
+        for a, b in zip(mask[1:], expected[1:], strict=True)
     )
 
 
@@ -428,7 +429,7 @@ class MultiHeadAttention(_ProjectedAttention):
                     )
                     raise ShapeError(message, hint=f"Remove `{argument}`.", argument=argument)
         for axis in range(1, rank - 1):
-            if axis not in axes and _differ(query[axis], key[axis]) and not is_one_step:
+            if axis not in axes and _are_different(query[axis], key[axis]) and not is_one_step:
                 raise ShapeError(
                     f"MultiHeadAttention attends over other axes, so query and value must be equal in axis {axis}, "
                     f"got a query {format_shape(query)} and a value {format_shape(value)}.",

@@ -47,7 +47,7 @@ class NumberPair(ExpectedText):
         return no_info_plain_validator_function(self.parse)
 
 
-def bounded_pair(
+def limit_pair(
     low: float, high: float, *, must_contain_both: bool = False, is_low_exclusive: bool = False
 ) -> NumberPair:
     """Return the field type of a number or a range within bounds; ``must_contain_both=False`` allows overlap, as in Keras."""
@@ -72,12 +72,12 @@ ValueRange: TypeAlias = Annotated[
     NumberPair("a list of 2 numbers (lowest, highest)", _accept_any, allows_single=False),
     Field(description="Lowest and highest value of a pixel."),
 ]
-UnitFactor: TypeAlias = Annotated[NumberOrPair, bounded_pair(0, 1)]
-StrictUnitFactor: TypeAlias = Annotated[NumberOrPair, bounded_pair(0, 1, must_contain_both=True)]
-SignedUnitFactor: TypeAlias = Annotated[NumberOrPair, bounded_pair(-1, 1)]
-ShiftFactor: TypeAlias = Annotated[NumberOrPair, bounded_pair(-1, 1, must_contain_both=True)]
+UnitFactor: TypeAlias = Annotated[NumberOrPair, limit_pair(0, 1)]
+StrictUnitFactor: TypeAlias = Annotated[NumberOrPair, limit_pair(0, 1, must_contain_both=True)]
+SignedUnitFactor: TypeAlias = Annotated[NumberOrPair, limit_pair(-1, 1)]
+ShiftFactor: TypeAlias = Annotated[NumberOrPair, limit_pair(-1, 1, must_contain_both=True)]
 ZoomFactor: TypeAlias = Annotated[
-    NumberOrPair, bounded_pair(-1, 1, must_contain_both=True, is_low_exclusive=True)
+    NumberOrPair, limit_pair(-1, 1, must_contain_both=True, is_low_exclusive=True)
 ]
 Strength = Annotated[
     UnitFactor, Field(description="Strength or probability; a list: the range to draw from.")

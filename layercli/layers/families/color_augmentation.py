@@ -15,7 +15,7 @@ from layercli.layers.families.augmentation import (
     StrictUnitFactor,
     UnitFactor,
     ValueRange,
-    bounded_pair,
+    limit_pair,
 )
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
 from layercli.schema.field_types import PositiveInt, Size2D
@@ -245,7 +245,7 @@ class RandomPosterization(AugmentationLayer):
 
     keeps_dtype: ClassVar[bool] = True
 
-    factor: Annotated[NumberOrPair, bounded_pair(1, 8), Field(description="Number of bits.", examples=[4])]
+    factor: Annotated[NumberOrPair, limit_pair(1, 8), Field(description="Number of bits.", examples=[4])]
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
     seed: Seed = None

@@ -158,7 +158,9 @@ class _ConvTranspose(ConvolutionLayer):
             strict=True,
         )
         lengths = tuple(
-            None if length is None else self._transposed_length(length, window_span(size, gap), stride, extra)
+            None
+            if length is None
+            else self._compute_transposed_length(length, window_span(size, gap), stride, extra)
             for length, size, stride, gap, extra in axes
         )
         if any(length is not None and length < 0 for length in lengths):
@@ -166,7 +168,7 @@ class _ConvTranspose(ConvolutionLayer):
             raise ShapeError(message, hint="Give every axis of its input a positive length.")
         return lengths
 
-    def _transposed_length(self, length: int, span: int, stride: int, extra: int | None) -> int:
+    def _compute_transposed_length(self, length: int, span: int, stride: int, extra: int | None) -> int:
         if self.padding == "valid":
             return (length - 1) * stride + (max(span, stride) if extra is None else span + extra)
         return length * stride if extra is None else (length - 1) * stride + span % 2 + extra

@@ -250,7 +250,7 @@ class Dot(MergeLayer):
             message = f"`axes` must not contain axis 0, the batch, got {self.axes}."
             raise ArgumentError("axes", message, "Write `axes: -1` for the last axis of both inputs.")
 
-    def _summed_axes(self, shapes: list[Shape]) -> list[int]:
+    def _find_summed_axes(self, shapes: list[Shape]) -> list[int]:
         if isinstance(self.axes, int):
             # Keras resolves a single negative axis modulo the rank.
             declared_axes = [self.axes % len(shape) if self.axes < 0 else self.axes for shape in shapes]
@@ -270,7 +270,7 @@ class Dot(MergeLayer):
 
     def infer_output_shape(self, shapes: list[Shape]) -> Shape:
         first, second = shapes
-        first_axis, second_axis = self._summed_axes(shapes)
+        first_axis, second_axis = self._find_summed_axes(shapes)
         if first[first_axis] != second[second_axis]:
             raise ShapeError(
                 f"Dot sums axis {first_axis} of {format_shape(first)} and axis {second_axis} of {format_shape(second)}; "
@@ -287,7 +287,7 @@ class Dot(MergeLayer):
         return rest if len(rest) > 1 else (*rest, 1)
 
     def count_multiply_adds(self, shapes: list[Shape], output_shape: Shape) -> int | None:
-        return multiply_dims(product_of(output_shape[1:]), shapes[0][self._summed_axes(shapes)[0]])
+        return multiply_dims(product_of(output_shape[1:]), shapes[0][self._find_summed_axes(shapes)[0]])
 
 
 def _format_shapes(shapes: list[Shape]) -> str:

@@ -10,7 +10,7 @@ from layercli.layers.arguments import DataFormat
 from layercli.layers.base import InferredLayer, Layer, StandardLayer, Weight
 from layercli.layers.dtypes import ANY_DTYPE, FLOATS, INTEGERS, NUMBERS, SMALL_INTEGERS, TEXT
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, resolve_axis
-from layercli.schema.field_types import Axes, NestedNumbers, PositiveInt, nested_shape
+from layercli.schema.field_types import Axes, NestedNumbers, PositiveInt, measure_shape
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
 
 _SALT_TEXT = "an integer or a list of 2 integers"
@@ -169,7 +169,7 @@ class Normalization(StandardLayer):
             )
         if self.mean is None:
             return
-        mean_shape, variance_shape = nested_shape(self.mean), nested_shape(self.variance)
+        mean_shape, variance_shape = measure_shape(self.mean), measure_shape(self.variance)
         if mean_shape != variance_shape:
             message = (
                 f"`variance` must have the shape of `mean`, {format_shape(mean_shape)}, "
@@ -200,7 +200,7 @@ class Normalization(StandardLayer):
                 Weight("variance", shape, trainable=False),
                 Weight("count", (), trainable=False, dtype="int32"),
             ]
-        mean_shape = nested_shape(self.mean)
+        mean_shape = measure_shape(self.mean)
         sizes: dict[int, int] = {}
         for size, index in zip(reversed(mean_shape), reversed(axes), strict=False):
             sizes[index] = size
@@ -249,7 +249,7 @@ class ImageLayer(PreprocessingLayer, StandardLayer):
         """Return whether the channel axis precedes height and width."""
         return getattr(self, "data_format", None) == "channels_first"
 
-    def resized_output(self, x: Tensor, height: int, width: int) -> Tensor:
+    def infer_resized_output(self, x: Tensor, height: int, width: int) -> Tensor:
         """Return the input with the given height and width."""
         batch, *sizes = x.shape
         shape = (
@@ -291,7 +291,7 @@ class Resizing(ImageLayer):
             raise ArgumentError("pad_to_aspect_ratio", message, "Set one of them to false.")
 
     def output(self, x: Tensor) -> Tensor:
-        return self.resized_output(x, self.height, self.width)
+        return self.infer_resized_output(x, self.height, self.width)
 
 
 class CenterCrop(ImageLayer):
@@ -308,7 +308,7 @@ class CenterCrop(ImageLayer):
     data_format: DataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
-        return self.resized_output(x, self.height, self.width)
+        return self.infer_resized_output(x, self.height, self.width)
 
 
 class Discretization(PreprocessingLayer):

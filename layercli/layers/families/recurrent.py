@@ -233,11 +233,11 @@ def _drop_custom_cells(cells: list[Cell]) -> list[RecurrentCell]:
     return [cell for cell in cells if isinstance(cell, RecurrentCell)]
 
 
-def _declared_step(cells: list[Cell]) -> Shape | None:
+def _find_declared_step(cells: list[Cell]) -> Shape | None:
     """Return the shape of a timestep of the output, without the batch axis; None if a custom cell does not declare it."""
     last = cells[-1]
     if isinstance(last, StackedRNNCells):
-        return _declared_step(last.cells)
+        return _find_declared_step(last.cells)
     if isinstance(last, CustomLayer):
         return None if last.output_shape is None else tuple(last.output_shape)
     return (last.output_size,)
@@ -430,7 +430,7 @@ class RNN(RecurrentLayer, NestingLayer):
             return super().infer(inputs)
         x = self.require_one_input(inputs)
         self.check_batch_size(x)
-        step = _declared_step(self.cells)
+        step = _find_declared_step(self.cells)
         is_known = step is not None and not self.return_state
         outputs = self.build_outputs(x.shape[0], x.shape[1], step or (), []) if is_known else ()
         return InferredLayer(outputs, (), None, has_known_weights=False)

@@ -50,6 +50,9 @@ class MelSpectrogram(_SpectrogramLayer):
         if self.sequence_length is not None and self.sequence_length > self.fft_length:
             message = f"`sequence_length` must be at most `fft_length` ({self.fft_length}), got {self.sequence_length}."
             raise ArgumentError("sequence_length", message, "Increase `fft_length` to a power of 2.")
+        if self.max_freq is None and self.sampling_rate == 1:  # Keras divides it as integers
+            message = "`sampling_rate` must be at least 2, since half of it is the highest frequency, got 1."
+            raise ArgumentError("sampling_rate", message, "For example `sampling_rate: 16000`.")
 
     def output(self, x: Tensor) -> Tensor:
         batch, samples, *_ = x.shape

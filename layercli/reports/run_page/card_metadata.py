@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from layercli.config.data.tables import TableConfig
 from layercli.reports.run_page.content import EvaluationContent, RunContent
 from layercli.source.dump import to_yaml
 from layercli.source.nodes import sanitize_text
 from layercli.source.scalars import is_number
 
 _CLASSIFICATION: Final = ("classes", "two", "labels", "sign")
-_SUBJECTS: Final = {
-    "Images": "image",
-    "Text": "text",
-    "Csv": "tabular",
-    "Parquet": "tabular",
-    "Feather": "tabular",
-    "Jsonl": "tabular",
-}
-"""The subject of a task by the type of the data."""
+_SUBJECTS: Final = {"images": "image", "text": "text"}
+"""The subject of a task by the type of the data; all types of tables have the same."""
 _PREDICTION: Final = {"tabular": "tabular-regression"}
 _MAX_METRICS: Final = 20
 _MAX_NAME: Final = 200
@@ -42,9 +36,11 @@ def format_card_metadata(contents: Sequence[RunContent]) -> str:
 def _find_task(content: RunContent) -> str | None:
     """Return the task of a model, if the Hub has a name for it."""
     data = content.valid.config.data if content.valid is not None else None
-    subject = _SUBJECTS.get(type(data).__name__)
+    if data is None:
+        return None
+    subject = "tabular" if isinstance(data, TableConfig) else _SUBJECTS.get(data.type_name())
     outputs = content.evaluation.outputs if content.evaluation is not None else ()
-    if data is None or subject is None or len(outputs) != 1:
+    if subject is None or len(outputs) != 1:
         return None
     if getattr(data, "windows", None) is not None:
         return "time-series-forecasting"
@@ -66,7 +62,7 @@ def _make_entry(content: RunContent, evaluation: EvaluationContent) -> dict[str,
     ]
     dataset = {
         "name": shown,
-        "type": type(data).__name__.lower() if data is not None else "other",
+        "type": data.type_name() if data is not None else "other",
         "split": evaluation.split,
     }
     result = {"task": {"type": _find_task(content) or "other"}, "dataset": dataset, "metrics": metrics}

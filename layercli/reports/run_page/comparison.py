@@ -43,12 +43,12 @@ def _make_result_table(contents: Sequence[RunContent]) -> Markup:
             "?" if content.run.seconds is None else format_duration(content.run.seconds)
             for content in contents
         ],
-        "best epoch": [_format(content.run.best.get("epoch")) for content in contents],
+        "best epoch": [_format_value(content.run.best.get("epoch")) for content in contents],
     }
     names = list(dict.fromkeys(name for content in contents for name in content.run.best))
     for name in names:
         if name not in ("epoch", "monitor"):
-            rows[f"{name} (best epoch)"] = [_format(content.run.best.get(name)) for content in contents]
+            rows[f"{name} (best epoch)"] = [_format_value(content.run.best.get(name)) for content in contents]
     splits = {content.evaluation.split for content in contents if content.evaluation}
     metrics = dict.fromkeys(
         name for content in contents if content.evaluation for name in content.evaluation.metrics
@@ -56,11 +56,11 @@ def _make_result_table(contents: Sequence[RunContent]) -> Markup:
     for name in metrics:
         title = f"{name} ({' or '.join(sorted(splits))} set)"
         rows[title] = [
-            _format(content.evaluation.metrics.get(name)) if content.evaluation else ""
+            _format_value(content.evaluation.metrics.get(name)) if content.evaluation else ""
             for content in contents
         ]
     for title, values in _list_results(contents).items():
-        rows[title] = [_format(value) for value in values]
+        rows[title] = [_format_value(value) for value in values]
     columns = [Column(""), *(Column(content.title, is_number=True) for content in contents)]
     table = make_table(
         columns, [[sanitize_text(name, limit=60), *cells] for name, cells in rows.items()], label="Results"
@@ -152,7 +152,7 @@ def _make_difference_table(contents: Sequence[RunContent]) -> Markup:
     return join_markup(parts)
 
 
-def _format(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return format_count(value)
     if is_number(value) or isinstance(value, list):

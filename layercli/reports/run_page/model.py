@@ -18,9 +18,9 @@ from layercli.page.html import (
     make_scroll_area,
     make_table,
 )
+from layercli.plot.drawing import Theme
 from layercli.plot.layout import PictureTooLargeError
 from layercli.plot.render import render_plot
-from layercli.plot.scene import Theme
 from layercli.reports.formatting import format_count, format_short_count
 from layercli.reports.provenance import describe_provenance
 from layercli.reports.run_page.content import DataContent, RunContent
@@ -168,12 +168,12 @@ def make_origin(content: RunContent) -> Markup:
 
 def _make_manifest_table(manifest: Mapping[str, Any]) -> Markup:
     rows = [[title, value] for title, value in describe_provenance(manifest).items()]
-    rows.append(["seed", _text(manifest.get("seed"))])
+    rows.append(["seed", _format_value(manifest.get("seed"))])
     command = manifest.get("command")
     if isinstance(command, list):
         rows.append(["command", " ".join(describe_command([str(argument) for argument in command]))])
     execution = manifest["execution"]
-    rows += [[f"execution: {name}", _text(value)] for name, value in execution.items()]
+    rows += [[f"execution: {name}", _format_value(value)] for name, value in execution.items()]
     data = manifest["data"]
     rows += [
         [f"{name} examples", f"{data[name]:,}"]
@@ -187,5 +187,5 @@ def _make_manifest_table(manifest: Mapping[str, Any]) -> Markup:
     return make_table([Column("what"), Column("value")], shown, label="Versions and hashes")
 
 
-def _text(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

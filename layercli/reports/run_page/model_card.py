@@ -23,7 +23,7 @@ from layercli.reports.run_page.folds import make_folds
 from layercli.reports.run_page.model import make_data, make_model, make_origin
 from layercli.reports.run_page.results import make_results
 from layercli.reports.run_page.seeds import make_seeds
-from layercli.reports.run_page.summary import SET_NAMES, make_header, make_summary
+from layercli.reports.run_page.summary import SET_TITLES, make_header, make_summary
 from layercli.source.nodes import sanitize_text
 from layercli.version import __version__
 
@@ -74,7 +74,7 @@ def _make_limits(content: RunContent) -> Markup:
     ]
     if evaluation.split != "test":
         sentences.append(
-            f"The results are over the {SET_NAMES[evaluation.split]} set, which the training has used: on new examples they "
+            f"The results are over the {SET_TITLES[evaluation.split]} set, which the training has used: on new examples they "
             "are probably worse."
         )
     if kinds & {"classes", "two", "sign"}:

@@ -17,7 +17,7 @@ from layercli.page.html import (
 )
 from layercli.reports.formatting import format_number
 from layercli.reports.run_page.content import EvaluationContent, OutputContent, RunContent
-from layercli.reports.run_page.summary import SET_NAMES
+from layercli.reports.run_page.summary import SET_TITLES
 from layercli.source.nodes import sanitize_text
 
 _MAX_MATRIX_CLASSES: Final = 30
@@ -44,7 +44,7 @@ def make_results(content: RunContent) -> Markup:
 
 
 def _make_metrics(evaluation: EvaluationContent) -> Markup:
-    name = SET_NAMES[evaluation.split]
+    name = SET_TITLES[evaluation.split]
     text = f"All results on this page are over the {evaluation.examples:,} examples of the {name} set."
     rows = [[sanitize_text(key), format_number(value)] for key, value in evaluation.metrics.items()]
     columns = [Column("metric"), Column(name, is_number=True)]
@@ -80,18 +80,18 @@ def _make_errors(document: Mapping[str, Any]) -> Markup:
     rows = [
         [
             title,
-            _number(errors.get(key)),
-            _number(baseline.get(key)),
-            *([_number(naive.get(key))] if naive else []),
+            _format_optional(errors.get(key)),
+            _format_optional(baseline.get(key)),
+            *([_format_optional(naive.get(key))] if naive else []),
         ]
         for key, title in titles.items()
     ]
     rows += [
         [
             f"{percent} % of the errors are below",
-            _number(value),
+            _format_optional(value),
             "",
-            *([_number(naive["quantiles"].get(percent))] if naive else []),
+            *([_format_optional(naive["quantiles"].get(percent))] if naive else []),
         ]
         for percent, value in errors["quantiles"].items()
     ]
@@ -107,10 +107,10 @@ def _make_target_table(rows: Sequence[Mapping[str, Any]]) -> Markup:
     """Return the errors of each of several numbers."""
     cells = [
         [
-            _name(row["target"]),
-            *(_number(row[key]) for key in ("mae", "rmse", "r2")),
-            _number(row["baseline"]["mae"]),
-            *([_number(row["naive_forecast"]["mae"])] if "naive_forecast" in row else []),
+            _shorten_name(row["target"]),
+            *(_format_optional(row[key]) for key in ("mae", "rmse", "r2")),
+            _format_optional(row["baseline"]["mae"]),
+            *([_format_optional(row["naive_forecast"]["mae"])] if "naive_forecast" in row else []),
         ]
         for row in rows[:_MAX_SHOWN_CLASSES]
     ]
@@ -127,7 +127,7 @@ def _make_target_table(rows: Sequence[Mapping[str, Any]]) -> Markup:
     )
 
 
-def _number(value: float | None) -> str:
+def _format_optional(value: float | None) -> str:
     return "-" if value is None else format_number(value)
 
 
@@ -145,11 +145,13 @@ def _make_confusion(document: Mapping[str, Any]) -> Markup:
         chosen = sorted(sorted(chosen, key=lambda index: -wrong[index])[:_MAX_MATRIX_CLASSES])
         note += f" These are the {len(chosen)} of {len(names):,} classes with the most mistakes."
     head = [make_element("th", "true \\ predicted", scope="col")]
-    head += [make_element("th", _name(names[index]), scope="col", title=names[index]) for index in chosen]
+    head += [
+        make_element("th", _shorten_name(names[index]), scope="col", title=names[index]) for index in chosen
+    ]
     rows = []
     for index in chosen:
         total = sum(counts[index]) or 1
-        cells = [make_element("th", _name(names[index]), scope="row", title=names[index])]
+        cells = [make_element("th", _shorten_name(names[index]), scope="row", title=names[index])]
         for other in chosen:
             count = counts[index][other]
             cells.append(
@@ -158,7 +160,7 @@ def _make_confusion(document: Mapping[str, Any]) -> Markup:
                     f"{count:,}" if count else "·",
                     style=f"--share: {count / total:.3f}",
                     class_="diagonal" if index == other else None,
-                    title=f"{_name(names[index])} predicted as {_name(names[other])}: {count:,} of {total:,}",
+                    title=f"{_shorten_name(names[index])} predicted as {_shorten_name(names[other])}: {count:,} of {total:,}",
                 )
             )
         rows.append(make_element("tr", *cells))
@@ -183,7 +185,12 @@ def _make_confused_pairs(document: Mapping[str, Any]) -> Markup:
         return Markup()
     support = {row["class"]: row["support"] for row in document["per_class"]}
     rows = [
-        [_name(pair["class"]), _name(pair["predicted"]), f"{pair['count']:,}", f"{support[pair['class']]:,}"]
+        [
+            _shorten_name(pair["class"]),
+            _shorten_name(pair["predicted"]),
+            f"{pair['count']:,}",
+            f"{support[pair['class']]:,}",
+        ]
         for pair in pairs
     ]
     columns = [
@@ -210,11 +217,14 @@ def _make_class_table(document: Mapping[str, Any]) -> Markup:
     )
     keys = ["precision", "recall", "f1", *(["iou"] if has_overlap else [])]
     cells = [
-        [_name(row["class"]), *(_number(row[key]) for key in keys), f"{row['support']:,}"] for row in shown
+        [_shorten_name(row["class"]), *(_format_optional(row[key]) for key in keys), f"{row['support']:,}"]
+        for row in shown
     ]
     for average in ("macro", "weighted"):
-        values = [_number(document[average][key]) for key in ("precision", "recall", "f1")]
-        overlap = [_number(document["mean_iou"]) if average == "macro" else ""] if has_overlap else []
+        values = [_format_optional(document[average][key]) for key in ("precision", "recall", "f1")]
+        overlap = (
+            [_format_optional(document["mean_iou"]) if average == "macro" else ""] if has_overlap else []
+        )
         cells.append([f"{average} average", *values, *overlap, ""])
     titles = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}
     columns = [
@@ -228,8 +238,8 @@ def _make_class_table(document: Mapping[str, Any]) -> Markup:
         parts.append(make_element("p", note, class_="muted"))
     baseline = document.get("baseline")
     if baseline:
-        guess = f"Always predicting {_quote(baseline['class'])} would have an accuracy of {_number(baseline['accuracy'])}."
-        parts.append(make_element("p", guess))
+        guess, accuracy = _quote_name(baseline["class"]), _format_optional(baseline["accuracy"])
+        parts.append(make_element("p", f"Always predicting {guess} would have an accuracy of {accuracy}."))
     return join_markup(parts)
 
 
@@ -389,7 +399,9 @@ def _make_threshold_table(output: OutputContent) -> Markup:
         Column("threshold"),
         *(Column(title, is_number=True) for title in ("precision", "recall", "F1", "accuracy", "predicted")),
     ]
-    note = f"The results if {_quote(names[-1])} is predicted from this probability on. The model uses 0.5."
+    note = (
+        f"The results if {_quote_name(names[-1])} is predicted from this probability on. The model uses 0.5."
+    )
     return join_markup(
         [
             make_element("h3", "Thresholds"),
@@ -399,9 +411,9 @@ def _make_threshold_table(output: OutputContent) -> Markup:
     )
 
 
-def _name(name: str) -> str:
+def _shorten_name(name: str) -> str:
     return sanitize_text(name, limit=_MAX_NAME_LENGTH)
 
 
-def _quote(name: str) -> str:
-    return f'"{_name(name)}"'
+def _quote_name(name: str) -> str:
+    return f'"{_shorten_name(name)}"'

@@ -13,7 +13,7 @@ from layercli.layers.shapes import format_shape
 from layercli.page.html import Markup, join_markup, make_element, make_text
 from layercli.reports.formatting import format_count, format_duration, format_number, join_words
 from layercli.reports.run_page.content import OutputContent, RunContent
-from layercli.reports.runs import describe_end
+from layercli.reports.runs import describe_run_end
 from layercli.source.nodes import sanitize_text
 from layercli.source.scalars import is_number
 
@@ -25,7 +25,7 @@ _SMALL_IMPORTANCE: Final = 0.01
 """A column is hardly used if its importance is below this share of the largest."""
 _WEAK_CLASS: Final = 0.85
 """A class is named if its F1 is below this share of the average."""
-SET_NAMES: Final = {"train": "training", "validation": "validation", "test": "test"}
+SET_TITLES: Final = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def make_header(content: RunContent) -> Markup:
@@ -47,7 +47,7 @@ def make_summary(content: RunContent) -> Markup:
     """Return the sentences, and why parts of the page are missing."""
     sentences = [*_describe_task(content), *_describe_results(content)]
     sentences += [sanitize_text(note) for note in content.notes]
-    advice = list(_advise(content))
+    advice = list(_list_advice(content))
     parts = [make_element("p", make_element("strong", "In short"))]
     parts.append(make_element("ul", *(make_element("li", make_text(sentence)) for sentence in sentences)))
     if advice:
@@ -91,7 +91,7 @@ def _describe_task(content: RunContent) -> Iterator[str]:
         parameters = "" if content.run.parameters is None else f" and {content.run.parameters:,} parameters"
         yield f"A model with {layers}{parameters} learned {learned} from inputs of shape {shown}."
     counts = content.manifest.get("data", {}) if content.manifest else {}
-    numbers = {name: counts[name] for name in SET_NAMES if is_number(counts.get(name))}
+    numbers = {name: counts[name] for name in SET_TITLES if is_number(counts.get(name))}
     if len(numbers) == 3:
         yield (
             f"It was trained on {numbers['train']:,} examples, with {numbers['validation']:,} examples for validation "
@@ -112,7 +112,7 @@ def _describe_target(output: OutputContent, content: RunContent) -> str:
     if output.kind.kind == "numbers" or not names:
         column = getattr(content.valid.config.data, "target", None) if content.valid else None
         if isinstance(column, str) and not of:
-            return f"to predict {_quote(column)}"
+            return f"to predict {_quote_name(column)}"
         return f"to predict numbers{of}"
     if len(names) > 6:
         return f"to distinguish {len(names):,} classes{of} ({', '.join(names[:4])}, …)"
@@ -128,7 +128,7 @@ def _describe_results(content: RunContent) -> Iterator[str]:
             yield f"Its best epoch was {best.get('epoch', '?')}, with {monitor} {format_number(best.get(monitor))}."
         return
     examples = "1 example" if evaluation.examples == 1 else f"{evaluation.examples:,} examples"
-    where = f"On {examples} of the {SET_NAMES[evaluation.split]} set"
+    where = f"On {examples} of the {SET_TITLES[evaluation.split]} set"
     if evaluation.split == "train":
         where += " (on which it was trained)"
     for output in evaluation.outputs:
@@ -145,7 +145,7 @@ def _describe_output(output: OutputContent, where: str, examples: int) -> Iterat
         if pairs := document.get("most_confused"):
             first = pairs[0]
             yield (
-                f"Its most frequent mistake{of} is {_quote(first['predicted'])} for {_quote(first['class'])}: "
+                f"Its most frequent mistake{of} is {_quote_name(first['predicted'])} for {_quote_name(first['class'])}: "
                 f"{'once' if first['count'] == 1 else format(first['count'], ',') + ' times'}."
             )
     elif "per_class" in document:
@@ -169,23 +169,23 @@ def _describe_accuracy(output: OutputContent, where: str, examples: int) -> str:
     low, high = (
         output.position_interval or (0.0, 1.0) if output.has_positions else wilson_interval(accuracy, total)
     )
-    text = f"{where}, it is right in {_percent(accuracy)}"
+    text = f"{where}, it is right in {_format_percent(accuracy)}"
     if output.has_positions:
         text += f" of the {total:,} positions"
         if output.position_interval is not None:
             text += (
-                f" (with 95 % confidence {_percent(low)} to {_percent(high)}, by the differences between the "
+                f" (with 95 % confidence {_format_percent(low)} to {_format_percent(high)}, by the differences between the "
                 f"{examples:,} examples)"
             )
     elif total:
-        text += f" of the cases (with 95 % confidence {_percent(low)} to {_percent(high)})"
+        text += f" of the cases (with 95 % confidence {_format_percent(low)} to {_format_percent(high)})"
     baseline = document.get("baseline")
     if not baseline:
         return f"{text}."
     guess = baseline["accuracy"]
-    text += f"; always guessing {_quote(baseline['class'])} would be right in {_percent(guess)}"
+    text += f"; always guessing {_quote_name(baseline['class'])} would be right in {_format_percent(guess)}"
     if naive := document.get("naive_forecast"):
-        text += f", and repeating the last known class in {_percent(naive['accuracy'])}"
+        text += f", and repeating the last known class in {_format_percent(naive['accuracy'])}"
         if naive["accuracy"] >= max(guess, accuracy):
             return f"{text}. It is not better than repeating the last known class."
         guess = max(guess, naive["accuracy"])
@@ -206,7 +206,7 @@ def _describe_errors(document: Mapping[str, Any], where: str) -> str:
     if (last := document.get("naive_forecast")) is not None:
         text += f", and repeating the last known value by {format_number(last['mae'])}"
     if (errors.get("r2") or 0) > 0:
-        text += f". It explains {_percent(errors['r2'])} of the variance (R2 {format_number(errors['r2'])})"
+        text += f". It explains {_format_percent(errors['r2'])} of the variance (R2 {format_number(errors['r2'])})"
     ratio = errors["rmse"] / baseline["rmse"] if baseline.get("rmse") else None
     if last is not None and errors["mae"] >= last["mae"]:
         return f"{text}. It is not better than repeating the last known value."
@@ -225,12 +225,12 @@ def wilson_interval(share: float, count: int) -> tuple[float, float]:
     return max(0.0, center - width), min(1.0, center + width)
 
 
-def _advise(content: RunContent) -> Iterator[str]:
+def _list_advice(content: RunContent) -> Iterator[str]:
     evaluation = content.evaluation
     if content.run.state == "unfinished":
         yield f"The training is not finished. Resume it with: layercli train --resume {content.title}"
     if content.run.state == "failed":
-        yield describe_end(content.run)
+        yield describe_run_end(content.run)
     yield from _advise_on_training(content)
     if evaluation is None:
         return
@@ -299,8 +299,8 @@ def _advise_on_output(output: OutputContent) -> Iterator[str]:
         weakest = min(rows, key=lambda row: row["f1"])
         if weakest["f1"] < _WEAK_CLASS * document["macro"]["f1"]:
             yield (
-                f"The class {_quote(weakest['class'])}{of} is the weakest, with an F1 of {format_number(weakest['f1'])} over "
-                f"{weakest['support']:,} {unit}. Look at its most wrong examples."
+                f"The class {_quote_name(weakest['class'])}{of} is the weakest, with an F1 of "
+                f"{format_number(weakest['f1'])} over {weakest['support']:,} {unit}. Look at its most wrong examples."
             )
     if (output.calibration_error or 0) > _LARGE_CALIBRATION_ERROR and output.calibration:
         count = sum(row.count for row in output.calibration)
@@ -312,7 +312,7 @@ def _advise_on_output(output: OutputContent) -> Iterator[str]:
     if best is not None and rows and len(rows) == 2 and best["f1"] > rows[1]["f1"] + 0.02:
         yield (
             f"The threshold {format_number(best['threshold'])}{of} instead of 0.5 would raise the F1 of "
-            f"{_quote(rows[1]['class'])} from {format_number(rows[1]['f1'])} to {format_number(best['f1'])}."
+            f"{_quote_name(rows[1]['class'])} from {format_number(rows[1]['f1'])} to {format_number(best['f1'])}."
         )
     if output.importance is not None:
         columns = output.importance.columns
@@ -329,9 +329,9 @@ def _advise_on_output(output: OutputContent) -> Iterator[str]:
         yield f"A few errors{of} are much larger than the others. Look at the most wrong examples."
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _quote(name: str) -> str:
+def _quote_name(name: str) -> str:
     return f'"{sanitize_text(name, limit=40)}"'

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layercli.data.evaluation.curves import _thin, compute_score_curves, compute_threshold_rows
+from layercli.data.evaluation.curves import _reduce_points, compute_score_curves, compute_threshold_rows
 from layercli.data.evaluation.value_counts import ValueCounts
 
 TRUE = np.array([0, 0, 1, 1, 0, 1, 1, 0])
@@ -45,11 +45,11 @@ def test_long_curves_are_thinned_between_their_ends():
 
 def test_thinned_points_have_equal_distances():
     ramp = np.arange(598)  # 200 points, 199 steps of 3
-    assert _thin(np.stack([ramp, 0 * ramp])).tolist() == [list(range(0, 598, 3)), [0] * 200]
+    assert _reduce_points(np.stack([ramp, 0 * ramp])).tolist() == [list(range(0, 598, 3)), [0] * 200]
     corner = np.stack([np.minimum(ramp, 299), np.maximum(ramp - 299, 0)])
-    assert _thin(corner)[:, [0, -1]].tolist() == [[0, 299], [0, 298]]
+    assert _reduce_points(corner)[:, [0, -1]].tolist() == [[0, 299], [0, 298]]
     few = corner[:, :200]
-    assert _thin(few) is few
+    assert _reduce_points(few) is few
 
 
 def test_thresholds_count_scores_above_them():

@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from layercli.config.data.section import DATA_TYPES
 from layercli.data.examples import Splits
-from layercli.data.labels import TargetForm
+from layercli.data.labels import ConvertedForm
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables.plan import TablePlan, TargetPlan
 from layercli.data.types import DataError
@@ -104,7 +104,9 @@ def test_windows_have_the_columns_of_a_later_row(stream):
 def test_one_hot_columns_become_labels_for_a_split(stream):
     columns = {"size": [1.0, 2, 3], "a": [0, 1, 0], "b": [1, 0, 0], "c": [0, 0, 1]}
     parquet.write_table(pa.table(columns), "classes.parquet")
-    labels = load(["a", "b", "c"], stream, "classes.parquet").convert_targets({None: TargetForm("labels", 3)})
+    labels = load(["a", "b", "c"], stream, "classes.parquet").convert_targets(
+        {None: ConvertedForm("labels", 3)}
+    )
     assert all_of(labels).y.tolist() == [1, 0, 2]
     assert labels.plan.to_json()["targets"] == [[None, ["a", "b", "c"], None, None]]
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from layercli.engine.training.callback_state import (
     CallbackStateError,
-    has_state,
-    read_state,
-    write_state,
+    get_custom_state,
+    has_state_methods,
+    set_custom_state,
 )
 
 
@@ -27,9 +27,9 @@ class Callback:
 
 def copy_state(state):
     """Return a state after it was written as JSON and arrays, and read again."""
-    values, arrays = read_state(Callback(state))
+    values, arrays = get_custom_state(Callback(state))
     copied = Callback()
-    write_state(copied, json.loads(json.dumps(values)), dict(enumerate(arrays)))
+    set_custom_state(copied, json.loads(json.dumps(values)), dict(enumerate(arrays)))
     return copied.state
 
 
@@ -44,11 +44,11 @@ def test_values_and_arrays_are_restored():
 
 def test_array_is_copied():
     array = np.zeros(2)
-    values, arrays = read_state(Callback(array))
+    values, arrays = get_custom_state(Callback(array))
     array += 1
     assert arrays[0].tolist() == [0, 0]
     restored = Callback()
-    write_state(restored, values, dict(enumerate(arrays)))
+    set_custom_state(restored, values, dict(enumerate(arrays)))
     restored.state += 1
     assert arrays[0].tolist() == [0, 0]
 
@@ -56,7 +56,7 @@ def test_array_is_copied():
 def test_number_of_values_is_limited():
     shared = [0] * 1000
     with pytest.raises(CallbackStateError, match="returned more than 1,000,000 values"):
-        read_state(Callback([shared] * 1000))
+        get_custom_state(Callback([shared] * 1000))
 
 
 NESTED = []
@@ -66,7 +66,7 @@ NESTED.append(NESTED)
 @pytest.mark.parametrize("state", [{1, 2}, {1: 2}, {"a": 1, 2: 3}, object(), np.array(["a"]), [b"x"], NESTED])
 def test_other_values_are_refused(state):
     with pytest.raises(CallbackStateError, match="`get_state` of Callback must return"):
-        read_state(Callback(state))
+        get_custom_state(Callback(state))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_other_values_are_refused(state):
 )
 def test_malformed_state_is_refused(state):
     with pytest.raises((LookupError, TypeError, ValueError, AttributeError)):
-        write_state(Callback(), state, {})
+        set_custom_state(Callback(), state, {})
 
 
 def test_failure_of_set_state_is_reported():
@@ -83,10 +83,10 @@ def test_failure_of_set_state_is_reported():
             raise KeyError(state)
 
     with pytest.raises(CallbackStateError, match="`set_state` of Failing failed: KeyError: 1"):
-        write_state(Failing(), {"value": 1}, {})
+        set_custom_state(Failing(), {"value": 1}, {})
 
 
 def test_both_methods_are_required():
-    assert has_state(Callback())
-    assert not has_state(object())
-    assert not has_state(type("Half", (), {"get_state": lambda _: 1})())
+    assert has_state_methods(Callback())
+    assert not has_state_methods(object())
+    assert not has_state_methods(type("Half", (), {"get_state": lambda _: 1})())

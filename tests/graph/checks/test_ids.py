@@ -4,7 +4,7 @@ import pytest
 
 from layercli.graph.checks.ids import (
     Extreme,
-    ValueRange,
+    IdRange,
     check_ids,
     find_closed_lookups,
     find_computed_lookups,
@@ -20,7 +20,7 @@ def bad_ids(layers, dtype="int32", shape=(6,), **inputs):
 
 def data(low, high, fraction=None):
     ends = Extreme(low, "in row 2"), Extreme(high, "in row 3")
-    return ValueRange(*ends, None if fraction is None else Extreme(fraction, "in row 5"))
+    return IdRange(*ends, None if fraction is None else Extreme(fraction, "in row 5"))
 
 
 EMBEDDING = {"type": "Embedding", "input_dim": 10, "output_dim": 2}

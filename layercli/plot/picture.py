@@ -162,16 +162,9 @@ def _describe_arguments(layer: Layer) -> str:
     ]
     for name, title in _WINDOWS.items():
         value = getattr(layer, name, None)
-        is_plain_stride = name == "strides" and value in (
-            None,
-            1,
-            (1, 1),
-            [1, 1],
-            (1,),
-            [1],
-            (1, 1, 1),
-            [1, 1, 1],
-        )
+        is_plain_stride = name == "strides" and set(
+            value if isinstance(value, (list, tuple)) else [value]
+        ) == {1}
         if value is not None and not is_plain_stride:
             parts.append(f"{title} {_format_window(value)}")
     activation = getattr(layer, "activation", None)
@@ -196,9 +189,7 @@ def _format_parameters(count: int | None) -> str:
 def _format_outputs(outputs: Iterable[Tensor]) -> str:
     """Return the output shapes without the batch axis."""
     texts = [" x ".join("?" if dim is None else str(dim) for dim in x.shape[1:]) or "1" for x in outputs]
-    if not texts:
-        return "?"
-    return texts[0] if len(set(texts)) == 1 and len(texts) == 1 else _truncate_text(", ".join(texts))
+    return _truncate_text(", ".join(texts)) or "?"
 
 
 def _truncate_text(text: str) -> str:

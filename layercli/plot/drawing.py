@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple, Protocol
 
-from layercli.plot.boxes import Box, Picture
 from layercli.plot.layout import PlotLayout, Point, layout_boxes
+from layercli.plot.picture import Box, Picture
 
 Theme = Literal["light", "dark"]
 Anchor = Literal["start", "end"]
@@ -89,7 +89,7 @@ THEMES: Final[dict[Theme, ThemeColors]] = {
 
 
 class Canvas(Protocol):
-    """A surface to draw on, in the units and coordinates of the scene."""
+    """A surface to draw on, in the units and coordinates of the drawing."""
 
     def draw_rectangle(
         self,
@@ -138,7 +138,7 @@ class _Frame(NamedTuple):
     height: float
 
 
-class PlotScene:
+class Drawing:
     """The boxes and arrows of a picture with their positions, sizes and colors."""
 
     def __init__(self, picture: Picture, theme: Theme) -> None:

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from layercli.config.training.section import TrainSection
 from layercli.errors import Problem
-from layercli.reports.progress import QuietProgress, SilentProgress, TrainingProgress
+from layercli.reports.training_progress import QuietProgress, SilentProgress, TrainingProgress
 
 RECORD = {"epoch": 1, "loss": 0.5, "val_loss": 12345.6, "seconds": 1.25, "examples_per_second": 1439.6}
 

@@ -12,7 +12,7 @@ from layercli.schema.suggestions import did_you_mean, find_closest, list_names
 from layercli.source.nodes import KeyPath, sanitize_text
 
 
-def check_outputs(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
+def check_output_names(config: Config, outputs: Sequence[str]) -> Iterator[Finding]:
     """Yield a finding for each loss, weight or metric with an invalid output, and each output without a loss."""
     train = config.train
     if train is None or not outputs:
