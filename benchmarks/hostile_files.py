@@ -1,6 +1,6 @@
 """Measure the time and memory of ``layercli validate`` on files that are made to stop it or to fill the memory.
 
-Of long models, the commands that print every layer are measured, too.
+The commands that print every layer are also measured on long models.
 
 python benchmarks/hostile_files.py [NAME...]
 """
@@ -137,7 +137,7 @@ FILES["one vocabulary"] = (
 OPTIONS = {
     "many --set": [f"--set=model.layers.a{n * 3}.units={n % 7 + 1}" for n in range(3000)],
 }
-"""Further options of ``validate`` for a file."""
+"""More options of ``validate`` for a file."""
 PRINTED = ("sound layers", "sound wrappers", "one vocabulary")
 """Files for the commands that print a complete model."""
 PRINTING: dict[str, list[str]] = {"show": [], "inspect-shapes": ["--static"], "diff": []}

@@ -168,7 +168,7 @@ KINDS = {
 
 
 def measure_peak(kind: Kind, examples: int) -> float:
-    """Return the largest memory of ``layercli train`` on so many examples, in MiB."""
+    """Return the largest memory of ``layercli train`` on a number of examples, in MiB."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         kind.write(folder, examples)

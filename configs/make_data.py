@@ -27,7 +27,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def measures(images: np.ndarray) -> np.ndarray:
-    """Of each image: ink, its centre down and across, and how far it spreads both ways; shape (samples, 5)."""
+    """Return measures of each image: ink, its centre down and across, and its spread both ways; shape (samples, 5)."""
     ink = images[..., 0]
     total = ink.sum(axis=(1, 2))
     places = np.arange(8)

@@ -69,7 +69,7 @@ class CheckResult:
 
     @property
     def name(self) -> str:
-        """The name of the model, from the config or else from the file name."""
+        """The name of the model, from the config, otherwise from the file name."""
         if self.config is not None and self.config.name is not None:
             return self.config.name
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(self.file).stem).strip("-")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 Severity = Literal["error", "warning"]
 
 MAX_PROBLEMS = 5000
-"""The search for problems in a text stops after so many errors."""
+"""The search for problems in a text stops after this number of errors."""
 
 
 class ExitCode(IntEnum):

@@ -107,7 +107,7 @@ LONG_FILES = (
 
 
 def is_quick_session(config: pytest.Config) -> bool:
-    """Return whether only quick tests were asked for: ``pytest -m quick``."""
+    """Return whether the command line selects only quick tests: ``pytest -m quick``."""
     return config.option.markexpr == "quick"
 
 

@@ -25,10 +25,32 @@ INSTEAD = {  # a pattern of banned words -> better words
     r"in all(?= *([.,;:)]|$))": "in total",
     r"beside": "next to",
     r"wings?": "package",
+    r"also (if|when|while|before|after|where)": "even",
+    r", also": "including, even",
+    r"(?-i:Of)(?= [a-z])": "for, in; the noun first",
+    r"further(?! (away|apart))": "more, other",
+    r"so many (times|bytes|texts|values|rows|examples)|in so many": "this number of",
+    r"(?-i:Else)(?= [a-z])": "otherwise",
+    r"holds? for": "applies to",
+    r"(is|are|was|were|not) (waited|looked|asked|searched) for": "requested, or a subject that waits or searches",
+    r"(that|which) (is|are) (wanted|meant)": "requested, required, closest",
+    r"looked at (together|once)": "checked",
+    r"off by(?! one)": "differ by",
+    r"each with each": "all pairs",
+    r"or else": "otherwise",
+    r"(each|one) as its own": "separate",
+    r"next to a guess": "compared with a guess",
+    r"c[ao]mes? true": "observed, correct",
+    r"whole (is|are) over|time is over": "has run out",
+    r"of as many": "of the same number of",
 }
 PATTERNS = {re.compile(rf"\b({pattern})\b", re.IGNORECASE): better for pattern, better in INSTEAD.items()}
 ANY = re.compile(rf"\b({'|'.join(INSTEAD)})\b", re.IGNORECASE)
 MAX_NAME_LENGTH = 70
+CLAUSES = ("What", "That", "Those", "How", "Where")
+"""First words of docstrings whose subject is a clause."""
+ARTICLES = ("The", "A", "An")
+"""First words of nouns, which functions do not start with: they have an imperative."""
 
 
 def banned_lines(path, lines):
@@ -63,7 +85,29 @@ def test_messages_docstrings_and_comments(package):
     assert [found for path in paths for found in banned_lines(path, read_english(path))] == []
 
 
-PAGES = ("*.md", "docs/*.md", "docs/recipes/*", "configs/*.yaml", "configs/*.py", "configs/sweeps/*.yaml")
+@pytest.mark.parametrize("package", PACKAGES)
+def test_docstrings_are_a_noun_or_an_imperative(package):
+    folder = ROOT / package
+    found = []
+    for path in [folder] if folder.is_file() else sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                first = (ast.get_docstring(node) or "-").split()[0]
+                is_function = isinstance(node, ast.FunctionDef) and not node.decorator_list
+                if first in CLAUSES or (is_function and first in ARTICLES):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} starts with {first!r}")
+    assert found == []
+
+
+PAGES = (
+    "*.md",
+    "docs/*.md",
+    "layercli/json_documents/*.json",
+    "docs/recipes/*",
+    "configs/*.yaml",
+    "configs/*.py",
+    "configs/sweeps/*.yaml",
+)
 """Patterns of the pages and examples."""
 
 

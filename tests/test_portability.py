@@ -47,7 +47,7 @@ EXCEPTIONS = {
     "processes/supervisor.py": {"preexec_fn"},  # None on other systems than Linux
     "runs/environment.py": {"/proc/cpuinfo"},  # a missing file is allowed
     "distribution/cluster.py": {"/dev"},  # a pattern that matches nothing elsewhere
-    "workflows/batch_size_trial.py": {"/proc/self/oom_score_adj"},  # a missing file is allowed
+    "workflows/batch_size_attempt.py": {"/proc/self/oom_score_adj"},  # a missing file is allowed
     "workflows/preflight.py": {
         "/proc/meminfo",
         "/sys/fs/cgroup",

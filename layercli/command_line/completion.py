@@ -184,7 +184,7 @@ def complete_configs(line: CommandLine) -> Iterator[str]:
 
 
 def complete_runs(line: CommandLine) -> Iterator[str]:
-    """Offer the runs below ``runs/``, or else the runs and folders at the path."""
+    """Offer the runs below ``runs/``, otherwise the runs and folders at the path."""
     found = [run.as_posix() for run in islice(_find_runs(_RUNS), _MAX_PATHS)]
     matching = [run for run in found if run.startswith(line.incomplete)]
     return iter(matching or complete_paths(line.incomplete, _is_run))

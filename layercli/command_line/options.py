@@ -60,7 +60,7 @@ TrustOption = Annotated[
 
 
 def find_config(name: str) -> str:
-    """Return the config of a run directory, or else the name itself."""
+    """Return the config of a run directory, otherwise the name itself."""
     config = Path(name) / runs.CONFIG
     try:
         return str(config) if config.is_file() else name

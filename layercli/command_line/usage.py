@@ -132,7 +132,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """The app, whose error for an unknown command names the command that is meant."""
+    """The app, whose error for an unknown command suggests the closest one."""
 
     def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> Any:
         """Run a command line and exit; with ``--json``, print a usage error as a JSON document."""

@@ -26,7 +26,7 @@ def command(
         typer.Argument(metavar="B", help="The config or run directory to compare with A; --set changes it."),
     ],
     all_: Annotated[
-        bool, typer.Option("--all", help="Show every line, also layers without differences.")
+        bool, typer.Option("--all", help="Show every line, including layers without differences.")
     ] = False,
     json: JsonOption = False,
     set_: SetOption = None,

@@ -119,7 +119,7 @@ def command(
 ) -> None:
     """Write a first config from a table, arrays, a folder of images or texts, options, or questions on a terminal.
 
-    A folder has a folder for each class, also in folders such as train and test; or images with a table of labels; or the
+    A folder has a folder for each class, optionally in folders such as train and test; or images with a table of labels; or the
     folders images and masks. --example writes one of the examples of layercli.
     """
     if example is not None and (data or kind or shape or classes is not None or target):

@@ -74,7 +74,7 @@ def command(
 ) -> None:
     """Write one HTML file with everything about a run, or about several runs side by side; or a model card.
 
-    It contains a summary, learning curves, results, examples, the columns that matter, the model, the data and the config.
+    It contains a summary, learning curves, results, examples, the most important columns, the model, the data and the config.
     """
     output, report_format = _choose_format(output, report_format)
     with redirect_stdout_for_json(json):

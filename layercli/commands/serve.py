@@ -52,7 +52,7 @@ def command(
     max_queue: Annotated[
         int,
         typer.Option(
-            "--max-queue", min=1, metavar="N", help="Requests that may wait; further ones get status 429."
+            "--max-queue", min=1, metavar="N", help="Requests that may wait; more of them get status 429."
         ),
     ] = 256,
     max_body_mib: Annotated[

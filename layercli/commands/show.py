@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """Show the resolved config: files merged, blocks expanded, every default included.
 
-    Of a run, it also shows the commit, the machine and the versions of its training.
+    For a run, it also shows the commit, the machine and the versions of its training.
     """
     path = Path(config)
     provenance = {}

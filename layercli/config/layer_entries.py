@@ -218,7 +218,7 @@ def _reject_type_as_key(layer: dict[str, Any]) -> None:
 
 
 def _format_scalar(value: Any) -> str:
-    """Return a scalar as a config writes it; dots for a list or mapping."""
+    """Return a scalar as it is written in a config; dots for a list or mapping."""
     is_plain = isinstance(value, str) and re.fullmatch(r"[\w.]+", value)
     return value if is_plain else "..." if isinstance(value, (dict, list)) else quote_value(value)
 
@@ -268,7 +268,7 @@ class ErrorLimit:
 
     @property
     def is_reached(self) -> bool:
-        """Whether there were so many errors."""
+        """Whether the limit is reached."""
         return self._remaining <= 0
 
     def count(self, error: ValueError) -> None:

@@ -1,4 +1,4 @@
-"""The valid parts of an invalid config, for further checks."""
+"""The valid parts of an invalid config, for more checks."""
 
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar

@@ -45,7 +45,9 @@ class FolderFiles:
         message = f"{files} {are} left out: {', '.join(listed)} (the first is {first})."
         return [
             make_skipped_finding(
-                message, f"Only files that end in {', '.join(suffixes)} are read; convert the others.", key
+                message,
+                f"Only files that end in {', '.join(suffixes)} are read; convert the other files.",
+                key,
             )
         ]
 

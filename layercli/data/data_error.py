@@ -20,7 +20,7 @@ class DataError(Exception):
     def __init__(
         self, *findings: Finding, readable: Dataset | None = None, inputs: Dataset | None = None
     ) -> None:
-        """Create the error, with what can be read, in which further problems are found.
+        """Create the error, with what can be read, in which more problems are found.
 
         Args:
             findings: The reasons.

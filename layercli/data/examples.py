@@ -179,7 +179,7 @@ class Examples(IndexedSubset, Dataset):
     target_columns: Mapping[str | None, tuple[str, ...]] = field(default_factory=dict, kw_only=True)
     """Column names of each target that comes from table columns."""
     last_targets: Targets | None = field(default=None, kw_only=True)
-    """Of windows of a series, the targets of the last row that is known before those of ``y``: of shape (samples, ...)."""
+    """For windows of a series: the targets of the last row that is known before those of ``y``, of shape (samples, ...)."""
     warnings: tuple[Finding, ...] = field(default=(), kw_only=True)
     """What its reader left out or changed."""
     target_files: Sequence[Path] = field(default=(), kw_only=True)

@@ -36,7 +36,7 @@ def is_labels(array: Array) -> bool:
 def convert_target(array: Array, form: ConvertedForm | None) -> Array:
     """Return a target of shape (samples, ...) in the form that its meaning requires; None leaves it unchanged.
 
-    Labels are int32 of shape (samples,), also from one-hot vectors. Numbers for each example are float32.
+    Labels are int32 of shape (samples,), even if the target is one-hot vectors. Numbers for each example are float32.
     """
     if form is not None and form.kind == "labels":
         labels = array.reshape(len(array)) if prod(array.shape[1:]) == 1 else array.argmax(axis=-1)

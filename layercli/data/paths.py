@@ -101,7 +101,7 @@ def list_held_out_paths(patterns: Sequence[str], key_path: KeyPath, data: DataCo
 def _match_pattern(pattern: str, key: KeyPath) -> list[str]:
     """Return the paths that match a pattern, sorted.
 
-    Folders that are links are not searched, since links can repeat a folder at every level; ``/proc`` is full of them.
+    Folders that are links are not searched, since links can repeat a folder at every level; ``/proc`` has many such links.
 
     Raises:
         DataError: the search visits too many entries.

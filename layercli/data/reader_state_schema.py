@@ -50,7 +50,7 @@ class _Plan(_Document):
 
 
 class ReaderStateDocument(_Document):
-    """What ``ReaderState.to_json`` returns; other keys are ignored."""
+    """The document of ``ReaderState.to_json``; other keys are ignored."""
 
     inputs: list[_Input]
     class_names: _Names | dict[str, _Names] | None

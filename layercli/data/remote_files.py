@@ -55,7 +55,7 @@ _REASONS: Final = (
             r"curlCode|CURL error|UNAVAILABLE|NETWORK_CONNECTION|timed? ?out|lost the connection|SLOW_DOWN|HTTP status 50\d",
             re.IGNORECASE,
         ),
-        "cannot be read: the connection failed, also when it was tried again",
+        "cannot be read: the connection failed, even when it was tried again",
         "Check the network and, if it is set, AWS_ENDPOINT_URL; then run the command again.",
     ),
 )

@@ -40,7 +40,7 @@ class SplitKeys:
     key: SplitKey
     column: str
     values: Array
-    """Of shape (samples,): numbers of groups from 0, numbers to sort by, or indices of sets."""
+    """The keys, of shape (samples,): numbers of groups from 0, numbers to sort by, or indices of sets."""
 
     def assign_rows(self, split: SplitConfig, *, strata: Array | None, seed: int | None) -> Array:
         """Return the split (0, 1, 2) of each example: uint8 of shape (samples,).

@@ -52,26 +52,28 @@ class SpooledArray:
     def __getitem__(self, rows: Array) -> Array:
         """Return rows of shape (rows, ...); see ``LazyArray``."""
         if len(rows) and not self._is_kept[rows].any():
-            return self._make(rows)
+            return self._make_and_store(rows)
         values = np.empty((len(rows), *self._shape), self._dtype)
-        missing = [index for index, row in enumerate(rows.tolist()) if not self._read(row, values[index])]
+        missing = [
+            index for index, row in enumerate(rows.tolist()) if not self._copy_stored_row(row, values[index])
+        ]
         if missing:
-            values[missing] = self._make(rows[missing])
+            values[missing] = self._make_and_store(rows[missing])
         return values
 
-    def _make(self, rows: Array) -> Array:
+    def _make_and_store(self, rows: Array) -> Array:
         """Return rows that are not in the file, and write them to it."""
         made = self._array[rows]
-        run_on_all_cores(len(rows), lambda index: self._keep(int(rows[index]), made[index]))
+        run_on_all_cores(len(rows), lambda index: self._store_row(int(rows[index]), made[index]))
         return made
 
-    def _read(self, row: int, target: Array) -> bool:
+    def _copy_stored_row(self, row: int, target: Array) -> bool:
         """Copy a row from the file; return whether it is there."""
         if self._file is None or not self._is_kept[row]:
             return False
         return os.preadv(self._file, [target.data.cast("B")], row * self._bytes_per_row) == target.nbytes
 
-    def _keep(self, row: int, value: Array) -> None:
+    def _store_row(self, row: int, value: Array) -> None:
         """Write a row to the file; without effect if the disk is full."""
         if self._file is None:
             return

@@ -135,17 +135,17 @@ class IdExtremes:
         if flat.size:
             low, high = int(flat.argmin()), int(flat.argmax())
             if self.low is None or flat[low] < self.low[0]:
-                self.low = (flat[low].item(), self._index(low, array.shape))
+                self.low = (flat[low].item(), self._make_value_index(low, array.shape))
             if self.high is None or flat[high] > self.high[0]:
-                self.high = (flat[high].item(), self._index(high, array.shape))
+                self.high = (flat[high].item(), self._make_value_index(high, array.shape))
             if self.fraction is None and flat.dtype.kind == "f":
                 is_fraction = flat != np.floor(flat)
                 if is_fraction.any():
                     first = int(is_fraction.argmax())
-                    self.fraction = (flat[first].item(), self._index(first, array.shape))
+                    self.fraction = (flat[first].item(), self._make_value_index(first, array.shape))
         self.row_count += len(array)
 
-    def _index(self, number: int, shape: tuple[int, ...]) -> ValueIndex:
+    def _make_value_index(self, number: int, shape: tuple[int, ...]) -> ValueIndex:
         row, *rest = (int(step) for step in np.unravel_index(number, shape))
         return (self.row_count + row, *rest)
 

@@ -12,7 +12,7 @@ from layercli.data.types import Array
 
 _MAX_CLASS_LABEL = 100_000
 _VOID = 255
-"""The usual value of pixels without a class."""
+"""The value that pixels without a class usually have."""
 
 
 @dataclass(frozen=True, slots=True)

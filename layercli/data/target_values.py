@@ -45,12 +45,12 @@ class TargetValueCounter:
         self.is_one_hot = self.is_one_hot and _is_one_hot(array)
         has_one_value = flat.size == len(array)
         if self.is_complete and (self.is_integral or has_one_value):
-            self._count(flat, flat.size // max(1, len(array)))
+            self._count_values(flat, flat.size // max(1, len(array)))
         else:
             self.is_complete = False
         self.row_count += len(array)
 
-    def _count(self, flat: Array, values_per_row: int) -> None:
+    def _count_values(self, flat: Array, values_per_row: int) -> None:
         for value, count in zip(*_count_distinct_values(flat), strict=True):
             if value not in self.counts:
                 if len(self.counts) == _MAX_DISTINCT:

@@ -28,7 +28,7 @@ def _iterate_losses(valid: ValidConfig) -> Iterator[tuple[KeyPath, Component]]:
 def find_auto_batch_size(valid: ValidConfig) -> Iterator[Problem]:
     """Yield an error for a batch size that each process would find for itself."""
     if valid.config.train is not None and isinstance(valid.config.train.batch_size, AutoBatchSize):
-        message = "`batch_size: auto` cannot be found by several processes that train one model."
+        message = "Several processes that train one model cannot use `batch_size: auto`."
         hint = "Pass a number, such as `--set train.batch_size=32`."
         yield valid.make_problem(("train", "batch_size"), "bad-cluster", message, hint)
 

@@ -112,7 +112,7 @@ def compare_outputs(
 ) -> list[OutputDifference]:
     """Return the difference of every output of every case.
 
-    With ``has_exact_integers``, integer outputs must be equal; else they have the same tolerance as floats.
+    With ``has_exact_integers``, integer outputs must be equal; otherwise they have the same tolerance as floats.
     """
     typical_scales = [
         max(

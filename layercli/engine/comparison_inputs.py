@@ -24,7 +24,7 @@ DEFAULT_LENGTH: Final = 8
 _PROBE_LENGTHS: Final[tuple[int, ...]] = tuple(
     sorted(factor * 2**power for factor in (1, 3, 5) for power in range(3, 15))
 )[1:]
-"""Longer sizes for models with large windows; they are divisible, for models that shrink and grow by factors."""
+"""Larger sizes for models with large windows; divisible by small factors, for models that downsample and upsample."""
 EXAMPLE_BATCH_SIZE: Final = 2
 _OTHER_LENGTH: Final = 5
 """A second size for axes of unknown length."""

@@ -156,7 +156,7 @@ def _explain_required_argument(match: re.Match[str], code: LayerCode, _: int | N
 
 
 def _explain_arguments(match: re.Match[str], code: LayerCode, _: int | None) -> Mistake | None:
-    """Explain an argument of the config that ``__init__`` does not have, or else a missing one."""
+    """Explain an argument of the config that ``__init__`` does not have, otherwise a missing one."""
     method = code.methods.get("__init__")
     if method is None:
         return None

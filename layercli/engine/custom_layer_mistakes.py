@@ -293,7 +293,7 @@ def find_untracked_variables(
 
 
 def _find_code(file: Path | None, line: int | None, codes: Sequence[LayerCode]) -> LayerCode:
-    """Return the code whose class has a line of a file, or else code of that file, or else the first."""
+    """Return the code whose class has a line of a file, otherwise code of that file, otherwise the first."""
     in_file = [code for code in codes if code.file == file]
     in_class = [code for code in in_file if code.has_line(line)]
     return (*in_class, *in_file, *codes)[0]
@@ -527,7 +527,7 @@ def _find_weight_arguments(code: LayerCode) -> Iterator[Mistake]:
 
 
 def _find_own_calls(code: LayerCode, name: str | None = None) -> Iterator[ast.Call]:
-    """Yield the calls of ``self.name(...)``; of any method or attribute without a name."""
+    """Yield the calls of ``self.name(...)``; without a name, those of all methods and attributes."""
     for method in code.methods.values():
         for node in ast.walk(method):
             if (

@@ -388,7 +388,7 @@ def _list_lines(error: BaseException) -> list[tuple[Path, int]]:
 
 
 def _find_object(file: Path, line: int, valid: ValidConfig) -> CustomObject | None:
-    """Return the custom object whose class or function contains a line of its file, or else the first in that file."""
+    """Return the custom object whose class or function contains a line of its file, otherwise the first in that file."""
     objects = [custom for custom, _ in valid.custom_objects if _find_module_file(custom, valid) == file]
     return next(
         (custom for custom in objects if _contains_line(file, custom, line)), next(iter(objects), None)

@@ -8,11 +8,7 @@ import keras
 
 from layercli.check import ValidConfig
 from layercli.engine.assemble import AssembledModel
-from layercli.engine.keras_errors import summarize_error
-from layercli.engine.load_state import load_bin_boundaries, load_state
-from layercli.errors import LayercliError, Problem
-from layercli.runs.directory import MODEL
-from layercli.runs.open_run import max_weight_bytes, open_model_file
+from layercli.engine.load_model import load_model_state
 
 
 def load_branch(assembled: AssembledModel, prefix: str, run: Path, fold: ValidConfig) -> None:
@@ -23,12 +19,4 @@ def load_branch(assembled: AssembledModel, prefix: str, run: Path, fold: ValidCo
     """
     outputs = [assembled.tensors[f"{prefix}{name}"] for name in fold.graph.outputs]
     branch = keras.Model(assembled.model.inputs, outputs if len(outputs) > 1 else outputs[0])
-    with open_model_file(run, fold) as file:
-        try:
-            load_bin_boundaries(branch, file, prefix)
-            load_state(branch, file, max_weight_bytes(fold))
-        except Exception as error:  # a damaged file or a custom layer can raise anything
-            message = f"The model cannot be loaded: {summarize_error(error)}"
-            raise LayercliError(
-                Problem(code="run-directory", message=message, file=str(run / MODEL))
-            ) from error
+    load_model_state(run, fold, branch, prefix)

@@ -51,7 +51,7 @@ def copy_original_weights(
     """Copy the weights, vocabularies and statistics of each original layer to the rebuilt layer.
 
     With ``is_untrained``, the weights of the original are changed first: no bias is zero, no scale is one, and
-    activations have a standard deviation near one in every layer. Else the outputs of a deep model would hardly
+    activations have a standard deviation near one in every layer. Otherwise the outputs of a deep model would hardly
     depend on its inputs, or would change completely with the last digit of an input.
 
     Raises:

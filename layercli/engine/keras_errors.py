@@ -137,7 +137,7 @@ def _find_unknown_name(error: BaseException, code: LayerCode, valid: ValidConfig
 
 
 def explain_failure(error: BaseException, code: LayerCode) -> list[Mistake]:
-    """Return the certain mistakes in the class of a layer that failed, or else the one that the exception shows."""
+    """Return the certain mistakes in the class of a layer that failed, otherwise the one that the exception shows."""
     line = find_code_line(error, code.file)
     mistakes = find_mistakes(code)
     if _is_raised_by(error, code.file) and not any(
@@ -149,7 +149,7 @@ def explain_failure(error: BaseException, code: LayerCode) -> list[Mistake]:
 
 
 def _find_failed_code(error: BaseException, codes: Sequence[LayerCode]) -> LayerCode | None:
-    """Return the code that ran last before an exception, or else that of the outermost custom layer."""
+    """Return the code that ran last before an exception, otherwise that of the outermost custom layer."""
     by_file = {code.file: code for code in reversed(codes)}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if (code := by_file.get(Path(frame.filename))) is not None:

@@ -41,13 +41,22 @@ def load_model(run: Path, valid: ValidConfig, *, train: TrainSection | None = No
     model = assembled.model
     if train is not None:
         compile_with_optimizer(assembled, train, valid, stage=find_last_stage(run, len(train.stages or ())))
+    load_model_state(run, valid, model)
+    return model
+
+
+def load_model_state(run: Path, valid: ValidConfig, model: Any, prefix: str = "") -> None:
+    """Load the weights and the learned state of a run into its model; ``prefix`` precedes its names of layers.
+
+    Raises:
+        LayercliError: the file was modified, is damaged or does not fit the model.
+    """
     with open_model_file(run, valid) as file:
         try:
-            load_bin_boundaries(model, file)
+            load_bin_boundaries(model, file, prefix)
             load_state(model, file, max_weight_bytes(valid))
         except Exception as error:  # a damaged file or a custom layer can raise anything
             message = f"The model cannot be loaded: {summarize_error(error)}"
             raise LayercliError(
                 Problem(code="run-directory", message=message, file=str(run / MODEL))
             ) from error
-    return model

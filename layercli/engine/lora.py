@@ -21,11 +21,11 @@ from layercli.graph.lora import LORA_PATH, has_lora
 from layercli.runs.open_run import max_weight_bytes
 
 _TOLERANCES: Final = {"float32": 1e-5, "mixed_bfloat16": 5e-2, "mixed_float16": 5e-3}
-"""The largest difference by the dtype policy: with 16 bits, the sum of kernel and update is rounded in another place."""
+"""The largest difference by the dtype policy: with 16 bits, the sum of kernel and update is rounded at a different step."""
 
 
 def list_lora_layers(model: Any) -> list[Any]:
-    """Return the layers of a model that train a low-rank update, also nested ones."""
+    """Return the layers of a model that train a low-rank update, including nested ones."""
     return [layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False)]
 
 

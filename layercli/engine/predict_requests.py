@@ -83,13 +83,13 @@ class RequestPredictor:
             found = list(piece.examples.batches(self._batch_size)) or [make_blank_example(piece.examples)]
             batches += found
             counts.append(len(found))
-        outputs = iter(self._compute(batches))
+        outputs = iter(self._compute_outputs(batches))
         return [
-            self._join(piece, list(islice(outputs, count)))
+            self._join_batches(piece, list(islice(outputs, count)))
             for piece, count in zip(pieces, counts, strict=True)
         ]
 
-    def _join(
+    def _join_batches(
         self, piece: NewExamples, parts: Sequence[list[Array] | LayercliError]
     ) -> Columns | LayercliError:
         arrays = []
@@ -102,7 +102,7 @@ class RequestPredictor:
             outputs = [output[:0] for output in outputs]
         return name_columns(self._valid, self._reader_state, piece, outputs)
 
-    def _compute(self, batches: Sequence[Examples]) -> list[list[Array] | LayercliError]:
+    def _compute_outputs(self, batches: Sequence[Examples]) -> list[list[Array] | LayercliError]:
         """Return the outputs of each batch."""
         groups: dict[Any, list[int]] = {}
         for index, batch in enumerate(batches):

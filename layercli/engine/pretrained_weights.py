@@ -74,7 +74,7 @@ def _build_pretrained_model(
 
 
 def _explain_failed_load(file: Path, model: Any, error: Exception) -> str:
-    """Return why a file does not fit a model: it has another number of weights, or else Keras's reason."""
+    """Return why a file does not fit a model: it has another number of weights, otherwise Keras's reason."""
     if not isinstance(error, ArchiveError):
         with suppress(OSError, RuntimeError):
             found, expected = count_hdf5_values(file), model.count_params()

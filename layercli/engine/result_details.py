@@ -46,7 +46,7 @@ class OutputDetails:
     class_scores: list[tuple[ValueCounts, ValueCounts]] = field(default_factory=list)
     """Probabilities of each class, of the examples of the other classes and of this one."""
     positions: PositionShares | None = None
-    """The shares of right positions, of an output with a class for each position."""
+    """The shares of correct positions, for an output with a class for each position."""
     count: int = 0
     """Number of examples."""
 
@@ -211,7 +211,7 @@ def _sum_errors(
 
 
 def select_wrong(details: OutputDetails) -> TopExamples:
-    """Return the most wrong examples without those that are right; all of them if none is wrong, and of numbers."""
+    """Return the most wrong examples without correct ones; all of them if none is wrong, and for numbers."""
     found, kind = details.wrong, details.kind
     if kind.kind == "numbers" or found.examples is None:
         return found

@@ -192,7 +192,7 @@ def collect_results(
 
 
 class _MeasuredTarget(NamedTuple):
-    """What training knew about a target, or else what the examples have."""
+    """The properties of a target, from the training if possible, otherwise from the examples."""
 
     kind: TargetKind
     class_names: tuple[str, ...] | None

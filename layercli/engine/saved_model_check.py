@@ -82,7 +82,7 @@ def _are_equal(expected: Sequence[Array], received: Sequence[Array]) -> bool:
 
 
 def _find_likely_node(valid: ValidConfig) -> GraphNode:
-    """Return the first custom layer, or else the last layer."""
+    """Return the first custom layer, otherwise the last layer."""
     return next((part.node for part in valid.custom_layers), valid.graph.nodes[-1])
 
 

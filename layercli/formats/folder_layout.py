@@ -17,9 +17,9 @@ _MASK_FOLDERS: Final = ("masks", "mask", "labels", "annotations", "segmentation"
 _OTHER_MASK_FOLDERS: Final = ("segmentationobject",)
 """Folders of Pascal VOC that are not read."""
 _MASKED_SHARE: Final = 2.5
-"""Images are next to their masks if one file in so many is a mask."""
+"""Images are next to their masks if at least one of this number of files is a mask."""
 _MAX_SEARCHED: Final = 1000
-"""Files of a folder that are looked at to find an example."""
+"""The number of files of a folder that are checked to find an example."""
 
 LayoutKind = Literal["classes", "table", "masks", "unlabelled", "none"]
 

@@ -25,7 +25,7 @@ _MAX_IMAGES = 20_000
 _NONE_WORD: Final = "None"
 _USUAL_WORDS: Final = {"NA", "NaN", "null"}
 _NONE_SHARE: Final = 50
-"""The word None is a value of a column if more than one row in so many has it."""
+"""The word None is a value of a column if more than one of this number of rows has it."""
 _MAX_LISTED_NAMES: Final = 8
 _MAX_LOCATED_ROW: Final = 200_000
 """Later rows have no line number: to count lines takes long."""
@@ -115,7 +115,7 @@ class PreviewError(ValueError):
 def preview_table(path: Path, *more: Path) -> TablePreview:
     """Return a preview of all rows of a table.
 
-    ``more`` are further files of the same table, with the same columns.
+    ``more`` are other files of the same table, with the same columns.
 
     Raises:
         PreviewError: it is not a table, or the files have different columns.

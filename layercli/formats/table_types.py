@@ -30,7 +30,7 @@ def has_table_suffix(path: Path) -> bool:
 
 
 def find_table_type(path: str | Path) -> type[TableConfig]:
-    """Return the type of a table by the suffix of its name, also before one such as ``.gz``; csv for other names."""
+    """Return the type of a table by the suffix of its name, ignoring one such as ``.gz`` after it; csv for other names."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()

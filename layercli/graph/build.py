@@ -342,7 +342,7 @@ class _InputResolver:
         return None
 
     def _find_own_name(self, name: str, path: KeyPath) -> Literal["layer", "block"] | None:
-        """Return whether a name is that of the layer at ``path``, also without those of its blocks, or of a block around it."""
+        """Return whether a name is that of the layer at ``path``, with or without its blocks, or of a block around it."""
         index = _layer_index(path)
         full_name = self._names[index] if index >= 0 else ""
         if name in (full_name, full_name.rpartition(".")[2]):

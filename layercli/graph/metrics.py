@@ -1,7 +1,7 @@
 """The metrics of a config, adapted to the targets and predictions that they receive.
 
 Keras compares whatever it receives: class numbers with probabilities, or logits with a threshold for probabilities. The
-declarations in the metric classes decide what is right; this module describes the output and its target to them.
+declarations in the metric classes decide what fits; this module describes the output and its target to them.
 """
 
 from __future__ import annotations

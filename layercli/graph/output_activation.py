@@ -34,7 +34,7 @@ def layer_activation(row: NodeShapes) -> str | None:
 
 
 def find_unit_activation(row: NodeShapes) -> str | None:
-    """Return the activation of each unit of a layer; of a wrapper, that of the layer in it; None if it is unknown."""
+    """Return the activation of each unit of a layer; for a wrapper, that of the layer in it; None if it is unknown."""
     layer = getattr(row.node.layer, "layer", row.node.layer)
     if row.node.type_name == "ReLU":
         return None if getattr(layer, "negative_slope", 0.0) else "re_lu"

@@ -119,7 +119,7 @@ def _find_logits(name: str, loss: str | Component) -> Literal["sigmoid", "softma
 def name_classes(
     kind: OutputKind, size: int, names: Sequence[str] | None, target_kind: TargetKind | None
 ) -> tuple[str, ...]:
-    """Return the names of the classes or labels of an output: those of the data, or else their numbers in the data."""
+    """Return the names of the classes or labels of an output: those of the data, otherwise their numbers in the data."""
     if names is not None and len(names) == size:
         return tuple(names)
     is_sign = kind.kind == "sign" and target_kind != "binary"

@@ -53,7 +53,7 @@ _RANDOM_INITIALIZERS: Final = ("uniform", "normal", "orthogonal")
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """What is known of a training, apart from its config."""
+    """The observations of a training, without its config."""
 
     history: Mapping[str, Sequence[float]]
     first: Mapping[str, Any] | None
@@ -319,7 +319,7 @@ class _Diagnosis:
             message = f"The gradient of `{state.name}`{others} is 0, so the weights do not change."
             hint = "Check the layers after it: a function without a gradient, or weights that are all 0, stops the gradient."
         else:
-            message = f"The gradient of `{state.name}`{others} vanishes: it is below a hundred-thousandth of the largest one."
+            message = f"The gradient of `{state.name}`{others} vanishes: it is less than 1/100,000 of the largest one."
             hint = "Use `activation: relu`, BatchNormalization or skip connections, or fewer layers."
         yield _make_warning("vanishing-gradient", state.row.node.path, message, hint)
 
@@ -339,9 +339,7 @@ class _Diagnosis:
         if start is not None:
             hint = "Add `{type: EarlyStopping, restore_best_weights: true}` to `callbacks`; more data or Dropout also help."
             if self._train.has_schedule:
-                hint = (
-                    "Add data, Dropout or weight decay, or use fewer epochs and a schedule of as many steps."
-                )
+                hint = "Add data, Dropout or weight decay, or use fewer epochs and a schedule of the same number of steps."
             yield _make_warning(
                 "overfitting",
                 ("train", "epochs"),

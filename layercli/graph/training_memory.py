@@ -57,7 +57,7 @@ class TrainingMemory:
 
 
 class _Kept(NamedTuple):
-    """What the gradient of a layer reads."""
+    """The tensors that the gradient of a layer reads."""
 
     has_input: bool
     has_output: bool

@@ -26,7 +26,7 @@ _SLOW_RISE: Final = 1.02
 _STEADY_SHARE: Final = 0.75
 """The smallest share of epochs in which the validation loss rises."""
 _SMALLEST_GAP: Final = 0.05
-"""The smallest difference of crossentropies that matters: 5 percent in the probability of the right class."""
+"""The smallest difference of crossentropies that matters: 5 percent in the probability of the true class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class EarlyStop:
 
 @dataclass(frozen=True, slots=True)
 class LimitStop:
-    """Where `train.until` ended a training."""
+    """The step at which `train.until` ended a training."""
 
     epochs: int
     """Finished epochs."""
@@ -182,7 +182,7 @@ def _describe_held_out(split_sizes: tuple[int, int, int]) -> Iterator[str]:
         )
     else:
         yield (
-            "No examples are held out, so no metric shows how the model does on new examples. "
+            "No examples are held out, so no metric shows how well the model predicts new examples. "
             "Add `split: {validation: 0.1}` to `data`."
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
@@ -177,7 +177,7 @@ def _find_best_candidate(lists: list[list[StackEntry]], stack: LayerStack) -> _C
     """Return the stretches whose folding saves the most lines."""
     groups: dict[int, list[Stretch]] = defaultdict(list)
     for items in lists:
-        for form, stretch in _candidate_stretches(items, stack):
+        for form, stretch in _iterate_stretches(items, stack):
             groups[form].append(stretch)
     repeated = [places for places in groups.values() if len(places) > 1]
     repeated.sort(key=lambda stretches: -len(stretches[0]) * len(stretches))
@@ -194,18 +194,10 @@ def _find_best_candidate(lists: list[list[StackEntry]], stack: LayerStack) -> _C
     return best
 
 
-def _candidate_stretches(items: list[StackEntry], stack: LayerStack) -> Iterator[tuple[int, Stretch]]:
+def _iterate_stretches(items: list[StackEntry], stack: LayerStack) -> Iterator[tuple[int, Stretch]]:
     """Yield stretches with one or two tensors from outside and one output, each with a hash of its form."""
     position = {item: index for index, item in enumerate(items)}
-    last_use = [-1] * len(items)
-    for index, item in enumerate(items):
-        for wire in item.iterate_wires():
-            if wire.source in position:
-                last_use[position[wire.source]] = index
-    external_sources = [wire.source for wire in stack.outputs] if items is stack.items else items[-1:]
-    for source in external_sources:
-        if source in position:
-            last_use[position[source]] = len(items)
+    last_uses = _find_last_uses(items, stack, position)
     reused_items = {item.reused_entry for item in items if item.kind == "reuse"}
     for start in range(len(items)):
         inputs: list[Wire] = []
@@ -234,7 +226,21 @@ def _candidate_stretches(items: list[StackEntry], stack: LayerStack) -> Iterator
             if used_until <= index and index > start:
                 is_whole_block = items is not stack.items and start == 0 and index + 1 == len(items)
                 yield form, Stretch(items, start, index + 1, tuple(inputs), is_whole_block)
-            used_until = max(used_until, last_use[index])
+            used_until = max(used_until, last_uses[index])
+
+
+def _find_last_uses(items: list[StackEntry], stack: LayerStack, position: Mapping[Any, int]) -> list[int]:
+    """Return the index of the last entry that reads each entry: their number if it is read outside, -1 if nowhere."""
+    last_uses = [-1] * len(items)
+    for index, item in enumerate(items):
+        for wire in item.iterate_wires():
+            if wire.source in position:
+                last_uses[position[wire.source]] = index
+    external_sources = [wire.source for wire in stack.outputs] if items is stack.items else items[-1:]
+    for source in external_sources:
+        if source in position:
+            last_uses[position[source]] = len(items)
+    return last_uses
 
 
 def _find_folding_candidates(

@@ -72,7 +72,7 @@ class Archive:
             KeyError: there is no such member.
             ArchiveError: it is damaged, larger than ``max_bytes``, or compressed in an unusual way.
         """
-        return b"".join(self._chunks(name, max_bytes))
+        return b"".join(self._iterate_chunks(name, max_bytes))
 
     def extract(self, name: str, target: Path, max_bytes: int) -> None:
         """Write the content of a member to a new file.
@@ -81,7 +81,7 @@ class Archive:
             KeyError | ArchiveError: as for ``read``.
         """
         with target.open("xb") as file:
-            for chunk in self._chunks(name, max_bytes):
+            for chunk in self._iterate_chunks(name, max_bytes):
                 file.write(chunk)
 
     def extract_folder(self, folder: str, target: Path, max_bytes: int) -> bool:
@@ -104,7 +104,7 @@ class Archive:
             max_bytes -= path.stat().st_size
         return bool(names)
 
-    def _chunks(self, name: str, max_bytes: int) -> Iterator[bytes]:
+    def _iterate_chunks(self, name: str, max_bytes: int) -> Iterator[bytes]:
         info = self._members[name]
         if info.flag_bits & _ENCRYPTED or info.compress_type not in (
             zipfile.ZIP_STORED,

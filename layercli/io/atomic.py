@@ -135,7 +135,7 @@ def sync_to_disk(path: Path) -> None:
 
 
 def read_umask() -> int:
-    """Return the permissions that new files of this process lack."""
+    """Return the umask: the permissions that new files of this process do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -67,7 +67,7 @@ def open_inside(root: Path, name: str) -> BufferedReader:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file that a user named for reading; links are followed, and a pipe is not waited for.
+    """Open a regular file that a user named for reading; links are followed, and the call does not wait for a pipe.
 
     Raises:
         OSError: the file cannot be opened, or is not regular.
@@ -77,15 +77,24 @@ def open_regular(path: Path) -> BufferedReader:
 
 def _open_checked(path: Path, flags: int) -> BufferedReader:
     """Open a file for reading, and check that it is still a regular file."""
-    handle = os.open(path, flags)
+    return os.fdopen(_open_regular_handle(path, flags), "rb")
+
+
+def _open_regular_handle(path: Path, flags: int) -> int:
+    """Return the open handle of a regular file.
+
+    Raises:
+        OSError: it cannot be opened, or is not regular.
+    """
+    handle = os.open(path, flags, 0o666)  # the permissions of a file that is created
     try:
         mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode):
             raise IrregularFileError(path, mode)
-        return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
         raise
+    return handle
 
 
 def read_inside(root: Path, name: str, max_bytes: int) -> bytes:
@@ -182,15 +191,7 @@ def open_log(path: Path) -> IO[bytes]:
         OSError: it cannot be opened, or is not regular.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | (_OPEN_FLAGS & ~os.O_RDONLY)
-    handle = os.open(path, flags, 0o666)
-    try:
-        mode = os.fstat(handle).st_mode
-        if not stat.S_ISREG(mode):
-            raise IrregularFileError(path, mode)
-        return os.fdopen(handle, "ab")
-    except BaseException:
-        os.close(handle)
-        raise
+    return os.fdopen(_open_regular_handle(path, flags), "ab")
 
 
 def has_valid_characters(name: str) -> bool:

@@ -86,7 +86,7 @@ def _is_selected(analysis: Analysis, problem: Problem, start: int, end: int) -> 
 
 
 def _list_quick_fixes(analysis: Analysis, problem: Problem, budget: CheckBudget) -> Iterator[Json]:
-    """Yield the safe fix of a problem, or else the changes that its hint asks for and that solve it."""
+    """Yield the safe fix of a problem, otherwise the changes that its hint asks for and that solve it."""
     name, text = analysis.name, analysis.index.text
     is_error = problem.severity == "error"
     fixed = fix_problem(name, text, problem, budget.check_text) if is_error else None

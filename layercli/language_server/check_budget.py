@@ -13,7 +13,7 @@ _MAX_SECONDS: Final = 1.0
 
 
 class BudgetSpentError(Exception):
-    """The time for checks is over."""
+    """The time for checks has run out."""
 
 
 class CheckBudget:
@@ -23,10 +23,10 @@ class CheckBudget:
         self._end = time.process_time() + _MAX_SECONDS
 
     def require_time(self) -> None:
-        """Raise an error if the time is over.
+        """Raise an error if the time has run out.
 
         Raises:
-            BudgetSpentError: It is over.
+            BudgetSpentError: It has run out.
         """
         if time.process_time() >= self._end:
             raise BudgetSpentError
@@ -35,7 +35,7 @@ class CheckBudget:
         """Check a text in place of the content of a file.
 
         Raises:
-            BudgetSpentError: The time is over.
+            BudgetSpentError: The time has run out.
         """
         self.require_time()
         return check_text(file, text)

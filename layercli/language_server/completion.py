@@ -211,6 +211,21 @@ class _Proposals:
                 yield item
 
     def _list_all_keys(self, place: Place, path: KeyPath, node: YamlNode | None) -> Iterator[Item]:
+        yield from self._list_keys_without_field(place, path, node)
+        if place.kind is not None and not place.is_type:
+            yield Item("type", "key", "type: $1", f"the {place.kind}'s type", rank=0)
+        cls = resolve_class(place, node)
+        if cls is None:
+            yield from self._list_custom_arguments(node)
+            return
+        for name, field in cls.model_fields.items():
+            yield _make_key(name, Place(field=field, cls=None))
+        if cls is Config:  # these keys have no field
+            for name, text in SECTION_TEXTS.items():
+                yield Item(name, "key", f"{name}: $1", documentation=text)
+
+    def _list_keys_without_field(self, place: Place, path: KeyPath, node: YamlNode | None) -> Iterator[Item]:
+        """Yield the keys that a user names, and those of entries and blocks."""
         if place.role == "space":
             yield from self._list_drawable_paths()
         elif place.role == "drawn value" and place.cls is None:
@@ -233,17 +248,6 @@ class _Proposals:
             place.value is not None or (path[:1] == ("train",) and place.kind is not None)
         ):
             yield from (Item(name, "name", f"{_escape(name)}: $1", "output") for name in self._list_outputs())
-        if place.kind is not None and not place.is_type:
-            yield Item("type", "key", "type: $1", f"the {place.kind}'s type", rank=0)
-        cls = resolve_class(place, node)
-        if cls is None:
-            yield from self._list_custom_arguments(node)
-            return
-        for name, field in cls.model_fields.items():
-            yield _make_key(name, Place(field=field, cls=None))
-        if cls is Config:  # these keys have no field
-            for name, text in SECTION_TEXTS.items():
-                yield Item(name, "key", f"{name}: $1", documentation=text)
 
     def _list_definitions(self, place: Place) -> Iterator[Item]:
         """Yield the classes, and for a loss or a metric the functions, of a Python file whose name is typed."""
@@ -433,7 +437,7 @@ class _Proposals:
         return shapes.graph.output_references if shapes is not None else ()
 
     def _list_log_names(self) -> list[str]:
-        """Return the logged values; of a sweep file those of its base config, and what follows from the config."""
+        """Return the logged values, for a sweep file those of its base config, and the values that the config determines."""
         if self._base is not None:
             return [*_list_log_names(check_document(self._base)), *STATIC_METRICS]
         return _list_log_names(self._shapes.result if self._shapes is not None else None)

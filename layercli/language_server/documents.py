@@ -48,7 +48,7 @@ def uri_from_path(path: str | Path) -> str:
 
 @dataclass(slots=True)
 class Settings:
-    """What a user has set in the editor."""
+    """The settings of a user in the editor."""
 
     shows_shapes: bool = True
     shows_parameters: bool = False

@@ -23,7 +23,7 @@ class ShapeHint:
     """The shape and parameters of an entry."""
 
     line: int
-    """Of the end of the hint's entry, from 1."""
+    """The line of the end of the hint's entry, from 1."""
     column: int
     shapes: tuple[str, ...]
     """The different shapes of its uses."""
@@ -149,7 +149,7 @@ def describe_entry_shapes(analysis: Analysis, entry: YamlNode) -> tuple[str, ...
 
 
 def _format_uses(analysis: Analysis, place: tuple[int, int], rows: list[NodeShapes]) -> tuple[str, ...]:
-    """Return the shapes that an entry returns in its uses; of a repeated one only the last."""
+    """Return the shapes that an entry returns in its uses; only the last one for a repeated entry."""
     last_rows: dict[object, NodeShapes] = {}
     document = analysis.result.document
     assert document is not None

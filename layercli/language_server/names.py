@@ -61,9 +61,9 @@ class Names:
         self._entries: dict[SymbolKey, tuple[str, YamlNode]] = {}
         """Position of an entry -> its scope and the entry."""
         self._scopes: dict[str, dict[str, SymbolKey]] = {_TOP: {}}
-        self._inputs = {str(step) for step, _ in self._children(("model", "inputs"))}
-        self._add_list(_TOP, self._children(("model", "layers")))
-        for block, node in self._children((BLOCKS_KEY,)):
+        self._inputs = {str(step) for step, _ in self._list_children(("model", "inputs"))}
+        self._add_list(_TOP, self._list_children(("model", "layers")))
+        for block, node in self._list_children((BLOCKS_KEY,)):
             layers = node.find(("layers",))
             self._add_list(str(block), layers.children if layers is not None else [])
         for row, marks in analysis.iterate_rows():
@@ -71,7 +71,7 @@ class Names:
             for step, mark in zip(steps, marks, strict=False) if len(steps) == len(marks) else ():
                 self._add_name(step, mark)
 
-    def _children(self, path: KeyPath) -> list[tuple[str | int, YamlNode]]:
+    def _list_children(self, path: KeyPath) -> list[tuple[str | int, YamlNode]]:
         node = self._written.find(path) if self._written is not None else None
         return node.children if node is not None else []
 
@@ -105,11 +105,11 @@ class Names:
         """Yield the layers, blocks and inputs that a reference names, each with its place in the text."""
         name, start = text.partition(":")[0], 0
         while name and name not in (INPUT, PREVIOUS):
-            place = self._find(scope, name)
+            place = self._find_symbol(scope, name)
             head = name
             if place is None and "." in name:
                 head = name.partition(".")[0]
-                place = self._find(scope, head)
+                place = self._find_symbol(scope, head)
             if place is None:
                 if start == 0 and name in self._inputs:
                     yield ("input", name), start, start + len(name)
@@ -120,7 +120,7 @@ class Names:
             start, name = start + len(head) + 1, name[len(head) + 1 :]
             scope = _read_text(self._entries[place][1], "block") or scope
 
-    def _find(self, scope: str, name: str) -> SymbolKey | None:
+    def _find_symbol(self, scope: str, name: str) -> SymbolKey | None:
         return self._scopes.get(scope, {}).get(name) or self._scopes[_TOP].get(name)
 
 
@@ -196,7 +196,7 @@ class _SymbolFinder:
         elif path[:2] == ("model", "inputs") and len(path) == 3:
             symbol = ("input", key)
         elif entry_path is not None and path[len(entry_path) : -1] == ("with",):
-            block = self._read(entry_path, "block")
+            block = self._read_text_at(entry_path, "block")
             symbol, is_declaration = ("parameter", block, key) if block else None, False
         if symbol is not None:
             yield self._make(symbol, mark, 0, len(key), is_declaration=is_declaration)
@@ -251,7 +251,7 @@ class _SymbolFinder:
             for key, start, end in self._names.resolve(scope, text):
                 yield self._make(key, node.mark, start, end)
 
-    def _read(self, entry_path: KeyPath, key: str) -> str | None:
+    def _read_text_at(self, entry_path: KeyPath, key: str) -> str | None:
         entry = self._file.tree.find(entry_path)
         return _read_text(entry, key) if entry is not None else None
 

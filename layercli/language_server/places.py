@@ -51,7 +51,7 @@ Role: TypeAlias = Literal[
 Part: TypeAlias = Literal["key", "value", "around"]
 
 COMPONENTS: Final = {**CATALOGUES, "sampler": SAMPLERS, "pruner": PRUNERS}
-"""Kind of component -> its catalogue, also for those of sweep files."""
+"""Kind of component -> its catalogue, including those of sweep files."""
 _PATH_KEYS: Final = frozenset({"path", "labels_path", "weights", "base"})
 _COLUMN_KEYS: Final = frozenset(
     {
@@ -75,7 +75,7 @@ _SPLIT_KEYS: Final = frozenset({"group", "order", "column"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is expected at a path."""
+    """The expected content at a path."""
 
     cls: type[StrictModel] | type[Component] | None = None
     """The class whose fields are the keys of a mapping here."""

@@ -14,7 +14,7 @@ _PROTOCOL_LINE_BREAK: Final = re.compile("\r\n|[\n\r]")
 
 
 class ProtocolIndex(TextIndex):
-    """A text with the offsets at which its lines start, also those of the protocol.
+    """A text with the offsets at which its lines start, including those of the protocol.
 
     YAML has more line breaks than the protocol, whose columns count UTF-16 units.
     """

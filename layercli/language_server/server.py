@@ -378,7 +378,7 @@ class LanguageServer:
         return analysis
 
     def hints_of(self, analysis: Analysis) -> ShapeHints:
-        """Return the shapes to show in a text, also those of its last valid version."""
+        """Return the shapes to show in a text, including those of its last valid version."""
         return self._hints[analysis.document.uri]
 
     def navigate(self, analysis: Analysis) -> Navigator:
@@ -485,16 +485,16 @@ class _Inbox:
     def is_cancelled(self, identity: Any) -> bool:
         """Return whether a request was cancelled."""
         with self._lock:
-            return self._hashable(identity) in self._cancelled_ids
+            return self._make_hashable(identity) in self._cancelled_ids
 
     def forget_request(self, identity: Any) -> None:
         """Forget a request that was answered."""
         with self._lock:
-            self._pending_ids.discard(self._hashable(identity))
-            self._cancelled_ids.discard(self._hashable(identity))
+            self._pending_ids.discard(self._make_hashable(identity))
+            self._cancelled_ids.discard(self._make_hashable(identity))
 
     def count_handled(self, uri: str) -> None:
-        """Count a message with a newer version of a text as handled, also if it was ignored."""
+        """Count a message with a newer version of a text as handled, even if it was ignored."""
         with self._lock:
             self._changes[uri] -= 1
             if self._changes[uri] <= 0:
@@ -514,24 +514,24 @@ class _Inbox:
                 self._messages.put(_END)
                 return
             if message is not None:
-                self._note(message)
+                self._note_message(message)
                 self._messages.put(message)
             else:
                 self._messages.put(_INVALID)
 
-    def _note(self, message: Json) -> None:
+    def _note_message(self, message: Json) -> None:
         method, params = message.get("method"), message.get("params")
         params = params if isinstance(params, dict) else {}
         with self._lock:
             if "id" in message and method is not None:
-                self._pending_ids.add(self._hashable(message["id"]))
-            elif method == "$/cancelRequest" and self._hashable(params.get("id")) in self._pending_ids:
-                self._cancelled_ids.add(self._hashable(params.get("id")))
+                self._pending_ids.add(self._make_hashable(message["id"]))
+            elif method == "$/cancelRequest" and self._make_hashable(params.get("id")) in self._pending_ids:
+                self._cancelled_ids.add(self._make_hashable(params.get("id")))
             elif method in _CHANGE_METHODS:
                 self._changes[_find_uri(params)] += 1
 
     @staticmethod
-    def _hashable(identity: Any) -> Any:
+    def _make_hashable(identity: Any) -> Any:
         return identity if isinstance(identity, (str, int, float)) else str(identity)
 
 

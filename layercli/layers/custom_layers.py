@@ -22,7 +22,7 @@ _MODULE_TYPE_PATTERN = re.compile(rf"(?P<module>{DOTTED_NAME}):(?P<cls>{IDENTIFI
 _CLASS_PATTERN = re.compile(rf"^class[ \t]+(?P<cls>{IDENTIFIER})[ \t]*\(", re.MULTILINE | re.ASCII)
 _MAX_SEARCHED_FILES = 100
 _MAX_FILE_BYTES = 1 << 18
-"""Largest Python file that is searched for a class."""
+"""Largest Python file in which a class is searched."""
 
 
 class CustomLayer(Layer):

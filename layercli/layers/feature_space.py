@@ -66,7 +66,7 @@ _FEATURES_SCHEMA: Final[dict[str, Any]] = {
 
 
 class FeatureSpace(Component):
-    """Encodes the columns of a table as one vector, or each as its own; it is written out as ordinary inputs and layers.
+    """Encodes the columns of a table as one vector, or as one for each; it is written out as ordinary inputs and layers.
 
     Input: one of (batch, 1) for each column. Output: (batch, numbers), the features in the order of their names, then crosses;
     with ``output_mode: dict`` an output for each of them.

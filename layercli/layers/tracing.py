@@ -89,7 +89,7 @@ C = TypeVar("C", bound=Component)
 
 
 def trace_arguments(component: C) -> C:
-    """Return a copy of a layer whose integer arguments, also those of nested layers, are traced."""
+    """Return a copy of a layer whose integer arguments, including those of nested layers, are traced."""
     traced = {name: _trace_value(value, name) for name, value in vars(component).items()}
     return component.with_arguments(**traced)
 

@@ -69,7 +69,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What a chart shows."""
+    """The content of a chart."""
 
     title: str
     description: str
@@ -393,7 +393,7 @@ def _make_legend_item(name: str, style: str, dash: str) -> Markup:
 
 
 def _make_number_table(chart: Chart) -> Markup:
-    """Return the numbers of a chart; of long series, every so many of them."""
+    """Return the numbers of a chart; of a long series only evenly spaced ones."""
     xs = sorted({float(x) for series in chart.series for x in series.x})
     if chart.series and all(len(series.x) == len(xs) for series in chart.series):
         by_x = [dict(zip(map(float, series.x), series.y, strict=True)) for series in chart.series]

@@ -92,7 +92,7 @@ def make_table(
 
 
 def make_scroll_area(*children: str, label: str) -> Markup:
-    """Return an area that scrolls sideways, also by keyboard."""
+    """Return an area that scrolls sideways, by mouse or keyboard."""
     return make_element("div", *children, class_="scroll", role="region", aria_label=label, tabindex="0")
 
 

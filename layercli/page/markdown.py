@@ -13,7 +13,7 @@ _DRAWN: Final = "drawn"
 _HEADINGS: Final = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "summary": 4}
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]|~$])")
 _LINKS: Final = re.compile(r"(?i)(www)(\.)|(:)(?=//)|(mailto|xmpp)(:)|(@)")
-"""Where GitHub would make a link or a mention of a text."""
+"""Texts that GitHub would turn into a link or a mention."""
 _BLOCK_STARTS: Final = re.compile(r"^(#{1,6}(?=\s|$)|[-+=]|\d{1,9}(?=[.)]))")
 """What makes a heading or a list of a line."""
 

@@ -249,7 +249,7 @@ def _layout_columns(rows: list[list[_Cell]], chains: dict[tuple[str, str], list[
 def _find_ports(
     chains: dict[tuple[str, str], list[_Cell]], centers: dict[int, tuple[float, float, float]]
 ) -> dict[tuple[str, str], Point]:
-    """Return the x coordinates at which each arrow leaves and enters; arrows into one box enter side by side."""
+    """Return the x coordinates at which each arrow leaves and enters; arrows into one box enter it next to each other."""
     into: dict[int, list[tuple[float, tuple[str, str]]]] = defaultdict(list)
     for arrow, chain in chains.items():
         into[id(chain[-1])].append((centers[id(chain[-2])][0], arrow))

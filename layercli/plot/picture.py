@@ -149,7 +149,7 @@ def _block_box(key: str, rows: Sequence[NodeShapes], *, is_output: bool) -> Box:
 
 
 def _describe_arguments(layer: Layer) -> str:
-    """Return the sizes and the activation of a layer; of a wrapper, those of the layer in it."""
+    """Return the sizes and the activation of a layer; for a wrapper, those of the layer in it."""
     inner = getattr(layer, "layer", None)
     if isinstance(inner, Layer):
         return _truncate_text(

@@ -38,7 +38,7 @@ class WorkerPool:
         self._crashes = 0
         self._finished_count = -1
         self.process_ids: list[int] = []
-        """Ids of all processes that were started, also of those that have ended."""
+        """Ids of all processes that were started, including those that have ended."""
 
     def __enter__(self) -> Self:
         self._log = open_log(self._log_path)
@@ -117,7 +117,7 @@ class StopSignal:
         self._stop_request = StopRequest()
 
     def __enter__(self) -> Self:
-        self._handlers = handle_stop_signals(self._handle)
+        self._handlers = handle_stop_signals(self._handle_signal)
         self._handlers.__enter__()
         return self
 
@@ -126,10 +126,10 @@ class StopSignal:
     ) -> None:
         self._handlers.__exit__(None, None, None)
 
-    def _handle(self, number: int) -> None:
+    def _handle_signal(self, number: int) -> None:
         # No exception here: it could come while a process is started or the journal is locked, or get lost in a finalizer.
         if not self._stop_request.record(number):
-            self._raise(number)
+            self._raise_interrupt(number)
 
     def raise_if_received(self) -> None:
         """If a signal was received, end the command and print how to resume the activity.
@@ -143,10 +143,10 @@ class StopSignal:
             return
         prefix = "Terminated. " if number == signal.SIGTERM else "\n"
         print(f"{prefix}Run the same command again to resume the {self._activity}.", file=sys.stderr)
-        self._raise(number)
+        self._raise_interrupt(number)
 
     @staticmethod
-    def _raise(number: int) -> NoReturn:
+    def _raise_interrupt(number: int) -> NoReturn:
         if number == signal.SIGTERM:
             raise SystemExit(ExitCode.TERMINATED)
         raise KeyboardInterrupt

@@ -56,7 +56,7 @@ from keras import ops
 
 
 class NAME(keras.losses.Loss):
-    """Half the squared error up to `limit`, and a straight line beyond it (Huber's loss): outliers change less.
+    """Half the squared error up to `limit`, and a straight line beyond it (Huber's loss): outliers have less effect.
 
     y_true and y_pred: (batch, values). Returns one number for each example: (batch,).
     """
@@ -66,7 +66,7 @@ class NAME(keras.losses.Loss):
         super().__init__(**kwargs)
         self.limit = limit
 
-    # Only functions of keras.ops, so that Keras can compute gradients. A function (y_true, y_pred) also is a loss.
+    # Only functions of keras.ops, so that Keras can compute gradients. A function (y_true, y_pred) can also be a loss.
     def call(self, y_true, y_pred):
         errors = ops.abs(y_pred - y_true)
         losses = ops.where(
@@ -74,7 +74,7 @@ class NAME(keras.losses.Loss):
         )
         return ops.mean(losses, axis=-1)
 '''
-_METRIC: Final = '''"""A custom metric. Its value in an epoch is that over all examples, not the mean over batches."""
+_METRIC: Final = '''"""A custom metric. Its value is computed over all examples of an epoch, not as the mean over batches."""
 
 import keras
 from keras import ops
@@ -96,7 +96,7 @@ class NAME(keras.metrics.Metric):
 
     # Called for each batch.
     def update_state(self, y_true, y_pred, sample_weight=None):
-        # A target of shape (batch,) and an output of shape (batch, 1) would be compared each with each.
+        # A target of shape (batch,) and an output of shape (batch, 1) would be compared in all pairs.
         targets = ops.cast(ops.reshape(y_true, ops.shape(y_pred)), y_pred.dtype)
         is_hit = ops.abs(y_pred - targets) <= self.tolerance
         self.hits.assign_add(ops.sum(ops.cast(is_hit, "float32")))
@@ -128,7 +128,7 @@ class NAME(keras.callbacks.Callback):
         if self.values[-1] <= self.goal:
             self.model.stop_training = True
 
-    # What the callback remembers between epochs: numbers, strings, arrays, and lists or mappings of these.
+    # The state of the callback between epochs: numbers, strings, arrays, and lists or mappings of these.
     # Each checkpoint contains it, so that a resumed training equals an uninterrupted one.
     def get_state(self):
         return {"values": self.values}

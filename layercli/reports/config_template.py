@@ -57,6 +57,8 @@ class ConfigTemplate:
     """Lines of the `data` section; empty if the data is not known yet."""
     model_lines: list[str] = field(default_factory=list)
     """Lines of `model` up to the output layers, if the data needs other lines than its kind."""
+    output_lines: list[str] = field(default_factory=list)
+    """Lines of the output layers, if the data needs other ones than its target."""
     class_names: tuple[str, ...] = ()
     """The classes in the order of their numbers; empty if they are not known."""
     row_count: int | None = None
@@ -133,7 +135,7 @@ def render_config(template: ConfigTemplate) -> str:
     ]
     shape = f"[{', '.join(map(str, template.shape))}]"
     input_lines = (
-        [f"  input: {{shape: {shape}, dtype: string}}   # one text an example"]
+        [f"  input: {{shape: {shape}, dtype: string}}   # one text for each example"]
         if template.kind == "text"
         else [f"  input: {shape:<20} # one example: {_name_axes(template)}, without the batch axis"]
     )
@@ -150,7 +152,7 @@ def render_config(template: ConfigTemplate) -> str:
             "",
             "model:",
             *model,
-            *list_output_layers(template),
+            *(template.output_lines or list_output_layers(template)),
             "",
             "train:",
             *_list_training_lines(template),
@@ -174,7 +176,7 @@ def format_split(
     order: str | None = None,
     files: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """Return the line of the split of so many examples.
+    """Return the line of the split for a number of examples.
 
     ``group`` is the column of groups, ``order`` that of the time; ``files`` are those of the sets that have separate files.
     """
@@ -207,8 +209,8 @@ def _describe_purpose(template: ConfigTemplate) -> str:
         position = "pixel" if template.kind == "images" else "timestep"
         each = f" for each {position}" if template.target_form == "positions" else ""
         target = f"one of {template.class_count} classes{each}"
-    source = "A table" if template.is_table else template.kind.capitalize()
-    return f"{source} in, {target} out."
+    source = "a table" if template.is_table else template.kind
+    return f"Input: {source}. Output: {target}."
 
 
 def describe_target(class_names: tuple[str, ...] | None) -> str:

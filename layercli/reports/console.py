@@ -22,7 +22,7 @@ def make_console(*, error: bool = False) -> Console:
     """Return a console on standard output or standard error; it prints text as it is, without markup.
 
     Control characters of a text, and those that change its direction, are replaced, so that a name cannot control a terminal.
-    If the reader of a pipe goes away, as in ``layercli ... | head``, the console discards further output.
+    If the reader of a pipe goes away, as in ``layercli ... | head``, the console discards the rest of the output.
     """
     from rich.console import Console
     from rich.segment import Segment
@@ -67,7 +67,7 @@ def make_table(
 def print_plain_table(
     console: Console, texts: Sequence[str], numbers: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
-    """Print a table that looks like that of ``make_table``, without styles; of many rows, it is ten times as fast.
+    """Print a table that looks like that of ``make_table``, without styles, which is ten times as fast if there are many rows.
 
     Cells may have several lines. A table that is wider than the console is not folded.
     """

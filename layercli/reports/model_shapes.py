@@ -152,7 +152,7 @@ def print_training_memory(console: Console, memory: TrainingMemory) -> None:
 def _print_rows(
     console: Console, columns: list[str], numbers: tuple[str, ...], rows: list[tuple[Text | str, ...]]
 ) -> None:
-    """Print a table of layers; of very many, without styles."""
+    """Print a table of layers, without styles if there are very many."""
     if len(rows) > _MAX_STYLED_LAYERS:
         print_plain_table(console, columns, numbers, [tuple(map(str, row)) for row in rows])
         return

@@ -136,7 +136,7 @@ def _make_columns(runs: Sequence[Run], key: str | None) -> list[RunColumn]:
 def _hide_absent_layers(
     differences: Mapping[str, list[Any]], *, keeps_types: bool = True
 ) -> dict[str, list[Any]]:
-    """Return the differences; of a layer that a run lacks only its type, or nothing."""
+    """Return the differences; for a layer that a run lacks, only its type or nothing."""
     types = {
         path.removesuffix(".type"): values
         for path, values in differences.items()

@@ -41,7 +41,7 @@ _MAX_CURVED_NUMBERS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class DateUse:
-    """What a column of dates becomes."""
+    """The numbers that a column of dates becomes."""
 
     features: tuple[str, ...]
     order: str | None
@@ -50,7 +50,7 @@ class DateUse:
 
 @dataclass(frozen=True, slots=True)
 class TableColumns:
-    """What each column of a table is for."""
+    """The use of each column of a table."""
 
     target: ColumnPreview
     target_reason: str
@@ -186,7 +186,7 @@ def _make_forecast_template(
         *_describe_table(table, columns),
         *_list_data_keys(paths, table, replace(columns, dates=dates)),
         f"  inputs: {{past: [{target}]}}",
-        f"  windows: {windows}   # {length} rows in, the target of the next row out",
+        f"  windows: {windows}   # input: {length} rows; output: the target of the next row",
         *([f"  missing: {{{', '.join(missing)}}}"] if missing else []),
         format_split(table.row_count, is_stratified=False, files=columns.held_out)
         if columns.held_out
@@ -202,8 +202,17 @@ def _make_forecast_template(
         [
             f"  inputs: {{past: [{length}, 1]}}",
             "  layers:",
-            "    - Normalization",
-            f"    - {{type: GRU, units: {_FORECAST_UNITS[size]}}}",
+            "    - {type: Normalization, name: rows}",
+            f"    - {{type: GRU, name: pattern, units: {_FORECAST_UNITS[size]}}}",
+        ],
+        [
+            "    - {type: Flatten, name: numbers, inputs: rows}",
+            "    - {type: Concatenate, inputs: [pattern, numbers]}   # a linear model of the rows next to the GRU",
+            "    - {type: Dense, name: change, units: 1, kernel_initializer: zeros}",
+            f"    - {{type: Cropping1D, inputs: rows, cropping: [{length - 1}, 0]}}",
+            "    - {type: Flatten, name: last}",
+            "    - {type: Add, inputs: [last, change]}   # the model starts with the last number as its forecast",
+            "    - {type: Normalization, invert: true}   # to the target's units: its mean and variance are learned",
         ],
         row_count=table.row_count,
     )
@@ -298,7 +307,7 @@ def _explain_split(columns: TableColumns) -> list[str]:
     if columns.group is not None and not columns.is_grouped:
         name = quote_yaml_text(columns.group)
         return [
-            f"  # For new values of {name}, add `group: {name}`: rows with the same value are in the same set."
+            f"  # To predict for new values of {name}, add `group: {name}`: rows with the same value are in the same set."
         ]
     return []
 
@@ -388,7 +397,7 @@ def _list_curve_lines(count: int) -> list[str]:
         "      bias_axes: fd",
         "      activation: relu",
         "      kernel_initializer: {type: RandomNormal, stddev: 1.0}",
-        "      bias_initializer: {type: RandomUniform, minval: -1.5, maxval: 1.5}   # where they begin to rise",
+        "      bias_initializer: {type: RandomUniform, minval: -1.5, maxval: 1.5}   # where each function starts to rise",
         "    - {type: Flatten, name: curves}",
     ]
 
@@ -422,7 +431,7 @@ def _list_category_lines(column: ColumnPreview, name: str) -> list[str]:
 
 
 def _choose_embedding_length(value_count: int) -> int:
-    """Return the length of a vector for each of so many values, which grows slowly with their number."""
+    """Return the length of a vector for each value of a category, which grows slowly with the number of values."""
     return min(50, round(1.6 * math.pow(value_count, 0.56)))
 
 

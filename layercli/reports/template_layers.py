@@ -57,7 +57,7 @@ def list_first_layers(template: ConfigTemplate) -> list[str]:
 
 
 def list_vectorization_arguments(rows: int) -> list[str]:
-    """Return the arguments of TextVectorization for so many texts."""
+    """Return the arguments of TextVectorization for a number of texts."""
     return [
         f"      max_tokens: {20_000 if rows >= _MANY_TEXTS else 4_000}",
         "      ngrams: 2",
@@ -118,7 +118,7 @@ def has_channels_first(shape: Sequence[int]) -> bool:
 
 
 def list_hidden_layers(size: ModelSize, rows: int | None, *, name: str | None = None) -> list[str]:
-    """Return the hidden layers for so many vectors; ``name`` is that of the last one."""
+    """Return the hidden layers for a number of vectors; ``name`` is that of the last one."""
     is_small = rows is not None and rows < FEW_EXAMPLES
     width = _TABLE_WIDTHS[size] // (4 if is_small else 1)
     count = {"small": 1, "medium": 2, "large": 3}[size]

@@ -81,14 +81,14 @@ class CheckpointDirectory:
                 sync_to_disk(staging / name)
             staging.chmod(0o777 & ~read_umask())
             sync_to_disk(staging)
-            self._remove(target)  # a damaged one, or that of an earlier attempt
+            self._remove_checkpoint(target)  # a damaged one, or that of an earlier attempt
             staging.rename(target)
             sync_to_disk(self._folder)
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
             raise
         for old in self._list_newest_first()[self._keep :]:
-            self._remove(old)
+            self._remove_checkpoint(old)
         return target
 
     def read_latest(
@@ -125,7 +125,7 @@ class CheckpointDirectory:
             return []
         return [path for path in self._folder.iterdir() if pattern.fullmatch(path.name) and is_folder(path)]
 
-    def _remove(self, path: Path) -> None:
+    def _remove_checkpoint(self, path: Path) -> None:
         """Remove a checkpoint atomically."""
         if is_folder(path):
             trash = Path(tempfile.mkdtemp(prefix=_PARTIAL_PREFIX, dir=self._folder))

@@ -1,4 +1,4 @@
-"""The directory of a cross-validation: a run for each fold, their predictions, and what was asked for."""
+"""The directory of a cross-validation: a run for each fold, their predictions, and the request of the command."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def _has_changes(root: Path, git_dir: Path, shared_dir: Path, commit: str, name:
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_OPTIONAL_LOCKS": "0",
         }
-        # Untracked files are not searched for, except the config: there can be millions of them.
+        # Git does not search for untracked files, except the config: there can be millions of them.
         settings = _read_settings(git, shared_dir / "config", root, environment)
         for arguments in (
             ["ls-files", "--error-unmatch", "--", f":(top,literal){name}"],
@@ -178,7 +178,7 @@ def _read_settings(git: str, file: Path, root: Path, environment: Mapping[str, s
 def _run_git(
     command: list[str], root: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[bytes] | None:
-    """Run git, whose output is returned; None if it takes too long."""
+    """Run git and return its output; None if it takes too long."""
     try:
         return subprocess.run(  # noqa: S603 - git without the programs that settings of the repository name
             command,

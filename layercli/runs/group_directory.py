@@ -1,4 +1,4 @@
-"""The directory of several runs of one config, which one command trains: its members and what was asked for."""
+"""The directory of several runs of one config, which one command trains: its members and the request."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def open_group_directory(
         kind: The type of the group.
         name: The name of the directory under ``runs/``, if ``run_dir`` is None.
         run_dir: The directory.
-        state: What was asked for; ``config`` is the hash of the config.
+        state: The request; ``config`` is the hash of the config.
         extend: Returns the state to write, for the one in the file.
 
     Raises:
@@ -128,7 +128,7 @@ def _update_state(
 
 
 def _list_differences(found: Mapping[str, Any], state: Mapping[str, Any]) -> list[str]:
-    """Return the values of a directory that differ from those that are asked for, in words."""
+    """Return the values of a directory that differ from the requested ones, in words."""
     return [
         "the config"
         if key == "config"
@@ -139,7 +139,7 @@ def _list_differences(found: Mapping[str, Any], state: Mapping[str, Any]) -> lis
 
 
 def read_group_state(path: Path, kind: type[GroupDirectory]) -> dict[str, Any] | None:
-    """Return what was asked for when the directory was created; None if it is not a directory of this kind."""
+    """Return the request that created the directory; None if it is not a directory of this kind."""
     try:
         document = parse_json(read_inside(path, kind.state_file, _MAX_STATE_BYTES))
     except (OSError, ValueError):

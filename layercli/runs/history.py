@@ -1,4 +1,4 @@
-"""Read the records of a run that are one line of JSON each, also while they are written or after they were damaged."""
+"""Read the records of a run that are one line of JSON each, even while they are written or after they were damaged."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ def _name_sort_key(name: str) -> tuple[bool, int, str]:
 
 
 def read_run(path: Path, *, is_locked_by_caller: bool = False) -> Run:
-    """Read a run from its directory, as far as it is written.
+    """Read a run from its directory, which can be incomplete.
 
     A locked run is running, unless the caller is the training that has just finished it.
     """

@@ -16,7 +16,7 @@ _MAX_LENGTH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What a run is in its group."""
+    """The role of a run in its group."""
 
     kind: GroupKind
     directory: str

@@ -39,7 +39,7 @@ class RunFolder:
 
     @property
     def title(self) -> str:
-        """What it is, in words."""
+        """A noun for the folder, for messages."""
         return _TITLES[self.kind]
 
     @property

@@ -113,7 +113,7 @@ def summarize_scores(scores: Mapping[str, Sequence[float]]) -> dict[str, dict[st
 def find_seed_groups(runs: Iterable[Run]) -> list[SeedGroup]:
     """Return the finished runs grouped by their configs without `seed` and `name`, in the order of the first runs.
 
-    Of several runs with the same config and seed, the first one counts. Without a config that has several seeds, there are
+    If several runs have the same config and seed, the first one counts. Without a config that has several seeds, there are
     no groups.
     """
     groups: dict[str, dict[int, Run]] = {}

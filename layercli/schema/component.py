@@ -351,7 +351,7 @@ class Catalogue(Generic[C]):
 
 
 def positional_arguments(cls: type[Component]) -> list[str]:
-    """Return the first arguments of Keras's constructor: the required ones, or else the first one.
+    """Return the first arguments of Keras's constructor: the required ones, otherwise the first one.
 
     Losses and metrics, which have the argument ``name``, are called with keywords.
     """

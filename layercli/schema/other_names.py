@@ -302,7 +302,7 @@ EXAMPLES_WITH_VALUES: Final = {key: explain({}, "LSTM") for key, explain in _EXP
 """Old key -> its hint with example values."""
 
 
-def _activation_layers(names: str) -> dict[str, str]:
+def _explain_activation_layers(names: str) -> dict[str, str]:
     """Return {``Tanh``: ``{type: Activation, activation: tanh}``} for pairs such as ``Tanh:tanh``."""
     pairs = (pair.partition(":") for pair in names.split())
     return {old: f"{{type: Activation, activation: {new}}}" for old, _, new in pairs}
@@ -336,7 +336,7 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
             ("ZeroPad3d", "ZeroPadding3D"),
             ("BatchNormalizationV1 BatchNormalizationV2", "BatchNormalization"),
         ),
-        **_activation_layers(
+        **_explain_activation_layers(
             "Sigmoid:sigmoid Tanh:tanh GELU:gelu SiLU:silu Swish:silu SELU:selu CELU:celu Mish:mish "
             "Softplus:softplus Softsign:softsign Hardswish:hard_swish Hardsigmoid:hard_sigmoid "
             "Hardtanh:hard_tanh LogSigmoid:log_sigmoid LogSoftmax:log_softmax Softshrink:soft_shrink "
@@ -612,14 +612,14 @@ def explain_type(kind: str, name: str, mapping: Mapping[str, object] | None = No
 
 @cache
 def _type_names_by_key(table: Literal["renamed", "explained"], kind: str) -> dict[str, str]:
-    """Return the entries of a table of types for one kind, by the name as it is compared."""
+    """Return the entries of a table of types for one kind, by their names without case and separators."""
     entries = (RENAMED_TYPES if table == "renamed" else EXPLAINED_TYPES).get(kind, {})
     return {normalize_type_name(old): text for old, text in reversed(list(entries.items()))}
 
 
 @cache
 def _explain_layers_by_key() -> dict[str, Callable[[Mapping[str, object]], str]]:
-    """Return the functions of old layers, by the name as it is compared."""
+    """Return the functions of old layers, by their names without case and separators."""
     return {normalize_type_name(old): explain for old, explain in _EXPLAIN_LAYERS_WITH_VALUES.items()}
 
 

@@ -80,7 +80,7 @@ class DataScript(Generic[D]):
         return set()
 
     def data_paths(self, data: D) -> Sequence[str]:
-        """Return the files and folders, also as patterns, of a section with absolute paths; empty if it has none."""
+        """Return the files and folders, or their patterns, of a section with absolute paths; empty if it has none."""
         return [data.arguments()["path"]]
 
     def find_inexpressible(self) -> Iterator[KeyPath]:
@@ -134,7 +134,7 @@ class DataScript(Generic[D]):
         ]
 
     def list_own_paths(self, paths: Sequence[str]) -> Sequence[str]:
-        """Return the files, also as patterns, of a set with separate files, given by their absolute paths."""
+        """Return the files, or their patterns, of a set with separate files, given by their absolute paths."""
         return paths
 
     @property

@@ -30,7 +30,7 @@ class ScriptTarget:
     has_number_names: bool = False
     """True if the classes are numbers in the data."""
     shape: Shape = ()
-    """Of one example in the data."""
+    """The shape of one example in the data."""
     has_integers: bool = True
     """True if ``load_data`` returns integers."""
     position_axes: int = 0

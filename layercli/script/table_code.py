@@ -276,7 +276,7 @@ class TableScript(DataScript[T]):
 
     @property
     def _used_conversions(self) -> set[str]:
-        """How texts in the columns that the script reads become numbers."""
+        """The conversions of texts to numbers in the columns that the script reads."""
         return {kind for column, kind in self.facts.conversions.items() if column in self.read_columns}
 
     def _write_rows(self) -> Iterator[str]:

@@ -169,19 +169,19 @@ async def _get_live(_service: Service, _request: Request) -> Response:
     return _make_json_response({"live": True})
 
 
-def _readiness(service: Service) -> tuple[bool, HTTPStatus]:
+def _check_readiness(service: Service) -> tuple[bool, HTTPStatus]:
     is_ready = not service.is_draining
     return is_ready, HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
 
 
 async def _get_ready(service: Service, _request: Request) -> Response:
-    is_ready, status = _readiness(service)
+    is_ready, status = _check_readiness(service)
     return _make_json_response({"ready": is_ready}, status)
 
 
 async def _get_model_ready(service: Service, request: Request) -> Response:
     model = _find_model(service, request)
-    is_ready, status = _readiness(service)
+    is_ready, status = _check_readiness(service)
     return _make_json_response({"name": model.name, "ready": is_ready}, status)
 
 
@@ -215,13 +215,13 @@ async def _predict(service: Service, request: Request) -> Response:
     model = service.model
     with _Body(service) as body:
         content = await body.read(request)
-        prepared = await _run(len(content) <= _SMALL_BYTES, _prepare_rows, model, content)
+        prepared = await _call_function(len(content) <= _SMALL_BYTES, _prepare_rows, model, content)
         del content
         answer = await service.predict(model, prepared)
-    return await _run(len(answer.errors) <= _SMALL_ROWS, _make_rows_response, answer)
+    return await _call_function(len(answer.errors) <= _SMALL_ROWS, _make_rows_response, answer)
 
 
-async def _run(is_small: bool, function: Callable[..., T], *arguments: Any) -> T:
+async def _call_function(is_small: bool, function: Callable[..., T], *arguments: Any) -> T:
     """Call a function, in another thread if that takes long."""
     return function(*arguments) if is_small else await asyncio.to_thread(function, *arguments)
 
@@ -251,10 +251,14 @@ async def _infer(service: Service, request: Request) -> Response:
     with _Body(service) as body:
         content = await body.read(request)
         length = request.headers.get(HEADER_LENGTH)
-        parsed, prepared = await _run(len(content) <= _SMALL_BYTES, _prepare_tensors, model, content, length)
+        parsed, prepared = await _call_function(
+            len(content) <= _SMALL_BYTES, _prepare_tensors, model, content, length
+        )
         del content
         answer = await service.predict(model, prepared)
-    return await _run(len(answer.errors) <= _SMALL_ROWS, _make_tensors_response, model, parsed, answer)
+    return await _call_function(
+        len(answer.errors) <= _SMALL_ROWS, _make_tensors_response, model, parsed, answer
+    )
 
 
 def _prepare_tensors(
@@ -336,7 +340,7 @@ class _Body:
         length = request.headers.get("Content-Length", "0")
         if length.isdigit() and int(length) > limits.max_body:
             if "Expect" not in request.headers:
-                await self._discard(request)
+                await self._discard_body(request)
             raise self._make_size_error()
         parts: list[bytes] = []
         try:
@@ -346,7 +350,7 @@ class _Body:
                     self._service.add_body_bytes(len(part))
                     if self._size > limits.max_body:
                         parts.clear()
-                        await self._discard(request)
+                        await self._discard_body(request)
                         raise self._make_size_error()
                     parts.append(part)
         except TimeoutError:
@@ -364,7 +368,7 @@ class _Body:
         self._service.add_body_bytes(len(decompressed))
         return decompressed
 
-    async def _discard(self, request: Request) -> None:
+    async def _discard_body(self, request: Request) -> None:
         """Read the rest of a body that is too large: many clients read the response only after they have sent it."""
         limit = _DISCARD_FACTOR * self._service.limits.max_body
         count = 0

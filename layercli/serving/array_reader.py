@@ -94,10 +94,10 @@ class ArrayReader(ExampleReader):
                 wanted = ["examples", *("any" if size < 0 else size for size in shape)]
                 message = f"The input `{title}` must have the shape [{', '.join(map(str, wanted))}], got {list(array.shape)}."
                 raise make_bad_request(message, path="inputs")
-            arrays[spec.name] = self._convert(array, spec.name)
+            arrays[spec.name] = self._convert_array(array, spec.name)
         return Prepared(count, arrays)
 
-    def _convert(self, array: Array, name: str) -> Array:
+    def _convert_array(self, array: Array, name: str) -> Array:
         dtype = self._dtypes[name]
         if dtype.kind == "O":
             if array.dtype.kind != "O":

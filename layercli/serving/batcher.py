@@ -66,7 +66,7 @@ class Batcher:
         """Return the answer to a request.
 
         Raises:
-            RequestError: Too many requests wait, or the time is over.
+            RequestError: Too many requests wait, or the time has run out.
             LayercliError: The examples cannot be read, or the model refuses them.
         """
         if len(self._waiting) >= self._limits.max_queue:
@@ -99,7 +99,7 @@ class Batcher:
                 await self._has_jobs.wait()
                 await self._wait_for_more()
                 if jobs := self._take_jobs():
-                    await self._answer(jobs)
+                    await self._answer_jobs(jobs)
         finally:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
@@ -129,7 +129,7 @@ class Batcher:
             ):
                 break
             self._waiting.popleft()
-            if not job.answer.done():  # its time is over, or its client is gone
+            if not job.answer.done():  # its time has run out, or its client is gone
                 jobs.append(job)
                 count += job.prepared.count
         if self._waiting:
@@ -138,7 +138,7 @@ class Batcher:
             self._has_jobs.clear()
         return jobs
 
-    async def _answer(self, jobs: Sequence[_Job]) -> None:
+    async def _answer_jobs(self, jobs: Sequence[_Job]) -> None:
         self._expected_jobs = len(jobs)
         loop = asyncio.get_running_loop()
         start = loop.time()

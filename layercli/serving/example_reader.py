@@ -29,7 +29,7 @@ class Prepared:
 
     count: int
     content: Any
-    """Of the type that the reader needs."""
+    """The content, of the type that the reader needs."""
     file_names: tuple[str, ...] | None = None
     """The name of each file."""
 

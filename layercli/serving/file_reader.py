@@ -58,11 +58,11 @@ class FileReader(ExampleReader):
                     f"Write {json.dumps({self._key: 'base64' if self._is_image else 'a text'})}.",
                     path=path,
                 )
-            contents.append(self._decode(value, path, index))
+            contents.append(self._decode_value(value, path, index))
             names.append(name)
         return Prepared(len(rows), contents, tuple(names))
 
-    def _decode(self, value: str, path: str, index: int) -> bytes:
+    def _decode_value(self, value: str, path: str, index: int) -> bytes:
         if not self._is_image:
             return value.encode("utf-8", "replace")
         try:

@@ -22,7 +22,7 @@ class BoundedProtocol(H11Protocol):
     """One connection, which is closed if its client does not send or read."""
 
     max_connections = 1000
-    """Connections that may be open at the same time; further ones get an error."""
+    """Connections that may be open at the same time; more of them get an error."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,7 +33,9 @@ class BoundedProtocol(H11Protocol):
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
             message = f"The server has {self.max_connections:,} connections already."
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "server-busy", message, "Connect again later.")
+            self._refuse_client(
+                HTTPStatus.SERVICE_UNAVAILABLE, "server-busy", message, "Connect again later."
+            )
         else:
             self._start_head_timer()
 
@@ -54,7 +56,7 @@ class BoundedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP."""
-        self._refuse(
+        self._refuse_client(
             HTTPStatus.BAD_REQUEST, "bad-request", msg, "Send HTTP/1.1, with a head of at most 16 KiB."
         )
 
@@ -93,7 +95,7 @@ class BoundedProtocol(H11Protocol):
         if self.cycle is None or self.cycle.response_complete:
             self.transport.abort()
 
-    def _refuse(self, status: HTTPStatus, code: str, message: str, hint: str) -> None:
+    def _refuse_client(self, status: HTTPStatus, code: str, message: str, hint: str) -> None:
         """Write an error, and close the connection."""
         document = make_error_document([Problem(code=code, message=message, hint=hint)])
         content = json.dumps(document).encode()

@@ -96,7 +96,7 @@ class Service:
         """Return the answer to a request.
 
         Raises:
-            RequestError: Too many requests wait, or the time is over.
+            RequestError: Too many requests wait, or the time has run out.
             LayercliError: The examples cannot be read, or the model refuses them.
         """
         answer = await self.batcher.submit(model, prepared)

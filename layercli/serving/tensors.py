@@ -121,7 +121,7 @@ def _read_parameters(entry: JsonDocument, path: str) -> JsonDocument:
 
 
 def _read_outputs(document: JsonDocument) -> tuple[tuple[str, ...] | None, Callable[[str], bool]]:
-    """Return the names of the outputs that are wanted, and whether each is sent as bytes."""
+    """Return the names of the requested outputs, and whether each is sent as bytes."""
     default = _read_parameters(document, "the request").get("binary_data_output", False) is True
     entries = document.get("outputs")
     if entries is None or entries == []:

@@ -327,7 +327,7 @@ class _NodeBuilder:
         self._anchors: dict[str, YamlNode | None] = {}
         self._document_count = 0
         self._merged_count = 0
-        """Number of keys that merge keys have looked at, also those that the mapping had already."""
+        """Number of keys that merge keys have read, including those that the mapping had already."""
         self._quoted_merge_keys: set[tuple[int, int]] = set()
         """Positions of quoted `<<` keys, which are not merge keys."""
 

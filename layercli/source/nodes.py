@@ -31,7 +31,7 @@ def measure_text(text: str) -> int:
 
 
 def shorten_via(text: str) -> str:
-    """Return the explanation how a value came to its position, cut if it is long."""
+    """Return the explanation of a value's position, shortened if it is long."""
     return text if len(text) <= _MAX_VIA_LENGTH else f"{text[: _MAX_VIA_LENGTH - 1]}…"
 
 
@@ -141,7 +141,7 @@ class YamlNode:
     via: str | None = None
     """A sentence that explains how the value came from another position."""
     end: tuple[int, int] | None = None
-    """Line and column after its last character; of a list or mapping without brackets, where the next token starts."""
+    """Line and column after its last character; for a list or mapping without brackets, the start of the next token."""
     uses: tuple[Mark, ...] = ()
     """Positions of the entries whose block, or repetition, inserted this layer, the outermost first."""
 

@@ -37,7 +37,7 @@ class _ItemNames:
         return self._names[path].get(name)
 
     def list_names(self, path: KeyPath) -> list[str]:
-        """Return the names of a list whose index was looked for, in their order."""
+        """Return the names of a list that was searched, in their order."""
         return sorted(self._names[path], key=self._names[path].__getitem__)
 
     def forget_changed(self, path: KeyPath) -> None:

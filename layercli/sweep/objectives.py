@@ -110,6 +110,6 @@ def _check_objective(document: YamlNode, path: KeyPath, metric: str, base: Valid
     assert completed is not None
     scalar_hint = suggest_single_value(metric, completed, base.graph.output_references)
     if scalar_hint is not None:
-        message = f"`{metric}` is a vector: no trial is the best."
+        message = f"`{metric}` is a vector, so trials cannot be ranked by it."
         hint = f"In the base config, s{scalar_hint[1:]}"
         yield problem_in(document, metric_path, "vector-monitor", message, hint=hint)

@@ -353,7 +353,7 @@ def _check_probes(plan: SweepPlan, *, are_alone: bool) -> list[Problem]:
 
 
 class _ProbeBudget:
-    """What all checks of values may cost."""
+    """The limit on the cost of all checks of values."""
 
     def __init__(self) -> None:
         self.probes_left = _MAX_PROBES

@@ -147,7 +147,7 @@ def write_fixed_file(file: str, text: str) -> None:
 
 
 def _apply_safe_edits(file: str, text: str, check: Check) -> str:
-    """Return the text with all edits, or else with those that are improvements one after the other."""
+    """Return the text with all edits, otherwise with those that are improvements one after the other."""
     errors = _find_errors(file, text, check)
     edits = _find_edits(file, text, errors)
     if not edits:

@@ -1,4 +1,4 @@
-"""Find the batch size of ``train.batch_size: auto``: the largest that fits, by an estimate and then by a trial."""
+"""Find the batch size of ``train.batch_size: auto``: the largest that fits, by an estimate and then by an attempt."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _FRAMEWORK_BYTES: Final = 700 << 20
 SHARED_FILE: Final = "batch_size.json"
 """The file of a group of runs with the batch size of all of them."""
 _MAX_SHARED_BYTES: Final = 1 << 16
-_MODULE: Final = "layercli.workflows.batch_size_trial"
+_MODULE: Final = "layercli.workflows.batch_size_attempt"
 
 Limit = Literal["memory", "examples", "maximum"]
 
 
 @dataclass(frozen=True, slots=True)
-class TrialResult:
-    """What two steps of training with a batch size needed."""
+class AttemptResult:
+    """The result of two training steps with a batch size: whether they fit, and their memory."""
 
     fits: bool
     peak_bytes: int | None = None
@@ -66,7 +66,7 @@ class FoundBatchSize:
     """What a training may take; None for GPUs, and if it is unknown."""
     estimated_bytes: int
     peak_bytes: int | None
-    """The measured peak; None if no trial was necessary."""
+    """The measured peak; None if no attempt was necessary."""
 
     def describe(self, examples: int) -> str:
         """Return a sentence for the screen."""
@@ -114,13 +114,13 @@ def find_batch_size(
     *,
     trust: bool,
     jobs: int = 1,
-    run_trial: Callable[..., TrialResult] | None = None,
+    run_attempt: Callable[..., AttemptResult] | None = None,
 ) -> FoundBatchSize:
     """Return the largest batch size that fits.
 
     The candidates are powers of 2 of at most ``MAX_BATCH_SIZE`` with which an epoch has ``MIN_STEPS`` steps. The estimate of
     static shapes excludes those that cannot fit. Then a child process trains for two steps: with half the size each time
-    that it runs out of memory, or with twice the size if it needed less than half of the memory. The trial is left out if
+    that it runs out of memory, or with twice the size if it needed less than half of the memory. The attempt is left out if
     the estimate is below half of the memory, because its error is smaller. The memory of GPUs is not estimated, only tried.
 
     Args:
@@ -128,12 +128,12 @@ def find_batch_size(
         examples: The number of training examples.
         trust: Whether custom code may be run.
         jobs: The number of trainings that share the memory.
-        run_trial: Trains for two steps; the default uses a child process.
+        run_attempt: Trains for two steps; the default uses a child process.
 
     Raises:
         LayercliError: Not even one example fits, or the config cannot be trained for another reason.
     """
-    run_trial = run_trial or run_trial_process
+    run_attempt = run_attempt or run_attempt_process
     by_examples = largest_power_of_two(max(1, examples // MIN_STEPS))
     bound = min(MAX_BATCH_SIZE, by_examples)
     memory = read_available_memory()
@@ -143,25 +143,25 @@ def find_batch_size(
         size //= 2
     peak = None
     if not _is_certain(valid, size, available):
-        try_size = partial(run_trial, valid, trust=trust)
-        size, peak = _search_by_trials(valid, size, bound, available, try_size)
+        try_size = partial(run_attempt, valid, trust=trust)
+        size, peak = _search_by_attempts(valid, size, bound, available, try_size)
     limit: Limit = "memory" if size < bound else "maximum" if bound < by_examples else "examples"
     return FoundBatchSize(size, limit, available, estimate_bytes(valid, size), peak)
 
 
-def _search_by_trials(
+def _search_by_attempts(
     valid: ValidConfig,
     size: int,
     bound: int,
     available: int | None,
-    run_trial: Callable[[int], TrialResult],
+    run_attempt: Callable[[int], AttemptResult],
 ) -> tuple[int, int | None]:
-    """Return the largest size that fits, and its peak: half of the first size until it fits, or else twice while it does.
+    """Return the largest size that fits, and its peak: half of the first size until it fits, otherwise twice while it does.
 
     Raises:
         LayercliError: Not even one example fits.
     """
-    result = run_trial(size)
+    result = run_attempt(size)
     can_grow = result.fits_into(available)
     while not result.fits_into(available):
         if size == 1:
@@ -169,14 +169,14 @@ def _search_by_trials(
             hint = "Use a smaller model or a machine with more memory."
             raise LayercliError(valid.make_problem(("train", "batch_size"), "too-large", message, hint))
         size //= 2
-        result = run_trial(size)
+        result = run_attempt(size)
     while (
         can_grow
         and 2 * size <= bound
         and available is not None
         and 2 * (result.peak_bytes or available) <= available
     ):
-        larger = run_trial(2 * size)
+        larger = run_attempt(2 * size)
         if not larger.fits_into(available):
             break
         size, result = 2 * size, larger
@@ -238,7 +238,9 @@ def estimate_bytes(valid: ValidConfig, size: int) -> int:
     return step + _FRAMEWORK_BYTES + (read_peak_memory() or 0)
 
 
-def run_trial_process(valid: ValidConfig, size: int, *, trust: bool, module: str = _MODULE) -> TrialResult:
+def run_attempt_process(
+    valid: ValidConfig, size: int, *, trust: bool, module: str = _MODULE
+) -> AttemptResult:
     """Train for two steps in a child process, which may run out of memory.
 
     Raises:
@@ -269,11 +271,11 @@ def run_trial_process(valid: ValidConfig, size: int, *, trust: bool, module: str
             supervisor.stop(0)
             close_pipes(process)
         if code == ExitCode.OK:
-            return TrialResult(**parse_json(result_file.read_bytes()))
+            return AttemptResult(**parse_json(result_file.read_bytes()))
     if code == ExitCode.INVALID_INPUT and answer:
-        file = valid.check_result.file  # that of the trial is removed
+        file = valid.check_result.file  # that of the attempt is removed
         raise LayercliError(
             replace(parse_problem(document), file=file, line=None, column=None)
             for document in json.loads(answer)
         )
-    return TrialResult(fits=False)  # it was killed, or TensorFlow aborted
+    return AttemptResult(fits=False)  # it was killed, or TensorFlow aborted

@@ -247,7 +247,7 @@ def split_dataset(dataset: Dataset, data: DataConfig, seed: int) -> Splits:
     reason = f"the other splits use all {len(dataset)} examples"
     hint = "Use smaller splits, such as `split: {validation: 0.1, test: 0.1}`."
     if data.split.column is not None:
-        reason = f"`{sanitize_text(data.split.column, limit=60)}` is train in no example"
+        reason = f"`{sanitize_text(data.split.column, limit=60)}` contains `train` for no example"
         hint = "Correct the column."
     message = f"The training set is empty: {reason}."
     raise DataError(Finding(code="bad-split", message=message, path=("data", "split"), hint=hint))

@@ -91,7 +91,7 @@ def _is_complete(target: Path, origin: Mapping[str, Any]) -> bool:
         return is_finished(manifest) and bool(manifest[ENSEMBLE] == origin)
     if target.exists():
         message = "The directory of the averaged model already exists, and is not one."
-        raise make_file_error(target, "run-directory", message, "Move it to another place.")
+        raise make_file_error(target, "run-directory", message, "Move it to a different folder.")
     return False
 
 

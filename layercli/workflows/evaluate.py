@@ -77,7 +77,7 @@ def evaluate_run(
 
 
 def load_constants(finished_run: FinishedRun) -> dict[str, Array]:
-    """Return what a guess from the training targets predicts for one example, by output; of older runs nothing."""
+    """Return what a guess from the training targets predicts for one example, by output; nothing for older runs."""
     import numpy as np
 
     constants = {}
@@ -115,7 +115,7 @@ def load_run_splits(finished_run: FinishedRun, split: SplitName, *, trust: bool)
 
 
 def list_example_files(finished_run: FinishedRun, split: SplitName) -> list[str] | None:
-    """Return what ``list_set_files`` does, also for images with masks or a table of labels."""
+    """Return the files as ``list_set_files``, including images with masks or a table of labels."""
     from layercli.formats.images.reader import list_files_with_targets
 
     data = finished_run.resolve_data()

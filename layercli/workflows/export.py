@@ -93,7 +93,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
                 )
             ]
         )
-    # A .keras file also gets the optimizer's state, so that others can train it further. Keras loads it only where the
+    # A .keras file also gets the optimizer's state, so that others can continue its training. Keras loads it only where the
     # classes of the loss, the metrics and the optimizer are known.
     has_keras_classes = all(custom.noun == "callback" for custom, _ in valid.custom_objects)
     # The optimizer of a model with LoRA trained the updates, which are in the kernels now.
@@ -151,7 +151,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ExportSource:
-    """What an export of a run needs in addition to its model."""
+    """The data and states that an export of a run needs in addition to its model."""
 
     valid: ValidConfig
     state: ReaderState | None

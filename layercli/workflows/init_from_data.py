@@ -142,12 +142,12 @@ def _require_one_type(paths: Sequence[Path]) -> None:
 def _make_array_template(
     paths: Sequence[Path], config_folder: Path, name: str, targets: Sequence[str], size: ModelSize
 ) -> tuple[ConfigTemplate, list[str]]:
-    """Return the template of a file of arrays; of two npy files the second is the target."""
+    """Return the template of a file of arrays; the second of two npy files is the target."""
     if len(paths) == 2 and not targets and all(path.suffix.lower() == ".npy" for path in paths):
         targets = [str(paths[1])]
     elif len(paths) > 1:
         raise PreviewError(
-            f"{paths[1]} is one file too many.",
+            f"Expected one .npz file or two .npy files, got {', '.join(map(str, paths[:4]))}.",
             "Name one npz file, or an npy file of features and one of the target.",
         )
     return make_array_template(paths[0], config_folder, name, targets, size)
@@ -197,15 +197,15 @@ def _describe_split(columns: TableColumns) -> list[str]:
         keys = " and ".join(f"`{sanitize_text(key, limit=60)}`" for key in columns.series_keys)
         key = f" for each {keys}" if keys else ""
         return [
-            f"The rows are a series in the order of `{name}`{key}: the model forecasts the next row from the rows before it."
+            f"The rows are a series in the order of `{name}`{key}: the model predicts the next row from the previous rows."
             if columns.is_forecast
-            else f"The rows are a series in the order of `{name}`{key}: the latest rows are the test set. For a forecast from "
-            "the rows before, use `windows`."
+            else f"The rows are a series in the order of `{name}`{key}: the latest rows are the test set. To predict from "
+            "the previous rows, use `windows`."
         ]
     if columns.is_grouped:
         return [f"Several rows have the same `{name}`: they are in the same set, and it is not an input."]
     if columns.group is not None:
         return [
-            f"Several rows have the same `{name}`; for a test on new ones, add `group: {name}` to `split`."
+            f"Several rows have the same `{name}`; to test on new values of it, add `group: {name}` to `split`."
         ]
     return []

@@ -12,7 +12,7 @@ from layercli.errors import LayercliError, make_file_error
 from layercli.source.nodes import sanitize_text
 
 _MAX_PARENTS = 3
-"""Data in folders that are further away has an absolute path."""
+"""Data in folders that are more steps away has an absolute path."""
 
 
 def make_relative(path: Path, folder: Path) -> str:

@@ -132,7 +132,7 @@ class _TerminalText:
 
 @dataclass(frozen=True, slots=True)
 class _OutputStream:
-    """Where predictions are written."""
+    """The destination of predictions."""
 
     name: str
     stream_format: StreamFormat | None

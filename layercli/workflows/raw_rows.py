@@ -87,7 +87,7 @@ def build_raw_cases(
 
 
 def find_date_formats(valid: ValidConfig, plan: TablePlan) -> dict[str, str]:
-    """Return the format of ``strptime`` that the first dates of each column have, also those that sort the rows.
+    """Return the format of ``strptime`` that the first dates of each column have, including those that sort the rows.
 
     Dates that are not texts are "timestamp"; a column whose dates have no such format is left out.
     """

@@ -189,7 +189,7 @@ def resume_run(
     run, valid = resumable.run_dir, resumable.valid
     if resumable.is_finished:
         progress.print_message(
-            f"Run {run} is finished; use `--set {_name_epochs(valid)}=N` with more epochs to train it further."
+            f"Run {run} is finished; use `--set {_name_epochs(valid)}=N` with more epochs to continue the training."
         )
         return _read_summary(run)
     require_trainable(valid, trust=trust)

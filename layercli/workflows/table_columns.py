@@ -72,7 +72,7 @@ _UNSUITABLE_KINDS: Final = {
 
 
 def assign_columns(path: Path, table: TablePreview, target: str | None, *others_named: str) -> TableColumns:
-    """Return what each column is for; ``target`` names the target column, and ``others_named`` further ones.
+    """Return what each column is for; ``target`` names the target column, and ``others_named`` other columns.
 
     Raises:
         LayercliError: A target does not exist or cannot be one, or no other column can be an input.
@@ -263,7 +263,7 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
     if not possible:
         listed = _list_reasons({name: str(problem) for name, problem in problems.items()})
         raise _make_error(
-            path, f"No column can be the target. {listed}.", "Add a column with what to predict."
+            path, f"No column can be the target. {listed}.", "Add a column with the values to predict."
         )
     by_lower_name = {column.name.lower(): column for column in possible}
     if possible[-1] is table.columns[-1] and possible[-1].name.lower() == "class":
@@ -282,7 +282,7 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
         for column in [*(other for other in table.columns if other.name.lower() in _TARGET_NAMES), *later]
         if problems[column.name] is not None
     }
-    return last, f"the last column that can be one; {_list_reasons(reasons, _MAX_LISTED_REASONS)}"
+    return last, f"the last column that can be a target; {_list_reasons(reasons, _MAX_LISTED_REASONS)}"
 
 
 def _is_class_number(column: ColumnPreview, pixel: ColumnPreview) -> bool:
@@ -297,6 +297,8 @@ def _is_class_number(column: ColumnPreview, pixel: ColumnPreview) -> bool:
 
 def _find_target_problem(column: ColumnPreview, *, is_named: bool = False) -> str | None:
     """Return why the column cannot be the target; a person may name numbers that seem to be ids, such as amounts."""
+    from layercli.data.labels import MAX_CLASSES
+
     if not column.values:
         return "it is empty"
     if _is_constant(column):
@@ -305,6 +307,8 @@ def _find_target_problem(column: ColumnPreview, *, is_named: bool = False) -> st
         return column.defect
     if column.is_quantity and len(column.values) > _MAX_CLASSES:
         return str(column.note).partition(": ")[2]
+    if column.kind == "category" and len(column.values) > MAX_CLASSES:
+        return f"it has {len(column.values):,} different texts, and a target at most {MAX_CLASSES:,} classes"
     if column.id_reason is not None and not (is_named and column.id_reason.startswith("an id")):
         return f"its values are {column.id_reason}" if column.id_reason.startswith("a") else column.id_reason
     return _UNSUITABLE_KINDS.get(column.kind)

@@ -110,7 +110,7 @@ def _write_card(run_dir: Path, output: Path, summary: Mapping[str, Any]) -> None
 
 
 def _find_callbacks(valid: ValidConfig, kind: type[_Tracked]) -> list[_Tracked]:
-    """Return the callbacks of a type that this process logs for; of a group of processes only the first one does."""
+    """Return the callbacks of a type that this process logs for; in a group of processes only the first one does."""
     train = valid.config.train
     if train is None or (runtime.cluster is not None and runtime.cluster.rank):
         return []

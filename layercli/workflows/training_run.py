@@ -170,7 +170,7 @@ class TrainingRun:
             report_disk_errors(self.run_dir, self.inputs.valid),
             catch_stop_signals() if is_interruptible else nullcontext(StopRequest()) as stop_request,
         ):
-            fit_result = self._fit(progress, stop_request)
+            fit_result = self._fit_model(progress, stop_request)
             saved = self._save_model()
             warnings, lora = self._check_saved_model(saved)
             if lora is not None:
@@ -185,7 +185,7 @@ class TrainingRun:
             for warning in warnings:
                 progress.print_warning(warning)
             known = [*self.inputs.valid.check_result.problems, *self.inputs.warnings]
-            summary = self._summarize(fit_result, [*known, *warnings])
+            summary = self._summarize_training(fit_result, [*known, *warnings])
             if lora is not None:
                 summary["lora"] = lora
             write_json(self.run_dir / runs.SUMMARY, replace_non_finite(summary))
@@ -212,7 +212,7 @@ class TrainingRun:
         if cost is not None:
             progress.print_message(cost)
 
-    def _fit(self, progress: SilentProgress, stop_request: StopRequest) -> FitResult:
+    def _fit_model(self, progress: SilentProgress, stop_request: StopRequest) -> FitResult:
         from layercli.engine.training.checkpointing import TrainingStoppedError
         from layercli.engine.training.fit import CheckpointSettings, fit_model
         from layercli.engine.training.loop import TRAINING_START, Position
@@ -311,7 +311,7 @@ class TrainingRun:
         lora = None if saved is assembled else describe_merge(assembled, saved, valid, inputs)
         return check_saved_model(self.run_dir / runs.MODEL, saved, valid, inputs), lora
 
-    def _summarize(self, fit_result: FitResult, warnings: Sequence[Problem]) -> dict[str, Any]:
+    def _summarize_training(self, fit_result: FitResult, warnings: Sequence[Problem]) -> dict[str, Any]:
         seconds = self._earlier_seconds + time.perf_counter() - self.started_at
         model = self.inputs.assembled.model
         summary = {

@@ -129,7 +129,9 @@ def test_second_file_is_the_target():
     np.save("b.npy", LABELS)
     config, _ = init("a.npy", "b.npy")
     assert (config["data"]["features"], config["data"]["target"]) == ("a.npy", "b.npy")
-    assert "b.npy is one file too many" in " ".join(refusal("a.npy", "b.npy", "b.npy").split())
+    assert "Expected one .npz file or two .npy files, got a.npy, b.npy, b.npy." in " ".join(
+        refusal("a.npy", "b.npy", "b.npy").split()
+    )
 
 
 @pytest.mark.tensorflow

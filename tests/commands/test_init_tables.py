@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+import layercli
 from layercli.check import check_config
 from tests.running import invoke
 
@@ -93,3 +95,14 @@ def test_several_columns_of_0_and_1_are_labels(row, loss):
     config, _ = init("t.csv", "--target", "rain", "--target", "snow")
     assert config["train"]["loss"] == loss
     assert config["model"]["layers"][-1]["units"] == 2
+
+
+@pytest.mark.tensorflow
+def test_forecast_starts_with_the_last_number():
+    days = [f"2024-{n // 28 + 1:02}-{n % 28 + 1:02}" for n in range(112)]
+    Path("t.csv").write_text("day,y\n" + "".join(f"{day},{n % 9}.5\n" for n, day in enumerate(days)))
+    init("t.csv")
+    length = yaml.safe_load(Path("config.yaml").read_text())["data"]["windows"]["length"]
+    past = np.array([[3.0] * (length - 1) + [7.5], [1.0] * (length - 1) + [-2.0]], np.float32)[..., None]
+    # Before training, Normalization has the mean 0 and the variance 1.
+    assert layercli.build("config.yaml").predict(past, verbose=0).tolist() == [[7.5], [-2.0]]

@@ -42,7 +42,7 @@ def test_page_has_every_section_and_the_numbers_of_evaluate(digits_run, digits_p
         "Least certain",
         "The model",
         "The data",
-        "How to get this model again",
+        "How to reproduce this model",
     ]
     assert [text for text in dict.fromkeys(page.texts[::-1]) if text in headings] == headings[::-1]
     evaluated = json.loads(invoke("evaluate", digits_run.path, "--json").stdout)
@@ -50,7 +50,7 @@ def test_page_has_every_section_and_the_numbers_of_evaluate(digits_run, digits_p
     assert loss in page.texts
     assert f"{evaluated['macro']['f1']:.4f}" in page.texts
     share = f"{100 * evaluated['metrics']['accuracy']:.1f} %"
-    assert f"it is right in {share} of the cases" in page.shown_text
+    assert f"it is correct in {share} of the cases" in page.shown_text
 
 
 def test_page_contains_config_versions_and_hashes(digits_run, digits_page):
@@ -89,7 +89,7 @@ def test_run_without_its_model_shows_what_its_files_say(digits_run, tmp_path):
     document, page = report(tmp_path, tmp_path / "run")
     assert [problem["code"] for problem in document["problems"]] == ["run-directory"]
     assert "This is not a finished run: it has no model.keras." in page.shown_text
-    assert {"How the training went", "The model", "How to get this model again"} <= set(page.texts)
+    assert {"How the training went", "The model", "How to reproduce this model"} <= set(page.texts)
     assert "How good the model is" not in page.texts
 
 

@@ -49,6 +49,21 @@ def test_form_of_a_file(tmp_path, text, encoding, keys):
     assert table.row_count == 40
 
 
+def test_file_that_ends_within_a_character_is_located(tmp_path):
+    with pytest.raises(PreviewError, match="line 41, column 6 ends within a character of utf-16") as caught:
+        preview(tmp_path, TABLE.encode("utf-16")[:-9])
+    assert caught.value.hint == "Save it again: it may be incomplete."
+
+
+def test_separator_divides_the_header_even_if_rows_are_damaged(tmp_path):
+    rows = "".join(f"{n},5;{n},2;{n % 2}\n" for n in range(40))
+    with pytest.raises(PreviewError, match=r"line 42 has 2 values .*, but there are 3 columns"):
+        preview(tmp_path, f"a;b;y\n{rows}1,0;2,0\n")
+    assert preview(tmp_path, f"a;b;y\n{rows}").keys == {"separator": ";", "decimal": ","}
+    lists = "".join(f"{n},x;{n},{n % 2}\n" for n in range(40))
+    assert preview(tmp_path, f"a,tags,y\n{lists}").keys == {}
+
+
 def test_files_without_header(tmp_path):
     assert preview(tmp_path, BODY).keys == {"columns": ["column_1", "column_2", "column_3"]}
     texts = "".join(f"{'pxs'[n % 3]},{'pn'[n % 2]},{'pe'[n % 2]}\n" for n in range(30))
@@ -164,8 +179,10 @@ def test_parquet(tmp_path):
     parquet.write_table(
         pa.table({"a": [1.5, 2], "ok": [True, False], "l": [[1], [2]]}), tmp_path / "t.parquet"
     )
-    table = preview_table(tmp_path / "t.parquet")
-    assert (table.type_name, kinds(table)) == ("parquet", {"a": "number", "ok": "category"})
+    (tmp_path / "t.csv").write_bytes((tmp_path / "t.parquet").read_bytes())
+    for name in ("t.parquet", "t.csv"):  # the content decides
+        table = preview_table(tmp_path / name)
+        assert (table.type_name, kinds(table)) == ("parquet", {"a": "number", "ok": "category"})
 
 
 @pytest.mark.parametrize(
@@ -314,6 +331,17 @@ def test_row_with_gaps_below_a_column_without_name_is_a_row(tmp_path):
     for first in (",x,p", ",w,p", ",x,r", ",7,r", "1,x,", "1,,r"):
         assert preview(tmp_path, f"n,,y\n{first}\n{rows}").row_count == 31
     assert preview(tmp_path, f"n,,y\n,Other,Response\n{rows}").row_count == 30
+    named = "".join(f"p{n},{'xz'[n % 2]},{'pq'[n % 2]}\n" for n in range(30))
+    assert preview(tmp_path, f"n,,y\np99,Other,Response\n{named}").row_count == 31
+
+
+def test_one_value_with_an_import_id_is_not_a_header(tmp_path):
+    rows = "".join(f"{n},x,{n % 2}\n" for n in range(30))
+    assert preview(tmp_path, f'n,v,y\n100,"{{""ImportId"":1}}",1\n{rows}').row_count == 31
+
+
+def test_few_rows_have_one_header(tmp_path):
+    assert preview(tmp_path, "a,b\n1,2\n3,4\n").keys == {}
 
 
 @pytest.mark.parametrize(
@@ -451,6 +479,14 @@ def test_striking_texts_have_a_note(tmp_path, values, note):
     assert column.kind == "category" or column.kind == "unique"
     assert (note is None) == (column.note is None)
     assert note is None or note in notes[0]
+
+
+@pytest.mark.parametrize(("repeats", "kind"), [(10, "category"), (9, "unique")])
+def test_many_texts_are_categories_if_each_is_in_several_rows(tmp_path, repeats, kind):
+    rows = "".join(f"shop {n % 1001},{n % 2}\n" for n in range(1001 * repeats))
+    column = preview(tmp_path, f"v,y\n{rows}").columns[0]
+    assert (column.kind, column.distinct_count, column.id_reason) == (kind, 1001, None)
+    assert kind == "unique" or (len(column.values), column.values[:2]) == (1001, ("shop 0", "shop 1"))
 
 
 @pytest.mark.parametrize(("mark", "unit"), [("° N", "° N"), (" kg", "kg")])

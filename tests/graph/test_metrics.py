@@ -131,7 +131,7 @@ def test_metric_measures_exactly_its_targets(name):
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_adapted_metric_needs_no_further_change(name):
+def test_adapted_metric_needs_no_more_changes(name):
     for inputs in INPUTS.values():
         try:
             adapted = adapt_metric(parse_metric(declare(name)), inputs)

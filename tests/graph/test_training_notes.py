@@ -70,7 +70,9 @@ def test_first_epoch_that_is_the_best():
 
 def test_no_held_out_examples():
     (note,) = notes([2.0, 1.0], sizes=(100, 0, 0))
-    assert note.startswith("No examples are held out, so no metric shows how the model does on new examples.")
+    assert note.startswith(
+        "No examples are held out, so no metric shows how well the model predicts new examples."
+    )
     assert note.endswith("Add `split: {validation: 0.1}` to `data`.")
     (note,) = notes([2.0, 1.0], sizes=(90, 0, 10))
     assert note.startswith("There is no validation set")

@@ -289,7 +289,7 @@ def test_classes_and_arguments_of_custom_code(complete_sweep, old, new, expected
     assert "code.py:focal" not in found or "loss" in old
 
 
-def test_only_files_in_the_folder_are_searched_for_classes(complete_sweep, folder):
+def test_classes_come_only_from_files_in_the_folder(complete_sweep, folder):
     (folder.parent / "outside.py").write_text("class Secret: pass\n")
     for name in ("../outside.py", str(folder.parent / "outside.py"), "missing.py", "sub.py"):
         assert not [one for one in complete_sweep(TEXT.replace("mse", f"{name}:|")) if "Secret" in one]

@@ -187,7 +187,7 @@ UNKNOWN_LENGTHS = [
 
 @pytest.mark.parametrize("value", UNKNOWN_LENGTHS, ids=lambda value: value["type"])
 @pytest.mark.parametrize("length", [11, 12, 13])
-def test_formula_of_an_unknown_length_holds_for_any_length(value, length):
+def test_formula_of_an_unknown_length_applies_to_any_length(value, length):
     *_, meaning = lines = explain(value, (None, None, 3)).shape
     assert meaning == "n is axis 1 of the input"
     formula = lines[0].removeprefix("axis 1: ").partition(" with ")[0]

@@ -230,7 +230,7 @@ def test_labels_of_a_choice_are_formatted_once(swept):
 
 
 @pytest.mark.parametrize("command", ["validate", "show", "inspect-data", "sweep"])
-def test_named_pipe_is_not_waited_for(tmp_path, command):
+def test_command_does_not_wait_for_a_named_pipe(tmp_path, command):
     os.mkfifo(tmp_path / "c.yaml")
     result = invoke(command, tmp_path / "c.yaml")
     assert result.exit_code == 1

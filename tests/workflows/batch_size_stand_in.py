@@ -1,4 +1,4 @@
-"""A trial of a batch size that is killed above 16 examples, as by the system when memory is short."""
+"""An attempt with a batch size that is killed above 16 examples, as by the system when memory is short."""
 
 import json
 import os

@@ -11,13 +11,13 @@ from layercli.errors import LayercliError, Problem
 from layercli.runs.open_run import open_run
 from layercli.workflows import batch_size, preflight
 from layercli.workflows.batch_size import (
-    TrialResult,
+    AttemptResult,
     find_batch_size,
     find_shared_batch_size,
     largest_power_of_two,
-    run_trial_process,
+    run_attempt_process,
 )
-from layercli.workflows.batch_size_trial import is_memory_error
+from layercli.workflows.batch_size_attempt import is_memory_error
 from layercli.workflows.resume import open_for_resume
 from tests.docs.pages import ROOT
 from tests.running import IRIS, invoke
@@ -38,14 +38,14 @@ def find(config, monkeypatch):
     def find(examples, *, memory=None, bytes_per_example=0, largest=10**9, peak=0, jobs=1):
         trials = []
 
-        def run_trial(_, size, trust):
+        def run_attempt(_, size, trust):
             trials.append(size)
             assert not trust
-            return TrialResult(size <= largest, peak * size)
+            return AttemptResult(size <= largest, peak * size)
 
         monkeypatch.setattr(batch_size, "read_available_memory", lambda: memory)
         monkeypatch.setattr(batch_size, "estimate_bytes", lambda _, size: bytes_per_example * size)
-        found = find_batch_size(load(config), examples, trust=False, jobs=jobs, run_trial=run_trial)
+        found = find_batch_size(load(config), examples, trust=False, jobs=jobs, run_attempt=run_attempt)
         return found.size, found.limit, trials
 
     return find
@@ -106,7 +106,7 @@ def test_nothing_fits(find):
 def test_trial_process_may_be_killed(config, monkeypatch, size, fits, peak):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     module = "tests.workflows.batch_size_stand_in"
-    found = run_trial_process(load(config), size, trust=False, module=module)
+    found = run_attempt_process(load(config), size, trust=False, module=module)
     assert (found.fits, found.peak_bytes) == (fits, peak)
 
 

@@ -99,7 +99,7 @@ def test_resumed_training_matches_uninterrupted(kind, alone, tmp_path, start_kil
     assert len(manifest["resumed"]) == 2
 
 
-def test_finished_run_trains_further_only_with_more_epochs(tmp_path):
+def test_finished_run_resumes_only_with_more_epochs(tmp_path):
     config = write("lstm", tmp_path, callbacks=[])
     whole = train(config, tmp_path / "whole")
     run = train(config, tmp_path / "run", "--set", "train.epochs=2")

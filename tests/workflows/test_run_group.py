@@ -72,7 +72,7 @@ def make_group(path):
 
 
 @pytest.mark.parametrize(("is_killed", "pools"), [(False, 1), (True, 2)])
-def test_run_that_another_process_trains_is_waited_for(tmp_path, monkeypatch, is_killed, pools):
+def test_command_waits_for_a_run_of_another_process(tmp_path, monkeypatch, is_killed, pools):
     monkeypatch.setattr(run_group, "WorkerPool", Pool)
     monkeypatch.setattr(run_group, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(Pool, "started", 0)

@@ -38,7 +38,7 @@ def test_last_column_that_can_be_a_target_is_chosen(tmp_path):
     columns = assign(tmp_path, "a,b,name,empty,one", rows)
     assert columns.target.name == "b"
     assert columns.target_reason == (
-        "the last column that can be one; `name`: its values are a different text in every row; `empty`: it is empty"
+        "the last column that can be a target; `name`: its values are a different text in every row; `empty`: it is empty"
     )
     assert columns.class_names == ("no", "yes")
     assert columns.left_out == {
@@ -46,6 +46,15 @@ def test_last_column_that_can_be_a_target_is_chosen(tmp_path):
         "empty": "empty in every row",
         "one": "the same number in every row",
     }
+
+
+def test_column_of_many_texts_is_an_input_and_not_a_target(tmp_path):
+    rows = [f"shop {n % 1001},{n % 2},{n % 17 / 4}" for n in range(10010)]
+    assert names(assign(tmp_path, "shop,a,b", rows).categories) == ["shop"]
+    with pytest.raises(
+        LayercliError, match="it has 1,001 different texts, and a target at most 1,000 classes"
+    ):
+        assign(tmp_path, "shop,a,b", rows, "shop")
 
 
 @pytest.mark.parametrize(

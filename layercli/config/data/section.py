@@ -61,7 +61,7 @@ class TargetFacts:
     classes: int | None = None
     """Number of classes if its values are labels from 0 for any loss; None if the loss decides."""
     shape: Shape = ()
-    """Of one example."""
+    """The shape of one example."""
     values: TargetValues | None = None
     """None if the data must be read first."""
     kind: TargetType | None = None
@@ -76,13 +76,13 @@ class DataFacts:
 
     samples: int
     shape: Shape
-    """Of one example, without the batch axis; () if there are several inputs."""
+    """The shape of one example, without the batch axis; () if there are several inputs."""
     target: TargetFacts | None = None
     """The only target; None if there are several."""
     inputs: Mapping[str, Shape] | None = None
-    """Of one example of each input, if there are several."""
+    """The shape of one example of each input, if there are several."""
     targets: Mapping[str, TargetFacts] | None = None
-    """Of each output by its name, if there are several."""
+    """The facts of each output's target by its name, if there are several."""
 
     @property
     def classes(self) -> int | None:
@@ -406,7 +406,7 @@ class DataConfig(Component):
 
     @property
     def split_sources(self) -> frozenset[Literal["files", "columns"]]:
-        """What may determine the sets in addition to sizes: separate files; columns or arrays."""
+        """The sources of the sets in addition to sizes: separate files; columns or arrays."""
         return frozenset({"files", "columns"})
 
     @property

@@ -127,7 +127,7 @@ FALSE_WORDS: Final = ("false", "no", "n", "f", "off")
 DATE_FEATURES: Final = ("year", "month", "day", "weekday", "hour", "minute", "elapsed")
 """The numbers that a date can become."""
 DATE_ORDERS: Final = ("ymd", "dmy", "mdy", "seconds", "milliseconds", "excel", "time")
-"""The forms of dates: the order of year, month and day; seconds or milliseconds since 1970; the numbers of Excel, which are
+"""The formats of dates: the order of year, month and day; seconds or milliseconds since 1970; the numbers of Excel, which are
 days since 1899-12-30; only a time of day."""
 
 _DATES_SCHEMA: Final = {

@@ -46,7 +46,7 @@ EntryKind: TypeAlias = Literal["layer", "block", "reuse"]
 _EXPANSION_KEYS: Final = ("block", "repeat", "with")
 _BLOCK_USE_KEYS: Final = ("block", "with", "repeat", "name", "inputs")
 _MAX_WORK: Final = 4 * MAX_NODES
-"""Values that the expansion may read, also if few of them are in the result."""
+"""Values that the expansion may read, even if few of them are in the result."""
 _MAX_BLOCK_DEPTH: Final = 50
 """Maximum nesting of blocks."""
 _UNKNOWN_LAYER_TYPE: Final = "keras.layers.Unknown"
@@ -195,7 +195,7 @@ class _Expander:
 
         Args:
             items: The entries.
-            taken_names: Names that layers must not get automatically.
+            taken_names: Names that automatic names must not repeat.
         """
         self._expand_entries(items, self._top_scope, LAYERS_PATH, taken_names)
         return self._expanded_layers

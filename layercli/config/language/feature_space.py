@@ -112,8 +112,8 @@ class _Expansion:
         if not self.features:
             raise LayercliError(self.problems)
         features = [self.features[column] for column in sorted(self.features)]
-        encoded = [(self._encode(feature), feature) for feature in features]
-        crossed = [(self._cross(cross), cross) for cross in crosses]
+        encoded = [(self._add_feature_layers(feature), feature) for feature in features]
+        crossed = [(self._add_cross(cross), cross) for cross in crosses]
         if self.is_joined:
             inputs = [each for each, _ in (*encoded, *crossed)]
             joined: dict[str, Any] = {"type": "Concatenate" if len(inputs) > 1 else "Identity", "name": name}
@@ -126,7 +126,7 @@ class _Expansion:
             for each, output, mark, path in outputs:
                 keys = {"type": "Identity", "name": f"{name}.{output}", "inputs": each}
                 self._add_layer(keys, mark, path)
-        return self._insert(self._insert_into_data(self.document))
+        return self._insert_into_model(self._insert_into_data(self.document))
 
     def _check_next_layer(self, name: str, feature: _Feature) -> None:
         """Check that the next layer says which of the outputs is its input.
@@ -143,7 +143,9 @@ class _Expansion:
             self.problems.append(problem_in(self.document, path, "missing-key", message, hint=hint))
             raise LayercliError(self.problems)
 
-    def _report(self, steps: KeyPath, code: str, message: str, hint: str, *, at_key: bool = False) -> None:
+    def _add_problem(
+        self, steps: KeyPath, code: str, message: str, hint: str, *, at_key: bool = False
+    ) -> None:
         path = (*LAYERS_PATH, 0, *steps)
         self.problems.append(problem_in(self.document, path, code, message, hint=hint, at_key=at_key))
 
@@ -161,7 +163,7 @@ class _Expansion:
         except ValidationError as error:
             for item in error.errors(include_url=False):
                 context, steps = item["ctx"], tuple(item["loc"])
-                self._report(
+                self._add_problem(
                     steps, item["type"], context["message"], context["hint"], at_key=context["at_key"]
                 )
                 plain.pop(str(steps[0]) if steps else "features", None)
@@ -170,14 +172,16 @@ class _Expansion:
             space = FeatureSpace.model_validate(plain)
         if not space.features:
             message = "`features` must name at least one column."
-            self._report(("features",), "empty", message, "For example `features: {age: float_normalized}`.")
+            self._add_problem(
+                ("features",), "empty", message, "For example `features: {age: float_normalized}`."
+            )
             raise LayercliError(self.problems)
         if len(space.features) > MAX_FEATURES:
             message = f"`features` must name at most {MAX_FEATURES:,} columns, got {len(space.features):,}."
             hint = (
                 "Declare one input of many columns with `data.inputs` instead, and a Normalization after it."
             )
-            self._report(("features",), "out-of-range", message, hint)
+            self._add_problem(("features",), "out-of-range", message, hint)
             raise LayercliError(self.problems)
         return space, name if isinstance(name, str) else "feature_space"
 
@@ -221,12 +225,12 @@ class _Expansion:
         if isinstance(name, str):
             hint = did_you_mean(name, FEATURE_KINDS, otherwise=hint)
             message = f'There is no feature type "{sanitize_text(name, limit=60)}".'
-            self._report(steps, "unknown-type", message, hint)
+            self._add_problem(steps, "unknown-type", message, hint)
             return
         message = (
             f"`{sanitize_text(str(steps[1]), limit=60)}` must be a feature type, got {quote_value(name)}."
         )
-        self._report(steps, "wrong-type", message, hint)
+        self._add_problem(steps, "wrong-type", message, hint)
 
     def _check_arguments(
         self, steps: KeyPath, kind_name: str, kind: FeatureKind, arguments: Mapping[str, YamlNode]
@@ -242,7 +246,7 @@ class _Expansion:
                 )
                 message = f"A feature of type {kind_name} has no argument {quote_value(key)}."
                 hint = did_you_mean(key, kind.arguments, otherwise=listed)
-                self._report((*steps, key), "unknown-key", message, hint, at_key=True)
+                self._add_problem((*steps, key), "unknown-key", message, hint, at_key=True)
         mode = arguments.get("output_mode")
         if mode is not None:
             self._check_mode((*steps, "output_mode"), mode)
@@ -255,11 +259,11 @@ class _Expansion:
         if node.value == "int":
             message = "`output_mode` must be one_hot in a FeatureSpace that joins its features, got int."
             hint = "Remove it, or set `output_mode: dict` of the FeatureSpace, which then has an output for each feature."
-            self._report(steps, "unknown-value", message, hint)
+            self._add_problem(steps, "unknown-value", message, hint)
             return
         expected = "one_hot" if self.is_joined else "int or one_hot"
         message = f"`output_mode` must be {expected}, got {quote_value(node.value)}."
-        self._report(steps, "unknown-value", message, "Remove `output_mode`.")
+        self._add_problem(steps, "unknown-value", message, "Remove `output_mode`.")
 
     def _parse_crosses(self, space: FeatureSpace) -> Iterator[_Cross]:
         """Yield each valid cross."""
@@ -269,7 +273,7 @@ class _Expansion:
         crosses = node.value if node is not None and isinstance(node.value, list) else []
         if len(crosses) > MAX_CROSSES:
             message = f"`crosses` must list at most {MAX_CROSSES:,} pairs of features, got {len(crosses):,}."
-            self._report(("crosses",), "out-of-range", message, "Remove crosses.")
+            self._add_problem(("crosses",), "out-of-range", message, "Remove crosses.")
             return
         for index, child in enumerate(crosses):
             steps: KeyPath = ("crosses", index)
@@ -281,7 +285,7 @@ class _Expansion:
                             key, _CROSS_KEYS, otherwise=f"The keys are {list_names(_CROSS_KEYS)}."
                         )
                         message = f"A cross has no key {quote_value(key)}."
-                        self._report((*steps, key), "unknown-key", message, hint, at_key=True)
+                        self._add_problem((*steps, key), "unknown-key", message, hint, at_key=True)
                 names_node = child.value.get("feature_names", child)
                 dim_node, mode = child.value.get("crossing_dim"), child.value.get("output_mode")
                 if mode is not None:
@@ -297,7 +301,7 @@ class _Expansion:
                 or not all(isinstance(each, str) for each in names)
             ):
                 message = f"A cross must be a list of two features, got {quote_value(names)}."
-                self._report(steps, "wrong-type", message, "For example `crosses: [[job, city]]`.")
+                self._add_problem(steps, "wrong-type", message, "For example `crosses: [[job, city]]`.")
             elif self._check_crossed(steps, names, known):
                 path = child.written_path or (*self._path, "crosses", index)
                 yield _Cross((names[0], names[1]), dim, is_index, child.mark, path)
@@ -306,7 +310,7 @@ class _Expansion:
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
         message = f"`crossing_dim` must be a positive integer, got {quote_value(value)}."
-        self._report(steps, "wrong-type", message, "For example `crossing_dim: 32`.")
+        self._add_problem(steps, "wrong-type", message, "For example `crossing_dim: 32`.")
         return default
 
     def _check_crossed(self, steps: KeyPath, names: list[str], known: Collection[str]) -> bool:
@@ -316,15 +320,15 @@ class _Expansion:
             if name not in known:
                 hint = did_you_mean(name, known, otherwise=f"The features are {list_names(list(known))}.")
                 message = f'`crosses` must name features, but there is no feature "{sanitize_text(name, limit=60)}".'
-                self._report((*steps, index), "unknown-name", message, hint)
+                self._add_problem((*steps, index), "unknown-name", message, hint)
             elif name in self.features and not self.features[name].kind.is_category:
                 message = f"A cross must join categories, but `{sanitize_text(name, limit=60)}` is a number."
                 hint = f"Use `{{type: float_discretized, num_bins: 10}}` for {quote_value(name)}, or remove the cross."
-                self._report((*steps, index), "bad-argument", message, hint)
+                self._add_problem((*steps, index), "bad-argument", message, hint)
             valid = valid and name in self.features and self.features[name].kind.is_category
         return valid
 
-    def _encode(self, feature: _Feature) -> str:
+    def _add_feature_layers(self, feature: _Feature) -> str:
         """Add the layers of a feature. Return the name of the last one."""
         name = f"{feature.input_name}_preprocessor"
         keys = {"type": feature.kind.layer, "name": name, **feature.arguments}
@@ -338,16 +342,16 @@ class _Expansion:
         self._add_layer(keys | {"inputs": name}, feature.mark, feature.path)
         return encoded_name
 
-    def _cross(self, cross: _Cross) -> str:
+    def _add_cross(self, cross: _Cross) -> str:
         """Add the layer of a cross, after lookups that return indices for it. Return its name."""
-        inputs = [self._index(self.features[column]) for column in cross.names]
+        inputs = [self._add_index_layer(self.features[column]) for column in cross.names]
         name = "_X_".join(self.features[column].input_name for column in cross.names)
         keys = {"type": "HashedCrossing", "name": name, "num_bins": cross.dim, "inputs": inputs}
         keys["output_mode"] = "int" if cross.is_index else "one_hot"
         self._add_layer(keys, cross.mark, cross.path)
         return name
 
-    def _index(self, feature: _Feature) -> str:
+    def _add_index_layer(self, feature: _Feature) -> str:
         """Return the name of the layer that returns the index of a feature's category; add it if it is missing."""
         if feature.kind.size_default is not None or feature.is_index:
             return f"{feature.input_name}_preprocessor"
@@ -361,7 +365,7 @@ class _Expansion:
     def _add_layer(self, keys: dict[str, Any], mark: Mark, path: KeyPath) -> None:
         self.layers.append(replace(_make_node(keys, mark), written_path=path))
 
-    def _insert(self, document: YamlNode) -> YamlNode:
+    def _insert_into_model(self, document: YamlNode) -> YamlNode:
         """Return the document with the inputs and layers in its model."""
         assert isinstance(document.value, dict)
         model = document.value["model"]

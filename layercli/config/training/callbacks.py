@@ -116,7 +116,7 @@ Mode = Annotated[
 ]
 Verbose = Annotated[Literal[0, 1], Field(description="Whether to print messages.")]
 Patience = Annotated[
-    NonNegativeInt, Field(description="Number of epochs without improvement before it acts.")
+    NonNegativeInt, Field(description="Number of epochs without improvement before the callback acts.")
 ]
 MinDelta = Annotated[float, Field(ge=0, description="Minimum change that counts as an improvement.")]
 

@@ -60,7 +60,7 @@ class CustomObject(Component):
 
     @property
     def log_name(self) -> str:
-        """The name of a metric in the history: its argument ``name``, or else the name of the class in snake case."""
+        """The name of a metric in the history: its argument ``name``, otherwise the name of the class in snake case."""
         name = self.constructor_arguments.get("name")
         if isinstance(name, str):
             return name

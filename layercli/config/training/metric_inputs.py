@@ -7,7 +7,7 @@ TargetForm: TypeAlias = Literal[
     "labels", "one-hot", "probabilities", "multi-label", "binary", "signs", "numbers"
 ]
 PredictionForm: TypeAlias = Literal["probabilities", "order", "values", "margins"]
-"""Of the predictions, a metric reads: probabilities; only which unit is largest; numbers to compare with the target; or
+"""What a metric reads in the predictions: probabilities; only which unit is largest; numbers to compare with the target; or
 distances to a decision boundary."""
 LogitsActivation: TypeAlias = Literal["sigmoid", "softmax"]
 

@@ -196,7 +196,7 @@ class Metric(Component):
         """Return the conversion of the targets that the metric requires.
 
         Raises:
-            MetricMismatchError: no conversion is right.
+            MetricMismatchError: no conversion fits.
         """
         if inputs.form in self.target_forms:
             if self.requires_matrix and (inputs.position_axes or inputs.units == 1):

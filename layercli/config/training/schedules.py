@@ -71,7 +71,9 @@ class CosineDecayRestarts(Schedule):
         PositiveInt, Field(description="Length of the first decay in steps.", examples=[1000])
     ]
     t_mul: Annotated[float, Field(ge=1, description="Factor on the length of each next period.")] = 2.0
-    m_mul: Annotated[NonNegative, Field(description="Factor on the initial rate of each next period.")] = 1.0
+    m_mul: Annotated[
+        NonNegative, Field(description="Factor on the initial rate of each following period.")
+    ] = 1.0
     alpha: Alpha = 0.0
 
 

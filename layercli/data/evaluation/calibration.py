@@ -1,4 +1,4 @@
-"""Calibration: how often predictions of a probability are right, in bins of equal width."""
+"""Calibration: how often the predicted class occurs, for each predicted probability, in bins of equal width."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class CalibrationRow:
     predicted: float
     """Mean of the predicted probabilities."""
     observed: float
-    """Share of the predictions that came true."""
+    """The observed frequency of the predicted class."""
     count: int
 
 
 class CalibrationResult:
-    """Counts of predictions and of those that came true, in bins as ``sklearn.calibration.calibration_curve`` has them."""
+    """Counts of predictions and of correct ones, in bins as ``sklearn.calibration.calibration_curve`` has them."""
 
     def __init__(self) -> None:
         self._edges = np.linspace(0, 1, BINS + 1)

@@ -52,16 +52,7 @@ class ClassResult:
             "zero_division": 0,
         }
         precision, recall, f1, support = precision_recall_fscore_support(**arguments)
-        rows = [
-            {
-                "class": name,
-                "precision": float(precision[index]),
-                "recall": float(recall[index]),
-                "f1": float(f1[index]),
-                "support": int(support[index]),
-            }
-            for index, name in enumerate(names)
-        ]
+        rows = _make_class_rows(names, precision, recall, f1, support)
         document: dict[str, Any] = {"classes": names, "per_class": rows}
         for average in ("macro", "weighted"):
             values = precision_recall_fscore_support(**arguments, average=average)[:3]
@@ -127,16 +118,7 @@ class LabelResult:
         precision, recall = _divide(both, predicted), _divide(both, true)
         f1 = _divide(2 * both, true + predicted)
         names = list(self._names)
-        rows = [
-            {
-                "class": name,
-                "precision": float(precision[index]),
-                "recall": float(recall[index]),
-                "f1": float(f1[index]),
-                "support": int(true[index]),
-            }
-            for index, name in enumerate(names)
-        ]
+        rows = _make_class_rows(names, precision, recall, f1, true)
         shares = _divide(true, true.sum())
         return {
             "classes": names,
@@ -144,6 +126,22 @@ class LabelResult:
             "macro": _average(precision, recall, f1, np.full(len(names), 1 / len(names))),
             "weighted": _average(precision, recall, f1, shares),
         }
+
+
+def _make_class_rows(
+    names: Sequence[str], precision: Array, recall: Array, f1: Array, support: Array
+) -> list[dict[str, Any]]:
+    """Return the results of each class as JSON values; ``support`` is the number of its examples."""
+    return [
+        {
+            "class": name,
+            "precision": float(precision[index]),
+            "recall": float(recall[index]),
+            "f1": float(f1[index]),
+            "support": int(support[index]),
+        }
+        for index, name in enumerate(names)
+    ]
 
 
 def _divide(x: Array, y: Any) -> Array:

@@ -71,8 +71,8 @@ def compute_threshold_rows(
 ) -> list[ThresholdRow]:
     """Return the results of two classes for some thresholds of their scores, in ascending order.
 
-    A score above a threshold is the second class, as for the model's own 0.5; from ``best_threshold`` on, also one that
-    equals it, as in ``sklearn.metrics.precision_recall_curve``.
+    A score above a threshold is the second class, as for the model's own 0.5; ``best_threshold`` includes scores that are
+    equal to it, as in ``sklearn.metrics.precision_recall_curve``.
     """
     rows = []
     class_counts = (first, second)

@@ -1,4 +1,4 @@
-"""The share of right positions, with an interval from the differences between examples."""
+"""The share of correct positions, with an interval from the differences between examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Z: float = 1.959963984540054
 
 
 class PositionShares:
-    """Sums over examples of right and of used positions, such as the pixels of a mask.
+    """Sums over examples of correct and of used positions, such as the pixels of a mask.
 
     The positions of one example resemble each other, so they are not independent observations. Their examples are.
     """
@@ -23,7 +23,7 @@ class PositionShares:
         self._right = self._used = self._right_squares = self._used_squares = self._products = 0.0
 
     def add(self, right: Array, used: Array) -> None:
-        """Add the numbers of right and of used positions of examples: both of shape (examples,)."""
+        """Add the numbers of correct and of used positions of examples: both of shape (examples,)."""
         right, used = right.astype(np.float64)[used > 0], used.astype(np.float64)[used > 0]
         self.examples += len(used)
         self._right += float(right.sum())

@@ -32,22 +32,22 @@ class ValueCounts:
 
     def add(self, values: Array) -> None:
         """Count the values of an array of any shape."""
-        flat = self._round(values.ravel())
+        flat = self._round_values(values.ravel())
         self._pending.append(flat)
         self._pending_size += flat.size
         if self._pending_size >= self._max_values:
-            self._merge()
+            self._merge_counts()
 
     @property
     def values(self) -> Array:
         """The distinct values in ascending order: of shape (values,)."""
-        self._merge()
+        self._merge_counts()
         return self._values
 
     @property
     def counts(self) -> Array:
         """The count of each value: int64 of shape (values,)."""
-        self._merge()
+        self._merge_counts()
         return self._counts
 
     @property
@@ -63,7 +63,7 @@ class ValueCounts:
         first, last = self.values[np.searchsorted(ends, [low, high], side="right")]
         return float(first + (last - first) * (position - low))
 
-    def _merge(self) -> None:
+    def _merge_counts(self) -> None:
         if not self._pending:
             return
         dtype = np.result_type(*self._pending)
@@ -76,9 +76,9 @@ class ValueCounts:
         for digits in _ROUNDED_DIGITS:
             if digits < self.binary_digits and len(self._values) > self._max_values // 2:
                 self.binary_digits = digits
-                self._values, self._counts = _sum_counts(self._round(self._values), self._counts)
+                self._values, self._counts = _sum_counts(self._round_values(self._values), self._counts)
 
-    def _round(self, values: Array) -> Array:
+    def _round_values(self, values: Array) -> Array:
         if values.dtype.kind != "f" or self.is_exact:
             return values
         mantissa, exponent = np.frexp(values.astype(np.float64))

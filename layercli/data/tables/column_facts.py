@@ -11,7 +11,7 @@ ColumnKind = Literal["number", "integer", "category", "text", "date", "unique"]
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
-    """What one column contains."""
+    """The contents of one column."""
 
     name: str
     kind: ColumnKind

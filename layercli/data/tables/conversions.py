@@ -28,13 +28,13 @@ from layercli.source.nodes import sanitize_text
 ColumnUse: TypeAlias = Literal["number", "text", "date", "any"]
 """What a column is used as; any: a target, or an input whose dtype is unknown."""
 _INSPECTED_ROWS: Final = 1 << 15
-"""Texts that are looked at together."""
+"""The number of texts that are converted together."""
 _MAX_HINT_VALUES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What the texts of a table are."""
+    """The contents of the texts of a table."""
 
     conversions: dict[str, str] = field(default_factory=dict)
     """Column -> integer, number, boolean, or the form of its dates, one of ``DATE_ORDERS``."""

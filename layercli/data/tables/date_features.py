@@ -22,7 +22,7 @@ _SHORTEST_STEP, _LONGEST_STEP = 0.5, 3.5
 
 @dataclass(frozen=True, slots=True)
 class DateFacts:
-    """What the dates of some rows are good for."""
+    """The useful numbers in the dates of some rows."""
 
     features: tuple[str, ...]
     """The numbers of ``DATE_FEATURES`` that are not the same in all of the rows."""
@@ -33,7 +33,7 @@ class DateFacts:
 
 
 def inspect_dates(column: Any, order: str | None) -> DateFacts:
-    """Return what the dates of an Arrow column are good for; ``order`` is the form of texts and numbers."""
+    """Return the useful numbers in the dates of an Arrow column; ``order`` is the form of texts and numbers."""
     stamps = _read_stamps(column, order)
     names = _TIME_CANDIDATES if order == "time" else _CANDIDATES
     features = tuple(name for name in names if _has_different_values(extract_feature(stamps, name)))

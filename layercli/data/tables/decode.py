@@ -18,7 +18,7 @@ from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _RELEASED_BYTES = 1 << 25
-"""Arrow keeps freed memory for later; it is returned to the system each time after so many bytes."""
+"""Arrow keeps freed memory for later; it is returned to the system each time after this number of bytes."""
 _FREED_ROWS = 1 << 16
 """Most rows that are decoded together before they are freed."""
 _SLICE_ROWS = 4096

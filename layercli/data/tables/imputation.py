@@ -24,8 +24,8 @@ VisitColumns: TypeAlias = Callable[[Callable[[str, Array], None]], None]
 """Call a function with each column and its finite values, some rows at a time."""
 
 
-class Learned(NamedTuple):
-    """What the training rows determine about the inputs."""
+class LearnedValues(NamedTuple):
+    """The values that inputs learn from the training rows."""
 
     fill_values: Mapping[str, float] = {}
     """Column -> replacement of missing numbers."""
@@ -33,7 +33,7 @@ class Learned(NamedTuple):
     """Column of elapsed days -> the first training date, in days since the first day of the plan."""
 
 
-def learn_inputs(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan) -> Learned:
+def learn_inputs(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan) -> LearnedValues:
     """Return what the training rows, which ``read_batches`` returns some at a time, determine about the inputs."""
     first_days = _learn_first_days(read_batches, plan)
     fill_values = learn_fill_values(read_batches, plan)
@@ -41,12 +41,12 @@ def learn_inputs(read_batches: Callable[[], Iterable[Examples]], plan: TablePlan
         column: value - first_days.get(column, 0.0) if plan.fill_statistics[column] in _STATISTICS else value
         for column, value in fill_values.items()
     }
-    return Learned(shifted, first_days)
+    return LearnedValues(shifted, first_days)
 
 
-def compare_plans(before: TablePlan, after: TablePlan) -> Learned:
+def compare_plans(before: TablePlan, after: TablePlan) -> LearnedValues:
     """Return what a plan learned from the training rows since it was ``before``."""
-    return Learned(
+    return LearnedValues(
         {column: float(after.fill_values[column]) for column in before.fill_statistics},
         {name: after.dates[name].first_day - before.dates[name].first_day for name in before.elapsed_columns},
     )
@@ -71,7 +71,7 @@ def _learn_first_days(read_batches: Callable[[], Iterable[Examples]], plan: Tabl
     return {column: value if np.isfinite(value) else 0.0 for column, value in smallest.items()}
 
 
-def apply_learned(array: Array, plan: TablePlan, learned: Learned, name: str | None) -> Array:
+def apply_learned(array: Array, plan: TablePlan, learned: LearnedValues, name: str | None) -> Array:
     """Return an input of shape (..., columns) with elapsed days from the first training date, and without missing numbers."""
     first_days = learned.first_days
     if array.dtype.kind == "f" and any(column in first_days for column in plan.inputs[name]):

@@ -16,7 +16,13 @@ from layercli.data.labels import ConvertedForm
 from layercli.data.new_examples import to_object_array
 from layercli.data.tables.decode import decode_and_free, find_complete_rows
 from layercli.data.tables.files import LocateRow
-from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, compare_plans, learn_inputs
+from layercli.data.tables.imputation import (
+    BATCH_ROWS,
+    LearnedValues,
+    apply_learned,
+    compare_plans,
+    learn_inputs,
+)
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_order import SeriesIds, order_rows
 from layercli.data.tables.times import Times, check_steps, read_times
@@ -76,7 +82,7 @@ class TableExamples(Examples):
         return self if plan is None else _apply_to_all(self, self.plan, compare_plans(self.plan, plan))
 
 
-def _apply_to_all(rows: Examples, plan: TablePlan, learned: Learned) -> Examples:
+def _apply_to_all(rows: Examples, plan: TablePlan, learned: LearnedValues) -> Examples:
     return rows.map_inputs(lambda name, array: apply_learned(array, plan, learned, name))
 
 

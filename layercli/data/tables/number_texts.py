@@ -153,7 +153,7 @@ def convert_booleans(texts: Any) -> Any:
 
 @dataclass(slots=True)
 class TextContent:
-    """What the texts of a column are, counted some rows at a time in constant memory."""
+    """The kinds of texts in a column, counted some rows at a time in constant memory."""
 
     number_format: NumberFormat
     values: int = 0

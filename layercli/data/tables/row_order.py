@@ -37,7 +37,7 @@ def order_rows(
 
     ``series_ids`` of shape (rows,) is the series of each row, ``file_rows`` the number of rows of each file, and
     ``kept_mask`` of shape (rows,) marks the rows that are not dropped. With ``times`` of shape (rows,) the rows of a series
-    are sorted by them, also over several files.
+    are sorted by them, across all files.
     """
     rows = sum(file_rows)
     order = None if series_ids is None else np.argsort(series_ids, kind="stable")

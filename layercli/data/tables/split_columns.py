@@ -89,13 +89,13 @@ class SplitColumnReader:
         """Return what is wrong with values, of which the first is named."""
         value, (row, _) = min(found.items(), key=lambda item: item[1][0])
         rows = sum(count for _, count in found.values()) - 1 + (0 if value is None else self._other_count)
-        text = f"{self._describe(value)} in {locate(self.columns[0], row)}"
+        text = f"{self._describe_wrong_value(value)} in {locate(self.columns[0], row)}"
         if len(found) > 1:
             other = quote_value(next(other for other in found if other != value))
             return f"{text}, and other values such as {other} in {'1 more row' if rows == 1 else f'{rows:,} more rows'}"
         return f"{text}, and in {'1 more row' if rows == 1 else f'{rows:,} more rows'}" if rows else text
 
-    def _describe(self, value: Any) -> str:
+    def _describe_wrong_value(self, value: Any) -> str:
         if value is None:
             return "is missing"
         expected = "a number or a date" if self._key == "order" else "train, validation or test"

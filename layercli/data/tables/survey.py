@@ -22,11 +22,13 @@ from layercli.data.tables.number_texts import (
 from layercli.data.types import Array
 from layercli.source.nodes import sanitize_text
 
-_MAX_VALUES: Final = 1000
-"""Distinct values that are listed."""
+MAX_VALUES: Final = 1000
+"""Distinct values that are counted."""
 _MAX_COUNTED: Final = 100_000
+_MIN_REPEATS: Final = 10
+"""Rows for each value of a column that has more than ``MAX_VALUES`` values, so that something is learned about each."""
 _SENTENCE_SHARE: Final = 5
-"""Free text has one value in so many with several blanks; names of places and people have fewer."""
+"""Free text has several blanks in at least one of this number of values; names of places and people have fewer."""
 _FIRST_DATES: Final = 100
 """Values that must be dates for the others to be read as dates."""
 _TEXT_ORDERS: Final = ("ymd", "dmy", "mdy", "time")
@@ -58,19 +60,19 @@ _FORMAT_ROWS: Final = 2000
 """Rows from which the format of numbers is inferred."""
 _FORMAT_COLUMNS: Final = 50
 _DENSITY: Final = 2
-"""A column of different integers is an id if their range is at most so many times their number."""
+"""A column of different integers is an id if their range is at most this factor times their number."""
 _MAX_EXACT: Final = 2.0**53
 _MAX_STRAYS: Final = 30
 """Distinct values of a column of numbers that may mean a missing value."""
 _MIN_GAP_NUMBERS: Final = 5
 _GAP_SHARE: Final = 20
-"""A column with gaps such as - has one number in so many values."""
+"""A column with gaps such as - has at least one number in this number of values."""
 _CODE_SHARE: Final = 100
-"""A column of codes has a leading zero in one number in so many."""
+"""A column of codes has a leading zero in at least one of this number of numbers."""
 _CALL_SHARE: Final = 2
-"""A column of telephone numbers has a plus sign in one value in so many."""
+"""A column of telephone numbers has a plus sign in at least one of this number of values."""
 _MAX_BAD_DATES_SHARE: Final = 5
-"""A column of dates has another value in at most one row in so many."""
+"""A column of dates has another value in at most one of this number of rows."""
 _FIRST_COMPACT, _LAST_COMPACT = 19_000_101, 21_001_231
 """Dates as integers, such as 20210304."""
 _WITH_UNIT: Final = re.compile(
@@ -87,7 +89,7 @@ _TOTAL: Final = re.compile(
 )
 _SENTINEL: Final = re.compile(r"-?9{2,}")
 _SENTINEL_DISTANCE: Final = 3
-"""A number that means a missing value is so many times farther from the others than these are from each other."""
+"""A number that means a missing value is this factor farther from the others than these are from each other."""
 _REPEATED_NAME: Final = re.compile(r"\.\d+$")
 """The end of the name of a column whose name in the file occurs several times."""
 _UNIT_SHARE: Final = 0.9
@@ -96,7 +98,7 @@ _MAX_UNITS: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class TableSurvey:
-    """What the columns of a table contain."""
+    """The contents of the columns of a table."""
 
     columns: list[ColumnFacts]
     row_count: int
@@ -206,7 +208,7 @@ class _ColumnSurvey:
             self.distinct = self.distinct if len(self.distinct) <= _MAX_COUNTED else None
         if self.counts is not None:
             self.counts.update(dict(zip(values, counted.field("counts").to_pylist(), strict=True)))
-            self.counts = self.counts if len(self.counts) <= _MAX_VALUES else None
+            self.counts = self.counts if len(self.counts) <= MAX_VALUES else None
 
     def _add_dates(self, column: Any, known: Any, rows: Array) -> None:
         if self.dates is None:
@@ -241,9 +243,9 @@ class _ColumnSurvey:
 
     def finish(self, position: int) -> ColumnFacts:
         """Return what the column, counted from 0, contains."""
-        return replace(self._finish(position), missing_words=self.missing_words)
+        return replace(self._finish_column(position), missing_words=self.missing_words)
 
-    def _finish(self, position: int) -> ColumnFacts:
+    def _finish_column(self, position: int) -> ColumnFacts:
         texts, known = self.texts, self.texts.values
         distinct = None if self.distinct is None else len(self.distinct)
         is_unique = known > _MIN_UNIQUE_ROWS and (distinct is None or distinct == known)
@@ -271,7 +273,9 @@ class _ColumnSurvey:
             is_code=self._are_codes(),
             is_quantity=quantity is not None,
         )
-        if distinct is None or distinct > _MAX_VALUES or is_unique:
+        if distinct is not None and MAX_VALUES < distinct <= known // _MIN_REPEATS:
+            return replace(facts, values=tuple(sorted(self.distinct or ())))
+        if distinct is None or distinct > MAX_VALUES or is_unique:
             if quantity is not None:
                 return replace(facts, kind="unique", note=None, defect=f"it has {quantity}")
             return replace(
@@ -333,7 +337,7 @@ class _ColumnSurvey:
     def _list_distinct(self) -> tuple[str, ...]:
         """Return some different texts of the column."""
         return (
-            self._list_texts() if self.counts is not None else tuple(list(self.distinct or ())[:_MAX_VALUES])
+            self._list_texts() if self.counts is not None else tuple(list(self.distinct or ())[:MAX_VALUES])
         )
 
     @staticmethod
@@ -371,7 +375,7 @@ class _ColumnSurvey:
         """Return the distinct texts, the most frequent first; only the first one if there are too many."""
         if self.counts is None:
             return self.first_texts
-        return tuple(value for value, _ in self.counts.most_common(_MAX_VALUES))
+        return tuple(value for value, _ in self.counts.most_common(MAX_VALUES))
 
     def _number_facts(self, position: int, *, is_unique: bool) -> ColumnFacts:
         texts = self.texts
@@ -546,7 +550,7 @@ def find_number_format(survey: TableSurvey, *, prefers_comma: bool) -> dict[str,
         formats[thousands,] = formats.pop((thousands,))
     columns = _select_format_columns(survey.sample[:_FORMAT_ROWS])
     counts = {keys: _count_numbers(columns, number_format) for keys, number_format in formats.items()}
-    # Of several that fit equally, the first.
+    # If several fit equally, the first.
     return dict(max(counts.items(), key=lambda item: item[1])[0])
 
 

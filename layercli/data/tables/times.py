@@ -102,7 +102,7 @@ class Times:
     """The times of all rows of a table, before rows are dropped."""
 
     name: str
-    """Of the column."""
+    """The times of the column."""
     values: Array
     """Numbers that sort the rows: of shape (rows,)."""
     is_time: bool

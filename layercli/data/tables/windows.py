@@ -13,7 +13,13 @@ from layercli.config.data.section import DataFacts, SplitConfig
 from layercli.config.data.tables import WindowsConfig
 from layercli.data.examples import Dataset, Examples, IndexedSubset, Splits, Subset, update_digest
 from layercli.data.labels import ConvertedForm
-from layercli.data.tables.imputation import BATCH_ROWS, Learned, apply_learned, compare_plans, learn_inputs
+from layercli.data.tables.imputation import (
+    BATCH_ROWS,
+    LearnedValues,
+    apply_learned,
+    compare_plans,
+    learn_inputs,
+)
 from layercli.data.tables.plan import TablePlan
 from layercli.data.tables.row_order import RowOrder
 from layercli.data.types import Array, Targets, iterate_named
@@ -84,7 +90,7 @@ class WindowedExamples(IndexedSubset):
     plan: TablePlan
     window_starts: Array
     """First position of each window: int64 of shape (samples,)."""
-    learned: Learned = field(default_factory=Learned)
+    learned: LearnedValues = field(default_factory=LearnedValues)
     """What the training rows determined; nothing before the split."""
 
     def __len__(self) -> int:
@@ -92,7 +98,7 @@ class WindowedExamples(IndexedSubset):
 
     def take(self, rows: Array) -> Examples:
         """Return the windows at these indices, in memory."""
-        return self._gather(self.window_starts[rows])
+        return self._gather_rows(self.window_starts[rows])
 
     def target_batches(self) -> Iterator[Targets]:
         """Yield all targets at once."""
@@ -115,7 +121,7 @@ class WindowedExamples(IndexedSubset):
         offset = self.windows.first_target_offset - max(1, self.windows.horizon)
         return self.row_order.map_to_rows(starts + offset) if self.plan.targets and offset >= 0 else None
 
-    def _gather(self, starts: Array) -> Examples:
+    def _gather_rows(self, starts: Array) -> Examples:
         """Return the windows that start at these positions."""
         input_rows = self.row_order.map_to_rows(starts[:, None] + np.arange(self.windows.length))
         target_rows = self._find_target_rows(starts)
@@ -140,7 +146,7 @@ class WindowedExamples(IndexedSubset):
 
     def load(self) -> Examples:
         """Return the windows in memory."""
-        return self._gather(self.window_starts)
+        return self._gather_rows(self.window_starts)
 
     def digest(self) -> str:
         """Return the SHA-256 over the examples and their order: the same in memory, if the windows are small."""
@@ -252,11 +258,11 @@ class WindowedDataset(WindowedExamples, Dataset):
 
     def prepare(self, plan: TablePlan | None) -> Subset:
         """Return all windows with what ``plan`` learned from the training rows; see ``Dataset``."""
-        learned = Learned() if plan is None else compare_plans(self.plan, plan)
+        learned = LearnedValues() if plan is None else compare_plans(self.plan, plan)
         subset = self._select_windows(self.window_starts, learned)
         return subset.load() if subset.is_small else subset
 
-    def _select_windows(self, starts: Array, learned: Learned) -> WindowedExamples:
+    def _select_windows(self, starts: Array, learned: LearnedValues) -> WindowedExamples:
         return WindowedExamples(self.rows, self.row_order, self.windows, self.plan, starts, learned)
 
 

@@ -196,7 +196,7 @@ class TrainedState:
 
 @dataclass(frozen=True, slots=True)
 class ScriptCheck:
-    """What a script must read."""
+    """The data that a script must read."""
 
     location: Path
     """Where the script will be: its data is relative to it."""

@@ -87,9 +87,7 @@ def run_original(model: Any, cases: Sequence[ComparisonCase], valid: ValidConfig
     try:
         return run_references(model, cases)
     except model_error_types(valid) as error:
-        message = (
-            f"The model cannot run, so that the export cannot be compared with it: {summarize_error(error)}"
-        )
+        message = f"The model cannot run, so the export cannot be compared with it: {summarize_error(error)}"
         hint = "Change the layer that refuses its input; `layercli train CONFIG --smoke` shows whether a training runs."
         raise LayercliError(valid.make_problem(("model",), "export-failed", message, hint)) from error
 
@@ -164,7 +162,7 @@ def _choose_batch(case: ComparisonCase, deployed: DeployedModel, *, has_columns:
 
 
 def export_write_error(output_path: Path, error: OSError) -> LayercliError:
-    """The problem that a file cannot be written."""
+    """Return the problem that a file cannot be written."""
     return make_write_error("The export", output_path, error)
 
 

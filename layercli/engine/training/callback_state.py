@@ -1,6 +1,6 @@
 """The state of callbacks, as JSON values and arrays of a checkpoint.
 
-Of Keras's callbacks it consists of attributes and of the length of their files. Custom callbacks return it from
+The state of Keras's callbacks is attributes and the length of their files. Custom callbacks return their state from
 ``get_state`` and receive it in ``set_state``.
 """
 

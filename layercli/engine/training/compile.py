@@ -25,7 +25,7 @@ from layercli.source.nodes import KeyPath
 
 
 def compile_model(model: Any, train: TrainSection, valid: ValidConfig, *, optimizer: Any = None) -> None:
-    """Compile the model with the declared loss and metrics, and ``optimizer``, or else the declared one.
+    """Compile the model with the declared loss and metrics, and ``optimizer``, otherwise the declared one.
 
     Raises:
         LayercliError: custom code cannot be loaded.

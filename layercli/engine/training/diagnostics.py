@@ -24,7 +24,7 @@ _MIN_EXAMPLES: Final = 32
 _MAX_EXAMPLES: Final = 256
 """More examples show rarely active units, and take longer."""
 _EXAMPLES_SHARE: Final = 40
-"""One in so many training examples is in the batch, if this is between the limits: the time stays small."""
+"""The batch has the training examples divided by this number, between the limits: the time stays small."""
 _SATURATED_VALUES: Final = 0.95
 """A unit is saturated if at least this share of its values is near a limit of the activation."""
 _ACTIVATION_KEYS: Final = ("mean", "std", "dead", "saturated")
@@ -91,7 +91,7 @@ class LayerProbe:
     def measure(self) -> dict[str, Any]:
         """Return the statistics of all layers as a record without its epoch."""
         if self._run is None:
-            self._run = tf.function(self._measure, autograph=False)
+            self._run = tf.function(self._measure_batch, autograph=False)
             with _keep_random_state():
                 self._run.get_concrete_function(*self._data)
         loss, activations, weights = (np.asarray(each, dtype=float) for each in self._run(*self._data))
@@ -117,7 +117,7 @@ class LayerProbe:
             "layers": layers,
         }
 
-    def _measure(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
+    def _measure_batch(self, x: Any, y: Any, sample_weight: Any = None) -> Any:
         model, variables = self._model, self._model.trainable_variables
         values = [tf.convert_to_tensor(variable.value) for variable in variables]
         # The scope discards the updates of moving averages, seeds and metrics; regularizers need the values in it.
@@ -206,7 +206,7 @@ def _list_value_axes(row: NodeShapes, rank: int) -> list[int]:
 
 
 def _compute_norm(tensors: Any) -> Any:
-    """Return the norm of all values together; of no tensor, 0."""
+    """Return the norm of all values together; 0 if there are no tensors."""
     dense = [tf.cast(tf.convert_to_tensor(each), tf.float32) for each in tensors]
     return tf.linalg.global_norm(dense) if dense else tf.constant(0.0)
 

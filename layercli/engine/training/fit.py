@@ -419,7 +419,7 @@ class _Training:
         return callback
 
     def _get_state(self) -> dict[str, Any]:
-        """Return the state of a checkpoint that is not that of the model and its callbacks."""
+        """Return the rest of a checkpoint's state: without the model and its callbacks."""
         state: dict[str, Any] = {
             "records": self._result.records,
             "watch": self._history.get_state(),
@@ -518,7 +518,7 @@ def _divergence_problem(
 
 
 def _find_smaller_rate(optimizer: str | Component) -> float:
-    """Return a tenth of the learning rate; of a schedule, a tenth of Keras's default."""
+    """Return a tenth of the learning rate; for a schedule, a tenth of Keras's default."""
     rate = getattr(optimizer, "learning_rate", None)
     return (rate if isinstance(rate, float) and rate > 0 else 0.001) / 10
 

@@ -47,11 +47,11 @@ class FusedSteps:
         self._run_compiled = None
         self._run_any: Callable[[Tensors, Tensors], Any] | None = None
         if jit_compile and feed.samples >= feed.batch_size:
-            self._run_compiled = self._trace(
+            self._run_compiled = self._trace_steps(
                 self._run_full_batches, tf.TensorSpec((), tf.int32), jit_compile=True
             )
         else:
-            self._run_any = self._trace(self._run_batches)
+            self._run_any = self._trace_steps(self._run_batches)
 
     def __call__(self, block: Tensors, feed: Feed) -> Mapping[str, Any]:
         """Run the steps of a block; return the metrics after the last one."""
@@ -64,14 +64,14 @@ class FusedSteps:
             )
         if full_batches * self._batch_size < examples:
             if self._run_any is None:
-                self._run_any = self._trace(self._run_batches)
+                self._run_any = self._trace_steps(self._run_batches)
             logs = self._run_any(
                 tuple(rows[full_batches * self._batch_size :] for rows in block), feed.shared_tensors
             )
         return logs
 
     @show_activity("Compiling")
-    def _trace(self, function: Any, *extra_specs: Any, jit_compile: bool = False) -> Any:
+    def _trace_steps(self, function: Any, *extra_specs: Any, jit_compile: bool = False) -> Any:
         """Return the function as a graph."""
         if self._is_eager:
             return function

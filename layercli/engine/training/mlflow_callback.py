@@ -23,7 +23,7 @@ from layercli.source.nodes import KeyPath, sanitize_text
 def build_mlflow_callback(callback: MLflow, run_dir: Path, valid: ValidConfig, path: KeyPath) -> Any:
     """Start or continue the MLflow run of a training and return the callback that logs to it.
 
-    Of a group of processes, only the first one logs.
+    In a group of processes, only the first one logs.
 
     Raises:
         LayercliError: MLflow refuses the run or cannot be reached.

@@ -29,14 +29,14 @@ class StageLayers:
 
     def freeze_stage(self, index: int) -> None:
         """Freeze the layers of a stage, counted from 0, and no others in addition to the model's own."""
-        self._freeze(self._frozen_names[index] if self._frozen_names else [])
+        self._freeze_layers(self._frozen_names[index] if self._frozen_names else [])
 
     def freeze_for_optimizer(self, index: int) -> None:
         """Freeze the layers that no stage with the optimizer of a stage trains: it has no variables for them."""
         shared = [set(self._frozen_names[each]) for each in self._train.stages_with_optimizer_of(index)]
-        self._freeze(sorted(set.intersection(*shared)) if shared else [])
+        self._freeze_layers(sorted(set.intersection(*shared)) if shared else [])
 
-    def _freeze(self, names: Sequence[str]) -> None:
+    def _freeze_layers(self, names: Sequence[str]) -> None:
         for part, state in self._layer_states:  # outer layers first: each one sets all its inner ones
             part.trainable = state
         for weight, state in self._weight_states:

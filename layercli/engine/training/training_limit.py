@@ -1,4 +1,4 @@
-"""The limit of ``train.until``: how many steps and minutes of it are used, also over interruptions."""
+"""The limit of ``train.until``: how many steps and minutes of it are used, across interruptions."""
 
 from __future__ import annotations
 

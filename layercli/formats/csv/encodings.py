@@ -22,7 +22,7 @@ _FREQUENT_LEADS: Final[Mapping[str, bytes]] = {
     "euc_jp": bytes((0xA4, 0xA5, *range(0xB0, 0xD0))),
     "big5": bytes(range(0xA4, 0xC7)),
 }
-"""Encoding with two bytes for a character -> the first bytes of the frequent ones; of encodings that fit equally, the first."""
+"""Encoding with two bytes for a character -> the first bytes of the frequent ones. Among equal fits, the first is used."""
 _ASCII_SECOND_BYTES: Final = ("cp932", "big5")
 """Encodings whose frequent characters may end with the byte of an ASCII letter."""
 _CYRILLIC: Final = ("cp1251", "koi8_r", "cp866")

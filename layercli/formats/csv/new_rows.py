@@ -269,7 +269,7 @@ class _RecordReader:
         examples: Examples | None = None
         if not any(errors):
             with suppress(DataError):
-                examples = self._decode(lines)
+                examples = self._decode_lines(lines)
         if examples is None:
             examples = self._read_usable(lines, errors)
         columns = make_row_columns(rows_before, len(records), kept)
@@ -295,11 +295,11 @@ class _RecordReader:
         usable = [row for row in candidates if errors[row] is None]
         written = [write_record(fields[row], self.data.separator) for row in usable]
         examples, others = read_separately(
-            len(usable), lambda first, last: self._decode(written[first:last]), self._describe
+            len(usable), lambda first, last: self._decode_lines(written[first:last]), self._describe
         )
         for row, error in zip(usable, others, strict=True):
             errors[row] = error
-        return self._decode([]) if examples is None else examples
+        return self._decode_lines([]) if examples is None else examples
 
     def _to_lines(self, records: Sequence[bytes]) -> tuple[Sequence[bytes], list[str | None]]:
         """Return the records as lines of CSV, and what is wrong with those that cannot be one."""
@@ -324,7 +324,7 @@ class _RecordReader:
                 errors.append(str(error))
         return lines, errors
 
-    def _decode(self, lines: Sequence[bytes]) -> Examples:
+    def _decode_lines(self, lines: Sequence[bytes]) -> Examples:
         """Return the examples of lines.
 
         Raises:

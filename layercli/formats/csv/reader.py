@@ -401,7 +401,7 @@ def suggest_after_error(error: Exception) -> str:
 
 
 def suggest_encoding(file: Path, found: str, wanted: str) -> str:
-    """Return the command that writes a file in the encoding that is wanted."""
+    """Return the command that converts a file to the expected encoding."""
     return f"Convert it: `iconv -f {found} -t {wanted} {shell_name(file)} > converted.csv`."
 
 

@@ -13,15 +13,17 @@ from typing import Any, Final
 from layercli.config.data.tables import DEFAULT_MISSING_VALUES
 from layercli.data.types import PATH_KEY, raise_data_error
 from layercli.formats.csv.config import Csv
-from layercli.formats.csv.diagnostics import Header
+from layercli.formats.csv.diagnostics import Header, find_undecodable
 from layercli.formats.csv.encodings import guess_encoding
 from layercli.formats.csv.source import open_utf8, shell_name
 from layercli.io.csv_cells import read_csv
 from layercli.source.nodes import sanitize_text
 
 SEPARATORS: Final = ("\t", ";", "|", ",")
-"""The separators that are recognized; of several that fit equally, the first."""
+"""The separators that are recognized. If several fit equally, the first is used."""
 _MIN_BLANK_RATE: Final = 0.95
+_SIMILAR_RATE: Final = 0.95
+"""A part of the lines can be damaged, so that another character divides a few more of them."""
 _SAMPLE_BYTES: Final = 1 << 18
 _SAMPLE_LINES: Final = 200
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][-+]?\d+)?%?")
@@ -52,7 +54,17 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
     encoding = guess_encoding(file)
     if encoding != "utf-8":
         keys["encoding"] = encoding
-    lines = read_first_lines(file, make_section(file, keys))
+    try:
+        lines = read_first_lines(file, make_section(file, keys))
+    except UnicodeDecodeError:
+        undecodable = find_undecodable(file, encoding)
+        if undecodable is None:
+            raise
+        raise_data_error(
+            f"{sanitize_text(str(file))} cannot be read: {undecodable.describe(encoding)}.",
+            PATH_KEY,
+            "Save it again: it may be incomplete.",
+        )
     first = next((line for line in lines if line.strip()), "")
     if first.lstrip().startswith("#") and not _is_header_with_hash(lines):
         keys["comment"] = "#"
@@ -202,24 +214,29 @@ def make_section(file: Path, keys: dict[str, Any]) -> Csv:
 
 
 def guess_separator(lines: Sequence[str]) -> str:
-    """Return the character that divides most lines into the same number of values."""
+    """Return the character that divides most lines into the same number of values.
 
-    def rate(separator: str) -> float:
-        counts = Counter(len(row) for _, row in _split_lines(lines, separator))
-        width, count = counts.most_common(1)[0] if counts else (1, 0)
-        return count / counts.total() if width > 1 else 0
+    If several divide about as many lines, one that divides the first line is preferred.
+    """
 
-    best = max(SEPARATORS, key=rate)
-    if rate(best):
-        return best
+    def rate(separator: str) -> tuple[float, bool]:
+        widths = [len(row) for _, row in _split_lines(lines, separator)]
+        width, count = Counter(widths).most_common(1)[0] if widths else (1, 0)
+        return (count / len(widths), widths[0] == width) if width > 1 else (0, False)
+
+    rates = {separator: rate(separator) for separator in SEPARATORS}
+    best = max(share for share, _ in rates.values())
+    if best:
+        similar = {separator: each for separator, each in rates.items() if each[0] >= _SIMILAR_RATE * best}
+        return max(similar, key=lambda separator: (rates[separator][1], rates[separator][0]))
     # Blanks also divide words: only a number in every row shows that they divide values.
     rows = _split_lines(lines, " ")[1:]
     has_numbers = all(any(_NUMBER.fullmatch(value) for value in row) for _, row in rows)
-    return " " if rows and has_numbers and rate(" ") > _MIN_BLANK_RATE else ","
+    return " " if rows and has_numbers and rate(" ")[0] > _MIN_BLANK_RATE else ","
 
 
 def suggest_separator(name: str, found: str, wanted: str) -> str:
-    """Return the command that writes a file with the separator that is wanted; ``name`` is the file."""
+    """Return the command that writes a file with the required separator; ``name`` is the file."""
     code = "import csv, sys; csv.writer(sys.stdout, delimiter={!r}).writerows(csv.reader(sys.stdin, delimiter={!r}))"
     return f'Convert it: `python -c "{code.format(wanted, found)}" < {name} > converted.csv`.'
 
@@ -264,7 +281,7 @@ def _is_full(row: list[str], width: int) -> bool:
 
 
 def _count_header_rows(rows: Sequence[list[str]]) -> int:
-    """Return the number of rows that belong to the header; 1 also if there may be none."""
+    """Return the number of rows that belong to the header; 1 even if there may be none."""
     for number in (2, 3):
         if all(map(_IMPORT_ID.fullmatch, rows[number - 1])):
             return number
@@ -297,12 +314,12 @@ def _has_two_header_rows(rows: Sequence[list[str]]) -> bool:
 def _divides_questions(first: list[str], second: list[str], body: Sequence[list[str]]) -> bool:
     """Return whether the second row names the answers to questions of the first row, as in exports of surveys.
 
-    The first row has no names for further answers to a question. The second row has them, and nothing below names of
+    The first row has no names for more answers to a question. The second row has them, and nothing below names of
     single values, which all other rows have. An answer that can be chosen is the only value of its column.
     """
     columns = [set(column) for column in zip(*body, strict=True)]
     answers = [(answer, column) for answer, column in zip(second, columns, strict=True) if answer]
-    has_further = any(not name for name in first[1:]) and all(
+    has_more_answers = any(not name for name in first[1:]) and all(
         name or answer for name, answer in zip(first[1:], second[1:], strict=True)
     )
     has_single = any(
@@ -310,7 +327,7 @@ def _divides_questions(first: list[str], second: list[str], body: Sequence[list[
         for name, answer, column in zip(first, second, columns, strict=True)
     )
     return (
-        has_further
+        has_more_answers
         and has_single
         and not any(_NUMBER.fullmatch(answer) for answer, _ in answers)
         and all(answer not in column or column == {answer, ""} for answer, column in answers)

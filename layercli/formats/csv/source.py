@@ -362,13 +362,13 @@ class _CleanStream(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._output and not self._is_finished:
-            self._fill()
+            self._fill_buffer()
         count = min(len(buffer), len(self._output))
         buffer[:count] = self._output[:count]
         self._output = self._output[count:]
         return count
 
-    def _fill(self) -> None:
+    def _fill_buffer(self) -> None:
         # What is available, so that a pipe does not wait for a whole block.
         block = cast("io.BufferedReader", self._stream).read1(_BLOCK_BYTES)
         self._is_finished = not block

@@ -65,7 +65,7 @@ class FeatherFiles(ConvertedFiles):
                         check_expansion(file, expanded)
                         for rows in _divide(batch, row_bytes):
                             arrays = [
-                                _simplify(column, field.type)
+                                _simplify_column(column, field.type)
                                 for column, field in zip(rows.columns, schema, strict=True)
                             ]
                             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
@@ -125,7 +125,7 @@ def _simplify_field(field: Any) -> Any:
     return pa.field(field.name, kind)
 
 
-def _simplify(column: Any, kind: Any) -> Any:
+def _simplify_column(column: Any, kind: Any) -> Any:
     import pyarrow as pa
 
     if pa.types.is_list(kind):

@@ -75,7 +75,7 @@ class MasksConfig(StrictModel):
         Field(
             min_length=1,
             description="The folder of the masks, relative to the config. "
-            "A mask has the name of its image, also with a word such as _mask, and any suffix.",
+            "A mask has the name of its image, optionally with a word such as _mask, and any suffix.",
             examples=["masks"],
         ),
     ]

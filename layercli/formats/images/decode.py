@@ -29,7 +29,7 @@ _CONVERTED_BYTES_PER_PIXEL = 8
 _MAX_SCANNED_PIXELS = 1 << 31
 """Most pixels of a JPEG file times its scans; each scan passes through all pixels, and a file can have any number."""
 JPEG_FORMATS: Final = ("JPEG", "MPO")
-"""What Pillow calls JPEG files; those that list further images, such as previews of a camera, are MPO files."""
+"""What Pillow calls JPEG files; those that list more images, such as previews of a camera, are MPO files."""
 _SCAN_MARKER = b"\xff\xda"
 _MIN_SCAN_BYTES = 10
 """Bytes of the shortest scan: its marker, its length, one component and its range of coefficients."""

@@ -38,7 +38,7 @@ class TableLabels:
 
     files: list[Path]
     targets: Array
-    """Of shape (files,), or (files, columns) for several target columns."""
+    """The targets, of shape (files,), or (files, columns) for several target columns."""
     class_names: tuple[str, ...] | None
     """The names of the labels if they are texts."""
     warnings: tuple[Finding, ...] = ()
@@ -251,7 +251,7 @@ def _find_files(
 ) -> tuple[list[Path], list[Finding]]:
     """Return the image of each row, and a finding for each row whose image is missing, ambiguous or in two rows.
 
-    Of a name that the index does not have, also the file in the folder ``near_table`` is found.
+    For a name that the index does not have, the file in the folder ``near_table`` is found.
     """
     files: list[Path] = []
     findings: list[Finding] = []

@@ -44,7 +44,7 @@ class MaskClasses:
     """Numbers, or colors as 0xrrggbb."""
     are_colors: bool
     is_mapped: bool
-    """Whether the first value is class 0, the second is class 1, and so on; else the values are the class numbers."""
+    """Whether the first value is class 0, the second is class 1, and so on; otherwise the values are the class numbers."""
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -164,7 +164,7 @@ def _find_rare_values(masks: Sequence[Path], values_of_masks: Sequence[Sequence[
 
 
 class _MaskIndex:
-    """The masks of a folder by their paths in it and by their names, also without a word such as ``mask``."""
+    """The masks of a folder by their paths in it and by their names, with and without a word such as ``mask``."""
 
     def __init__(self, masks: FolderFiles) -> None:
         self._tables: tuple[dict[str, list[Path]], ...] = ({}, {}, {}, {})

@@ -44,11 +44,11 @@ class _Labelled:
 
     files: Sequence[Path]
     targets: LazyArray | Array
-    """Of shape (files, ...)."""
+    """The targets, of shape (files, ...)."""
     class_names: tuple[str, ...] | None
     warnings: tuple[Finding, ...] = ()
     errors: tuple[Finding, ...] = ()
-    """Of images without a target; ``files`` are the others. If a table of labels has errors, no target is known."""
+    """The errors of images without a target; ``files`` are the others. If a table of labels has errors, no target is known."""
     masks: ImageMasks | None = None
     """The masks, which are the targets when the size of the images is known."""
 
@@ -233,7 +233,7 @@ class LazyImages:
     files: tuple[Path, ...]
     data: Images
     shape: tuple[int, ...]
-    """Of one image: (height, width, channels)."""
+    """The shape of one image: (height, width, channels)."""
     dtype: np.dtype[Any]
     max_bytes: int = MAX_ITEM_BYTES
     """Memory that decoding one image may take."""

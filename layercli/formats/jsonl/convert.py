@@ -98,7 +98,7 @@ def find_line(file: Path, row: int) -> int:
 
 def _iterate_lines(file: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that are not empty, with their numbers."""
-    with _open(file) as stream:
+    with _open_utf8_lines(file) as stream:
         number = 0
         while line := stream.readline(MAX_LINE_BYTES + 1):
             number += 1
@@ -113,7 +113,7 @@ def _iterate_lines(file: Path) -> Iterator[tuple[int, bytes]]:
 
 
 @contextmanager
-def _open(file: Path) -> Iterator[IO[bytes]]:
+def _open_utf8_lines(file: Path) -> Iterator[IO[bytes]]:
     try:
         with open_bytes(file, are_json_lines=True) as stream:
             yield stream

@@ -35,7 +35,7 @@ _MAX_BATCH_ROWS = 1 << 16
 _LOCATED_ROWS = 16
 _MAX_EXPANDED_BYTES = 1 << 30
 _MAX_EXPANSION = 1000
-"""A table larger than this, and than so many times its file, is refused."""
+"""The limit of a table in bytes, and as a multiple of its file; a table above both is refused."""
 _PYARROW_ERRORS = (OSError, ValueError, NotImplementedError)
 """The base classes of pyarrow's errors."""
 
@@ -78,7 +78,7 @@ class ParquetFiles:
 
     def column_names(self, file: Path) -> list[str]:
         """Return the names of its columns."""
-        with self._open(file) as source:
+        with self._open_file(file) as source:
             return [name.strip() for name in source.schema_arrow.names]
 
     def find_repeated_names(self, file: Path) -> dict[str, list[int]]:
@@ -89,7 +89,7 @@ class ParquetFiles:
         """Return the columns of lists, mappings and structs, and those of bytes that are not text, which are not used."""
         import pyarrow as pa
 
-        with self._open(file) as source:
+        with self._open_file(file) as source:
             return [
                 field.name.strip()
                 for field in source.schema_arrow
@@ -110,7 +110,7 @@ class ParquetFiles:
 
     def read_table(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns."""
-        with self._open(file) as source:
+        with self._open_file(file) as source:
             try:
                 return normalize_table(read_flat_columns(source, columns), self.data)
             except _PYARROW_ERRORS as error:
@@ -121,7 +121,7 @@ class ParquetFiles:
         import pyarrow as pa
 
         unusable = set(self.list_unusable_columns(file))
-        with self._open(file) as source:
+        with self._open_file(file) as source:
             schema = source.schema_arrow
             names = [
                 field.name
@@ -153,7 +153,7 @@ class ParquetFiles:
         """Return the location of a row, counted from 1; for -1 that of the column's first value, or None."""
         if row >= 0:
             return f"{sanitize_text(str(file))}, row {row + 1}"
-        with self._open(file) as source:
+        with self._open_file(file) as source:
             flat = list_flat_fields(source.schema_arrow, [column])
             if not flat:
                 return sanitize_text(str(file))  # its values may be of any size
@@ -170,7 +170,7 @@ class ParquetFiles:
         except _PYARROW_ERRORS as error:
             _raise_unreadable(file, error)
 
-    def _open(self, file: Path) -> Any:
+    def _open_file(self, file: Path) -> Any:
         from pyarrow import parquet
 
         try:
@@ -186,7 +186,7 @@ class ParquetFiles:
 
         largest = max(size.max_row_bytes for size in self._measure_groups(file, columns))
         batch_rows = max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES // largest))
-        with self._open(file) as source:
+        with self._open_file(file) as source:
             names = [field.name for field in list_flat_fields(source.schema_arrow, columns)]
             schema = pa.schema([source.schema_arrow.field(name) for name in names])
             with parquet.ParquetWriter(target, schema) as writer:

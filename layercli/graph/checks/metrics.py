@@ -1,4 +1,4 @@
-"""Checks that each metric is right for the target and the predictions that it receives."""
+"""Checks that each metric fits the target and the predictions that it receives."""
 
 from __future__ import annotations
 

@@ -151,13 +151,15 @@ class RandomColorJitter(AugmentationLayer):
 
     value_range: ValueRange = (0, 255)
     brightness_factor: Annotated[
-        SignedUnitFactor | None, Field(description="Of brightness; null: no change.")
+        SignedUnitFactor | None, Field(description="Range of the brightness; null: no change.")
     ] = None
-    contrast_factor: Annotated[UnitFactor | None, Field(description="Of contrast; null: no change.")] = None
+    contrast_factor: Annotated[
+        UnitFactor | None, Field(description="Range of the contrast; null: no change.")
+    ] = None
     saturation_factor: Annotated[
-        SignedUnitFactor | None, Field(description="Of saturation; null: no change.")
+        SignedUnitFactor | None, Field(description="Range of the saturation; null: no change.")
     ] = None
-    hue_factor: Annotated[UnitFactor | None, Field(description="Of hue; null: no change.")] = None
+    hue_factor: Annotated[UnitFactor | None, Field(description="Range of the hue; null: no change.")] = None
     seed: Seed = None
     data_format: DataFormat = None
 
@@ -235,7 +237,7 @@ class RandomInvert(AugmentationLayer):
 
 
 class RandomPosterization(AugmentationLayer):
-    """Leaves fewer bits to each color.
+    """Reduces the number of bits of each color.
 
     Input: (batch, height, width, channels). Output: the same.
 
@@ -292,7 +294,9 @@ class Solarization(AugmentationLayer):
         {type: Solarization, threshold_factor: 0.5}
     """
 
-    addition_factor: Annotated[StrictUnitFactor, Field(description="Added to each pixel first.")] = 0.0
+    addition_factor: Annotated[
+        StrictUnitFactor, Field(description="Number that is added to each pixel first.")
+    ] = 0.0
     threshold_factor: Annotated[StrictUnitFactor, Field(description="Largest threshold.")] = 0.0
     value_range: ValueRange = (0, 255)
     seed: Seed = None

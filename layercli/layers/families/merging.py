@@ -306,7 +306,7 @@ def _suggest_equal_axes(shapes: list[Shape]) -> str:
 
 
 def _suggest_equal_sizes(first: Shape, second: Shape) -> str:
-    """Return a hint for Dot: two axes of the same size, or else what to change."""
+    """Return a hint for Dot: two axes of the same size, otherwise what to change."""
     for axis, size in enumerate(first):
         if axis and size is not None and size in second[1:]:
             return f"Write `axes: [{axis}, {second.index(size, 1)}]` for the axes of size {size}."

@@ -137,7 +137,7 @@ class GRUStep(UnitStep):
 
     recurrent_activation: RecurrentActivation = "sigmoid"
     reset_after: Annotated[
-        bool, Field(description="Whether the reset gate acts after the matrix product, or before.")
+        bool, Field(description="Whether the reset gate is applied after the matrix product, not before it.")
     ] = True
 
     def bias_shape(self) -> tuple[int, ...]:

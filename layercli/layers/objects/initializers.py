@@ -10,7 +10,7 @@ from layercli.schema.field_types import AnyInt
 
 FanAxes = Annotated[
     list[AnyInt] | None,
-    Field(description="Axes that count as fan, if both are given; null: by the weight's shape."),
+    Field(description="Axes that count as fan, if both are given; null: derived from the weight's shape."),
 ]
 
 

@@ -40,7 +40,7 @@ class OutputContent:
     uncertain: Sequence[ExampleCard] = ()
     importance: Importance | None = None
     position_interval: tuple[float, float] | None = None
-    """Of an output with a class for each position: the confidence interval of the share of right positions."""
+    """For an output with a class for each position: the confidence interval of the share of correct positions."""
     has_positions: bool = False
     """Whether it has a class for each position, such as a pixel."""
     class_keys: Sequence[tuple[str, str]] = ()

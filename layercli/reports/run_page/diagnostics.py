@@ -65,7 +65,7 @@ def _iterate_layers(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[st
 
 
 def _draw_statistic(key: str, layers: Mapping[str, Sequence[tuple[float, float]]]) -> Markup:
-    """Return the chart of a statistic over the epochs; of many layers those whose last values are most extreme."""
+    """Return the chart of a statistic over the epochs, for at most a few layers: those with the most extreme last values."""
     names = list(layers)
     if len(names) > _MAX_LINES:
         by_value = sorted(names, key=lambda name: layers[name][-1][1])

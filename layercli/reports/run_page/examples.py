@@ -33,7 +33,9 @@ def make_examples(content: RunContent) -> Markup:
             parts.append(_make_cards(output.wrong))
         if output.uncertain:
             parts.append(make_element("h3", f"Least certain{of}"))
-            text = "The examples whose two most probable classes are closest, whether right or wrong."
+            text = (
+                "The examples whose two most probable classes are closest, for correct and wrong predictions."
+            )
             parts.append(make_element("p", text, class_="muted"))
             parts.append(_make_cards(output.uncertain))
     return join_markup(parts)
@@ -53,9 +55,7 @@ def _explain_wrong(output: OutputContent) -> str:
     if any(card.facts and card.facts[0][0] == "wrong positions" for card in output.wrong):
         return "The examples with the largest share of wrong positions."
     if all(dict(card.facts).get("true") == dict(card.facts).get("predicted") for card in output.wrong):
-        return (
-            "All are right. These are the examples to whose true class the model gives the least probability."
-        )
+        return "All predictions are correct. These are the examples to whose true class the model gives the least probability."
     return "The examples to whose true class the model gives the least probability. They can also be wrong in the data."
 
 
@@ -160,6 +160,9 @@ def _draw_importance(output: OutputContent) -> Markup:
     if len(importance.columns) > len(shown):
         hidden = len(importance.columns) - len(shown)
         parts.append(make_element("p", f"{hidden} less important columns are not shown.", class_="muted"))
-    text = "Columns that say the same share their importance: each looks unimportant, because the other one remains."
+    text = (
+        "Columns with the same information share their importance: each looks unimportant, because the model can use the "
+        "other one."
+    )
     parts.append(make_element("p", text, class_="muted"))
     return join_markup(parts)

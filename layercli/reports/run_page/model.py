@@ -61,7 +61,7 @@ def make_model(content: RunContent) -> Markup:
         *(Column(title, is_number=True) for title in ("parameters", "share", "FLOPs", "line of config")),
     ]
     totals = (
-        f"{format_count(shapes.trainable)} trainable parameters, {format_count(shapes.non_trainable)} others, "
+        f"{format_count(shapes.trainable)} trainable parameters, {format_count(shapes.non_trainable)} non-trainable ones, "
         f"{format_count(shapes.flops)} FLOPs for one example."
     )
     parts = [

@@ -47,7 +47,7 @@ def _make_card(content: RunContent) -> Markup:
         "The data": make_data(content),
         "Limits": _make_limits(content),
         "How to use it": _make_usage(content),
-        "How to get this model again": make_origin(content),
+        "How to reproduce this model": make_origin(content),
     }
     name = content.valid.check_result.name if content.valid is not None else content.title
     parts = [
@@ -69,18 +69,18 @@ def _make_limits(content: RunContent) -> Markup:
         return Markup()
     kinds = {output.kind.kind for output in evaluation.outputs}
     sentences = [
-        "The results hold for examples like those of the training. The section on the data has the range of each column; the "
+        "The results apply to examples like those of the training. The section on the data has the range of each column; the "
         "model was not tested outside of it."
     ]
     if evaluation.split != "test":
         sentences.append(
-            f"The results are over the {SET_TITLES[evaluation.split]} set, which the training has used: on new examples they "
-            "are probably worse."
+            f"The results are those of the {SET_TITLES[evaluation.split]} set, which the training has used: on new examples "
+            "they are probably worse."
         )
     if kinds & {"classes", "two", "sign"}:
-        sentences.append("It answers with one of its classes, also if an example belongs to none of them.")
+        sentences.append("It answers with one of its classes, even if an example belongs to none of them.")
     if "numbers" in kinds:
-        sentences.append("It does not say how certain a predicted number is.")
+        sentences.append("It does not return the uncertainty of a predicted number.")
     if content.valid is not None and content.valid.needs_trust:
         sentences.append(
             "It has custom code, which runs with the rights of the user: review it before using `--trust`."
@@ -125,8 +125,8 @@ def _make_guess_table(content: RunContent) -> Markup:
     ]
     columns = [Column("metric"), Column("model", is_number=True), Column("guess", is_number=True)]
     text = (
-        "The guess always predicts the frequencies of the classes, or the mean of the numbers, of the training set, over the "
-        "same examples."
+        "The guess predicts the same for every example: the class frequencies, or the mean of the numbers, of the training "
+        "set."
     )
     return (
         join_markup([make_table(columns, rows, label="Guess"), make_element("p", text)]) if rows else Markup()

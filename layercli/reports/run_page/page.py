@@ -43,7 +43,7 @@ def render_run_page(contents: Sequence[RunContent]) -> str:
     ]
     comparison = make_comparison(contents) if len(contents) > 1 else None
     while True:
-        page = _assemble(contents, sections, comparison)
+        page = _assemble_page(contents, sections, comparison)
         if len(page.encode()) <= MAX_PAGE_BYTES:
             return page
         largest = max((section for each in sections for section in each), key=lambda section: section.size)
@@ -60,12 +60,12 @@ def _make_sections(content: RunContent, number: int, total: int) -> list[_Sectio
         "diagnostics": ("Diagnostics of the layers", make_diagnostics(content)),
         "model": ("The model", make_model(content)),
         "data": ("The data", make_data(content)),
-        "origin": ("How to get this model again", make_origin(content)),
+        "origin": ("How to reproduce this model", make_origin(content)),
     }
     return [_Section(prefix + name, title, body) for name, (title, body) in bodies.items() if body]
 
 
-def _assemble(
+def _assemble_page(
     contents: Sequence[RunContent], sections: Sequence[Sequence[_Section]], comparison: Markup | None
 ) -> str:
     if comparison is None:

@@ -45,7 +45,9 @@ def make_results(content: RunContent) -> Markup:
 
 def _make_metrics(evaluation: EvaluationContent) -> Markup:
     name = SET_TITLES[evaluation.split]
-    text = f"All results on this page are over the {evaluation.examples:,} examples of the {name} set."
+    text = (
+        f"All results on this page were computed on the {evaluation.examples:,} examples of the {name} set."
+    )
     rows = [[sanitize_text(key), format_number(value)] for key, value in evaluation.metrics.items()]
     columns = [Column("metric"), Column(name, is_number=True)]
     return join_markup([make_element("p", text), make_table(columns, rows, label="Metrics")])
@@ -67,9 +69,7 @@ def make_output(output: OutputContent) -> Markup:
     if output.thresholds:
         parts.append(_make_threshold_table(output))
     if not parts:
-        parts.append(
-            make_element("p", "The target of this output has no meaning for which there are results.")
-        )
+        parts.append(make_element("p", "There are no results for the kind of this output's target."))
     return join_markup(parts)
 
 
@@ -136,7 +136,7 @@ def _make_confusion(document: Mapping[str, Any]) -> Markup:
     names, counts = document["classes"], document["confusion"]
     chosen = list(range(len(names)))
     note = "Rows are the true classes, columns the predicted ones."
-    shading = make_element("span", " The darker a cell, the larger its share of the row.", class_="drawn")
+    shading = make_element("span", " A darker cell has a larger share of its row.", class_="drawn")
     if len(names) > _MAX_MATRIX_CLASSES:
         wrong = [
             sum(row) - row[index] + sum(other[index] for other in counts) - row[index]
@@ -207,7 +207,7 @@ def _make_confused_pairs(document: Mapping[str, Any]) -> Markup:
 
 
 def _make_class_table(document: Mapping[str, Any]) -> Markup:
-    """Return precision, recall and F1 of each class; of many classes those with the lowest F1."""
+    """Return precision, recall and F1 of each class; if there are many classes, only for those with the lowest F1."""
     rows = document["per_class"]
     has_overlap = bool(rows) and "iou" in rows[0]
     shown = (
@@ -277,11 +277,11 @@ def _draw_curves(output: OutputContent) -> Sequence[Markup]:
         draw_lines(
             Chart(
                 "ROC curve",
-                f"True positive rate against false positive rate. {area} The diagonal is a guess.",
+                f"True positive rate against false positive rate. {area} The diagonal is the result of guessing.",
                 "false positive rate",
                 "true positive rate",
                 roc,
-                note=f"{area} The diagonal is a guess." if is_one else note,
+                note=f"{area} The diagonal is the result of guessing." if is_one else note,
                 x_range=(0, 1),
                 y_range=(0, 1.02),
                 has_diagonal=True,
@@ -314,11 +314,11 @@ def _draw_calibration(output: OutputContent) -> Sequence[Markup]:
     chart = draw_lines(
         Chart(
             "Calibration",
-            f"How often predictions of a probability come true. {error} On the diagonal they are exact.",
+            f"How often the predicted class occurs, for each predicted probability. {error} On the diagonal both are equal.",
             "predicted probability",
-            "share that is true",
+            "observed frequency",
             [series],
-            note=f"{error} Below the diagonal it is too sure.",
+            note=f"{error} Below the diagonal the model is overconfident.",
             x_range=(0, 1),
             y_range=(0, 1.02),
             has_diagonal=True,
@@ -330,7 +330,7 @@ def _draw_calibration(output: OutputContent) -> Sequence[Markup]:
     ]
     columns = [
         Column("probability"),
-        *(Column(title, is_number=True) for title in ("predictions", "mean predicted", "came true")),
+        *(Column(title, is_number=True) for title in ("predictions", "mean predicted", "observed")),
     ]
     table = make_details("Bins", make_table(columns, cells, label="Bins of the calibration"))
     return [make_element("div", chart, table)]

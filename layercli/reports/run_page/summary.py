@@ -66,7 +66,7 @@ def make_summary(content: RunContent) -> Markup:
 
 
 def _find_date(content: RunContent) -> str | None:
-    """Return the day on which the run was written, by its files."""
+    """Return the day on which the files of the run were written."""
     try:
         changed = max(
             (content.run.path / name).stat().st_mtime
@@ -152,7 +152,8 @@ def _describe_output(output: OutputContent, where: str, examples: int) -> Iterat
         yield f"{where}, the average F1 of its labels is {format_number(document['macro']['f1'])}."
     if output.calibration_error is not None and examples >= _FEW_EXAMPLES:
         yield (
-            f"Its probabilities{of} differ from what happens by {100 * output.calibration_error:.1f} percentage points "
+            f"Its probabilities{of} differ from the observed frequencies by "
+            f"{100 * output.calibration_error:.1f} percentage points "
             "on average (expected calibration error)."
         )
 
@@ -169,12 +170,12 @@ def _describe_accuracy(output: OutputContent, where: str, examples: int) -> str:
     low, high = (
         output.position_interval or (0.0, 1.0) if output.has_positions else wilson_interval(accuracy, total)
     )
-    text = f"{where}, it is right in {_format_percent(accuracy)}"
+    text = f"{where}, it is correct in {_format_percent(accuracy)}"
     if output.has_positions:
         text += f" of the {total:,} positions"
         if output.position_interval is not None:
             text += (
-                f" (with 95 % confidence {_format_percent(low)} to {_format_percent(high)}, by the differences between the "
+                f" (with 95 % confidence {_format_percent(low)} to {_format_percent(high)}, from the differences between the "
                 f"{examples:,} examples)"
             )
     elif total:
@@ -183,7 +184,7 @@ def _describe_accuracy(output: OutputContent, where: str, examples: int) -> str:
     if not baseline:
         return f"{text}."
     guess = baseline["accuracy"]
-    text += f"; always guessing {_quote_name(baseline['class'])} would be right in {_format_percent(guess)}"
+    text += f"; always guessing {_quote_name(baseline['class'])} would be correct in {_format_percent(guess)}"
     if naive := document.get("naive_forecast"):
         text += f", and repeating the last known class in {_format_percent(naive['accuracy'])}"
         if naive["accuracy"] >= max(guess, accuracy):
@@ -198,11 +199,11 @@ def _describe_accuracy(output: OutputContent, where: str, examples: int) -> str:
 
 def _describe_errors(document: Mapping[str, Any], where: str) -> str:
     errors, baseline = document["errors"], document.get("baseline", {})
-    text = f"{where}, its predictions are off by {format_number(errors['mae'])} on average"
+    text = f"{where}, its predictions differ from the target by {format_number(errors['mae'])} on average"
     guess = baseline.get("mae")
     if guess is not None:
         whose = "the training targets" if baseline.get("targets") == "training" else "these examples"
-        text += f"; always predicting the mean of {whose} would be off by {format_number(guess)}"
+        text += f"; always predicting the mean of {whose} would differ by {format_number(guess)}"
     if (last := document.get("naive_forecast")) is not None:
         text += f", and repeating the last known value by {format_number(last['mae'])}"
     if (errors.get("r2") or 0) > 0:
@@ -262,7 +263,7 @@ def _advise_on_more_epochs(content: RunContent) -> str:
     """Return how to train for more epochs; a learning-rate schedule has ended, so resuming would change little."""
     train = content.valid.config.train if content.valid is not None else None
     if train is not None and train.has_schedule:
-        return ": train again, with a learning-rate schedule of as many steps."
+        return ": train again, with a learning-rate schedule of the same number of steps."
     key, epochs = "train.epochs", 2 * len(content.history)
     if train is not None and train.stages is not None:
         key, epochs = f"train.stages.{len(train.stages) - 1}.epochs", 2 * train.stages[-1].epochs
@@ -279,10 +280,14 @@ def _advise_on_overfitting(content: RunContent) -> str:
     remedies = "more training examples, augmentation, Dropout, weight decay or a smaller model"
     if any(stop.restore_best_weights for stop in stops):
         return (
-            f"The model overfits after its best epoch, whose weights it has: {remedies} usually help further."
+            "The model overfits after its best epoch, and keeps the weights of that epoch. "
+            f"{remedies[0].upper()}{remedies[1:]} can improve it."
         )
     if train is not None and train.has_schedule:
-        return f"The model overfits: {remedies} usually help, or fewer epochs with a learning-rate schedule of as many steps."
+        return (
+            f"The model overfits: {remedies} usually help, or fewer epochs with a learning-rate schedule of the same "
+            "number of steps."
+        )
     early = (
         "`restore_best_weights: true` of its EarlyStopping"
         if stops
@@ -323,7 +328,8 @@ def _advise_on_output(output: OutputContent) -> Iterator[str]:
         if useless and len(useless) < len(columns):
             shown = join_words([sanitize_text(name, limit=30) for name in useless[:6]])
             more = f" and {len(useless) - 6} more" if len(useless) > 6 else ""
-            yield f"The model hardly uses {shown}{more}{of}; it may be as good without."
+            them = "it" if len(useless) == 1 else "them"
+            yield f"The model hardly uses {shown}{more}{of}; it may be as good without {them}."
     errors = document.get("errors", {})
     if errors and errors["quantiles"].get("99", 0) > 5 * errors["quantiles"].get("50", math.inf):
         yield f"A few errors{of} are much larger than the others. Look at the most wrong examples."

@@ -104,6 +104,13 @@ def test_columns_become_inputs_of_the_data(check):
     assert list(checked.config.model.inputs) == list(data.inputs)
 
 
+@pytest.mark.parametrize("data_type", ["csv", "Parquet", "jsonl", "feather"])
+def test_text_columns_of_every_type_of_table_stay_texts(check, data_type):
+    data = f"data: {{type: {data_type}, path: t.table, target: y}}\n"
+    checked = check("features: {a: string_categorical, b: float}", data=data)
+    assert checked.config.data.types == {"a": "text"}
+
+
 def test_declared_inputs_and_types_are_kept(check):
     data = "data: {type: csv, path: t.csv, target: y, inputs: {a: a, more: [c, d]}, types: {b: number}}\n"
     head = "    - {type: Concatenate, inputs: [feature_space, more]}\n    - {type: Dense, units: 1}\n"

@@ -178,7 +178,7 @@ def test_shuffle_depends_only_on_seed_and_epoch(place):
     others = [ids(part, shuffle=ShuffleSeed(*order)) for order in ((1, 1), (2, 0))]
     assert len({tuple(order) for order in (first, ids(part), *others)}) == 4
     moved = np.abs(np.argsort(np.argsort(first)) - np.arange(len(first)))
-    assert np.mean(moved) > 1000  # rows move further than one row group
+    assert np.mean(moved) > 1000  # rows move more than one row group
 
 
 def test_rows_before_the_first_batch_are_not_read(place, monkeypatch):

@@ -1,7 +1,8 @@
-"""The state of custom callbacks in a checkpoint."""
+"""The state of callbacks in a checkpoint."""
 
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,7 +11,10 @@ from layercli.engine.training.callback_state import (
     CallbackStateError,
     get_custom_state,
     has_state_methods,
+    read_callback,
+    restore_files,
     set_custom_state,
+    write_callback,
 )
 
 
@@ -90,3 +94,27 @@ def test_both_methods_are_required():
     assert has_state_methods(Callback())
     assert not has_state_methods(object())
     assert not has_state_methods(type("Half", (), {"get_state": lambda _: 1})())
+
+
+def test_state_of_a_custom_callback_is_restored():
+    values, arrays = read_callback(Callback({"seen": np.array([3, 1])}))
+    assert list(arrays) == ["state/0"]
+    copied = Callback()
+    write_callback(copied, json.loads(json.dumps(values)), arrays)
+    assert copied.state["seen"].tolist() == [3, 1]
+
+
+def test_checkpoint_without_the_state_of_a_callback_changes_nothing():
+    callback = Callback({"seen": 1})
+    write_callback(callback, {}, {})
+    assert callback.state == {"seen": 1}
+
+
+def test_log_is_cut_to_the_checkpoint_and_its_hard_link_is_kept(tmp_path):
+    log, link = tmp_path / "log.csv", tmp_path / "link.csv"
+    log.write_bytes(b"a,b\n1,2\n3,4\n")
+    link.hardlink_to(log)
+    callback = keras.callbacks.CSVLogger(str(log))
+    restore_files(callback, {"bytes": 8})
+    assert (log.read_bytes(), link.read_bytes()) == (b"a,b\n1,2\n", b"a,b\n1,2\n3,4\n")
+    assert callback.append

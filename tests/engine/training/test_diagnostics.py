@@ -56,7 +56,7 @@ def test_statistics_equal_a_calculation_by_hand(tmp_path):
     assert found["head"]["gradient_norm"] == pytest.approx(np.hypot(10, 6), rel=1e-5)
     assert found["head"]["weight_norm"] == pytest.approx(5.0)
     assert found["head"]["update_ratio"] == pytest.approx(0.1 * 10 / 5, rel=1e-4)
-    # Of the hidden layer: 3 * 10 for its kernel and 3 * 6 for its bias; the dead unit has none.
+    # The hidden layer: 3 * 10 for its kernel and 3 * 6 for its bias; the dead unit has none.
     assert found["hidden"]["gradient_norm"] == pytest.approx(np.hypot(30, 18), rel=1e-5)
 
 

@@ -76,10 +76,10 @@ def test_card_has_limits_and_commands(make_content):
     content.commands = ["layercli predict 'runs/my pets/1' --input FILE --output predictions.csv"]
     card = render_model_card([content])
     assert f"```\n{content.commands[0]}\n```" in card
-    assert "- It answers with one of its classes, also if an example belongs to none of them." in card
+    assert "- It answers with one of its classes, even if an example belongs to none of them." in card
     assert "which the training has used" not in card
     content.evaluation.split = "train"
-    assert "over the training set, which the training has used" in render_model_card([content])
+    assert "those of the training set, which the training has used" in render_model_card([content])
 
 
 def test_guess_over_another_set_is_left_out(make_content):

@@ -68,8 +68,8 @@ def page_of(*contents):
 
 def test_summary_says_whether_the_model_is_better_than_a_guess(make_content):
     text = page_of(make_content(evaluation=evaluation(CLASSES))).shown_text
-    assert "On 120 examples of the test set, it is right in 66.7 % of the cases" in text
-    assert 'always guessing "cat" would be right in 66.7 %. It is not better than this guess.' in text
+    assert "On 120 examples of the test set, it is correct in 66.7 % of the cases" in text
+    assert 'always guessing "cat" would be correct in 66.7 %. It is not better than this guess.' in text
     better = {**CLASSES, "weighted": {**CLASSES["weighted"], "recall": 0.7}}
     assert "The difference can be chance" in page_of(make_content(evaluation=evaluation(better))).shown_text
     best = {**CLASSES, "weighted": {**CLASSES["weighted"], "recall": 0.9}}
@@ -83,7 +83,7 @@ def test_summary_compares_classes_with_the_last_known_class(make_content):
         return page_of(make_content(evaluation=evaluation(document))).shown_text
 
     assert (
-        'always guessing "cat" would be right in 66.7 %, and repeating the last known class in 85.0 %. '
+        'always guessing "cat" would be correct in 66.7 %, and repeating the last known class in 85.0 %. '
         "It is not better than repeating the last known class."
     ) in show(0.7, 0.85)
     assert "The difference can be chance" in show(0.9, 0.85)  # the interval starts below 85 %
@@ -103,8 +103,8 @@ def test_summary_compares_errors_with_the_mean(make_content):
     }
     text = page_of(make_content(evaluation=evaluation(document, "numbers"))).shown_text
     assert (
-        "its predictions are off by 2.0000 on average; always predicting the mean of these examples would be off by 4.0000"
-        in text
+        "its predictions differ from the target by 2.0000 on average; "
+        "always predicting the mean of these examples would differ by 4.0000" in text
     )
     assert "It explains 75.0 % of the variance (R2 0.7500)." in text
     assert "A few errors are much larger" in text  # 6 is more than five times 1
@@ -308,11 +308,11 @@ def test_positions_are_not_counted_as_examples(make_content):
     better = {**CLASSES, "weighted": {**CLASSES["weighted"], "recall": 0.9}}
     content = make_content(evaluation=evaluation(better, examples=10, has_positions=True))
     text = page_of(content).shown_text
-    assert "it is right in 90.0 % of the 120 positions; always guessing" in text
+    assert "it is correct in 90.0 % of the 120 positions; always guessing" in text
     assert "The difference can be chance" in text
     shown = evaluation(CLASSES, examples=10, has_positions=True, position_interval=(0.67, 0.7))
     text = page_of(make_content(evaluation=shown)).shown_text
-    assert "(with 95 % confidence 67.0 % to 70.0 %, by the differences between the 10 examples)" in text
+    assert "(with 95 % confidence 67.0 % to 70.0 %, from the differences between the 10 examples)" in text
 
 
 def test_colors_of_masks_are_explained(make_content):
@@ -342,18 +342,18 @@ OVERFITTING = ["Overfitting since epoch 2."]
         (
             "callbacks: [{type: EarlyStopping, restore_best_weights: true}]",
             OVERFITTING,
-            "whose weights it has",
+            "keeps the weights of that epoch",
         ),
         (
             f"optimizer: {SCHEDULED}",
             OVERFITTING,
-            "or fewer epochs with a learning-rate schedule of as many steps",
+            "or fewer epochs with a learning-rate schedule of the same number of steps",
         ),
         ("callbacks: []", [], "more epochs may help: layercli train --resume"),
         (
             f"optimizer: {SCHEDULED}",
             [],
-            "more epochs may help: train again, with a learning-rate schedule of as many",
+            "more epochs may help: train again, with a learning-rate schedule of the same number",
         ),
     ],
 )
