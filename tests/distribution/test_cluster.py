@@ -101,7 +101,7 @@ def test_group_cannot_find_a_batch_size(valid, iris, monkeypatch):
     valid()
     iris.write_text(iris.read_text().replace("  epochs: 2", "  epochs: 2\n  batch_size: auto"))
     monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
-    with pytest.raises(LayercliError, match="cannot be found by several processes") as raised:
+    with pytest.raises(LayercliError, match="cannot use `batch_size: auto`") as raised:
         cluster.join_cluster(require_valid(check_config(str(iris))))
     assert [problem.path for problem in raised.value.problems] == ["train.batch_size"]
 
