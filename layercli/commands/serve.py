@@ -33,6 +33,14 @@ def command(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port; 0 takes a free one.")
     ] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            help="A name that requests from this machine may have in the headers Host and Origin, such as that of a proxy.",
+        ),
+    ] = None,
     max_batch: Annotated[
         int,
         typer.Option(
@@ -84,7 +92,9 @@ def command(
 
     batches = BatchLimits(max_batch, max_delay_ms / 1000, max_queue, timeout)
     with open_socket(host, port) as listener:
-        _serve(run, listener, ServerLimits(batches, round(max_body_mib * 2**20)), trust=trust, json=json)
+        names = frozenset(name.lower() for name in (host, *(allow_host or ())))
+        limits = ServerLimits(batches, round(max_body_mib * 2**20), names)
+        _serve(run, listener, limits, trust=trust, json=json)
 
 
 def _serve(run: str, listener: socket, limits: ServerLimits, *, trust: bool, json: bool) -> NoReturn:

@@ -32,6 +32,8 @@ from layercli.source.nodes import KeyPath, sanitize_text
 
 _BYTES_PER_TEXT = 80
 """Memory for a short text as an object, with the reference to it."""
+_BYTES_PER_EXAMPLE = 24
+"""Memory for an example that is not loaded: its number, its place in the order, and its target."""
 _MAX_SIZE = 1 << 62
 _LABEL_ROWS = 1 << 12
 """Rows of labels that are read together."""
@@ -60,6 +62,11 @@ class ArrayHeader(NamedTuple):
         if kind in "US":
             return values * (size + (4 * size if kind == "S" else size) + size + _BYTES_PER_TEXT)
         return values * (size + (4 if kind in "fb" or size > 4 else 0))
+
+    @property
+    def least_bytes(self) -> int:
+        """Memory that the array takes if its rows are read when they are needed: only one with several axes can be read so."""
+        return self.loaded_bytes if len(self.shape) == 1 else self.shape[0] * _BYTES_PER_EXAMPLE
 
 
 ArrayReferences: TypeAlias = dict[str | None, tuple[str, KeyPath]]

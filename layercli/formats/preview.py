@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from layercli.config.data.tables import DEFAULT_MISSING_VALUES, DEFAULT_WORD
 from layercli.data.tables.column_facts import ColumnFacts
 from layercli.formats.images.color import has_color
-from layercli.formats.images.config import IMAGE_FORMATS
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -421,13 +420,14 @@ def _read_image_header(file: Path) -> _ImageHeader | None:
     """Return the header of an image without decoding it; None if it cannot be read."""
     from PIL import Image
 
-    from layercli.formats.images.decode import measure_image
+    from layercli.data.memory import MAX_ITEM_BYTES
+    from layercli.formats.images.decode import measure_image, open_image
     from layercli.formats.images.high_bit_depth import is_high_bit_depth
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # nothing is decoded
-            with Image.open(file, formats=IMAGE_FORMATS) as image:
-                return _ImageHeader(measure_image(image), has_color(image), is_high_bit_depth(image))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
+    def read(image: Any) -> _ImageHeader:
+        return _ImageHeader(measure_image(image), has_color(image), is_high_bit_depth(image))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # nothing is decoded
+        found = open_image(file, read, MAX_ITEM_BYTES, is_decoded=False)
+    return found if isinstance(found, _ImageHeader) else None

@@ -31,6 +31,26 @@ class ArchiveError(ValueError):
     """A damaged or malicious archive."""
 
 
+def open_zip(file: IO[bytes], max_directory_bytes: int | None = None) -> zipfile.ZipFile:
+    """Open a zip archive whose list of members has at most ``max_directory_bytes``, by default 8 MiB; ``file`` stays open.
+
+    Raises:
+        ArchiveError: this is not a zip archive, or its list of members is too long.
+    """
+    try:
+        # zipfile reads the complete list into memory, whatever its size; only this function knows it before.
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+        if end is None:
+            raise ArchiveError("it is not a zip archive")
+        if end[5] > (max_directory_bytes or MAX_DIRECTORY_BYTES):
+            raise ArchiveError("it has too many members")
+        return zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError) as error:
+        if isinstance(error, ArchiveError):
+            raise
+        raise ArchiveError(str(error) or type(error).__name__) from None
+
+
 class Archive:
     """A zip archive of which single members are read, each within limits."""
 
@@ -40,18 +60,7 @@ class Archive:
         Raises:
             ArchiveError: this is not a zip archive, or its list of members is too long or has a name twice.
         """
-        try:
-            # zipfile reads the complete list into memory, whatever its size; only this function knows it before.
-            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
-            if end is None:
-                raise ArchiveError("it is not a zip archive")
-            if end[5] > MAX_DIRECTORY_BYTES:
-                raise ArchiveError("it has too many members")
-            self._zip = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError) as error:
-            if isinstance(error, ArchiveError):
-                raise
-            raise ArchiveError(str(error) or type(error).__name__) from None
+        self._zip = open_zip(file)
         self._members = {info.filename: info for info in self._zip.infolist()}
         if len(self._members) != len(self._zip.infolist()):
             raise ArchiveError("it has two members of the same name")

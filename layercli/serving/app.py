@@ -23,6 +23,7 @@ from layercli.serving.compression import ENCODINGS, decompress_body
 from layercli.serving.example_reader import Prepared, require_rows
 from layercli.serving.json_body import parse_json_body
 from layercli.serving.openapi import make_openapi_document
+from layercli.serving.origins import require_known_origin
 from layercli.serving.request_errors import (
     RequestError,
     make_bad_request,
@@ -96,6 +97,7 @@ def make_app(service: Service) -> Starlette:
 async def _answer(service: Service, endpoint: Endpoint, request: Request, bugs: list[str]) -> Response:
     """Return the response of an endpoint; every error has a response."""
     try:
+        require_known_origin(request, service.limits.hosts)
         return await endpoint(service, request)
     except RequestError as error:
         return _make_error_response(error)

@@ -27,6 +27,8 @@ class ServerLimits:
     batches: BatchLimits
     max_body: int
     """Bytes of a body."""
+    hosts: frozenset[str] = frozenset()
+    """Names of this machine in requests, in addition to those that every machine has."""
 
 
 class Service:

@@ -121,6 +121,11 @@ def test_offered_values(text, offered):
     assert found if offered is None else found == offered
 
 
+def test_examples_are_sorted():
+    found = complete("init --example ")
+    assert found == sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
 def test_options_have_their_help_texts():
     found = complete_words(["train", "config.yaml", "--re"], list(COMMANDS))
     assert list(found) == ["--resume"]
@@ -215,6 +220,8 @@ def test_zsh_gets_arguments_with_descriptions():
     assert code == 0
     assert output.startswith("""_arguments '*: :(("--resume":"Resume""")
     assert output.endswith("""))'\n""")
+    _, output = ask_shell("zsh", _TYPER_COMPLETE_ARGS="layercli layers Conv1")
+    assert output == """_arguments '*: :(("Conv1D"\n"Conv1DTranspose"))'\n"""
     assert ask_shell("zsh", _TYPER_COMPLETE_ARGS="layercli predict runs/x --input ") == (0, "_files\n")
 
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from layercli.command_line.optional_values import add_left_out_values
+from layercli.command_line.usage import _find_value, is_json_requested
 from tests.running import invoke
 
 
@@ -160,3 +162,42 @@ cli.main()
     )
     assert done.returncode == exit_code
     assert [problem["code"] for problem in json.loads(done.stdout)["problems"]] == [code]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_requested"),
+    [(["train", "--json"], True), (["--json=1"], True), (["--jsonx"], False), (["json"], False), ([], False)],
+)
+def test_json_is_requested_by_an_option(arguments, is_requested):
+    assert is_json_requested(arguments) is is_requested
+
+
+@pytest.mark.parametrize(
+    ("given", "completed"),
+    [
+        (["x", "--example"], ["x", "--example", "list"]),
+        (["--example", "--json"], ["--example", "list", "--json"]),
+        (["--example", "iris"], ["--example", "iris"]),
+        (["a", "b"], ["a", "b"]),
+    ],
+)
+def test_value_of_an_option_that_is_left_out(given, completed):
+    assert add_left_out_values(given) == completed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        (["--lr", "0.1"], "0.1"),
+        (["--lr=0.1"], "0.1"),
+        (["--lr"], "VALUE"),
+        (["--lr", "--json"], "VALUE"),
+        (["--lr", "-1"], "-1"),
+        (["--lr", "a b"], "VALUE"),
+        (["--lr", "a" * 60], "a" * 60),
+        (["--lr", "a" * 61], "VALUE"),
+        (["--lrx=3", "x"], "VALUE"),
+    ],
+)
+def test_value_of_an_unknown_option(arguments, value):
+    assert _find_value("--lr", arguments) == value

@@ -663,7 +663,7 @@ def test_wrong_output_prevents_the_import(imported, monkeypatch, tmp_path):
         moved(original, assembled, *args, **options)
         assembled.model.layers[-1].bias.assign([0.0, 0.1, 0.0])
 
-    monkeypatch.setattr(import_weights, "copy_weights", wrong)
+    monkeypatch.setattr(import_weights, "copy_original_weights", wrong)
     result, document, config = imported(model, "--weights")
     assert result.exit_code == 1
     assert found(document)[0][0] == "import-differs"

@@ -110,3 +110,126 @@ def test_lines_of_a_table_without_header_count_from_1(make, text, message, strea
     with pytest.raises(DataError) as caught:
         load_dataset(data)
     assert [found.message for found in caught.value.findings] == [message]
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "described"),
+    [
+        (b"a,b\n1,\xff2\n", "utf-8", "line 2, column 3 has the byte ff, which is not utf-8"),
+        (b"a\r\nb\r\xff", "utf-8", "line 3, column 1 has the byte ff, which is not utf-8"),
+        (b"\xc3\xa9\xe2(", "utf-8", "line 1, column 2 has the byte e2, which is not utf-8"),
+        (b"a\n\xe2\x82(", "utf-8", "line 2, column 1 has the bytes e2 82, which are not utf-8"),
+        (b"a\xe2\x82", "utf-8", "line 1, column 2 ends within a character of utf-8"),
+        (b"a\x81", "cp1252", "line 1, column 2 has the byte 81, which is not cp1252"),
+        (b"a\nb\n", "utf-8", None),
+    ],
+)
+@pytest.mark.parametrize("block_bytes", [1, 4, 1000])
+def test_bytes_that_are_not_in_the_encoding(tmp_path, monkeypatch, content, encoding, described, block_bytes):
+    monkeypatch.setattr(diagnostics, "_BLOCK_BYTES", block_bytes)
+    (tmp_path / "t.csv").write_bytes(content)
+    found = diagnostics.find_undecodable(tmp_path / "t.csv", encoding)
+    assert (found and found.describe(encoding)) == described
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [("a;b\n", (1, 2)), ("a\n\nb,;\n;", (3, 3)), ("a,b\n", None), (";", (1, 1))]
+)
+def test_place_of_a_character(make, text, place):
+    file, data = make(text)
+    assert diagnostics.find_character(file, data, ";") == place
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('a,y\n1,"2\n3,4\n', 2),
+        ('a,y\n1,"2\n3"\n', None),
+        ('a,y\n"1""",2\n3,"4""\n\n', 3),
+        ("a,y\n1,2\n", None),
+        ("", None),
+    ],
+)
+def test_quotation_mark_that_is_not_closed(make, text, line):
+    file, data = make(text)
+    assert diagnostics.find_open_quote(file, data) == line
+
+
+def test_other_lines_with_another_number_of_values_are_listed():
+    most = diagnostics._MAX_LISTED_LINES
+    assert diagnostics._describe_other_lines([]) == ""
+    assert diagnostics._describe_other_lines([1200]) == "; line 1,200 also has another number"
+    assert diagnostics._describe_other_lines([3, 5]) == "; lines 3, 5 also have another number"
+    listed = ", ".join(str(number) for number in range(1, most + 1))
+    assert (
+        diagnostics._describe_other_lines([*range(1, most + 1)])
+        == f"; lines {listed} also have another number"
+    )
+    more = diagnostics._describe_other_lines([*range(1, most + 2)])
+    assert more == f"; lines {listed} and 1 more also have another number"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_lines_of_text_at_the_end_are_a_footer(make, count):
+    file, data = make("a,b,y\n1,2,0\n3,4,1\n" + "Source: x\n" * count)
+    found = diagnostics.find_ragged_line(file, data)
+    assert found.message == 'line 4 has 1 value ("Source: x"), but there are 3 columns'
+    rows = file.with_name("t-rows.csv")
+    assert found.hint == f"If it is a footer below the table, remove it: `head -n 3 {file} > {rows}`."
+
+
+def test_text_is_a_footer_only_if_rows_precede_it_and_none_follow(make):
+    for text in ("a,b,y\nTotal\n", "a,b,y\n1,2,0\nTotal\n3,4,1\n", "a,b,y\n1,2,0\n7\n"):
+        file, data = make(text)
+        assert "footer" not in diagnostics.find_ragged_line(file, data).hint
+    most = diagnostics._MAX_FOOTER_LINES
+    for count, is_footer in ((most, True), (most + 1, False)):
+        file, data = make("a,b,y\n1,2,0\n" + "x\n" * count)
+        assert ("footer" in diagnostics.find_ragged_line(file, data).hint) is is_footer
+
+
+def test_first_rows_are_compared_with_the_header(make):
+    file, data = make("a,b,y\n1,2,0\n3,4\n")
+    assert diagnostics.find_ragged_line(file, data, rows=1) is None
+    assert (
+        diagnostics.find_ragged_line(file, data, rows=2).message
+        == "line 3 has 2 values, but there are 3 columns"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("Report\na,b,y\n1,2,0\n", "If the lines above line 2 are a title, set `skip_lines: 1`."),
+        (
+            "a,b,y\nr1,1,2,0\n",
+            "The header has one name less than the rows have values, as in files with row names. Name all columns: "
+            "`columns: [row, a, b, y]` and `skip_lines: 1`.",
+        ),
+        (
+            "a,b,c,d,e,f,y\nr1,1,2,3,4,5,6,0\n",
+            "The header has one name less than the rows have values, as in files with row names. Name all columns: "
+            "`columns: [row, a, b, c, d, e, f, ...]` and `skip_lines: 1`.",
+        ),
+        (
+            "a,b,y\n1,2,3,4,5\n",
+            "Each line must have one value for each column; quote a value that contains the separator.",
+        ),
+        (
+            "a,b,y\n1,2,0\n1,2,3,4\n",
+            "Each line must have one value for each column; quote a value that contains the separator.",
+        ),
+        ("a,b,y\n# 1\n", 'If lines with # are comments, set `comment: "#"`.'),
+        (
+            'a,b,y\n1, "2,3",0\n',
+            "Remove the blanks before the quotation marks: only a mark directly after the separator quotes a value.",
+        ),
+        (
+            'a,b,y\n1,2\\",0,1\n1,2,0\n',
+            'Write a quotation mark within a quoted value twice, as "", instead of with a backslash.',
+        ),
+    ],
+)
+def test_hint_for_a_line_with_another_number_of_values(make, text, hint):
+    file, data = make(text)
+    assert diagnostics.find_ragged_line(file, data).hint == hint

@@ -64,6 +64,13 @@ def test_text_that_is_not_utf8_is_refused_by_column(place, is_dictionary):
     assert refusal(**SECTION)[1] == "The column `t` of t.feather contains text that is not UTF-8."
 
 
+def test_columns_that_are_not_read_are_not_checked(place):
+    texts = pa.array([b"\xff", b"a"]).view(pa.string())
+    lists = pa.ListArray.from_arrays([0, 1, 2], texts)
+    feather.write_feather(pa.table({"l": lists, "a": [1, 2], "y": [1, 2]}), place / "t.feather")
+    assert load_dataset(DATA_TYPES.parse(SECTION | {"inputs": {"n": ["a"]}})).x["n"].tolist() == [[1], [2]]
+
+
 def test_batch_that_fills_memory_is_refused_before_it_is_decoded(place, monkeypatch):
     feather.write_feather(pa.table({"a": np.zeros(10_000), "y": np.zeros(10_000)}), place / "t.feather")
     monkeypatch.setattr(reader, "_MAX_BATCH_BYTES", 100_000)

@@ -47,6 +47,7 @@ def test_operations_of_two_tensors_keep_their_order(name):
         ("Transpose", {"axes": [0, 2, 1]}, ("Permute", {"dims": [2, 1]})),
         ("Reshape", {"newshape": [-1, 24]}, ("Reshape", {"target_shape": [24]})),
         ("Reshape", {"newshape": [None, 3, 8]}, ("Reshape", {"target_shape": [3, 8]})),
+        ("Reshape", {"newshape": [-1, 24, 1]}, ("Reshape", {"target_shape": [24, 1]})),
         ("Concatenate", {}, ("Concatenate", {})),
         ("Concatenate", {"axis": 1}, ("Concatenate", {"axis": 1})),
     ],
@@ -115,3 +116,65 @@ def test_internal_layers_of_applications():
         LayerStep("Add", {}, (0, -1)),
     ]
     assert convert_application_layer("Dense", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "config"),
+    [
+        ("Reshape", (X,), {"newshape": [2, 24]}),  # a fixed number of examples
+        ("Reshape", (X,), {"newshape": [-1, 25]}),
+        ("Reshape", (X,), {"newshape": [-1, -1, 24]}),
+        ("Reshape", (X,), {"newshape": []}),
+        ("Reshape", (Operand(0, (None, None, 24), "float32"),), {"newshape": [-1, 24]}),
+        ("Transpose", (X,), {"axes": [1, 0, 2]}),
+        ("Transpose", (X,), {"axes": []}),
+        ("Gelu", (X,), {"approximate": True}),
+        ("Gelu", (X,), {}),
+        ("Divide", (4, X), {}),
+        ("Divide", (X, 0), {}),
+        ("Add", (X, float("inf")), {}),
+        ("Add", (X, 1, 2), {}),
+        ("Add", (X, Y, 1), {}),
+        ("Add", (X, "a"), {}),
+        ("Add", (1, 2), {}),
+        ("Add", (X, Operand(1, (None, 6), "float32")), {}),
+        ("Add", (X, Operand(1, (None, 4, 6), "float16")), {}),
+        ("Square", (Operand(0, (None, 4), "int32"),), {}),
+        ("Concatenate", (X, Y, 1), {}),
+        ("Maximum", (X, 1), {}),
+    ],
+)
+def test_operations_without_a_layer(name, values, config):
+    with pytest.raises(InexpressibleError, match="Keras has no layer for the tensor operation"):
+        convert_operation(name, config, values)
+
+
+@pytest.mark.parametrize("axis", [0, -3])
+def test_examples_are_not_concatenated(axis):
+    with pytest.raises(InexpressibleError, match="along the batch axis"):
+        convert_operation("Concatenate", {"axis": axis}, (X, Y))
+    assert convert_operation("Concatenate", {"axis": -2}, (X, Y)) == [
+        LayerStep("Concatenate", {"axis": -2}, (0, 1))
+    ]
+
+
+def test_dtype_of_a_tensor_is_that_of_the_layer():
+    half = Operand(3, (None, 4), "float16")
+    assert convert_operation("Negative", {}, (half,)) == [
+        LayerStep("Rescaling", {"scale": -1.0, "dtype": "float16"}, (3,))
+    ]
+    assert convert_operation("Add", {}, (half, half)) == [LayerStep("Add", {"dtype": "float16"}, (3, 3))]
+
+
+def test_internal_layers_of_applications_are_layers():
+    [scale] = convert_application_layer("LayerScale", {"init_values": 1e-6})
+    assert (scale.type, scale.input_indices) == ("DepthwiseConv2D", (0,))
+    assert scale.args["kernel_size"] == 1
+    assert scale.args["use_bias"] is False
+    assert scale.args["depthwise_initializer"] == {"type": "Constant", "value": 1e-6}
+    # Keras adds the scaled second tensor to the first one.
+    assert convert_application_layer("CustomScaleLayer", {"scale": 0.17}) == [
+        LayerStep("Rescaling", {"scale": 0.17}, (1,)),
+        LayerStep("Add", {}, (0, -1)),
+    ]
+    assert convert_application_layer("Other", {}) is None

@@ -4,7 +4,10 @@ import pytest
 
 from layercli.check import check_config
 from layercli.errors import has_errors
+from layercli.language_server.completion import _read_input
 from layercli.language_server.drawable_values import suggest_distribution
+from layercli.layers.shapes import Tensor
+from layercli.source.load import load_yaml
 from layercli.workflows.config_files import find_problems
 from tests.language_server.editor import Editor, apply_edits
 
@@ -331,3 +334,13 @@ def test_strange_code_has_no_arguments(complete_sweep, folder, code):
 )
 def test_range_around_a_value(value, suggested):
     assert suggest_distribution(value, ["elu", "relu", "gelu", "selu", "tanh"]) == suggested
+
+
+@pytest.mark.parametrize(
+    ("shown", "shape"),
+    [("[8, null]", (None, 8, None)), ("[]", (None,)), ("[8, x]", None), ("8", None), ("{a: [8]}", None)],
+)
+def test_input_of_a_model_without_valid_layers(shown, shape):
+    found = _read_input(load_yaml("c.yaml", f"model: {{input: {shown}}}"))
+    assert found == (None if shape is None else Tensor(shape))
+    assert _read_input(load_yaml("c.yaml", "model: {}")) is None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from layercli.language_server.hints import find_moved_lines
 from tests.language_server.editor import Editor
 
 TEXT = """\
@@ -50,6 +51,9 @@ def test_hint_is_at_the_end_of_its_entry(editor, path):
     (hint,) = editor.ask("inlayHint", path, range=shown)
     assert hint["position"] == {"line": 9, "character": 30}
     assert hint["tooltip"]["value"] == "`dense` Dense: (None, 16), 144 parameters"
+    shown = {"start": {"line": 10, "character": 0}, "end": {"line": 10, "character": 9}}
+    (hint,) = editor.ask("inlayHint", path, range=shown)
+    assert hint["position"]["line"] == 10
 
 
 def test_entries_on_one_line_have_separate_hints(editor, tmp_path):
@@ -109,3 +113,20 @@ def test_valid_text_replaces_old_shapes(editor, path):
         path, TEXT.replace("      - ReLU\n", "      - {type: Conv2D, filters: 2, kernel_size: 3}\n")
     )
     assert editor.hints(path)[-1] == ("- type: Dense", "→ ?")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "moved"),
+    [
+        ("abc", "abc", [1, 2, 3]),
+        ("abc", "axbc", [1, 3, 4]),
+        ("abc", "ac", [1, None, 2]),
+        ("abc", "xbc", [None, 2, 3]),
+        ("abc", "abx", [1, 2, None]),
+        ("abc", "", [None, None, None]),
+        ("aa", "aaa", [1, 2]),
+    ],
+)
+def test_lines_before_and_after_a_change(before, after, moved):
+    move_line = find_moved_lines([*before], [*after])
+    assert [move_line(line) for line in range(1, len(before) + 1)] == moved

@@ -222,6 +222,19 @@ def test_picture_of_bars_grows_with_their_number():
         assert figure.find("svg")[0]["viewbox"] == f"0 0 316.8 {height}"
 
 
+def test_bars_start_at_zero_with_the_first_on_top(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(charts, "_to_svg", lambda figure, *_: drawn.append(figure) or charts.Markup())
+    draw_bars(Bars("t", "d", "loss", ["a" * 35, "b"], [-1.0, 2.0]))
+    [axes] = drawn[0].axes
+    assert axes.lines[-1].get_xdata() == [0, 0]
+    assert [bar.get_width() for bar in axes.patches] == [-1, 2]
+    assert axes.get_yticks().tolist() == [0, 1]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a" * 33 + "…", "b"]
+    assert axes.yaxis_inverted()
+    assert axes.get_xlabel() == "loss"
+
+
 def test_table_of_bars_has_their_deviations():
     page = page_of(draw_bars(Bars("t", "d", "x", ["a", "b"], [1.25, 2], [0.5, 0.125])))
     cells = cells_of(page)

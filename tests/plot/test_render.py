@@ -305,6 +305,13 @@ def test_positions_and_routes_of_two_branches():
     }
 
 
+def test_boxes_of_a_row_have_the_same_middle():
+    sizes = {"a": (100.0, 40.0), "b": (100.0, 40.0), "c": (100.0, 60.0), "d": (100.0, 40.0)}
+    found = layout_boxes(sizes, ["ab", "ac", "bd", "cd"], dict.fromkeys(sizes))
+    assert [y for _, y in found.box_positions.values()] == [0, 78 + 10, 78, 78 + 60 + 38]
+    assert found.routes["a", "b"][1] == (50, 88)
+
+
 def test_boxes_of_other_blocks_are_further_apart():
     found = layout_of("ab", "ac", "bd", "cd", b="block")
     assert found.box_positions["c"][0] - found.box_positions["b"][0] == 100 + 24 + 24
@@ -318,7 +325,7 @@ def test_arrow_past_a_box_enters_next_to_the_straight_one():
     assert found.routes["a", "c"][-1] == (middle + 16, 156)
     [(x, top), (_, bottom)] = found.waypoints["a", "c"]
     assert (top, bottom) == (78, 118)
-    # The arrow is 10 pixels wide, 24 pixels beside the box.
+    # The arrow is 10 pixels wide, 24 pixels next to the box.
     assert x - 5 - (found.box_positions["b"][0] + 100) == pytest.approx(24)
 
 

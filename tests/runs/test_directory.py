@@ -211,3 +211,25 @@ def test_latest_run_is_a_link(tmp_path, monkeypatch):
         assert (tmp_path / "runs/latest").readlink() == Path(name)
     runs.update_latest_link(tmp_path)  # outside runs/
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["digits", "latest"]
+
+
+def test_links_in_a_directory_of_runs_are_named(tmp_path):
+    for name in ("a" * 101, "b", "c", "d"):
+        (tmp_path / name).symlink_to("absent")
+    with pytest.raises(LayercliError) as error:
+        runs.require_own_entries(tmp_path, may_be_link=True)
+    [problem] = error.value.problems
+    assert problem.message == (
+        "A directory of runs must contain only regular files and folders, no links: "
+        f"{'a' * 99}…, b is a symbolic link, c is a symbolic link."
+    )
+
+
+def test_link_to_a_directory_of_runs_must_be_named(tmp_path):
+    (tmp_path / "all").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("all")
+    runs.require_own_entries(link, may_be_link=True)
+    runs.require_own_entries(tmp_path / "all", may_be_link=False)
+    with pytest.raises(LayercliError, match="no links: link is a symbolic link"):
+        runs.require_own_entries(link, may_be_link=False)

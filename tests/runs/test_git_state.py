@@ -159,3 +159,26 @@ def test_settings_of_the_file_system_are_used(repository, key, value):
     state = read_git_state(config)
     assert state is not None
     assert state.is_dirty is False
+
+
+@pytest.mark.parametrize(("limit", "is_read"), [(40, True), (39, False)])
+def test_files_of_a_repository_have_a_largest_size(tmp_path, monkeypatch, limit, is_read):
+    monkeypatch.setattr(git_state, "_MAX_BYTES", limit)
+    (tmp_path / "HEAD").write_text("0" * 40)
+    if is_read:
+        assert git_state._read_commit(tmp_path, tmp_path) == "0" * 40
+    else:
+        with pytest.raises(ValueError, match="too large"):
+            git_state._read_commit(tmp_path, tmp_path)
+
+
+def test_packed_branch_is_found_by_its_whole_name(tmp_path):
+    (tmp_path / "HEAD").write_text("ref: refs/heads/main\n")
+    packed = tmp_path / "packed-refs"
+    packed.write_text(f"# pack-refs with: peeled\n{'1' * 40} refs/heads/mainly\n{'2' * 40} refs/heads/main\n")
+    assert git_state._read_commit(tmp_path, tmp_path) == "2" * 40
+    packed.write_text("short refs/heads/main\n")
+    assert git_state._read_commit(tmp_path, tmp_path) is None
+    for reference in ("heads/main", "refs/../../x", "refs/heads/none"):
+        (tmp_path / "HEAD").write_text(f"ref: {reference}\n")
+        assert git_state._read_commit(tmp_path, tmp_path) is None

@@ -144,3 +144,11 @@ def test_largest_file_has_64_mebibytes():
 def test_results_are_computed_once(run):
     found = run()
     assert found.results is found.results
+
+
+@pytest.mark.parametrize(
+    ("text", "needs_trust"), [("true", True), ("false", False), ("1", False), ("null", False)]
+)
+def test_trust_is_needed_if_the_manifest_says_so(tmp_path, text, needs_trust):
+    (tmp_path / "manifest.json").write_text(f'{{"needs_trust": {text}}}')
+    assert read_run(tmp_path).needs_trust is needs_trust

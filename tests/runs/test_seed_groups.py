@@ -55,6 +55,10 @@ def test_paired_test_equals_scipy():
     assert found.p == pytest.approx(0.009261696759514404)
     assert found.interval == pytest.approx((0.009842852230177286, 0.038157147769822715))
     assert found.differs is True
+    document = found.as_json()
+    assert document["interval"] == pytest.approx([0.009842852230177286, 0.038157147769822715])
+    assert (document["seeds"], document["differs"]) == (5, True)
+    assert compare_by_seed(FIRST, {7: 0.9}, "accuracy").as_json()["interval"] is None
     opposite = compare_by_seed(SECOND, FIRST, "accuracy")
     assert (opposite.t, opposite.p) == pytest.approx((-4.706787243316419, 0.009261696759514404))
 

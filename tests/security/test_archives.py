@@ -39,6 +39,16 @@ def test_member_that_expands_is_refused():
         archive.read("config.json", 1 << 30)
 
 
+def test_member_may_expand_to_the_limit(monkeypatch):
+    archive = Archive(zipped([("a", b"x" * 10)]))  # ten stored bytes
+    monkeypatch.setattr(archives, "_MAX_RATIO", 2)
+    monkeypatch.setattr(archives, "_FREE_BYTES", -10)
+    assert archive.read("a", 10) == b"x" * 10
+    monkeypatch.setattr(archives, "_FREE_BYTES", -11)
+    with pytest.raises(ArchiveError, match="expands to 10 bytes from 10"):
+        archive.read("a", 10)
+
+
 @pytest.mark.parametrize("compression", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 def test_unusual_compression_is_refused(compression):
     with pytest.raises(ArchiveError, match="compressed in a way that Keras does not use"):

@@ -28,6 +28,7 @@ from layercli.data.types import DataError
 from layercli.formats.csv import reader as csv_reader
 from layercli.formats.csv import source as csv_source
 from layercli.formats.images import decode as image_decoder
+from layercli.formats.images.header_check import check_tiff_directories
 from layercli.formats.parquet import reader as parquet_reader
 from layercli.formats.preview import preview_images
 from layercli.formats.registry import load_dataset
@@ -204,6 +205,26 @@ def test_invalid_shapes_are_refused(shape):
     assert refusal(type="npy", features="x.npy", target="x.npy").endswith("has an invalid shape.")
 
 
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_sparse_array_of_too_many_examples_is_refused(name):
+    rows = 1 << 22
+    np.save("y.npy", np.arange(4))
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (rows, 2)})
+    if name == "x.npy":
+        with Path(name).open("wb") as file:
+            file.write(header.getvalue())
+            file.truncate(header.tell() + 2 * rows)
+        message = refusal(1 << 20, type="npy", features=name, target="y.npy")
+    else:
+        with zipfile.ZipFile(name, "w") as archive, archive.open("x.npy", "w", force_zip64=True) as member:
+            member.write(header.getvalue())
+            for _ in range(2 * rows >> 20):
+                member.write(bytes(1 << 20))
+        message = refusal(1 << 20, type="npz", path=name, features="x", target="x")
+    assert f"needs {rows * 24:,} bytes of memory, but only 1,048,576 bytes are available" in message
+
+
 def test_text_arrays_count_their_objects():
     np.savez_compressed("d.npz", x=np.zeros((1_000_000, 1), "S2"), y=np.zeros(1_000_000, np.int8))
     message = refusal(100_000_000, type="npz", path="d.npz", features="x", target="y")
@@ -277,6 +298,73 @@ def test_images_of_other_formats_are_not_opened(images, monkeypatch):
     assert started == []
 
 
+def make_tiff(order, is_big, entries, extra=()):
+    """Return a gray TIFF of 4x4 pixels with more entries; ``extra`` are those of a directory for the camera."""
+
+    def pack(entries):
+        length, entry = ("Q", "HHQQ") if is_big else ("H", "HHII")
+        packed = [struct.pack(order + entry, *each) for each in entries]
+        return struct.pack(order + length, len(entries)) + b"".join(packed) + bytes(8 if is_big else 4)
+
+    start = 16 if is_big else 8
+    mark = {"<": b"II", ">": b"MM"}[order]
+    head = struct.pack(f"{order}HHHQ", 43, 8, 0, 16) if is_big else struct.pack(f"{order}HI", 42, 8)
+    sizes = [(256, 4, 1, 4), (257, 4, 1, 4), (262, 4, 1, 1), (273, 4, 1, 0), (278, 4, 1, 4), (279, 4, 1, 16)]
+    sub = 1000 if extra else 0
+    main = pack(sorted([*sizes, *entries, *([(34665, 4, 1, sub)] if extra else [])]))
+    return (mark + head).ljust(start) + main.ljust(1000 - start, b"\0") + pack(extra)
+
+
+@pytest.mark.parametrize("is_big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiff_of_many_numbers_is_refused_before_it_is_opened(order, is_big, images, monkeypatch):
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("it was opened"))
+    most = 1 << 18
+    for content in (
+        make_tiff(order, is_big, [(258, 3, most + 1, 0)]),
+        make_tiff(order, is_big, [], [(40000, 3, most + 1, 0)]),
+    ):
+        (images / "1.tif").write_bytes(content)
+        message = refusal(type="images", path="i")
+        assert message == "Cannot read the image i/a/1.tif: an entry of its header has 262,145 numbers."
+        assert not preview_images([images / "1.tif"]).sizes
+
+
+@pytest.mark.parametrize("entry", [(258, 3, 1 << 18, 0), (700, 7, 1 << 30, 0), (270, 2, 1 << 30, 0)])
+def test_usual_directories_of_tiff_pass(entry):
+    stream = io.BytesIO(make_tiff("<", False, [entry], [entry]))
+    check_tiff_directories(stream)
+    assert stream.tell() == 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0+", b"II+\0".ljust(16, b"\xff")]
+)
+def test_damaged_start_of_tiff_is_an_error_without_warnings(images, content):
+    (images / "1.tif").write_bytes(content)
+    assert refusal(type="images", path="i").startswith("Cannot read the image i/a/1.tif: ")
+
+
+@pytest.mark.parametrize("shared_bytes", [1 << 25, 0])
+def test_image_whose_header_has_many_parts_is_refused(images, monkeypatch, shared_bytes):
+    monkeypatch.setattr(image_decoder, "_MAX_SHARED_FILE_BYTES", shared_bytes)
+    buffer = io.BytesIO()
+    Image.new("L", (4, 4)).save(buffer, "JPEG")
+    content = buffer.getvalue()
+    for parts, is_refused in (
+        (b"\xff\xfe\0\2" * 20_000, False),
+        (b"\xff\xfe\0\2" * 100_000, True),
+        (b"\xff" * 250_000, True),
+    ):
+        (images / "1.jpg").write_bytes(content[:2] + parts + content[2:])
+        assert bool(preview_images([images / "1.jpg"]).sizes) != is_refused
+        if is_refused:
+            message = refusal(type="images", path="i")
+            assert message == "Cannot read the image i/a/1.jpg: its header has too many parts."
+        else:
+            assert load(type="images", path="i").x.shape == (1, 4, 4, 1)
+
+
 def write_scans(path, scans):
     """Write a progressive JPEG of 64x64 pixels whose last scan, without content, is repeated."""
     buffer = io.BytesIO()
@@ -316,6 +404,23 @@ def test_gzipped_table_that_is_mostly_empty_is_refused(monkeypatch):
     monkeypatch.setattr(csv_source, "_FREE_EXPANDED_BYTES", 2_000_000)
     message = refusal(type="csv", path="d.csv.gz", target="y")
     assert message.endswith("it expands to more than 2,000,000 bytes, which is implausible for its size.")
+
+
+def test_zip_of_very_many_members_is_refused():
+    with zipfile.ZipFile("d.csv.zip", "w") as archive:
+        archive.writestr("d.csv", "v,y\n1,0\n")
+        for number in range(20_000):
+            archive.writestr(f"__MACOSX/{number}", b"")
+    message = refusal(type="csv", path="d.csv.zip", target="y")
+    assert message == "d.csv.zip cannot be read: it has too many members."
+
+
+def test_sheets_of_a_workbook_are_found_in_linear_time():
+    text = "<sheet " * 3000 + 'name=x <w:sheet id="1" name="A &amp; B"/>'
+    assert csv_source._SHEET.findall(text) == ["A &amp; B"]
+    assert csv_source._SHEET.findall("<sheet <sheets name='a'> <sheet name='b'/>") == ["b"]
+    # A search that passes the start of another sheet would look at the text again for each of them.
+    assert csv_source._SHEET.search("<sheet " * 3 + "name='a'").start() == 14
 
 
 def test_file_names_that_are_not_utf8_are_read():

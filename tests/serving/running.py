@@ -15,10 +15,18 @@ from tests.running import invoke
 
 
 def make_service(
-    run, *, model=None, max_queue=64, max_delay=0.0, timeout=30.0, max_body=1 << 20, max_batch=128
+    run,
+    *,
+    model=None,
+    max_queue=64,
+    max_delay=0.0,
+    timeout=30.0,
+    max_body=1 << 20,
+    max_batch=128,
+    hosts=frozenset(),
 ):
     """A server's state with the model of a run."""
-    limits = ServerLimits(BatchLimits(max_batch, max_delay, max_queue, timeout), max_body)
+    limits = ServerLimits(BatchLimits(max_batch, max_delay, max_queue, timeout), max_body, hosts)
     return Service(str(run), model or ServedModel.load(str(run), trust=False), limits, trust=False)
 
 

@@ -7,12 +7,15 @@ import struct
 import threading
 import time
 import zlib
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from starlette.requests import Request
 
 from layercli.errors import LayercliError, Problem
 from layercli.serving import protocol
+from layercli.serving.origins import require_known_origin
 from layercli.serving.request_errors import RequestError
 from layercli.serving.served_model import ServedModel
 from layercli.serving.tensors import parse_inference_request
@@ -42,6 +45,40 @@ def model(run):
 def client(run, model):
     with serve(make_service(run, model=model)) as client:
         yield client
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_known"),
+    [
+        ({"Host": "localhost:8000"}, True),
+        ({"Host": "app.LOCALHOST"}, True),
+        ({"Host": "[::1]:8000", "Origin": "http://127.1.2.3:5000"}, True),
+        ({"Host": "proxy.example"}, True),
+        ({"Host": "box", "Origin": "https://box"}, True),
+        ({"Host": "evil.example:8000"}, False),
+        ({"Host": "localhost.evil.example"}, False),
+        ({"Host": "127.0.0.1.evil.example"}, False),
+        ({"Host": "evil.example@localhost"}, True),
+        ({"Host": "[evil"}, False),
+        ({"Host": "8.8.8.8"}, False),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "null"}, False),
+    ],
+)
+def test_requests_of_other_web_pages_are_refused(run, model, headers, is_known):
+    service = make_service(run, model=model, hosts=frozenset({"proxy.example"}))
+    with serve(service) as client:
+        answer = client.request("GET", "/v2", headers=headers)
+    assert answer.status == (200 if is_known else 403)
+    if not is_known:
+        assert answer.codes == ["unknown-origin"]
+
+
+def test_origin_is_checked_only_for_requests_from_this_machine():
+    for address, is_refused in (("127.0.0.1", True), ("::ffff:127.0.0.1", True), ("192.0.2.1", False)):
+        scope = {"type": "http", "server": (address, 80), "headers": [(b"host", b"a.example")]}
+        with pytest.raises(RequestError) if is_refused else nullcontext():
+            require_known_origin(Request(scope), ())
 
 
 def tensor(**changes):

@@ -171,9 +171,6 @@ def test_workers_agree_which_trial_is_surplus(begin):
     assert 2 not in {trial.number for trial in list_counted_trials(trials)}
 
 
-@pytest.mark.filterwarnings(
-    "ignore:Heartbeat of storage:UserWarning"
-)  # Optuna expects that its own loop asks
 def test_tally_leaves_out_retried_surplus_and_refused_trials():
     refused = {"user_attrs": {SIZES_KEY: {EXCEEDED: [{"limit": "parameters"}]}}}
     trials = [
@@ -205,6 +202,9 @@ def test_tally_leaves_out_retried_surplus_and_refused_trials():
     assert [trial.number for trial in list_counted_trials(trials)] == [0, 1, 3, 4, 5, 6]
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Heartbeat of storage:UserWarning"
+)  # Optuna expects that its own loop asks
 def test_trial_without_an_owner_is_retried_after_a_while(begin):
     _, _, study = begin()
     study.ask()

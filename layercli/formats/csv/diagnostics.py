@@ -221,7 +221,9 @@ def find_undecodable(file: Path, encoding: str) -> UndecodableBytes | None:
             try:
                 text = decoder.decode(cast("Any", block), final=is_last)
             except UnicodeDecodeError as error:
-                before = re.sub("\r\n?", "\n", error.object[: error.start].decode(encoding, "replace"))
+                pending = "\r" * (decoder.getstate()[1] & 1)  # of the block before, as ``\n`` could follow
+                before = pending + error.object[: error.start].decode(encoding, "replace")
+                before = re.sub("\r\n?", "\n", before)
                 line, column = _move_position(before, line, column)
                 is_cut = is_last and error.end == len(error.object)
                 bad = b"" if is_cut else error.object[error.start : max(error.end, error.start + 1)][:2]

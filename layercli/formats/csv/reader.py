@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
-import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from layercli.formats.csv.source import (
     shell_name,
 )
 from layercli.formats.table_reader import TableFileReader
+from layercli.io.archives import ArchiveError
 from layercli.source.nodes import sanitize_text
 
 _BYTES_PER_VALUE = 12
@@ -395,7 +395,7 @@ class CsvFiles:
 
 def suggest_after_error(error: Exception) -> str:
     """Return a hint for an error of reading a file."""
-    if isinstance(error, (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)):
+    if isinstance(error, (EOFError, zlib.error, lzma.LZMAError, ArchiveError, gzip.BadGzipFile)):
         return "The compressed file is incomplete or damaged: download or copy it again."
     return "Each line must have one value for each column, and the file must be complete."
 

@@ -19,6 +19,7 @@ from typing import IO, Any, Final, cast
 from layercli.data.data_error import PATH_KEY, raise_data_error
 from layercli.formats.csv.config import Csv
 from layercli.formats.table_types import find_binary_type
+from layercli.io.archives import open_zip
 from layercli.io.tracked_file import open_tracked
 from layercli.source.nodes import sanitize_text
 
@@ -78,8 +79,10 @@ _CONVERSIONS: Final = {
 """Formats of tables that are not read, and the command that converts a file."""
 _SHEET_COMMAND: Final = _write_pandas_command("pandas openpyxl", "read_excel('{name}', sheet_name=0)")
 _PLAIN_NAME: Final = re.compile(r"[\w./ -]+")
-_SHEET: Final = re.compile(r"<(?:\w+:)?sheet\b[^>]*?\bname=[\"']([^\"']+)")
+_SHEET: Final = re.compile(r"<(?:\w+:)?sheet\b[^<>]*?\bname=[\"']([^\"']+)")
 _MAX_WORKBOOK_BYTES: Final = 1 << 20
+_MAX_DIRECTORY_BYTES: Final = 1 << 20
+"""Largest list of members in a zipped table, which has one member; the list is read each time the table is opened."""
 _MAX_LISTED_SHEETS: Final = 8
 _SIGNATURES: Final = (
     (b"FEA1", "a Feather file of version 1"),
@@ -117,7 +120,7 @@ def open_bytes(file: Path, *, are_json_lines: bool = False) -> Iterator[IO[bytes
     with open_tracked(file) as tracked:
         if start.startswith(b"PK\x03\x04"):
             with (
-                zipfile.ZipFile(tracked) as archive,
+                open_zip(tracked, _MAX_DIRECTORY_BYTES) as archive,
                 archive.open(_find_only_member(file, archive)) as member,
             ):
                 yield _limit_stream(member, file)

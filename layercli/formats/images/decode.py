@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from layercli.data.memory import MAX_ITEM_BYTES, ByteBudget, describe_excess
 from layercli.data.types import PATH_KEY, Array, make_data_finding
 from layercli.formats.images.color import has_color
 from layercli.formats.images.config import IMAGE_FORMATS, PILLOW_MODES
+from layercli.formats.images.header_check import CountedBytes, CountedFile, check_tiff_directories
 from layercli.formats.images.high_bit_depth import decode_high_bit_depth, is_high_bit_depth
 from layercli.graph.finding import Finding
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -37,6 +39,8 @@ _CHUNK_BYTES = 1 << 20
 _HIGH_DEPTH_BYTES_PER_PIXEL = 48
 """Memory for a pixel of 16 bits per colour: its four integers, and copies as float32 while it is converted."""
 _ORIENTATION_TAG = 0x0112
+_TAG_WARNINGS: Final = ("ignore", None, UserWarning, re.compile(r"PIL\.TiffImagePlugin"), 0)
+"""The filter for warnings about damaged entries, of which a file can have thousands; most are of no use here."""
 _STARTS = {
     b"version https://git-lfs": "it is a pointer of Git LFS, not the image; run `git lfs pull`",
     b"%pdf": "it is a PDF document",
@@ -45,6 +49,7 @@ _STARTS = {
 }
 """First bytes of files that are not images, in lower case -> the reason."""
 
+Result = TypeVar("Result")
 budget = ByteBudget(MAX_ITEM_BYTES)
 """Memory of all images that are being decoded."""
 
@@ -85,14 +90,14 @@ def _read_pixels(image: Any, size: Sequence[int] | None) -> Array:
 
 def open_image(
     file: Path,
-    read: Callable[[Any], Array],
+    read: Callable[[Any], Result],
     max_bytes: int,
     size: Sequence[int] | None = None,
     *,
     noun: str = "image",
     key: KeyPath = PATH_KEY,
     is_decoded: bool = True,
-) -> Array | Finding:
+) -> Result | Finding:
     """Return the result of ``read``, called with the opened image within the memory budget; or the finding of an error.
 
     Args:
@@ -106,18 +111,24 @@ def open_image(
     """
     from PIL import Image, UnidentifiedImageError
 
+    if _TAG_WARNINGS not in warnings.filters:
+        warnings.filterwarnings("ignore", category=UserWarning, module=_TAG_WARNINGS[3].pattern)
     try:
-        with file.open("rb") as opened:
+        with file.open("rb", buffering=0) as opened:
             file_bytes = os.fstat(opened.fileno()).st_size
             if file_bytes > max_bytes:
                 return _make_size_finding(file, file_bytes, max_bytes, noun, key)
             is_alone = file_bytes > _MAX_SHARED_FILE_BYTES
             # Given a name, Pillow 13 maps rotated TIFF files into memory in the wrong shape.
-            stream = opened if is_alone or not is_decoded else BytesIO(opened.read())
+            is_read_whole = is_decoded and not is_alone
+            stream = CountedBytes(opened.readall()) if is_read_whole else CountedFile(opened)
+            check_tiff_directories(stream)
             with (
+                stream,
                 budget.reserve(budget.size) if is_alone else nullcontext(),
                 Image.open(stream, formats=IMAGE_FORMATS) as image,
             ):
+                stream.end_header()
                 is_jpeg = image.format in JPEG_FORMATS
                 if is_jpeg and is_decoded:
                     _check_scans(stream, file_bytes, image.width * image.height)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -72,16 +71,10 @@ def _locate_mask(file: Path, inputs: Sequence[str]) -> Path:
 
 
 def _read_size(file: Path) -> tuple[int, int]:
-    size: list[tuple[int, int]] = []
-
-    def read(image: Any) -> Array:
-        size.append(measure_image(image))
-        return np.empty(0)
-
-    found = open_image(file, read, MAX_ITEM_BYTES, is_decoded=False)
+    found = open_image(file, measure_image, MAX_ITEM_BYTES, is_decoded=False)
     if isinstance(found, Finding):
         raise DataError(found)
-    return size[0]
+    return found
 
 
 def _write_mask(target: Path, mask: Array, size: tuple[int, int]) -> None:

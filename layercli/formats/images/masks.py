@@ -239,20 +239,14 @@ def _scan_masks(
 
     def scan(index: int) -> Finding | None:
         image_file, mask_file = pairs[index]
-        size: list[tuple[int, int]] = []
-
-        def read_size(image: Any) -> Array:
-            size.append(measure_image(image))
-            return np.empty(0)
-
-        unreadable = open_image(image_file, read_size, max_bytes, is_decoded=False)
-        if isinstance(unreadable, Finding):
-            return unreadable
+        size = open_image(image_file, measure_image, max_bytes, is_decoded=False)
+        if isinstance(size, Finding):
+            return size
         mask = _read_mask(mask_file, max_bytes)
         if isinstance(mask, Finding):
             return mask
-        if mask.shape[:2] != size[0]:
-            (height, width), (mask_height, mask_width) = size[0], mask.shape[:2]
+        if mask.shape[:2] != size:
+            (height, width), (mask_height, mask_width) = size, mask.shape[:2]
             message = (
                 f"The mask {sanitize_text(str(mask_file))} is {mask_height}x{mask_width}, "
                 f"but its image {sanitize_text(str(image_file))} is {height}x{width}."

@@ -69,9 +69,8 @@ def read_arrays(
     total = sum(header.loaded_bytes for header in headers.values())
     is_lazy = memory is not None and total > memory // MEMORY_DIVISOR
     for name, key in references:
-        needed = headers[name].loaded_bytes
-        is_loaded = len(headers[name].shape) == 1
-        if memory is not None and is_loaded and needed > (available := limit_loaded_bytes(memory)):
+        needed = headers[name].least_bytes
+        if memory is not None and needed > (available := limit_loaded_bytes(memory)):
             title = f"The array {sanitize_text(str(files[name]))}"
             raise_too_large(title, needed, available, key, "Use fewer examples.")
     return {

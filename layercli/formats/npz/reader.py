@@ -27,6 +27,7 @@ from layercli.data.paths import require_file
 from layercli.data.reader_state import ReaderState
 from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.formats.npz.config import Npz
+from layercli.io.archives import open_zip
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -82,7 +83,7 @@ def list_headers(path: Path) -> dict[str, ArrayHeader]:
         DataError: the file is not an archive of arrays, or contains objects.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, open_zip(file) as archive:
             _check_inflation(archive, path)
             infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
             names = [info.filename.removesuffix(".npy") for info in infos]
@@ -99,7 +100,7 @@ def read_arrays(
 ) -> dict[str, Array | LazyArray]:
     """Return the arrays of a file by their names; uncompressed arrays of a large file read rows when needed."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, open_zip(file) as archive:
             _check_inflation(archive, path)
             members = {name: _find_member(archive, name, key) for name, key in references}
             headers = {name: _read_header(archive, members[name], name, key) for name, key in references}
@@ -111,9 +112,8 @@ def read_arrays(
                 if is_large and info.compress_type == zipfile.ZIP_STORED
             }
             needed = sum(
-                header.loaded_bytes
+                header.least_bytes if name in lazy_names else header.loaded_bytes
                 for name, header in headers.items()
-                if name not in lazy_names or len(header.shape) == 1
             )
             available = _limit_loaded_bytes(path, memory)
             if available is not None and needed > available:

@@ -278,6 +278,9 @@ def test_runs_are_compared_by_results_and_configs(make_content, tmp_path):
     page = page_of(*contents)
     assert "model.layers.d.units" in page.texts
     assert page.texts.count("macro F1") == 1
+    results = page.text.partition('aria-label="Results"')[2].partition("</thead>")[0]
+    assert results.count('<th scope="col">') == 1  # the names of the results
+    assert results.count('<th scope="col" class="number">') == 2
     assert "Their configs are the same." not in page.texts
     labels = [str(attributes["aria-label"]) for attributes in page.find("svg", role="img")]
     assert any(label.count("training: from 1.0000 to 0.4000") == 2 for label in labels)

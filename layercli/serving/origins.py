@@ -1,0 +1,58 @@
+"""Requests that a browser on this machine sends for a web page of someone else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+
+from layercli.serving.request_errors import make_request_error
+from layercli.source.nodes import sanitize_text
+
+_LOCAL_NAME: Final = "localhost"
+
+
+def require_known_origin(request: Request, hosts: Collection[str]) -> None:
+    """Check the names in the headers of a request that came from this machine: addresses of this machine, or in ``hosts``.
+
+    A web page can let its own name lead to this machine, and then send requests and read the answers; or send them from
+    another address. Names without a dot are those of a local network.
+
+    Raises:
+        RequestError: A name is another one.
+    """
+    server = request.scope.get("server")
+    if server is None or not _is_loopback(server[0]):
+        return
+    for header in ("Host", "Origin"):
+        for value in request.headers.getlist(header):
+            name = _find_name(value)
+            is_local = bool(name) and ("." not in name or name.split(".")[-1] == _LOCAL_NAME)
+            if not (is_local or _is_loopback(name) or name in hosts):
+                raise make_request_error(
+                    HTTPStatus.FORBIDDEN,
+                    "unknown-origin",
+                    f"The header `{header}` must name this machine, got {sanitize_text(value, limit=80)}.",
+                    f"If it is the name of your proxy or page, start the server with `--allow-host "
+                    f"{sanitize_text(name, limit=80) or 'NAME'}`.",
+                )
+
+
+def _find_name(value: str) -> str:
+    """Return the name in a header, without its port; empty if it has none, as the origin ``null`` of a page in a frame."""
+    try:
+        return urlsplit(value if "://" in value or value == "null" else f"//{value}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
