@@ -191,3 +191,14 @@ def test_run_is_shown_as_it_was_trained(old_run):
     assert (result.exit_code, "--set" in result.output) == (2, True)
     (old_run / "config.yaml").write_text("model: {}\n")
     assert problems(invoke("show", old_run, "--json")) == [("run-directory", None)]
+
+
+def test_warnings_are_printed_beside_the_config(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 1, activation: softmax}\n    - {type: Dense, units: 1}\n"
+    )
+    result = invoke("show", path)
+    assert result.exit_code == 0
+    assert "softmax-of-one" in result.stderr
+    assert "softmax-of-one" not in result.stdout

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from layercli.config.data.section import DATA_TYPES, SplitConfig
+from layercli.config.data.section import DATA_TYPES, SplitConfig, TargetValues
 
 SPLITS = [
     (
@@ -147,3 +147,9 @@ def test_fold_determines_the_test_set(changes, message):
         SplitConfig.model_validate({"fold": {"number": 1, "folds": 3}} | changes)
     [error] = caught.value.errors()
     assert error["msg"] == message
+
+
+def test_values_of_classes_begin_at_0():
+    values = TargetValues.of_classes(3)
+    assert (values.low, values.high, values.distinct) == (0, 2, [0.0, 1.0, 2.0])
+    assert values.is_integral

@@ -101,9 +101,7 @@ def test_group_cannot_find_a_batch_size(valid, iris, monkeypatch):
     valid()
     iris.write_text(iris.read_text().replace("  epochs: 2", "  epochs: 2\n  batch_size: auto"))
     monkeypatch.setenv("TF_CONFIG", members("worker", 1, worker=["a:1", "b:1"]))
-    with pytest.raises(
-        LayercliError, match="Several processes that train one model cannot use `batch_size: auto`"
-    ) as raised:
+    with pytest.raises(LayercliError, match="cannot use `batch_size: auto`") as raised:
         cluster.join_cluster(require_valid(check_config(str(iris))))
     assert [problem.path for problem in raised.value.problems] == ["train.batch_size"]
 
@@ -153,3 +151,27 @@ def test_gpus_of_this_machine_share_a_training(valid, monkeypatch, visible, dist
     assert cluster.count_shared_gpus(valid(distribution)) == shared
     monkeypatch.setenv("TF_CONFIG", members("worker", 0, worker=["a:1"]))
     assert cluster.count_shared_gpus(valid(distribution)) == 0
+
+
+@pytest.mark.parametrize(
+    ("distribution", "text", "expected"),
+    [
+        ("multi_worker", "", True),
+        ("auto", members("worker", 0, worker=["a:1", "b:1"]), True),
+        ("auto", members("worker", 0, worker=["a:1"]), False),
+        ("auto", "", False),
+        ("none", members("worker", 0, worker=["a:1", "b:1"]), False),
+    ],
+)
+def test_process_of_a_group_is_declared_by_the_config_or_tf_config(
+    valid, monkeypatch, distribution, text, expected
+):
+    config = valid(distribution)
+    monkeypatch.setenv("TF_CONFIG", text)
+    assert cluster.is_group_process(config) is expected
+
+
+def test_config_without_training_belongs_to_no_group(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", members("worker", 0, worker=["a:1", "b:1"]))
+    text = "model: {input: [4], layers: [{type: Dense, units: 1}]}"
+    assert not cluster.is_group_process(require_valid(check_config("c.yaml", text=text)))

@@ -4,6 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from layercli.schema.field_types import NestedNumbers, Sides1D, Size2D, measure_shape
+from layercli.schema.strict_model import _describe_nested_expected
 
 
 def hint_for(field, value):
@@ -60,3 +61,16 @@ def test_single_integer_counts_for_both_axes_or_sides():
     assert TypeAdapter(Size2D).validate_python(3) == (3, 3)
     assert TypeAdapter(Size2D).validate_python([3, 2_147_483_647]) == (3, 2_147_483_647)
     assert TypeAdapter(Sides1D).validate_python(0) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "context", "text"),
+    [
+        ("literal_error", {"expected": "'a' or 'b'"}, "one of 'a' or 'b'"),
+        ("greater_than", {"gt": 5}, "above 5"),
+        ("less_than_equal", {"le": 2000}, "at most 2,000"),
+        ("unknown", {}, "of a different type"),
+    ],
+)
+def test_expected_value_inside_a_list_or_mapping(code, context, text):
+    assert _describe_nested_expected(code, context) == text

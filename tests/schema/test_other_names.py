@@ -284,6 +284,10 @@ def test_hint_for_decay_has_the_values_of_the_config(tmp_path):
             "Write `key_dim: 16` instead: it is the size of one head.",
         ),
         (
+            "{type: MultiHeadAttention, num_heads: 1, embed_dim: 64}",
+            "Write `key_dim: 64` instead: it is the size of one head.",
+        ),
+        (
             "{type: MultiHeadAttention, num_heads: 3, embed_dim: 64}",
             "Write `key_dim`, the size of one head: `embed_dim` divided by `num_heads`.",
         ),

@@ -67,6 +67,12 @@ def test_closest_name_is_suggested_with_its_risk(word, name, reason):
         assert (hint, hint.replacement, hint.reason_against) == (f"Did you mean `{name}`?", name, reason)
 
 
+def test_first_letters_of_one_name_suggest_it():
+    assert find_closest("act", ["activity_regularizer", "units"]) == "activity_regularizer"
+    assert find_closest("act", ["activity_regularizer", "activation", "units"]) is None
+    assert find_closest("ac", ["activity_regularizer", "units"]) is None
+
+
 def test_missing_space_after_a_colon_is_suggested():
     keys = ["units", "name"]
     hint = suggest_space({"type": "Dense", "units:10": None}, keys)

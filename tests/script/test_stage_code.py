@@ -8,6 +8,8 @@ from sklearn.datasets import load_iris
 from layercli.check import check_config, require_valid
 from layercli.script.stage_code import find_inexpressible_stages
 from tests.running import invoke, train, write_config
+from tests.script.running import script_of
+from tests.stacks import checked
 
 MODEL = {
     "input": [4],
@@ -70,3 +72,15 @@ def test_stages_that_a_script_cannot_express(layer, section, paths, tmp_path):
         check_config(str(write_stages(tmp_path, STAGES, MODEL | {"layers": layers}, **section)))
     )
     assert list(find_inexpressible_stages(valid.config.train, valid.graph)) == paths
+
+
+def test_model_without_data_is_compiled_for_the_first_stage():
+    text = """
+model: {input: [4], layers: [{type: Dense, units: 1}]}
+train:
+  optimizer: Adam
+  loss: mean_squared_error
+  stages: [{epochs: 1, optimizer: RMSprop}, {epochs: 1, optimizer: SGD}]
+"""
+    script = script_of(require_valid(checked(text)))
+    assert [name in script for name in ("rmsprop", "adam", "sgd")] == [True, False, False]

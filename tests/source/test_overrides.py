@@ -193,6 +193,9 @@ def test_key_depth_limit():
     ((_, code, message, hint),) = refusals("a." * 5_000 + "b=1")
     assert (code, message) == ("bad-override", "The key has 5001 steps; the limit is 100.")
     assert hint == "Shorten the key."
+    ((_, _, message, _),) = refusals("a." * 100 + "b=1")
+    assert message == "The key has 101 steps; the limit is 100."
+    assert changed("a." * 99 + "b=1").to_plain()["a"]["a"]
 
 
 def test_invalid_yaml_value_is_refused():

@@ -58,7 +58,12 @@ def run(plan, directory, study):
 
 @pytest.mark.parametrize("sampler", ["RandomSampler", "TPESampler", "NSGAIISampler"])
 def test_refused_trials_are_recorded_and_do_not_count(begin, sampler):
-    rows = run(*begin(SWEEP.replace("SAMPLER", sampler)))
+    plan, directory, study = begin(SWEEP.replace("SAMPLER", sampler))
+    rows = run(plan, directory, study)
+    refused = [trial for trial in study.get_trials() if trials.is_refused(trial)]
+    # The genetic algorithm learns from complete trials; the worst value of a maximum is minus infinity.
+    worst = [-math.inf] if sampler == "NSGAIISampler" else None
+    assert all(trial.values == worst for trial in refused)
     by_state = {state: [row for row in rows if row["state"] == state] for state in ("complete", "refused")}
     assert len(by_state["complete"]) == 6
     assert by_state["refused"]

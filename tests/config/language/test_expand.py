@@ -1,8 +1,13 @@
 """Expansion of blocks, repeats and variables, and positions of problems in them."""
 
+from pathlib import Path
+
 import pytest
 
 from layercli.check import check_config, require_valid
+from layercli.config.language.expand import name_entries
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import SourceText
 
 UNIT = """
 blocks:
@@ -641,3 +646,9 @@ def test_expansion_limits(problems):
         4,
         "The blocks and repeats of this config expand to more than 10,000 layers.",
     )
+
+
+def test_entries_have_names_before_they_are_checked():
+    items = "[{type: Dense, reuse: a}, {reuse: b}, {name: x}, Flatten, {}, {block: stem}, Flatten]"
+    document = parse_yaml(SourceText("c.yaml", [items], Path()))
+    assert name_entries(document.value) == ["dense", "b", "x", "flatten", "layer", "stem", "flatten_1"]

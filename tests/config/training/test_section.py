@@ -1,6 +1,12 @@
 """Stages that share an optimizer, counted by hand."""
 
+import math
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
 from layercli.config.training.section import TrainSection
+from layercli.config.training.types import ClassWeightField
 
 
 def test_stages_share_the_optimizer_of_the_last_stage_that_sets_one():
@@ -19,3 +25,20 @@ def test_stage_without_an_optimizer_has_that_of_the_stage_before():
         ("train", "stages", 1, "optimizer"),
         ("train", "stages", 1, "optimizer"),
     ]
+
+
+def test_class_weights_are_numbers_of_at_least_0():
+    parse = TypeAdapter(ClassWeightField).validate_python
+    assert parse({"rare": 5, "common": 0}) == {"rare": 5.0, "common": 0.0}
+    assert (parse("balanced"), parse(None)) == ("balanced", None)
+
+
+@pytest.mark.parametrize(
+    ("weight", "shown"), [("5", '"5"'), (-1, "-1"), (math.inf, ".inf"), (math.nan, ".nan"), (True, "true")]
+)
+def test_other_class_weights_are_refused(weight, shown):
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(ClassWeightField).validate_python({"common": 1, "rare": weight})
+    (error,) = caught.value.errors()
+    assert error["msg"] == f"The weight of `rare` must be a number of at least 0, got {shown}."
+    assert error["ctx"]["hint"] == "For example `rare: 2.5`."
