@@ -58,15 +58,17 @@ def is_column_choice(value: Any) -> bool:
 
 
 def _parse_policies(value: Any) -> dict[str, str | float]:
-    is_valid = isinstance(value, dict) and all(
-        isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in value.values()
-    )
-    if is_valid:
-        return value  # type: ignore[no-any-return]
     hint = "For example `columns: {age: median, job: unknown, sold: drop}`."
-    raise value_error(
-        "wrong-type", f"`columns` must map columns to replacements, got {quote_value(value)}.", hint
-    )
+    if not isinstance(value, dict):
+        message = f"`columns` must map columns to replacements, got {quote_value(value)}."
+        raise value_error("wrong-type", message, hint)
+    for name, replacement in value.items():
+        if not isinstance(replacement, (str, int, float)) or isinstance(replacement, bool):
+            message = (
+                f"The replacement of `{name}` must be a text or a number, got {quote_value(replacement)}."
+            )
+            raise value_error("wrong-type", message, hint)
+    return value
 
 
 def _parse_dates(value: Any) -> dict[str, Any]:
@@ -99,19 +101,6 @@ def _parse_date_column(name: str, value: Any) -> Any:
     return value
 
 
-def _parse_types(value: Any) -> dict[str, str]:
-    if isinstance(value, dict) and all(kind in COLUMN_TYPES for kind in value.values()):
-        return value
-    hint = "For example `types: {zip: text, year: number}`."
-    raise value_error(
-        "wrong-type",
-        f"`types` must map columns to one of {', '.join(COLUMN_TYPES)}, got {quote_value(value)}.",
-        hint,
-    )
-
-
-COLUMN_TYPES: Final = ("number", "text")
-"""The types as which the values of a column can be read."""
 DEFAULT_MISSING_VALUES: Final = (
     "?",
     *("NA", "N/A", "n/a", "<NA>", "#N/A", "#N/A N/A", "#NA", "NULL", "null", "None"),
@@ -338,10 +327,7 @@ class TableConfig(DataConfig):
         Field(description="Input of the model -> its columns; null: one input of all other columns."),
     ] = None
     types: Annotated[
-        dict[str, str],
-        PlainValidator(_parse_types),
-        WithJsonSchema({"type": "object", "additionalProperties": {"enum": list(COLUMN_TYPES)}}),
-        ExpectedText("a mapping of columns to number or text"),
+        dict[str, Literal["number", "text"]],
         Field(
             description="Column -> number or text, if the type cannot be inferred from the values.",
             examples=[{"zip": "text"}],

@@ -290,8 +290,12 @@ def test_text_is_not_streamed_in_windows(tmp_path, monkeypatch):
             "`v` is the target; it cannot be part",
         ),
         ({"weights": "v"}, "`v` is the target; it cannot also be the weights."),
-        ({"missing": {"columns": {"v": True}}}, "`columns` must map columns to replacements"),
-        ({"types": {"v": "date"}}, "`types` must map columns to one of number, text"),
+        (
+            {"missing": {"columns": {"w": 0, "v": True}}},
+            "The replacement of `v` must be a text or a number, got true.",
+        ),
+        ({"missing": {"columns": ["v"]}}, "`columns` must map columns to replacements"),
+        ({"types": {"v": "date"}}, "`types` must be one of 'number' or 'text', got \"date\"."),
     ],
 )
 def test_conflicting_keys_are_reported_without_reading_data(keys, message):
