@@ -193,7 +193,7 @@ def test_run_is_shown_as_it_was_trained(old_run):
     assert problems(invoke("show", old_run, "--json")) == [("run-directory", None)]
 
 
-def test_warnings_are_printed_beside_the_config(tmp_path):
+def test_warnings_are_printed_next_to_the_config(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(
         "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 1, activation: softmax}\n    - {type: Dense, units: 1}\n"
