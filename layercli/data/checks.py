@@ -28,7 +28,8 @@ _REMOVE_HINT: Final = "Remove or replace them in the file."
 _FILL_HINT: Final = "Remove those rows, or set a replacement: `missing: {numbers: median}`."
 _DECLARE_HINT: Final = (
     "Replace them in the file, or read them as missing: "
-    '`missing: {values: [default, inf, "-inf"], numbers: median}`.'
+    '`missing: {values: [default, inf, "-inf"], numbers: median}`. Numbers above 3.4e38 are infinite in float32; add them '
+    'to `values` as the file has them, such as "1e300".'
 )
 
 

@@ -103,6 +103,7 @@ def _describe_leak(values: Array, target: Array, target_codes: Array, class_coun
     return None
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of numbers whose squares are too large
 def _are_linear(values: Array, target: Array) -> bool:
     known = np.isfinite(values) & np.isfinite(target)
     x, y = values[known].astype(np.float64), target[known].astype(np.float64)

@@ -58,13 +58,13 @@ def test_column_with_missing_value_is_named(place):
     )
 
 
-INFINITE_AS_MISSING = {"values": ["default", "inf", "-inf"], "numbers": "median"}
+INFINITE_AS_MISSING = {"values": ["default", "inf", "-inf", "1e300"], "numbers": "median"}
 
 
-@pytest.mark.parametrize("stream", ["never", "always"])
-def test_rows_are_located_in_the_file(place, monkeypatch, stream):
+@pytest.mark.parametrize(("stream", "number"), [("never", "inf"), ("always", "inf"), ("never", "1e300")])
+def test_rows_are_located_in_the_file(place, monkeypatch, stream, number):
     monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
-    text = "a,b,y\n1,2,0.5\n2,3,\n3,inf,2\n4,5,2\n"
+    text = f"a,b,y\n1,2,0.5\n2,3,\n3,{number},2\n4,5,2\n"
     keys = {"stream": stream, "target_type": "numbers"}
     dropped = load_dataset(DATA_TYPES.parse(csv(place, text, missing={"columns": {"y": "drop"}}, **keys)))
     assert [dropped.locate_row("b", row) for row in range(3)] == [f"t.csv, line {line}" for line in (2, 4, 5)]
@@ -74,7 +74,8 @@ def test_rows_are_located_in_the_file(place, monkeypatch, stream):
     assert [(finding.message, finding.hint) for finding in found] == [
         (
             "`b` is infinite in t.csv, line 4.",
-            'Replace them in the file, or read them as missing: `missing: {values: [default, inf, "-inf"], numbers: median}`.',
+            'Replace them in the file, or read them as missing: `missing: {values: [default, inf, "-inf"], numbers: median}`. '
+            'Numbers above 3.4e38 are infinite in float32; add them to `values` as the file has them, such as "1e300".',
         )
     ]
     followed = csv(place, text.replace("3,\n", "3,1\n"), missing=INFINITE_AS_MISSING, **keys)

@@ -41,9 +41,7 @@ def decode_table(table: Any, plan: TablePlan) -> Examples:
         _decode_targets(table, plan),
         plan.class_names,
         dict(plan.inputs),
-        None
-        if plan.weight_column is None
-        else _to_numeric(table.column(plan.weight_column)).astype(np.float32),
+        None if plan.weight_column is None else _to_float32(table.column(plan.weight_column)),
         target_columns={name: target.columns for name, target in plan.targets.items()},
     )
 
@@ -131,6 +129,7 @@ def drop_incomplete_rows(table: Any, plan: TablePlan) -> Any:
     return table if mask is None else table.filter(mask)
 
 
+@np.errstate(over="ignore")  # a check reports infinite values
 def decode_numbers(table: Any, columns: tuple[str, ...], plan: TablePlan) -> Array:
     """Return number columns side by side: float32 of shape (rows, columns)."""
     fill_values = plan.fill_values
@@ -189,6 +188,11 @@ def _to_numeric(column: Any) -> Array:
     return np.asarray(column.to_numpy())
 
 
+@np.errstate(over="ignore")  # a check reports infinite values
+def _to_float32(column: Any) -> Array:
+    return _to_numeric(column).astype(np.float32)
+
+
 def _decode_targets(table: Any, plan: TablePlan) -> Targets:
     if not plan.targets:
         return np.zeros(table.num_rows, dtype=np.int32)
@@ -203,12 +207,12 @@ def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
     from pyarrow import compute
 
     if len(target.columns) > 1:
-        values = [_to_numeric(table.column(column)).astype(np.float32) for column in target.columns]
+        values = [_to_float32(table.column(column)) for column in target.columns]
         form = None if target.classes is None else ConvertedForm("labels", target.classes)
         return convert_target(np.stack(values, axis=1), form)
     column = table.column(target.columns[0])
     if target.classes is None:
-        return _to_numeric(column).astype(np.float32)
+        return _to_float32(column)
     if target.class_names is None:
         numbers = _to_numeric(column)
         is_integral = numbers.dtype.kind in "iu" or bool((numbers == np.floor(numbers)).all())
