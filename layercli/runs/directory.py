@@ -13,6 +13,7 @@ from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, make_file_error
 from layercli.io.atomic import describe_os_error, write_bytes, write_text
 from layercli.io.regular import find_irregular_files, is_file_inside, is_folder
+from layercli.runs.resume_command import format_resume_command
 from layercli.schema.addresses import is_address, show_address
 from layercli.source.dump import to_yaml
 from layercli.source.nodes import sanitize_text
@@ -48,6 +49,8 @@ def create_run(name: str, run_dir: str | None) -> Path:
         raise make_file_error(path, "run-directory", message) from None
     if not is_empty:
         hint = "Choose a new directory; layercli never overwrites a run."
+        if MANIFEST in names and not is_file_inside(path, SUMMARY):
+            hint = f"Resume its training with {format_resume_command(path)}, or choose a new directory."
         raise make_file_error(path, "run-directory", "The run directory is not empty.", hint)
     return path
 

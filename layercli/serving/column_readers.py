@@ -41,6 +41,16 @@ from layercli.workflows.predict import (
     report_data_errors,
 )
 
+_ISO_DATE: Final = "2024-01-31"
+_EXAMPLE_DATES: Final[Mapping[str | None, str]] = {
+    "dmy": "31.01.2024",
+    "mdy": "01/31/2024",
+    "seconds": "1706659200",
+    "milliseconds": "1706659200000",
+    "excel": "45322",
+    "time": "12:30",
+}
+"""The same date in each form of a column of dates that is not that of ISO."""
 _COLUMNS_HINT: Final = "Each row needs all columns; write null for a missing value."
 
 
@@ -54,13 +64,15 @@ class _ColumnReader(ExampleReader):
         integers = {column for name in plan.integer_dtypes for column in plan.inputs[name]}
         self.inputs = tuple(self._describe_column(name, self._plan, integers) for name in self._plan.columns)
 
-    @staticmethod
-    def _describe_column(name: str, plan: TablePlan, integers: set[str]) -> TensorSpec:
+    def _describe_column(self, name: str, plan: TablePlan, integers: set[str]) -> TensorSpec:
         numbers = {column for columns in plan.inputs.values() for column in columns} - plan.text_columns
         fill = plan.fill_values.get(name)
-        missing = "" if fill in (None, "") else f"; missing values become {fill}"
+        shown = f"{fill:.7g}" if isinstance(fill, float) else fill
+        missing = "" if fill in (None, "") else f"; missing values become {shown}"
         if name in {number.column for number in plan.dates.values()}:
-            return TensorSpec(name, BYTES, (-1,), f"a date{missing}")
+            dates = self._data.date_columns.get(name)
+            example = _EXAMPLE_DATES.get(dates.order if dates is not None else None, _ISO_DATE)
+            return TensorSpec(name, BYTES, (-1,), f"a date{missing}", example)
         if name in integers:
             return TensorSpec(name, "INT64", (-1,), f"an integer{missing}")
         if name in numbers:

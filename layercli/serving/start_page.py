@@ -57,7 +57,7 @@ def _make_tensor_table(specs: tuple[TensorSpec, ...], label: str) -> str:
 
 def make_example_command(model: ServedModel, address: str) -> str:
     """Return a command that predicts one row."""
-    body = json.dumps({"rows": [make_example_row(model)]}).replace("'", "'\\''")
+    body = json.dumps({"rows": [make_example_row(model)]}, ensure_ascii=False).replace("'", "'\\''")
     return f"curl {address}/predict -H 'Content-Type: application/json' \\\n  -d '{body}'"
 
 
@@ -67,7 +67,7 @@ def make_example_row(model: ServedModel) -> dict[str, Any]:
 
 
 def _make_example_value(spec: TensorSpec) -> Any:
-    value: Any = 0.0 if spec.datatype.startswith("FP") else "text" if spec.datatype == BYTES else 0
+    value: Any = 0.0 if spec.datatype.startswith("FP") else spec.example if spec.datatype == BYTES else 0
     for size in reversed(spec.shape[1:]):
         value = [value] * min(max(size, 1), _MAX_EXAMPLE_VALUES)
     return value

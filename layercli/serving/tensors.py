@@ -43,6 +43,8 @@ class TensorSpec:
     shape: tuple[int, ...]
     """Sizes; -1 is any size."""
     description: str = ""
+    example: str = "text"
+    """A value of an input of texts."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry of the metadata."""

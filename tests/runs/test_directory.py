@@ -177,6 +177,15 @@ def test_existing_run_directory_must_be_empty(tmp_path):
     (tmp_path / "mine" / "file").touch()
     with pytest.raises(LayercliError, match="The run directory is not empty"):
         runs.create_run("digits", str(tmp_path / "mine"))
+    (tmp_path / "mine" / "manifest.json").touch()
+    with pytest.raises(LayercliError) as raised:
+        runs.create_run("digits", str(tmp_path / "mine"))
+    command = f"`layercli train --resume {tmp_path / 'mine'}`"
+    assert raised.value.problems[0].hint == f"Resume its training with {command}, or choose a new directory."
+    (tmp_path / "mine" / "summary.json").touch()
+    with pytest.raises(LayercliError) as raised:
+        runs.create_run("digits", str(tmp_path / "mine"))
+    assert raised.value.problems[0].hint == "Choose a new directory; layercli never overwrites a run."
     with pytest.raises(LayercliError, match="The run directory cannot be created: File exists"):
         runs.create_run("digits", str(tmp_path / "mine" / "file"))
 

@@ -111,8 +111,17 @@ def _model_keys(document: YamlNode) -> list[str]:
 
 
 def name_entries(items: list[YamlNode]) -> list[str]:
-    """Return the names that ``--set`` accepts for entries: explicit names, or the future names of the layers."""
-    return assign_names([_classify_entry(item)[1:] for item in items])
+    """Return the names that ``--set`` accepts for entries: explicit names, or the future names of their first layers."""
+    requested_names: list[tuple[str | None, str]] = []
+    positions = []
+    for item in items:
+        positions.append(len(requested_names))
+        repeat_node = item.find(("repeat",)) if isinstance(item.value, dict) else None
+        repeat = repeat_node.value if repeat_node is not None and isinstance(repeat_node.value, int) else 1
+        room = MAX_LAYERS - len(requested_names)
+        requested_names += [_classify_entry(item)[1:]] * max(min(repeat, room), 1)
+    names = assign_names(requested_names)
+    return [names[position] for position in positions]
 
 
 def _is_expandable(item: YamlNode) -> bool:

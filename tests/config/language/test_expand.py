@@ -648,6 +648,19 @@ def test_expansion_limits(problems):
     )
 
 
+def test_repeated_entry_has_the_name_of_its_first_layer():
+    dense = "{type: Dense, units: 3}"
+    entries = [
+        dense,
+        dense.replace("}", ", repeat: 2}"),
+        dense,
+        dense.replace("}", ", repeat: 999999999}"),
+        dense,
+    ]
+    document = parse_yaml(SourceText("c.yaml", [f"[{', '.join(entries)}]"], Path()))
+    assert name_entries(document.value) == ["dense", "dense_1", "dense_3", "dense_4", "dense_10000"]
+
+
 def test_entries_have_names_before_they_are_checked():
     items = "[{type: Dense, reuse: a}, {reuse: b}, {name: x}, Flatten, {}, {block: stem}, Flatten]"
     document = parse_yaml(SourceText("c.yaml", [items], Path()))
