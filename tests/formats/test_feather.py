@@ -34,6 +34,25 @@ def test_values_are_read_as_in_other_tables(place, compression):
     assert locate_row(DATA_TYPES.parse(SECTION), 1) == "t.feather, row 2"
 
 
+def test_texts_and_categories_of_polars_are_texts(place):
+    categories = pa.array(["x", "y" * 20], pa.string_view())
+    table = pa.table(
+        {
+            "a": [1, 2, 3],
+            "t": pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.uint32()), categories),
+            "s": pa.array(["u", None, "v"], pa.string_view()),
+            "repeated": pa.RunEndEncodedArray.from_arrays(pa.array([3], pa.int32()), [7]),  # not read
+            "y": [0, 1, 0],
+        }
+    )
+    with pa.ipc.new_file(place / "t.feather", table.schema) as writer:
+        writer.write_table(table)
+    texts = {name: name for name in ("t", "s")}
+    examples = load_dataset(DATA_TYPES.parse(SECTION | {"inputs": texts}))
+    assert examples.x["t"].tolist() == [["y" * 20], [""], ["x"]]
+    assert examples.x["s"].tolist() == [["u"], [""], ["v"]]
+
+
 @pytest.mark.parametrize("compression", ["uncompressed", "lz4"])
 def test_size_of_batches_is_that_of_their_values(place, compression):
     table = pa.table({"a": np.zeros(100_000), "t": pa.array(["x"] * 100_000).dictionary_encode()})

@@ -120,7 +120,12 @@ def _simplify_field(field: Any) -> Any:
     kind = field.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if pa.types.is_nested(kind) or pa.types.is_interval(kind) or isinstance(kind, pa.BaseExtensionType):
+    if pa.types.is_string_view(kind):
+        kind = pa.large_string()
+    is_unused = any(
+        check(kind) for check in (pa.types.is_nested, pa.types.is_interval, pa.types.is_run_end_encoded)
+    )
+    if is_unused or isinstance(kind, pa.BaseExtensionType):
         kind = pa.list_(pa.string())
     return pa.field(field.name, kind)
 
@@ -130,6 +135,10 @@ def _simplify_column(column: Any, kind: Any) -> Any:
 
     if pa.types.is_list(kind):
         return pa.nulls(len(column), kind)
+    if (
+        pa.types.is_dictionary(column.type) and kind != column.type.value_type
+    ):  # views, as the categories of Polars
+        column = column.dictionary.cast(kind).take(column.indices)
     return column.cast(kind) if column.type != kind else column
 
 
