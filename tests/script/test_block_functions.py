@@ -1,8 +1,11 @@
 """Functions of a script for repeated blocks, and their names."""
 
-from layercli.check import require_valid
+from pathlib import Path
+
+from layercli.check import check_document, require_valid
+from layercli.source.load import parse_yaml
+from layercli.source.nodes import SourceText
 from tests.script.running import script_of
-from tests.stacks import checked
 
 BLOCKS = """
 blocks:
@@ -18,7 +21,8 @@ model:
 
 
 def functions_of(*layers):
-    valid = require_valid(checked(BLOCKS + "".join(f"    - {layer}\n" for layer in layers)))
+    text = BLOCKS + "".join(f"    - {layer}\n" for layer in layers)
+    valid = require_valid(check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))))
     return [line for line in script_of(valid).splitlines() if line.startswith("def ")]
 
 

@@ -328,6 +328,7 @@ class TableConfig(DataConfig):
     ] = None
     types: Annotated[
         dict[str, Literal["number", "text"]],
+        WithJsonSchema({"type": "object", "additionalProperties": {"enum": ["number", "text"]}}),
         Field(
             description="Column -> number or text, if the type cannot be inferred from the values.",
             examples=[{"zip": "text"}],
