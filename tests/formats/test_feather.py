@@ -46,7 +46,7 @@ def test_texts_and_categories_of_polars_are_texts(place):
         }
     )
     with pa.ipc.new_file(place / "t.feather", table.schema) as writer:
-        writer.write_table(table)
+        writer.write_table(table, max_chunksize=2)
     texts = {name: name for name in ("t", "s")}
     examples = load_dataset(DATA_TYPES.parse(SECTION | {"inputs": texts}))
     assert examples.x["t"].tolist() == [["y" * 20], [""], ["x"]]
@@ -114,8 +114,11 @@ def make_views(count, size, content):
             pa.array([0, None] * 2000, pa.int8()), pa.array([b"x" * 1_000_000], pa.binary(1_000_000))
         ),
         make_views(2000, 1_000_000, b"x" * 1_000_000),
+        pa.DictionaryArray.from_arrays(
+            pa.array([None] * 2000, pa.int16()), make_views(2000, 1_000_000, b"x" * 1_000_000)
+        ),
     ],
-    ids=["dictionary", "dictionary of bytes", "views"],
+    ids=["dictionary", "dictionary of bytes", "views", "unused dictionary of views"],
 )
 def test_text_that_many_rows_share_is_refused(place, texts):
     table = pa.table({"t": texts, "y": np.arange(len(texts))})
