@@ -1014,6 +1014,7 @@ def test_model_without_layers(problems, text, found):
         ("epochs: 3", "epochs", "It belongs under `train:`."),
         ("layers: []", "layers", "It belongs under `model:`."),
         ("dataset: digits", "dataset", "It belongs under `data:`."),
+        ("target: y", "target", "It belongs under `data:`."),
         (
             "learning_rate: 0.1",
             "learning_rate",

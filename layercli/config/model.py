@@ -177,6 +177,7 @@ class ModelSection(StrictModel):
     hints: ClassVar[dict[str, str]] = {
         "name": "The model's name is the config's `name`, next to `model:`.",
         **dict.fromkeys(("data", "seed", "train"), "It belongs to the config, next to `model:`."),
+        **dict.fromkeys(("path", "shuffle", "split", "target"), "It belongs under `data:`."),
         **dict.fromkeys(TrainSection.model_fields, "It belongs under `train:`."),
     }
 

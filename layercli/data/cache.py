@@ -25,7 +25,7 @@ from layercli.io.paths import hash_file, locate_cache
 from layercli.io.regular import read_inside
 from layercli.source.nodes import sanitize_text
 
-_FORMAT_VERSION = 3
+_FORMAT_VERSION = 4
 """Version of the file format; increase it when the written content changes."""
 _SAMPLE_BYTES = 1 << 16
 _UNUSED_SECONDS = 60 * 24 * 3600

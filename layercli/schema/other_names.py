@@ -252,8 +252,11 @@ _DATA_KEYS: Final = {
     "stratify": "Write `split: {stratify: true}` in `data`.",
     "random_state": "Write `seed` at the top of the config, outside of `data`.",
     "seed": "Write `seed` at the top of the config, outside of `data`.",
-    "batch_size": "Write `batch_size` in `train`.",
-    "epochs": "Write `epochs` in `train`.",
+    **{
+        name: f"Write `{name}` in `train`."
+        for name in ("batch_size", "callbacks", "epochs", "loss", "metrics", "optimizer")
+    },
+    "layers": "Write `layers` in `model`.",
 }
 """A key of ``data`` -> a hint with its place today."""
 

@@ -45,7 +45,9 @@ def require_known_origin(request: Request, hosts: Collection[str]) -> None:
 def _find_name(value: str) -> str:
     """Return the name in a header, without its port; empty if it has none, as the origin ``null`` of a page in a frame."""
     try:
-        return urlsplit(value if "://" in value or value == "null" else f"//{value}").hostname or ""
+        return (urlsplit(value if "://" in value or value == "null" else f"//{value}").hostname or "").rstrip(
+            "."
+        )
     except ValueError:
         return ""
 

@@ -77,7 +77,8 @@ def test_zip_and_zstd(make, stream, tmp_path):
     data = make("", stream, name="t.zip")
     with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("inner/t.csv", TABLE)
-        archive.writestr("__MACOSX/inner/._t.csv", b"\0")
+        for other in ("__MACOSX/inner/._t.csv", "inner/Thumbs.db", ".git/config"):
+            archive.writestr(other, b"\0")
     assert load_examples(load_dataset(data)).x.tolist() == [[1], [2], [3]]
     data = make("", stream, name="t.csv.zst")
     with pa.output_stream(tmp_path / "t.csv.zst", compression="zstd") as file:

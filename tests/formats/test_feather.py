@@ -34,6 +34,25 @@ def test_values_are_read_as_in_other_tables(place, compression):
     assert locate_row(DATA_TYPES.parse(SECTION), 1) == "t.feather, row 2"
 
 
+def test_texts_and_categories_of_polars_are_texts(place):
+    categories = pa.array(["x", "y" * 20], pa.string_view())
+    table = pa.table(
+        {
+            "a": [1, 2, 3],
+            "t": pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.uint32()), categories),
+            "s": pa.array(["u", None, "v"], pa.string_view()),
+            "repeated": pa.RunEndEncodedArray.from_arrays(pa.array([3], pa.int32()), [7]),  # not read
+            "y": [0, 1, 0],
+        }
+    )
+    with pa.ipc.new_file(place / "t.feather", table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    texts = {name: name for name in ("t", "s")}
+    examples = load_dataset(DATA_TYPES.parse(SECTION | {"inputs": texts}))
+    assert examples.x["t"].tolist() == [["y" * 20], [""], ["x"]]
+    assert examples.x["s"].tolist() == [["u"], [""], ["v"]]
+
+
 @pytest.mark.parametrize("compression", ["uncompressed", "lz4"])
 def test_size_of_batches_is_that_of_their_values(place, compression):
     table = pa.table({"a": np.zeros(100_000), "t": pa.array(["x"] * 100_000).dictionary_encode()})
@@ -95,8 +114,11 @@ def make_views(count, size, content):
             pa.array([0, None] * 2000, pa.int8()), pa.array([b"x" * 1_000_000], pa.binary(1_000_000))
         ),
         make_views(2000, 1_000_000, b"x" * 1_000_000),
+        pa.DictionaryArray.from_arrays(
+            pa.array([None] * 2000, pa.int16()), make_views(2000, 1_000_000, b"x" * 1_000_000)
+        ),
     ],
-    ids=["dictionary", "dictionary of bytes", "views"],
+    ids=["dictionary", "dictionary of bytes", "views", "unused dictionary of views"],
 )
 def test_text_that_many_rows_share_is_refused(place, texts):
     table = pa.table({"t": texts, "y": np.arange(len(texts))})

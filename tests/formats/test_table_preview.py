@@ -340,6 +340,35 @@ def test_one_value_with_an_import_id_is_not_a_header(tmp_path):
     assert preview(tmp_path, f'n,v,y\n100,"{{""ImportId"":1}}",1\n{rows}').row_count == 31
 
 
+@pytest.mark.parametrize("header", ["country,code,1990,1995,2000", ",0,1,2,label"])
+def test_integers_at_equal_distances_name_columns(tmp_path, header):
+    rows = "".join(f"{'pq'[n % 2]},x{n % 3},{n}.5,{n * n},{n % 7}\n" for n in range(30))
+    table = preview(tmp_path, f"{header}\n{rows}")
+    assert (table.keys, table.row_count) == ({}, 30)
+
+
+@pytest.mark.parametrize("first", ["q,7,8,9", "q,1,2,4", "q,7,7,7", "q,1.5,2.5,3.5", "q,-1,0,1"])
+def test_numbers_of_a_first_row_are_values(tmp_path, first):
+    rows = "".join(f"p,{n},{n + 1},{n + 2 + n // 20}\n" for n in range(30))
+    table = preview(tmp_path, f"{first}\n{rows}")
+    assert table.keys == {"columns": ["column_1", "column_2", "column_3", "column_4"]}
+    assert table.row_count == 31
+
+
+def test_row_with_words_for_numbers_and_a_known_text_is_a_row(tmp_path):
+    rows = "".join(f"{n}.5,{n * n % 11},{'pq'[n % 2]}\n" for n in range(30))
+    assert preview(tmp_path, f"a,b,y\nlow,none,p\n{rows}").row_count == 31
+    assert preview(tmp_path, f"a,b,y\nfloat,int,str\n{rows}").row_count == 30
+
+
+@pytest.mark.parametrize("blank", [" ", ""])
+def test_line_below_the_header_of_psql(tmp_path, blank):
+    rows = "".join(f"{blank}{n}{blank}|{blank}{n % 2}{blank}\n" for n in range(-5, 30))
+    table = preview(tmp_path, f"{blank}a{blank}|{blank}y{blank}\n---+---\n{rows}")
+    assert table.keys == {"separator": "|", "skip_lines": 2, "columns": ["a", "y"]}
+    assert table.row_count == 35
+
+
 def test_few_rows_have_one_header(tmp_path):
     assert preview(tmp_path, "a,b\n1,2\n3,4\n").keys == {}
 

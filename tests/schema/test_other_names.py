@@ -183,6 +183,8 @@ def test_old_section_is_not_called_a_name_of_keras(tmp_path):
         ("y: a", "Write `target`."),
         ("random_state: 3", "Write `seed` at the top of the config, outside of `data`."),
         ("batch_size: 3", "Write `batch_size` in `train`."),
+        ("optimizer: Adam", "Write `optimizer` in `train`."),
+        ("layers: []", "Write `layers` in `model`."),
     ],
 )
 def test_key_of_data_is_explained(tmp_path, key, hint):

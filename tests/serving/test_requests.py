@@ -54,6 +54,7 @@ def client(run, model):
         ({"Host": "app.LOCALHOST"}, True),
         ({"Host": "[::1]:8000", "Origin": "http://127.1.2.3:5000"}, True),
         ({"Host": "proxy.example"}, True),
+        ({"Host": "localhost.:8000"}, True),
         ({"Host": "box", "Origin": "https://box"}, True),
         ({"Host": "evil.example:8000"}, False),
         ({"Host": "localhost.evil.example"}, False),

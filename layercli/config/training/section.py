@@ -32,7 +32,7 @@ class TrainSection(StrictModel):
 
     example: ClassVar[str | None] = "train: {epochs: 5, loss: sparse_categorical_crossentropy}"
     hints: ClassVar[dict[str, str]] = {
-        **dict.fromkeys(("split", "shuffle"), "It belongs under `data:`."),
+        **dict.fromkeys(("path", "shuffle", "split", "target"), "It belongs under `data:`."),
         **dict.fromkeys(("data", "model", "name", "seed"), "It belongs to the config, next to `train:`."),
         **dict.fromkeys(
             ("dtype", "freeze", "input", "inputs", "layers", "lora_rank", "outputs", "weights"),

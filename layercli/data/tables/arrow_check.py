@@ -22,6 +22,8 @@ class ColumnCheck:
         self._file = file
         self._dictionaries: dict[int, tuple[list[int], Array | None]] = {}
         """Position of a column -> the addresses and text lengths of its last dictionary, which batches share."""
+        self.view_bytes = 0
+        """Bytes of all texts in dictionaries of views, which may share memory until they are converted."""
 
     def measure_rows(self, batch: Any) -> Array:
         """Return the bytes that each row takes in addition to the buffers of the batch, whose texts rows may share.
@@ -62,7 +64,10 @@ class ColumnCheck:
         known = self._dictionaries.get(position)
         if known is None or known[0] != addresses:
             self._validate(name, dictionary)
-            known = self._dictionaries[position] = (addresses, _measure_texts(dictionary))
+            lengths = _measure_texts(dictionary)
+            known = self._dictionaries[position] = (addresses, lengths)
+            if lengths is not None and _is_view_type(dictionary.type):
+                self.view_bytes += int(lengths.sum())
         return known[1]
 
     def _validate(self, name: str, values: Any) -> None:

@@ -27,6 +27,7 @@ _SIMILAR_RATE: Final = 0.95
 _SAMPLE_BYTES: Final = 1 << 18
 _SAMPLE_LINES: Final = 200
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][-+]?\d+)?%?")
+_INTEGER: Final = re.compile(r"\d{1,9}")
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?')
 """The first line with which Excel reads a separator from a file."""
 _RELATION: Final = re.compile(r"\s*@relation\b", re.IGNORECASE)
@@ -38,6 +39,8 @@ _IMPORT_ID: Final = re.compile(r"\{\s*\"?ImportId\"?\s*:.*\}", re.DOTALL)
 _RULE: Final = re.compile(r":?(?:-{2,}|={2,}):?")
 _UNIT: Final = re.compile(r"[\[(].{1,20}[\])]")
 _MIN_TWO_HEADER_ROWS: Final = 4
+_MIN_COUNTED: Final = 3
+"""Fewer integers at equal distances are also the values of a row."""
 _NUMERIC_SHARE: Final = 0.9
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _MISSING: Final = frozenset({"", *DEFAULT_MISSING_VALUES})
@@ -105,8 +108,18 @@ def sniff_csv(file: Path) -> tuple[Csv, dict[str, Any]]:
     top = next((number for number, (_, row) in enumerate(rows) if _is_full(row, width)), 0)
     if top or declared:
         keys["skip_lines"] = rows[top][0] - 1 if rows else 1
-    body = [(line, [value.strip() for value in row]) for line, row in rows[top:] if len(row) == width]
-    return _add_header_keys(file, keys, body)
+    return _add_header_keys(file, keys, _list_body(rows[top:], width))
+
+
+def _list_body(rows: Sequence[tuple[int, list[str]]], width: int) -> list[tuple[int, list[str]]]:
+    """Return the line number and the values of each row of the table; a line below its first row is one value for each."""
+    body: list[tuple[int, list[str]]] = []
+    for line, row in rows:
+        is_drawn = len(row) == 1 and len(body) == 1 and _RULE_LINE.fullmatch(row[0])
+        values = ["--"] * width if is_drawn else [value.strip() for value in row]
+        if len(values) == width:
+            body.append((line, values))
+    return body
 
 
 def _add_header_keys(
@@ -297,6 +310,8 @@ def _has_two_header_rows(rows: Sequence[list[str]]) -> bool:
         return True
     columns = list(zip(*body, strict=True))
     numeric = [index for index, column in enumerate(columns) if _is_numeric(column)]
+    if any(second[index] in {*columns[index]} - _MISSING for index in {*range(len(columns))} - {*numeric}):
+        return False  # a row in which numbers are missing
     found = [second[index] for index in numeric]
     words = [
         value
@@ -344,8 +359,10 @@ def _is_numeric(column: Sequence[str]) -> bool:
 def _is_header(row: list[str], body: Sequence[list[str]]) -> bool:
     """Return whether the first row names the columns."""
     names = [value for value in row if value]
-    if not names or any(_NUMBER.fullmatch(value) for value in names):
+    if not names:
         return False
+    if any(_NUMBER.fullmatch(value) for value in names):
+        return _counts_columns(row) and not any(map(_counts_columns, body))
     columns = list(zip(*body, strict=True)) if body else [()] * len(row)
     has_numbers = any(
         known and sum(bool(_NUMBER.fullmatch(value)) for value in known) * 2 > len(known)
@@ -356,3 +373,12 @@ def _is_header(row: list[str], body: Sequence[list[str]]) -> bool:
         return True
     is_repeated = any(name and name in column for name, column in zip(row, columns, strict=True))
     return len(set(names)) == len(names) and not is_repeated
+
+
+def _counts_columns(row: Sequence[str]) -> bool:
+    """Return whether the numbers of a row are integers at equal distances, such as years above columns."""
+    numbers = [value for value in row if _NUMBER.fullmatch(value)]
+    if len(numbers) < _MIN_COUNTED or not all(map(_INTEGER.fullmatch, numbers)):
+        return False
+    steps = {int(after) - int(before) for before, after in pairwise(numbers)}
+    return len(steps) == 1 and steps != {0}

@@ -13,13 +13,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, cast
 
 from layercli.data.data_error import PATH_KEY, raise_data_error
 from layercli.formats.csv.config import Csv
 from layercli.formats.table_types import find_binary_type
 from layercli.io.archives import open_zip
+from layercli.io.folders import is_hidden
 from layercli.io.tracked_file import open_tracked
 from layercli.source.nodes import sanitize_text
 
@@ -189,9 +190,8 @@ def _find_only_member(file: Path, archive: zipfile.ZipFile) -> str:
     names = [
         info.filename
         for info in archive.infolist()
-        if not info.is_dir() and not Path(info.filename).name.startswith((".", "__MACOSX"))
+        if not info.is_dir() and not any(map(is_hidden, PurePosixPath(info.filename).parts))
     ]
-    names = [name for name in names if not name.startswith("__MACOSX/")]
     if "[Content_Types].xml" in names:
         _refuse_format(file, _EXCEL_WORKBOOK, _list_sheets(archive))
     if "mimetype" in names:

@@ -58,11 +58,13 @@ class FeatherFiles(ConvertedFiles):
                 schema = pa.schema(list(map(_simplify_field, reader.schema)))
                 with parquet.ParquetWriter(target, schema, compression="lz4") as writer:
                     check, expanded = ColumnCheck(file), sum(sizes)
+                    converted: dict[int, tuple[list[int | None], Any]] = {}
                     for number in range(reader.num_record_batches):
                         batch = reader.get_batch(number)
                         row_bytes = check.measure_rows(batch)
                         expanded += int(row_bytes.sum())
-                        check_expansion(file, expanded)
+                        check_expansion(file, expanded + check.view_bytes)
+                        batch = _convert_views(batch, converted)
                         for rows in _divide(batch, row_bytes):
                             arrays = [
                                 _simplify_column(column, field.type)
@@ -120,9 +122,32 @@ def _simplify_field(field: Any) -> Any:
     kind = field.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if pa.types.is_nested(kind) or pa.types.is_interval(kind) or isinstance(kind, pa.BaseExtensionType):
+    if pa.types.is_string_view(kind):
+        kind = pa.large_string()
+    is_unused = any(
+        check(kind) for check in (pa.types.is_nested, pa.types.is_interval, pa.types.is_run_end_encoded)
+    )
+    if is_unused or isinstance(kind, pa.BaseExtensionType):
         kind = pa.list_(pa.string())
     return pa.field(field.name, kind)
+
+
+def _convert_views(batch: Any, converted: dict[int, tuple[list[int | None], Any]]) -> Any:
+    """Return a batch whose dictionaries have texts instead of views of texts, as Polars writes categories.
+
+    ``converted`` has the addresses of the last dictionary of each column, which batches share, and its texts.
+    """
+    import pyarrow as pa
+
+    columns = list(batch.columns)
+    for position, column in enumerate(columns):
+        if not (pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type)):
+            continue
+        addresses = [each and each.address for each in column.dictionary.buffers()]
+        if position not in converted or converted[position][0] != addresses:
+            converted[position] = (addresses, column.dictionary.cast(pa.large_string()))
+        columns[position] = pa.DictionaryArray.from_arrays(column.indices, converted[position][1])
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _simplify_column(column: Any, kind: Any) -> Any:
