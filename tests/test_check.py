@@ -778,6 +778,26 @@ MISSPELT = {
             "Add `units: 64`, for example.",
         ),
     ),
+    "a call with its module": (
+        "keras.layers.Dense(3, activation='relu')",
+        (
+            "unknown-type",
+            """There is no layer "Dense(3, activation='relu')".""",
+            "Write {type: Dense, units: 3, activation: relu}.",
+        ),
+    ),
+    "a call in add": (
+        "model.add(Dense(3))",
+        ("unknown-type", 'There is no layer "model.add(Dense(3))".', "Write {type: Dense, units: 3}."),
+    ),
+    "a call without constants": (
+        "Dense(units)",
+        (
+            "unknown-type",
+            'There is no layer "Dense(units)".',
+            "Write {type: Dense, ...}, with each argument as a key.",
+        ),
+    ),
     "a type as key": (
         "Dense: {units: 3, activation: relu}",
         (

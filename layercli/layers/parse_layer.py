@@ -56,6 +56,8 @@ def parse_custom_layer(type_name: str, arguments: dict[str, Any]) -> Layer:
             return _parse_inner_entry({"type": cls, **arguments})
         if _KERAS_CLASS_PATTERN.fullmatch(cls):
             return _make_custom_layer("keras", "keras.layers", cls, arguments)
+        if cls.endswith(")"):
+            LAYERS.look_up(cls)  # raises the error for a call in Python
         hint = "For example `type: keras.layers.Dense`."
         raise value_error(
             "bad-custom-type",

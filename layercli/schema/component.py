@@ -305,23 +305,30 @@ class Catalogue(Generic[C]):
 
     def _suggest_entry(self, text: str) -> str | None:
         """Return a hint with the entry for a call in Python, such as ``Dense(64)``."""
-        entry = self._entry_from_call(text) if len(text) <= _MAX_CALL_LENGTH and text.endswith(")") else None
-        if entry is None:
+        found = self._parse_call(text) if len(text) <= _MAX_CALL_LENGTH and text.endswith(")") else None
+        if found is None:
             return None
+        entry = self._entry_from_call(*found)
+        if entry is None:
+            return f"Write {{type: {self._config_name(found[0])}, ...}}, with each argument as a key."
         written = format_value(entry) if len(entry) > 1 else str(entry["type"])
         return Suggestion(f"Write {written if len(entry) > 1 else f'`{written}`'}.", written)
 
-    def _entry_from_call(self, text: str) -> dict[str, Any] | None:
-        """Return the entry for a call in Python whose arguments are constants, or None."""
+    def _parse_call(self, text: str) -> tuple[str, ast.Call] | None:
+        """Return the class and the call in Python, such as ``Dense(64)`` or ``model.add(Dense(64))``; None for others."""
         try:
             call = ast.parse(text, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         if not isinstance(call, ast.Call):
             return None
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "add" and len(call.args) == 1:
+            call = call.args[0] if isinstance(call.args[0], ast.Call) else call
         class_name = self.find(strip_module(ast.unparse(call.func)))
-        if class_name is None:
-            return None
+        return None if class_name is None else (class_name, call)
+
+    def _entry_from_call(self, class_name: str, call: ast.Call) -> dict[str, Any] | None:
+        """Return the entry for a call whose arguments are constants, or None."""
         positional = positional_arguments(self.load(class_name))
         if len(call.args) > len(positional) or any(keyword.arg is None for keyword in call.keywords):
             return None
