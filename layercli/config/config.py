@@ -21,7 +21,7 @@ class Config(StrictModel):
     hints: ClassVar[dict[str, str]] = {
         **dict.fromkeys(ModelSection.model_fields, "It belongs under `model:`."),
         **dict.fromkeys(TrainSection.model_fields, "It belongs under `train:`."),
-        **dict.fromkeys(("dataset", "path", "split", "target"), "It belongs under `data:`."),
+        **dict.fromkeys(("dataset", "path", "split", "target", "type"), "It belongs under `data:`."),
         "learning_rate": "It belongs to the optimizer: `train: {optimizer: {type: Adam, learning_rate: 0.001}}`.",
     }
 

@@ -79,13 +79,13 @@ def write_report(
     Raises:
         LayercliError: A directory is not a run, a package is missing, or the page cannot be written.
     """
-    if report_format == "html":
-        require_charts()
     contents = [
         _read_files(path, is_locked_by_caller=is_locked_by_caller)
         for name in runs
         for path in _list_runs(Path(name))
     ]
+    if report_format == "html":
+        require_charts()
     shown = _SHOWN_EXAMPLES if len(contents) == 1 else _SHOWN_EXAMPLES_OF_SEVERAL
     for content in track_items(contents, len(contents)):
         _add_results(content, split, trust=trust, shown_examples=shown)
