@@ -180,8 +180,10 @@ def test_rows_of_other_encodings_and_number_formats(place):
     assert found == [(7, 1.5, "é"), (8, 0.0, "x"), '`a` must be a number, got "3,x"', (1000, 1.0, "x")]
     utf16 = "title\nid;a;t\n7;1,5;é\n".encode("utf-16")
     assert read(learned, io.BytesIO(utf16))[0] == [(7, 1.5, "é")]
-    (place / "n.jsonl").write_text('{"id": 7, "a": 1.5, "t": "é"}\n', encoding="utf-8")
-    assert read(learned, place / "n.jsonl")[0] == [(7, 1.5, "é")]
+    lines = '{"id": 7, "a": 1.5, "t": "é"}\n{"id": 8, "a": "1.200,5", "t": "x"}\n{"id": 9, "a": "120.5", "t": "x"}\n'
+    (place / "n.jsonl").write_text(lines, encoding="utf-8")
+    format_error = '`a` must be a number, or a text in the number format of the training, got "120.5"'
+    assert read(learned, place / "n.jsonl")[0] == [(7, 1.5, "é"), (8, 1200.5, "x"), format_error]
 
 
 def test_booleans_and_dates_of_new_rows():

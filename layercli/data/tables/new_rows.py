@@ -93,10 +93,17 @@ def unify_boolean(value: str) -> str:
 
 
 def unify_number(value: str, number_format: NumberFormat) -> str:
-    """Return a number that is written in a format of numbers as a plain one; other texts unchanged."""
+    """Return a number that is written in a format of numbers as a plain one; other texts unchanged.
+
+    Raises:
+        ValueError: it is a number in the usual format only, so that its meaning would change with the format.
+    """
     if number_format == NumberFormat() and value[:1].isdigit():
         return value
-    plain = strip_signs(pa_texts([value.strip()]), number_format).texts[0].as_py()
+    texts = pa_texts([value.strip()])
+    plain = strip_signs(texts, number_format).texts[0].as_py()
+    if plain is None and strip_signs(texts, NumberFormat()).texts[0].as_py() is not None:
+        raise ValueError
     return value if plain is None else str(plain)
 
 

@@ -228,6 +228,21 @@ def _name_columns(data: Csv, width: int) -> list[str]:
     return names
 
 
+def _unify_text(name: str, value: str, number_format: NumberFormat) -> str:
+    """Return a text of JSON in a column of numbers as CSV has it.
+
+    Raises:
+        BadRecordError: it is a number, but not in the format of the training, such as 120.5 where 1.200 is 1200.
+    """
+    try:
+        return unify_number(value, number_format)
+    except ValueError:
+        title, shown = sanitize_text(name, limit=60), sanitize_text(value, limit=40)
+        raise BadRecordError(
+            f'`{title}` must be a number, or a text in the number format of the training, got "{shown}"'
+        ) from None
+
+
 def _describe_undecodable(records: Sequence[bytes]) -> list[str | None]:
     """Return what is wrong with records that are not UTF-8; None for the others."""
     try:
@@ -312,7 +327,7 @@ class _RecordReader:
             try:
                 values = parse_json_record(record, self.names, self.optional)
                 texts = [
-                    unify_number(value, self.json_format)
+                    _unify_text(name, value, self.json_format)
                     if is_number and isinstance(value, str)
                     else to_csv_value(name, value)
                     for name, value, is_number in zip(self.names, values, numbers, strict=True)
