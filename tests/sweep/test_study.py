@@ -208,7 +208,7 @@ def test_tally_leaves_out_retried_surplus_and_refused_trials():
     assert tally.update(trials).finished_count == 5
     assert (tally.is_finished(6, None), tally.is_finished(6, 6)) == (False, True)
     assert [trial.number for trial in list_counted_trials(trials)] == [0, 1, 3, 4, 5, 6]
-    # A refused trial is no run, but one of the combinations.
+    # A refused trial does not count as a run, but as a combination.
     last = create_trial(state=TrialState.COMPLETE, value=0.5)
     last.number = 8
     assert not is_surplus(last, [*trials, last], 6, None)

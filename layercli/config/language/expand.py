@@ -111,17 +111,27 @@ def _model_keys(document: YamlNode) -> list[str]:
 
 
 def name_entries(items: list[YamlNode]) -> list[str]:
-    """Return the names that ``--set`` accepts for entries: explicit names, or the future names of their first layers."""
+    """Return the names that ``--set`` accepts for entries: explicit names, or the future names of their first layers.
+
+    An automatic name that depends on a `repeat` which is not a number yet, such as ``${depth}``, is unknown: its entry has
+    its index.
+    """
     requested_names: list[tuple[str | None, str]] = []
-    positions = []
+    positions: list[int | None] = []
+    unknown_bases = set()
     for item in items:
-        positions.append(len(requested_names))
+        _, explicit_name, base_name = _classify_entry(item)
+        is_known = explicit_name is not None or base_name not in unknown_bases
+        positions.append(len(requested_names) if is_known else None)
         repeat_node = item.find(("repeat",)) if isinstance(item.value, dict) else None
-        repeat = repeat_node.value if repeat_node is not None and isinstance(repeat_node.value, int) else 1
+        repeat = 1 if repeat_node is None else repeat_node.value
+        if not isinstance(repeat, int):
+            unknown_bases.add(base_name)
+            repeat = 1
         room = MAX_LAYERS - len(requested_names)
-        requested_names += [_classify_entry(item)[1:]] * max(min(repeat, room), 1)
+        requested_names += [(explicit_name, base_name)] * max(min(repeat, room), 1)
     names = assign_names(requested_names)
-    return [names[position] for position in positions]
+    return [str(index) if position is None else names[position] for index, position in enumerate(positions)]
 
 
 def _is_expandable(item: YamlNode) -> bool:
@@ -378,8 +388,8 @@ class _Expander:
     def _resolve_block(self, entry: _Entry, scope: NameScope) -> _BlockUse | None:
         """Return the block that an entry uses or reuses; None for a layer or a malformed entry."""
         if entry.kind == "reuse" and isinstance(name := entry.value["reuse"].value, str):
-            find_defining_scope = scope.find_defining_scope(entry.raw.find(("reuse",)))
-            return self._block_uses.get(find_defining_scope.prefix + name) or self._block_uses.get(name)
+            defining_scope = scope.find_defining_scope(entry.raw.find(("reuse",)))
+            return self._block_uses.get(defining_scope.prefix + name) or self._block_uses.get(name)
         if entry.kind != "block":
             return None
         block_name = entry.value["block"].value

@@ -206,7 +206,7 @@ def _list_value_axes(row: NodeShapes, rank: int) -> list[int]:
 
 
 def _compute_norm(tensors: Any) -> Any:
-    """Return the norm of all values together; 0 if there are no tensors."""
+    """Return the norm of the values of all tensors; 0 for an empty list."""
     dense = [tf.cast(tf.convert_to_tensor(each), tf.float32) for each in tensors]
     return tf.linalg.global_norm(dense) if dense else tf.constant(0.0)
 

@@ -661,6 +661,20 @@ def test_repeated_entry_has_the_name_of_its_first_layer():
     assert name_entries(document.value) == ["dense", "dense_1", "dense_3", "dense_4", "dense_10000"]
 
 
+def test_entry_after_an_unknown_number_of_copies_has_its_index():
+    items = (
+        '[{type: Dense, repeat: "${n}"}, Flatten, {type: Dense}, {type: Dense, name: head}, {block: Dense}]'
+    )
+    document = parse_yaml(SourceText("c.yaml", [items], Path()))
+    assert name_entries(document.value) == ["dense", "flatten", "2", "head", "Dense"]
+
+
+def test_repeated_blocks_have_names_with_numbers():
+    items = "[{block: pair, repeat: 2}, {block: pair}, {type: Dense, name: stem, repeat: 2}, {type: Dense}]"
+    document = parse_yaml(SourceText("c.yaml", [items], Path()))
+    assert name_entries(document.value) == ["pair", "pair_2", "stem", "dense"]
+
+
 def test_entries_have_names_before_they_are_checked():
     items = "[{type: Dense, reuse: a}, {reuse: b}, {name: x}, Flatten, {}, {block: stem}, Flatten]"
     document = parse_yaml(SourceText("c.yaml", [items], Path()))
