@@ -69,7 +69,7 @@ def make_output(output: OutputContent) -> Markup:
     if output.thresholds:
         parts.append(_make_threshold_table(output))
     if not parts:
-        parts.append(make_element("p", "There are no results for the kind of this output's target."))
+        parts.append(make_element("p", "No results are computed for this kind of target."))
     return join_markup(parts)
 
 
