@@ -79,6 +79,14 @@ class MasksConfig(StrictModel):
             examples=["masks"],
         ),
     ]
+    threshold: Annotated[
+        PositiveInt | None,
+        Field(
+            description="For masks in black and white with smooth edges or with the losses of JPEG: a pixel whose gray value "
+            "is at least this number has the class 255, any other has the class 0; null: each value is a class.",
+            examples=[128],
+        ),
+    ] = None
 
     @classmethod
     def title(cls) -> str:

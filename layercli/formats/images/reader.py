@@ -217,7 +217,7 @@ def _build_dataset(
 
 def _make_lazy_masks(images: LazyImages, masks: ImageMasks) -> LazyMasks:
     height, width, _ = images.shape
-    return LazyMasks(tuple(masks.masks), masks.classes, (height, width), images.max_bytes)
+    return LazyMasks(tuple(masks.masks), masks.classes, (height, width), masks.threshold, images.max_bytes)
 
 
 def _hash_file_sizes(files: Sequence[Path]) -> str:
