@@ -106,3 +106,22 @@ def test_forecast_starts_with_the_last_number():
     past = np.array([[3.0] * (length - 1) + [7.5], [1.0] * (length - 1) + [-2.0]], np.float32)[..., None]
     # Before training, Normalization has the mean 0 and the variance 1.
     assert layercli.build("config.yaml").predict(past, verbose=0).tolist() == [[7.5], [-2.0]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_list"),
+    [
+        (["cat;dog", "cat", "dog;bird", "bird"], True),
+        (["cat, dog", "bird, cat", "bird, dog"], True),
+        (["Smith, John", "Miller, Ann", "Jones, Bo"], False),
+        (["a;b", "a", "b"], False),
+        (["cat", "dog", "bird"], False),
+    ],
+)
+def test_targets_that_list_labels_get_a_hint(labels, is_list):
+    rows = "".join(f'{n % 7},{n * 13 % 11},"{labels[n % len(labels)]}"\n' for n in range(60))
+    Path("pets.csv").write_text(f"a,b,tags\n{rows}")
+    _, note = init("pets.csv")
+    assert ("lists several labels" in note) == is_list
+    if labels[0] == "cat, dog":
+        assert "`table.join(table.pop('tags').str.get_dummies(', '))`" in note
