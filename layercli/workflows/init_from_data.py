@@ -217,8 +217,9 @@ def _describe_list(name: str, values: Sequence[str], separator: str) -> str:
     shown = sanitize_text(name, limit=60)
     example = sanitize_text(next(value for value in values if separator in value), limit=40)
     return (
-        f'If a value of `{shown}`, such as "{example}", lists several labels, make a column of 0 and 1 for each label, in pandas '
-        f"`table.join(table.pop({name!r}).str.get_dummies({separator!r}))`, and name these columns with --target, once for each."
+        f'If a value of `{shown}`, such as "{example}", lists several labels, make a column of 0 and 1 for each label, '
+        f"in pandas `table.join(table.pop({name!r}).str.get_dummies({separator!r}))`, and name these columns with --target, "
+        "once for each."
     )
 
 
