@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from layercli.activity import show_activity
 from layercli.formats.array_preview import ARRAY_SUFFIXES
@@ -24,9 +22,6 @@ from layercli.workflows.init_paths import make_init_error, make_relative
 from layercli.workflows.table_columns import assign_columns
 
 _MAX_NAMED_COLUMNS = 8
-_LIST_SEPARATORS: Final = ("; ", ";", "| ", "|", ", ", ",")
-_MIN_REPEATED_PARTS: Final = 0.9
-"""Share of the parts of values that must be in other values, for the parts to be labels."""
 
 
 @show_activity("Reading the data")
@@ -166,22 +161,21 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
         meaning = (
             f"{len(columns.targets)} {'numbers' if columns.target_form == 'value' else 'values of 0 or 1'}"
         )
+    elif columns.label_separator is not None:
+        meaning = f'several labels in each value, with "{columns.label_separator}" between them, of {meaning}'
     notes.append(f"Read {table.row_count:,} rows. Target: {target} ({columns.target_reason}), {meaning}.")
     notes += [
         f"`{sanitize_text(column.name, limit=60)}` {column.note}."
         for column in columns.targets
         if column.is_boolean and column.note is not None
     ]
-    notes += [
-        _describe_list(column.name, column.values, separator)
-        for column in columns.targets
-        if columns.class_names is not None and (separator := _find_list_separator(column.values)) is not None
-    ]
     if columns.infinity_words:
         infinite = " and ".join(f'"{sanitize_text(word, limit=40)}"' for word in columns.infinity_words)
         notes.append(f"Infinite numbers, {infinite}, are read as missing.")
     missing = sum(column.missing_count for column in columns.targets)
-    if missing and columns.more_targets:
+    if columns.label_separator is not None:
+        notes += ["Rows without a label have a 0 for each."] * (missing > 0)
+    elif missing and columns.more_targets:
         notes.append("Rows without one of the targets are left out.")
     elif missing:
         words = [f'"{word}" in {count:,}' for word, count in columns.target.missing_words.items()]
@@ -198,29 +192,6 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
             f"Not used: {', '.join(listed[:_MAX_NAMED_COLUMNS])}{f' and {more:,} more' if more > 0 else ''}."
         )
     return notes
-
-
-def _find_list_separator(values: Sequence[str]) -> str | None:
-    """Return the character between several labels in one value, if parts of values repeat in other values."""
-    for separator in _LIST_SEPARATORS:
-        lists = [{*value.split(separator)} for value in values]
-        counts = Counter(part for parts in lists for part in parts)
-        lists = [parts for parts in lists if len(parts) > 1]
-        parts = [part for parts in lists for part in parts]
-        if len(lists) > 1 and sum(counts[part] > 1 for part in parts) >= _MIN_REPEATED_PARTS * len(parts):
-            return separator
-    return None
-
-
-def _describe_list(name: str, values: Sequence[str], separator: str) -> str:
-    """Return what to do if the values of a target list several labels."""
-    shown = sanitize_text(name, limit=60)
-    example = sanitize_text(next(value for value in values if separator in value), limit=40)
-    return (
-        f'If a value of `{shown}`, such as "{example}", lists several labels, make a column of 0 and 1 for each label, '
-        f"in pandas `table.join(table.pop({name!r}).str.get_dummies({separator!r}))`, and name these columns with --target, "
-        "once for each."
-    )
 
 
 def _describe_split(columns: TableColumns) -> list[str]:

@@ -326,6 +326,15 @@ class TableConfig(DataConfig):
         ExpectedText("a mapping of inputs of the model to columns"),
         Field(description="Input of the model -> its columns; null: one input of all other columns."),
     ] = None
+    label_separators: Annotated[
+        dict[str, Annotated[str, Field(min_length=1, max_length=8)]],
+        WithJsonSchema({"type": "object", "additionalProperties": {"type": "string", "minLength": 1}}),
+        Field(
+            description="Column of a target whose values list several labels -> the text between two labels; the target has a "
+            "0 or 1 for each label.",
+            examples=[{"tags": ";"}],
+        ),
+    ] = {}  # noqa: RUF012
     types: Annotated[
         dict[str, Literal["number", "text"]],
         WithJsonSchema({"type": "object", "additionalProperties": {"enum": ["number", "text"]}}),
@@ -460,12 +469,32 @@ class TableConfig(DataConfig):
                 message = "`target_type: labels` requires a target of one column, got several columns."
                 hint = "Remove it: columns of 0 and 1 are several labels. For other labels, use an output for each column."
                 raise ArgumentError("target_type", message, hint)
+        for column in self.label_separators:
+            self._check_label_separator(column)
         for column in self.dates:
             if column in columns or column == self.weights:
                 message = f"`{column}` is a target or the weights; it cannot be in `dates`."
                 raise ArgumentError("dates", message, "Remove it from `dates`.")
         if self.weights in columns:
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
+
+    def _check_label_separator(self, column: str) -> None:
+        name = sanitize_text(column, limit=60)
+        output = next((output for output, each, _ in self.target_references if each == column), ...)
+        problem = None
+        if output is ...:
+            problem = f"names `{name}`, which is not a target"
+        elif len(self.target_columns[output]) > 1:
+            problem = f"requires a target of one column, got several columns with `{name}`"
+        elif self.target_type_of(output) is not None:
+            problem = f"contradicts `target_type: {self.target_type_of(output)}`: `{name}` has several labels"
+        elif self.windows is not None:
+            problem = "cannot be used with `windows`"
+        if problem is not None:
+            message = f"`label_separators` {problem}."
+            raise ArgumentError(
+                "label_separators", message, "Remove one of them." if output is not ... else "Name a target."
+            )
 
     def _check_windows_split(self) -> None:
         if self.windows is not None and self.windows.steps is not None and self.weights is not None:
