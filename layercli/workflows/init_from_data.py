@@ -19,6 +19,7 @@ from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_from_arrays import make_array_template
 from layercli.workflows.init_from_folder import make_folder_template, make_label_table_template
 from layercli.workflows.init_paths import make_init_error, make_relative
+from layercli.workflows.label_lists import describe_label_list
 from layercli.workflows.table_columns import assign_columns
 
 _MAX_NAMED_COLUMNS = 8
@@ -162,7 +163,7 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
             f"{len(columns.targets)} {'numbers' if columns.target_form == 'value' else 'values of 0 or 1'}"
         )
     elif columns.label_separator is not None:
-        meaning = f'several labels in each value, with "{columns.label_separator}" between them, of {meaning}'
+        meaning = describe_label_list(columns.label_separator, meaning)
     notes.append(f"Read {table.row_count:,} rows. Target: {target} ({columns.target_reason}), {meaning}.")
     notes += [
         f"`{sanitize_text(column.name, limit=60)}` {column.note}."

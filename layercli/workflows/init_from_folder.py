@@ -30,9 +30,10 @@ from layercli.reports.config_template import (
     format_split,
 )
 from layercli.reports.template_layers import SIZE_MULTIPLE
-from layercli.reports.template_quotes import quote_yaml_text
+from layercli.reports.template_quotes import quote_always, quote_yaml_text
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_paths import convert_data_error, make_init_error, make_relative
+from layercli.workflows.label_lists import describe_label_list
 from layercli.workflows.preflight import read_memory_limit
 from layercli.workflows.table_columns import choose_class_count, choose_label_columns
 
@@ -319,7 +320,7 @@ class _FolderTemplate:
             return None
         chosen = choose_label_columns(table, preview.without(file_column), targets)
         names = [column.name for column in chosen.columns]
-        labels = {"path": str(table), "file": file_column, "target": names}
+        labels = {"path": str(table), "file": file_column, "target": names, "separator": chosen.separator}
         arguments = {"path": str(self.layout.examples), "labels": labels}
         if chosen.target_type is not None:
             arguments["target_type"] = chosen.target_type
@@ -331,8 +332,9 @@ class _FolderTemplate:
         listed = (
             quote_yaml_text(names[0]) if len(names) == 1 else f"[{', '.join(map(quote_yaml_text, names))}]"
         )
+        separator = "" if chosen.separator is None else f", separator: {quote_always(chosen.separator)}"
         keys = [
-            f"  labels: {{path: {self._quote(table)}, file: {quote_yaml_text(file_column)}, target: {listed}}}"
+            f"  labels: {{path: {self._quote(table)}, file: {quote_yaml_text(file_column)}, target: {listed}{separator}}}"
         ]
         if chosen.target_type is not None:
             keys.append(f"  target_type: {chosen.target_type}")
@@ -351,6 +353,8 @@ class _FolderTemplate:
         )
         target = ", ".join(f"`{sanitize_text(each, limit=60)}`" for each in names[:_MAX_LISTED_CLASSES])
         meaning = _describe_form(chosen.form, chosen.class_names, len(names))
+        if chosen.separator is not None:
+            meaning = describe_label_list(chosen.separator, describe_target(chosen.class_names))
         notes = [
             f"Found {summary}.",
             f"Files: `{sanitize_text(file_column, limit=60)}`. Target: {target} ({chosen.reason}), {meaning}.",

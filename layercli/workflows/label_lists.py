@@ -8,10 +8,17 @@ from typing import Final, NamedTuple
 
 from layercli.formats.preview import ColumnPreview, TablePreview
 
-_SEPARATORS: Final = (";", "|", ",")
+_SEPARATORS: Final = (";", "|", ",", " ")
 _MIN_REPEATED_PARTS: Final = 0.9
 """Share of the parts of values that must be in other values, for the parts to be labels."""
 _MAX_LABELS: Final = 100
+_MIN_VALUES_PER_WORD: Final = 3
+"""Least number of different values for each label, if blanks are between them: most other texts have blanks, too."""
+
+
+def describe_label_list(separator: str, target: str) -> str:
+    """Return what a target is whose values list labels, given the description of its labels."""
+    return f'several labels in each value, with "{separator}" between them, of {target}'
 
 
 class LabelList(NamedTuple):
@@ -40,7 +47,8 @@ def _split_values(values: Sequence[str], separator: str) -> LabelList | None:
     counts = Counter(part for parts in lists for part in {*parts})
     parts = [part for parts in several for part in parts]
     is_repeated = sum(counts[part] > 1 for part in parts) >= _MIN_REPEATED_PARTS * len(parts)
-    if len(several) < 2 or not is_repeated or len(counts) > _MAX_LABELS or _are_attributes(lists):
+    is_text = separator == " " and len(lists) < _MIN_VALUES_PER_WORD * len(counts)
+    if is_text or len(several) < 2 or not is_repeated or len(counts) > _MAX_LABELS or _are_attributes(lists):
         return None
     return LabelList(separator, tuple(sorted(counts)))
 

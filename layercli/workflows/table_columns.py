@@ -395,6 +395,8 @@ class LabelColumns:
     """The key that says what the only target is, where its values do not."""
     unused: list[str]
     """The columns that could be targets, too."""
+    separator: str | None = None
+    """The text between several labels in a value."""
 
 
 def choose_label_columns(path: Path, table: TablePreview, targets: Sequence[str]) -> LabelColumns:
@@ -417,6 +419,11 @@ def choose_label_columns(path: Path, table: TablePreview, targets: Sequence[str]
     unused = [column.name for column in possible if column not in columns]
     if len(columns) == 1:
         [column] = columns
+        label_list = find_label_list(table, column)
+        if label_list is not None:
+            return LabelColumns(
+                columns, reason, "multi-label", label_list.labels, None, unused, label_list.separator
+            )
         class_names = _list_classes(column, table.row_count)
         is_declared = column.kind == "integer" or (column.kind == "number" and class_names is not None)
         target_type = ("numbers" if class_names is None else "labels") if is_declared else None

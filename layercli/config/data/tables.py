@@ -71,6 +71,20 @@ def _parse_policies(value: Any) -> dict[str, str | float]:
     return value
 
 
+def _parse_separators(value: Any) -> dict[str, str]:
+    hint = 'For example `label_separators: {tags: ";"}`.'
+    if not isinstance(value, dict):
+        message = f"`label_separators` must map columns to texts, got {quote_value(value)}."
+        raise value_error("wrong-type", message, hint)
+    for name, separator in value.items():
+        if not isinstance(separator, str) or not 0 < len(separator) <= MAX_SEPARATOR_LENGTH:
+            message = (
+                f"The separator of `{name}` must be a text of 1 to {MAX_SEPARATOR_LENGTH} characters, got "
+            )
+            raise value_error("wrong-type", f"{message}{quote_value(separator)}.", hint)
+    return value
+
+
 def _parse_dates(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise value_error(
@@ -295,6 +309,8 @@ class WindowsConfig(StrictModel):
             raise ArgumentError("time", message, "Remove it from one of them.")
 
 
+MAX_SEPARATOR_LENGTH: Final = 8
+"""Maximum length of the text between two labels."""
 TABLE_FORMATS: Final = "CSV, Parquet, JSON lines or Feather"
 """The formats of tables, for descriptions."""
 
@@ -327,8 +343,10 @@ class TableConfig(DataConfig):
         Field(description="Input of the model -> its columns; null: one input of all other columns."),
     ] = None
     label_separators: Annotated[
-        dict[str, Annotated[str, Field(min_length=1, max_length=8)]],
+        dict[str, str],
+        PlainValidator(_parse_separators),
         WithJsonSchema({"type": "object", "additionalProperties": {"type": "string", "minLength": 1}}),
+        ExpectedText("a mapping of columns to the texts between labels"),
         Field(
             description="Column of a target whose values list several labels -> the text between two labels; the target has a "
             "0 or 1 for each label.",

@@ -33,7 +33,7 @@ class TargetPlan:
 
     @property
     def value_names(self) -> tuple[str, ...]:
-        """What the values of the target are: labels, or columns."""
+        """The names of the values of the target: labels, or columns."""
         return self.columns if self.labels is None else self.labels
 
 
