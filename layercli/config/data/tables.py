@@ -472,8 +472,10 @@ class TableConfig(DataConfig):
         if self.windows is not None and self.windows.horizon:
             return
         for name, columns in (self.inputs or {}).items():
-            for _, target, _ in self.target_references:
-                if target in columns:
+            for output, target, _ in self.target_references:
+                several = self.target_columns[output]
+                is_autoencoder = len(several) > 1 and {*several} <= {*columns}
+                if target in columns and not is_autoencoder:
                     message = f"`{target}` is the target; it cannot be part of the input `{name}`."
                     raise ArgumentError("inputs", message, "Remove it from the input's columns.")
 
