@@ -9,6 +9,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField, check_target_type
 from layercli.config.names import INPUT
 from layercli.schema.addresses import join_directory
+from layercli.schema.section_hints import MISSING_HINTS, TABLE_HINTS, WINDOWS_HINTS
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
@@ -185,6 +186,7 @@ class MissingValues(StrictModel):
     """The texts that mean a missing value, and the replacements of missing values."""
 
     example: ClassVar[str | None] = 'missing: {values: ["?"], numbers: median}'
+    hints: ClassVar[dict[str, str]] = MISSING_HINTS
 
     values: Annotated[
         list[str],
@@ -243,6 +245,7 @@ class WindowsConfig(StrictModel):
     """Sequences of consecutive rows, each with the target of a later row."""
 
     example: ClassVar[str | None] = "windows: {length: 24, horizon: 1}"
+    hints: ClassVar[dict[str, str]] = WINDOWS_HINTS
 
     length: Annotated[
         int, Field(ge=1, le=1_000_000, description="Number of rows in a sequence.", examples=[24])
@@ -318,6 +321,7 @@ TABLE_FORMATS: Final = "CSV, Parquet, JSON lines or Feather"
 class TableConfig(DataConfig):
     """Columns by name, one or more of which are targets."""
 
+    hints: ClassVar[dict[str, str]] = TABLE_HINTS
     has_text_labels: ClassVar[bool] = True
     file_noun: ClassVar[str]
     """What one of its files is, for messages: "a Parquet file"."""

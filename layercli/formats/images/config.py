@@ -11,6 +11,7 @@ from layercli.formats.images.mask_names import without_masks
 from layercli.formats.table_types import find_table_type
 from layercli.schema.addresses import join_directory
 from layercli.schema.field_types import PositiveInt
+from layercli.schema.section_hints import IMAGES_HINTS
 from layercli.schema.strict_model import ArgumentError, StrictModel
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -116,7 +117,7 @@ class Images(DataConfig):
         {type: images, path: flowers, size: [128, 128], channels: 3, split: {validation: 0.1, test: 0.1}}
     """
 
-    hints: ClassVar[dict[str, str]] = {
+    hints: ClassVar[dict[str, str]] = IMAGES_HINTS | {
         "target": "The names of the folders are the labels; for a table write `labels: {path: labels.csv, file: filename, "
         "target: label}`."
     }
