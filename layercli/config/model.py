@@ -125,6 +125,8 @@ InputField = Annotated[
 def _check_layer_list(value: Any) -> Any:
     if not isinstance(value, list):
         hint = "Start each layer with a dash, as in `- {type: Dense, units: 10}`."
+        if isinstance(value, str) and value.startswith("-"):
+            hint = "Write a space after each dash, as in `- Flatten`."
         raise value_error("wrong-type", f"`layers` must be a list, got {quote_value(value)}.", hint)
     if not value:
         raise value_error(

@@ -276,6 +276,16 @@ def _format_date_use(use: DateUse) -> str:
     return features if use.order in (None, "ymd") else f"{{order: {use.order}, features: {features}}}"
 
 
+def list_dropping_columns(table: TablePreview, columns: TableColumns) -> list[str]:
+    """Return the columns whose rows without a value are left out: those of totals and notes, and targets."""
+    numbers = [] if columns.is_forecast else columns.numbers
+    used = {column.name for column in (*numbers, *columns.categories, *columns.texts, *columns.targets)}
+    used |= columns.dates.keys()
+    footers = [name for name in table.keys.get("missing", {}).get("columns", {}) if name in used]
+    targets = [column.name for column in columns.targets if column.missing_count]
+    return list(dict.fromkeys([*footers, *(targets if columns.label_separator is None else [])]))
+
+
 def _list_missing_policies(table: TablePreview, columns: TableColumns) -> list[str]:
     words = [*table.keys.get("missing", {}).get("values", [])]
     if columns.infinity_words:
@@ -286,10 +296,7 @@ def _list_missing_policies(table: TablePreview, columns: TableColumns) -> list[s
     has_missing = any(column.missing_count or column.stray_count for column in [*numbers, *dates])
     if has_missing or columns.infinity_words:
         policies.append("numbers: median")
-    used = {column.name for column in (*numbers, *dates)}
-    dropped = [name for name in table.keys.get("missing", {}).get("columns", {}) if name in used]
-    if columns.label_separator is None:
-        dropped += [column.name for column in columns.targets if column.missing_count]
+    dropped = list_dropping_columns(table, columns)
     if dropped:
         policies.append(f"columns: {{{', '.join(f'{quote_yaml_text(name)}: drop' for name in dropped)}}}")
     return policies

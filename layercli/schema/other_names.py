@@ -276,6 +276,17 @@ def _explain_data_key(name: str, known_keys: Collection[str], mapping: Mapping[s
     return _DATA_KEYS.get(name)
 
 
+ARGUMENT_KEYS: Final = ("config", "params", "parameters", "kwargs", "args", "arguments", "options")
+"""Keys of other tools for the arguments of a type."""
+
+
+def _explain_train_key(name: str, mapping: Mapping[str, object]) -> str | None:
+    """Return a hint for a key of ``train`` that belongs to the split, or None."""
+    if name in _SET_KEYS and name != "validation_data":
+        return _format_share(mapping, name, _SET_KEYS[name])
+    return _DATA_KEYS.get(name) if name in ("train_size", "stratify") else None
+
+
 def _explain_momentum(mapping: Mapping[str, object], title: str) -> str:
     if title in ("Adam", "AdamW", "Adamax", "Nadam", "Lamb", "Lion"):
         return (
@@ -493,6 +504,10 @@ def explain_key(
         return Suggestion(f"{'Keras calls it' if is_keras_object else 'Write'} `{new}`.", new)
     if title.endswith(" data") and (hint := _explain_data_key(name, list(known_keys), mapping)) is not None:
         return hint
+    if title == "`train`" and (hint := _explain_train_key(name, mapping)) is not None:
+        return hint
+    if name in ARGUMENT_KEYS and isinstance(mapping.get(name), dict) and not title.startswith("`"):
+        return f"Write the keys of `{name}` next to `type`, without `{name}`."
     explain = _EXPLAIN_WITH_VALUES.get(name)
     return EXPLAINED_KEYS.get(name) if explain is None else explain(mapping, title)
 

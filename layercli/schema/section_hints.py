@@ -102,8 +102,6 @@ TRAIN_HINTS: Final = _split_names(
         ),
     ),
     ("deterministic", "Remove it: a training on a CPU repeats itself exactly with the same `seed`."),
-    ("validation", "Write `split: {validation: 0.1}` under `data:`."),
-    ("test", "Write `split: {test: 0.1}` under `data:`."),
     ("balanced balance", "Write `class_weight: balanced`."),
     ("monitor mode", "It is an argument of a callback, such as {type: EarlyStopping, monitor: val_loss}."),
     ("resume resume_from", "Remove it, and continue a run with `layercli train --resume RUN`."),

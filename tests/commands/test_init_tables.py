@@ -138,3 +138,24 @@ def test_target_of_lists_has_a_value_for_each_label(labels, separator):
     )
     assert f'several labels in each value, with "{separator}" between them, of 3 classes' in note
     assert "Rows without a label have a 0 for each." in note
+
+
+def test_footers_are_left_out_and_rows_without_a_target_have_their_lines():
+    examples = "".join(f"{'abc'[n % 3]},{n * 7 % 31},{n * 3}\n" for n in range(60))
+    Path("t.csv").write_text(f"kind,size,price\n{examples}a,5,\nTotal,,5310\nSource: Office,,\n")
+    config, note = init("t.csv")
+    assert config["data"]["missing"] == {
+        "values": ["default", "Total", "Source: Office"],
+        "numbers": "median",
+        "columns": {"kind": "drop", "price": "drop"},
+    }
+    assert (
+        'A row near the end, line 63, seems to be a total of the others, as it has "Total": it is left out.'
+        in note
+    )
+    assert 'The last row, line 64, has only "Source: Office": it is left out.' in note
+    assert "2 rows have no target and are left out: lines 62 and 64." in note
+    summary = invoke("inspect-data", "config.yaml").stdout
+    assert "60 examples:" in summary
+    lines = [f"{Path('t.csv').resolve()}, line {number}" for number in (62, 63, 64)]
+    assert f"3 rows are left out, as `missing` says: {'; '.join(lines)}." in summary.replace("\n", "")

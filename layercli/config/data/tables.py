@@ -448,12 +448,15 @@ class TableConfig(DataConfig):
 
     def find_declared_target(self, output: str) -> TargetFacts | None:
         steps = self.windows.steps if self.windows is not None else None
-        columns = self.target_columns.get(output if len(self.target_columns) > 1 else None)
-        if columns is None or (steps is None and (len(columns) == 1 or self.windows is not None)):
+        name = output if len(self.target_columns) > 1 else None
+        columns = self.target_columns.get(name)
+        if columns is None or columns[0] in self.label_separators:
             return None
-        if steps is None:
-            return TargetFacts(shape=(len(columns),))
-        return TargetFacts(shape=(steps, len(columns)) if len(columns) > 1 else (steps,))
+        if steps is not None:
+            return TargetFacts(shape=(steps, len(columns)) if len(columns) > 1 else (steps,))
+        if len(columns) == 1:
+            return TargetFacts(kind=self.target_type_of(name))
+        return TargetFacts(shape=(len(columns),)) if self.windows is None else None
 
     def with_absolute_paths(self, directory: Path) -> Self:
         return self.with_arguments(path=[join_directory(directory, path) for path in self.path])

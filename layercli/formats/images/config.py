@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
-from layercli.config.data.section import DataConfig, TargetTypeField
+from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField
 from layercli.config.data.tables import MAX_SEPARATOR_LENGTH, TABLE_FORMATS, TableConfig, TextOrList
 from layercli.formats.images.mask_names import without_masks
 from layercli.formats.table_types import find_table_type
@@ -196,6 +196,13 @@ class Images(DataConfig):
     @property
     def can_be_remote(self) -> bool:
         return False
+
+    def find_declared_target(self, output: str) -> TargetFacts | None:
+        if self.labels is not None:
+            return (
+                self.labels_as_table().find_declared_target(output) if len(self.labels.target) == 1 else None
+            )
+        return None if self.masks is not None else TargetFacts(kind="labels")
 
     def with_absolute_paths(self, directory: Path) -> Self:
         changes: dict[str, Any] = {"path": join_directory(directory, self.path)}

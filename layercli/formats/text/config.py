@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.config.data.section import DataConfig, TargetTypeField
+from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField
 from layercli.config.data.tables import TABLE_FORMATS, TableConfig, is_column_choice
 from layercli.config.names import INPUT
 from layercli.formats.csv.config import Csv, EncodingField, check_encoding
@@ -75,6 +75,10 @@ class Text(DataConfig):
     @property
     def can_be_remote(self) -> bool:
         return self.column is not None
+
+    def find_declared_target(self, output: str) -> TargetFacts | None:
+        table = self.as_table()
+        return TargetFacts(kind="labels") if table is None else table.find_declared_target(output)
 
     def with_absolute_paths(self, directory: Path) -> Self:
         return self.with_arguments(path=join_directory(directory, self.path))
