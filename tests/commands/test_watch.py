@@ -14,7 +14,7 @@ from layercli.cli import make_app
 from layercli.reports.console import make_console
 from layercli.reports.watch import describe_result, draw_result, watch_json
 from layercli.workflows.watch import iterate_checks
-from tests.running import invoke
+from tests.running import HANG_SECONDS, invoke
 
 
 class EndError(Exception):
@@ -110,7 +110,7 @@ def test_process_prints_changes_to_a_pipe_and_ends_with_ctrl_c(path):
         path.write_text("model: {}\n")
         assert json.loads(process.stdout.readline())["problems"][0]["code"] == "missing-key"
         os.kill(process.pid, signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(HANG_SECONDS) == 130
 
 
 def test_standard_input_cannot_be_watched():
