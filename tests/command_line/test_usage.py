@@ -8,7 +8,7 @@ import pytest
 
 from layercli.command_line.optional_values import add_left_out_values
 from layercli.command_line.usage import _find_value, is_json_requested
-from tests.running import invoke
+from tests.running import HANG_SECONDS, invoke
 
 
 def error_of(*args):
@@ -158,7 +158,7 @@ sys.argv = ["layercli", "train", "c.yaml", "--json"]
 cli.main()
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
     assert done.returncode == exit_code
     assert [problem["code"] for problem in json.loads(done.stdout)["problems"]] == [code]

@@ -21,7 +21,7 @@ from layercli.layers.shapes import Tensor
 from layercli.reports.console import print_json
 from layercli.sweep import plan
 from layercli.workflows.predict import _TerminalText
-from tests.running import LAYERCLI, invoke
+from tests.running import HANG_SECONDS, LAYERCLI, invoke
 
 MODEL = "model: {input: [4], layers: [Flatten]}\n"
 SECONDS = 10.0
@@ -239,7 +239,9 @@ def test_command_does_not_wait_for_a_named_pipe(tmp_path, command):
 
 def test_pipe_of_the_shell_is_read(iris):
     command = f"{LAYERCLI} validate <(cat {iris}) && cat {iris} | {LAYERCLI} validate /dev/stdin"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
     assert done.stdout == "1 file checked: no problems.\n" * 2
 
 
@@ -249,7 +251,7 @@ def test_base_that_is_a_pipe_is_refused(tmp_path):
         "base: base.yaml\nspace: {train.epochs: {int: [1, 2]}}\nobjective: {metric: loss}\n"
     )
     command = [LAYERCLI, "sweep", str(tmp_path / "s.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
     assert done.returncode == 1
     assert "must be a regular file" in done.stderr
 
