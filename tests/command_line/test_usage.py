@@ -37,6 +37,25 @@ def test_misspelt_option_suggests_the_closest_one():
     assert "--run-dir" in error_of("train", "c.yaml", "--run-dirr", "x")
 
 
+@pytest.mark.parametrize(
+    ("args", "advice"),
+    [
+        (("train", "c.yaml", "-o", "r"), "Write `--run-dir`."),
+        (("export", "r", "--out", "m.onnx"), "Write `--output`."),
+        (("train", "c.yaml", "--data", "t.csv"), "Write `--set data.path=t.csv`."),
+        (("evaluate", "r", "--input", "t.csv"), "Write `--data`."),
+        (("predict", "r", "--data", "t.csv"), "Write `--input`."),
+        (("train", "c.yaml", "--dry-run"), "Write `--smoke`."),
+        (("sweep", "c.yaml", "--workers", "2"), "Write `--jobs`."),
+        (("launch", "c.yaml", "--jobs", "2"), "Write `--workers`."),
+        (("train", "--version"), "Write `layercli --version`."),
+        (("train", "c.yaml", "--gpu", "0"), "`CUDA_VISIBLE_DEVICES=-1 layercli ...` hides it."),
+    ],
+)
+def test_other_option_is_named_where_the_command_has_it(args, advice):
+    assert advice in error_of(*args)
+
+
 def test_option_is_not_explained_where_it_cannot_be_set():
     assert "--set" not in error_of("evaluate", "run", "--epochs", "3")
 

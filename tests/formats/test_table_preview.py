@@ -583,12 +583,29 @@ def test_row_of_a_total_is_named(tmp_path):
     rows = "".join(f"2021-01-{n % 28 + 1:02},{n}\n" for n in range(60))
     table = preview(tmp_path, f"when,y\n{rows}Total,1770\n")
     assert table.keys == {"missing": {"values": ["default", "Total"], "columns": {"when": "drop"}}}
-    assert table.notes[0].startswith(
-        'The last row, line 62, seems to be a total of the others, as it has "Total"'
-    )
-    assert preview(tmp_path, f"when,y\n{rows}").survey.total is None
+    assert [(footer.row, footer.column, footer.is_total) for footer in table.survey.footers] == [
+        (60, "when", True)
+    ]
+    assert preview(tmp_path, f"when,y\n{rows}").survey.footers == ()
     words = "".join(f"{'sum' if n % 2 else 'mean'},{n}\n" for n in range(60))
-    assert preview(tmp_path, f"how,y\n{words}").survey.total is None
+    assert preview(tmp_path, f"how,y\n{words}").survey.footers == ()
+
+
+def test_footers_are_totals_and_notes_that_no_other_row_has(tmp_path):
+    rows = "".join(f"{'ab'[n % 2]},{n},{n % 7}\n" for n in range(60))
+    table = preview(tmp_path, f"kind,x,y\n{rows}Total,,210\n,,\nSource: Office,,\n")
+    assert [(footer.row, footer.text, footer.is_total) for footer in table.survey.footers] == [
+        (60, "Total", True),
+        (62, "Source: Office", False),
+    ]
+    assert sorted(table.columns[0].values) == ["a", "b"]
+    assert table.keys["missing"] == {
+        "values": ["default", "Total", "Source: Office"],
+        "columns": {"kind": "drop"},
+    }
+    # the last row is an example without numbers
+    assert preview(tmp_path, f"kind,x,y\n{rows}a,,\n").survey.footers == ()
+    assert preview(tmp_path, f"kind,x,y\n{rows},,300\n").survey.footers == ()
 
 
 def test_one_word_and_missing_values_are_a_text(tmp_path):
