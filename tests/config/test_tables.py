@@ -3,7 +3,7 @@
 import pytest
 
 from layercli.check import check_config
-from layercli.config.data.section import DATA_TYPES, TargetFacts
+from layercli.config.data.section import DATA_TYPES
 
 
 def parse(**keys):
