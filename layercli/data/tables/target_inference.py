@@ -18,8 +18,8 @@ from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_TEXT_CLASSES: Final = MAX_CLASSES
 _MAX_UNKNOWN_CLASSES: Final = 8
-_MAX_LABEL_VALUES: Final = 1 << 28
-"""Most values of a target with a 0 or 1 for each label of each row: 1 GiB."""
+_MAX_LABEL_VALUES: Final = 1 << 27
+"""Most values of a target with a 0 or 1 for each label of each row: 512 MiB."""
 
 
 class TargetInference:

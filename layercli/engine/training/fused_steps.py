@@ -100,17 +100,31 @@ class FusedSteps:
         parts = [part for part in (model._compile_loss, metrics) if part is not None]
         if all(part.built for part in parts):
             return
-        make_batch = tf.function(self._make_batch, autograph=False)
-        batch = make_batch.get_concrete_function(self._feed.block_spec, shared_tensors).structured_outputs
-        _, targets, *weights = keras.tree.map_structure(
-            lambda tensor: keras.KerasTensor(tensor.shape, tensor.dtype.name), batch
-        )
-        outputs = model.outputs if len(model.outputs) > 1 else model.outputs[0]
         with suppress(Exception):  # the trace of a step reports it
+            targets, outputs, *weights = self._find_metric_arguments(shared_tensors)
             for part in parts:
                 part.build(targets, outputs)
             if metrics is not None and any(map(_creates_variables_late, metrics.metrics)):
                 compute_output_spec(metrics.update_state, targets, outputs, *weights)
+
+    def _find_metric_arguments(self, shared_tensors: Tensors) -> Any:
+        """Return symbolic targets, outputs and, if there are any, weights of a batch."""
+        model = self._model
+        # Keras declares vectors of texts with an axis that they do not have.
+        has_texts = any(isinstance(each, keras.layers.TextVectorization) for each in model._flatten_layers())
+
+        def find_arguments(rows: Tensors, shared: Tensors) -> Any:
+            inputs, *others = self._make_batch(rows, shared)
+            return [*others, model(inputs) if has_texts else []]
+
+        trace = tf.function(find_arguments, autograph=False)
+        targets, *weights, outputs = keras.tree.map_structure(
+            lambda tensor: keras.KerasTensor(tensor.shape, tensor.dtype.name),
+            trace.get_concrete_function(self._feed.block_spec, shared_tensors).structured_outputs,
+        )
+        if not has_texts:
+            outputs = model.outputs if len(model.outputs) > 1 else model.outputs[0]
+        return targets, outputs, *weights
 
     def _pad_block(self, block: Tensors, full_batches: int) -> Tensors:
         """Return the full batches of a block, padded with zeros to the compiled size."""

@@ -293,3 +293,18 @@ def test_stream_error_is_raised_at_its_block():
     assert next(blocks)[0].shape[0] == BATCH
     with pytest.raises(OSError, match="Input/output error"):
         next(blocks)
+
+
+def test_accuracy_of_texts_is_that_of_their_real_shape():
+    texts = np.array([["a"], ["b"], ["c"], ["b"]], dtype=object)
+    labels = np.eye(3, dtype="float32")[[0, 1, 2, 0]]
+    vectors = L.TextVectorization(output_mode="multi_hot", vocabulary=["a", "b", "c"])
+    model = keras.Sequential([keras.Input((1,), dtype="string"), vectors, L.Dense(3)])
+    model.layers[-1].set_weights([np.eye(4, 3, -1), np.zeros(3)])
+    model.compile(loss="mse", optimizer=keras.optimizers.SGD(0.0), metrics=["accuracy"])
+    TrainingLoop(
+        model, make_feed(Examples(texts, labels), 4, stream=False), max_steps_per_call=1, seed=None
+    ).run([], epochs=1)
+    assert (
+        float(model.get_metrics_result()["accuracy"]) == 0.75
+    )  # the last text is "b", its label that of "a"
