@@ -71,6 +71,7 @@ def test_resume_is_bit_exact(case, tmp_path, monkeypatch):
     document = yaml.safe_load(IRIS)
     section = dict(CASES[case])
     document["model"]["dtype"] = section.pop("dtype", None)
+    document["model"]["layers"].insert(1, {"type": "Dropout", "rate": 0.2})
     document["train"] |= {
         "epochs": 3,
         "batch_size": 16,

@@ -16,7 +16,7 @@ from layercli.config.training.registry import LOSSES, METRICS
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import ASSUMED_TEXT_BYTES, Examples, Subset
 from layercli.engine.custom_objects import list_batch_callbacks
-from layercli.layers.base import Layer
+from layercli.layers.base import Layer, use_dtype_policy
 from layercli.layers.custom_layers import CustomLayer
 from layercli.schema.component import Component, snake_case
 from layercli.schema.field_types import MAX_INT32
@@ -107,6 +107,7 @@ _XLA_LAYERS: Final = frozenset(
         "Bidirectional",
         "Concatenate",
         "Dense",
+        "Dropout",
         "ELU",
         "Embedding",
         "Flatten",
@@ -124,10 +125,12 @@ _XLA_LAYERS: Final = frozenset(
         "Reshape",
         "SimpleRNN",
         "Softmax",
+        "SpatialDropout1D",
         "Subtract",
     ]
 )
-"""Layers that XLA speeds up on a CPU; it slows down convolutions and random numbers (Dropout)."""
+"""Layers that XLA speeds up on a CPU; it slows down convolutions and random numbers, except those of ``xla_dropout``."""
+_DROPOUT_RATES: Final = ("rate", "dropout", "recurrent_dropout")
 _XLA_LOSSES_AND_METRICS: Final = frozenset(
     [
         "accuracy",
@@ -242,10 +245,13 @@ def _choose_xla(
 ) -> tuple[bool, str]:
     """Return whether to use XLA if it saves ``saved_seconds`` and takes ``cost`` seconds to compile, and the reason."""
     for layer in layers:
-        has_dropout = any(getattr(layer, rate, 0) for rate in ("dropout", "recurrent_dropout"))
         name = layer.type_reference() if isinstance(layer, CustomLayer) else layer.type_name()
-        if has_dropout or name not in _XLA_LAYERS:
-            return False, f"XLA does not speed up {name}{' with dropout' if has_dropout else ''}"
+        if name not in _XLA_LAYERS:
+            return False, f"XLA does not speed up {name}"
+        with use_dtype_policy(valid.config.model.dtype):
+            dtype = layer.compute_dtype
+        if dtype != "float32" and any(getattr(layer, rate, 0) for rate in _DROPOUT_RATES):
+            return False, f"XLA does not speed up dropout in {dtype}"
     untested = [
         *(custom.type_name() for custom, _ in valid.custom_objects if custom.noun != "callback"),
         *(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, TypeAlias
 
 import keras
@@ -13,6 +13,7 @@ from keras.src.backend import compute_output_spec  # not public
 from layercli.activity import show_activity
 from layercli.engine.training.feed import Feed, Tensors
 from layercli.engine.training.multi_worker import Workers
+from layercli.engine.training.xla_dropout import use_equal_dropout
 
 StepFunction: TypeAlias = Callable[[Any], Any]
 """One step on a batch, such as a model's ``train_step``; its result is ignored."""
@@ -92,7 +93,8 @@ class FusedSteps:
             jit_compile=jit_compile,
             input_signature=[*extra_specs, rows, shared_tensors],
         )
-        return graph.get_concrete_function() and graph
+        with use_equal_dropout() if jit_compile else nullcontext():
+            return graph.get_concrete_function() and graph
 
     def _create_metrics(self, shared_tensors: Tensors) -> None:
         """Create the variables of the losses and metrics: TensorFlow traces a function twice if it creates some."""

@@ -53,8 +53,11 @@ def test_recurrent_layers_save_more_and_compile_longer(tmp_path):
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
-        ({"type": "Dropout", "rate": 0.5}, "XLA does not speed up Dropout"),
         ({"type": "GaussianNoise", "stddev": 0.5}, "XLA does not speed up GaussianNoise"),
+        (
+            {"type": "Dropout", "rate": 0.5, "dtype": "mixed_float16"},
+            "XLA does not speed up dropout in float16",
+        ),
     ],
 )
 def test_layers_that_xla_slows_down_are_not_compiled(tmp_path, layer, reason):
@@ -62,12 +65,26 @@ def test_layers_that_xla_slows_down_are_not_compiled(tmp_path, layer, reason):
     assert (found.jit_compile, found.reason) == (False, reason)
 
 
-def test_wrapped_layer_decides_about_xla(tmp_path):
-    wrapped = {"type": "Bidirectional", "layer": {"type": "LSTM", "units": 4, "dropout": 0.1}}
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"type": "Dropout", "rate": 0.5},
+        {"type": "LSTM", "units": 4, "dropout": 0.1},
+        {"type": "LSTM", "units": 4, "dtype": "float64"},
+    ],
+)
+def test_dropout_is_compiled(tmp_path, layer):
+    layers = [{"type": "Reshape", "target_shape": [4, 1]}, layer, {"type": "Flatten"}, HEAD]
+    assert planned(tmp_path, layers, epochs=5, samples=1_000_000).jit_compile
+
+
+@pytest.mark.parametrize("rate", ["dropout", "recurrent_dropout"])
+def test_wrapped_layer_decides_about_xla(tmp_path, rate):
+    wrapped = {"type": "Bidirectional", "layer": {"type": "LSTM", "units": 4, "dtype": "float64", rate: 0.1}}
     layers = [{"type": "Reshape", "target_shape": [4, 1]}, wrapped, HEAD]
     found = planned(tmp_path, layers, epochs=5, samples=1_000_000)
-    assert found.reason == "XLA does not speed up LSTM with dropout"
-    del wrapped["layer"]["dropout"]
+    assert found.reason == "XLA does not speed up dropout in float64"
+    del wrapped["layer"][rate]
     assert planned(tmp_path, layers, epochs=5, samples=1_000_000).jit_compile
 
 
