@@ -68,6 +68,11 @@ RENAMED_KEYS: Final = _split_names(
     ("ignore_index", "ignore_class"),
     ("xla jit", "jit_compile"),
     ("head_size", "key_dim"),
+    ("metric", "monitor"),
+    ("wait", "patience"),
+    ("tolerance tol", "min_delta"),
+    ("min_epochs", "start_from_epoch"),
+    ("restore_best", "restore_best_weights"),
     # sections
     ("input_shape", "input"),
     ("training fit trainer", "train"),
@@ -75,7 +80,7 @@ RENAMED_KEYS: Final = _split_names(
     ("val valid validation_split val_split", "validation"),
     ("test_size test_split", "test"),
     # data
-    ("file filename filepath file_path csv_file data_path directory folder", "path"),
+    ("file filename filepath file_path csv_file data_path data_dir directory folder root url", "path"),
     ("label label_column target_column class_column y_col", "target"),
     ("sep delimiter delim", "separator"),
     ("image_size img_size target_size", "size"),
@@ -244,7 +249,7 @@ _SET_KEYS: Final = {
 """A key of ``data`` for the size or the files of a set -> the key of ``split``."""
 _ARRAY_KEYS: Final = {
     **dict.fromkeys(("x", "X", "x_train", "X_train"), "features"),
-    **dict.fromkeys(("y", "y_train", "labels", "targets"), "target"),
+    **dict.fromkeys(("y", "Y", "y_train", "Y_train", "labels", "targets"), "target"),
 }
 """A key of ``data`` for the inputs or the targets -> the key today, if the type of data has it."""
 _DATA_KEYS: Final = {

@@ -21,6 +21,7 @@ from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_from_arrays import make_array_template
 from layercli.workflows.init_from_folder import make_folder_template, make_label_table_template
 from layercli.workflows.init_paths import make_init_error, make_relative
+from layercli.workflows.label_lists import describe_label_list
 from layercli.workflows.table_columns import assign_columns
 
 _MAX_NAMED_COLUMNS = 8
@@ -165,6 +166,8 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
         meaning = (
             f"{len(columns.targets)} {'numbers' if columns.target_form == 'value' else 'values of 0 or 1'}"
         )
+    elif columns.label_separator is not None:
+        meaning = describe_label_list(columns.label_separator, meaning)
     notes.append(f"Read {table.row_count:,} rows. Target: {target} ({columns.target_reason}), {meaning}.")
     notes += [
         f"`{sanitize_text(column.name, limit=60)}` {column.note}."
@@ -175,7 +178,9 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
         infinite = " and ".join(f'"{sanitize_text(word, limit=40)}"' for word in columns.infinity_words)
         notes.append(f"Infinite numbers, {infinite}, are read as missing.")
     missing = sum(column.missing_count for column in columns.targets)
-    if missing and columns.more_targets:
+    if columns.label_separator is not None:
+        notes += ["Rows without a label have a 0 for each."] * (missing > 0)
+    elif missing and columns.more_targets:
         notes.append("Rows without one of the targets are left out.")
     elif missing:
         words = [f'"{word}" in {count:,}' for word, count in columns.target.missing_words.items()]

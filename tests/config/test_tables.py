@@ -3,7 +3,7 @@
 import pytest
 
 from layercli.check import check_config
-from layercli.config.data.section import DATA_TYPES, TargetFacts
+from layercli.config.data.section import DATA_TYPES
 
 
 def parse(**keys):
@@ -28,8 +28,9 @@ def test_columns_of_one_and_of_several_targets(target, columns):
 def test_shape_of_a_target_is_known_before_reading():
     assert parse(target=["y", "z"]).find_declared_target("dense").shape == (2,)
     assert parse(target={"a": ["y", "x", "w"], "b": "z"}).find_declared_target("a").shape == (3,)
-    assert parse(target={"a": ["y", "x"], "b": "z"}).find_declared_target("b") == TargetFacts()
-    assert parse(target="y", target_type="labels").find_declared_target("dense") == TargetFacts(kind="labels")
+    assert parse(target={"a": ["y", "x"], "b": "z"}).find_declared_target("b").shape == ()
+    assert parse(target="y").find_declared_target("dense").shape == ()
+    assert parse(target="y", label_separators={"y": ";"}).find_declared_target("dense") is None
 
 
 def test_type_of_a_target_is_that_of_its_output():

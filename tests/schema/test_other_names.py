@@ -3,13 +3,13 @@
 import pytest
 
 from layercli.check import check_config
-from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 from layercli.layers.object_registry import INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
 from layercli.schema.other_names import EXPLAINED_TYPES, RENAMED_KEYS, RENAMED_TYPES, explain_type
 from layercli.workflows.autofix import compute_fixes, find_unsafe_fixes
 
-CATALOGUES = (LAYERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, INITIALIZERS, REGULARIZERS)
+CATALOGUES = (CALLBACKS, LAYERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, INITIALIZERS, REGULARIZERS)
 SECTION_KEYS = {
     "path",
     "target",
@@ -210,7 +210,7 @@ def test_data_without_features_does_not_suggest_them(tmp_path):
 def test_new_keys_of_the_table_exist():
     names = SECTION_KEYS.union(
         *(catalogue.load(name).model_fields for catalogue in CATALOGUES for name in catalogue.modules)
-    ) | {"min_delta"}
+    )
     assert {new for old in RENAMED_KEYS.values() for new in old.split()} - names == set()
 
 

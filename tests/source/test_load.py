@@ -10,6 +10,7 @@ import pytest
 
 from layercli.errors import LayercliError
 from layercli.source.load import MAX_BYTES, load_yaml
+from tests.running import HANG_SECONDS
 
 
 @pytest.fixture
@@ -338,7 +339,7 @@ def test_a_pipe_with_too_many_bytes_is_refused():
     writer.start()
     assert refusal(load_yaml, f"/dev/fd/{read_end}") == TOO_LARGE
     os.close(read_end)
-    writer.join(timeout=10)
+    writer.join(HANG_SECONDS)
     assert not writer.is_alive()
 
 

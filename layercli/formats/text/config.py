@@ -11,6 +11,7 @@ from layercli.config.names import INPUT
 from layercli.formats.csv.config import Csv, EncodingField, check_encoding
 from layercli.formats.table_types import find_table_type
 from layercli.schema.addresses import join_directory
+from layercli.schema.section_hints import TEXT_HINTS
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
@@ -31,6 +32,8 @@ class Text(DataConfig):
     Example:
         {type: text, path: reviews, split: {validation: 0.1, test: 0.1, stratify: true}}
     """
+
+    hints: ClassVar[dict[str, str]] = TEXT_HINTS
 
     path: Annotated[
         str,
