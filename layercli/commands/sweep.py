@@ -55,7 +55,7 @@ def command(
     open_sweep_run = open_sweep(plan, sweep, set_ or (), storage=storage, heartbeat=heartbeat, trust=trust)
     finished_note = f"; {open_sweep_run.finished_count} are finished" if open_sweep_run.finished_count else ""
     count = count_noun(plan.sweep.trial_count, "trial")
-    title = f"Sweep {plan.name}: {count} in {open_sweep_run.directory}{finished_note}."
+    title = f"{plan.title}: {count} in {open_sweep_run.directory}{finished_note}."
     out.print(title, soft_wrap=True)
     progress = SweepProgress(
         out,

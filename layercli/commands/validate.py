@@ -31,7 +31,9 @@ def command(
     ],
     format_: Annotated[
         ProblemFormat | None,
-        typer.Option("--format", help="text, json (same as --json), or github (annotations)."),
+        typer.Option(
+            "--format", help="text, json (same as --json), or github (annotations, not with --json)."
+        ),
     ] = None,
     fix: Annotated[
         bool,

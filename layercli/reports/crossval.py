@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from layercli.reports.console import make_table
-from layercli.reports.formatting import format_number
+from layercli.reports.formatting import format_numbers
 from layercli.reports.group_progress import GroupProgress
+from layercli.reports.metric_table import print_metrics
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -30,13 +30,15 @@ def make_fold_progress(console: Console, *, is_live: bool, total: int, repeats: 
 def print_crossval_summary(console: Console, summary: Mapping[str, Any]) -> None:
     """Print mean, standard deviation and confidence interval of each metric, and the paths of the results."""
     percent = f"{summary['confidence']:.0%} interval"
-    table = make_table("metric", numbers=("mean", "deviation", percent))
+    rows = {}
     for name, mean in summary["mean"].items():
-        low, high = summary["interval"][name]
-        deviation = format_number(summary["std"][name])
-        interval = f"{format_number(low)} to {format_number(high)}"
-        table.add_row(sanitize_text(name), format_number(mean), deviation, interval)
-    console.print(table)
+        shown = format_numbers([mean, summary["std"][name], *summary["interval"][name]])
+        rows[sanitize_text(name)] = {
+            "mean": shown[0],
+            "deviation": shown[1],
+            percent: f"{shown[2]} to {shown[3]}",
+        }
+    print_metrics(console, ["mean", "deviation", percent], rows)
     directory = sanitize_text(summary["directory"])
     console.print(f"{len(summary['folds'])} runs: {directory}", soft_wrap=True)
     predictions = sanitize_text(summary["predictions"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from layercli.layers.shapes import format_shape
 from layercli.reports.console import make_table
+from layercli.reports.formatting import format_numbers
 from layercli.reports.target_summary import ClassNames, Meanings, describe_targets, targets_json
 from layercli.source.nodes import sanitize_text
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 ClassCounts = Mapping[str | None, Sequence[tuple[str, tuple[int, int, int]]]]
 """For each target, or None if there is only one: each class with its counts in training, validation and test sets."""
 _MAX_ROWS = 60
+_MIN_SHARED_DIGITS = 1e4
+"""A column with a larger number is shown without decimals, or with an exponent."""
 _MIN_WIDE_WIDTH = 110
 """Minimum terminal width for showing sample values in the main table."""
 
@@ -77,7 +80,7 @@ def print_data_summary(
         above = feature.input
         indent = "  " if feature.name is not None and feature.input not in (None, feature.name) else ""
         title = sanitize_text(feature.name or feature.input or "input")
-        values = sanitize_text(", ".join(map(_format_sample, feature.samples)), limit=60)
+        values = sanitize_text(", ".join(_format_samples(feature.samples)), limit=60)
         if values and not is_wide:
             samples.add_row(title, values)
         table.add_row(
@@ -87,7 +90,7 @@ def print_data_summary(
             else f"{feature.dtype} {format_shape(feature.shape)}",
             "" if feature.different is None else f"{feature.different:,}",
             f"{feature.missing:,}" if feature.missing else "",
-            *(_format_statistic(value) for value in (feature.low, feature.mean, feature.high)),
+            *_format_statistics((feature.low, feature.mean, feature.high)),
             *([values] if is_wide else []),
         )
     console.print(table)
@@ -109,11 +112,25 @@ def print_data_summary(
     )
 
 
-def _format_sample(value: object) -> str:
-    if value in ("", None) or value != value:
-        return "-"  # it is missing
-    return _format_statistic(value) if isinstance(value, float) else str(value)
+def _format_samples(samples: Sequence[object]) -> list[str]:
+    """Return the first values of a column; a dash for a missing one."""
+    numbers = [sample for sample in samples if isinstance(sample, float) and sample == sample]
+    shown = iter(_format_statistics(numbers))
+    return [
+        "-"
+        if sample in ("", None) or sample != sample
+        else next(shown)
+        if isinstance(sample, float)
+        else str(sample)
+        for sample in samples
+    ]
 
 
-def _format_statistic(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _format_statistics(values: Sequence[float | None]) -> list[str]:
+    """Return numbers of one column with the same digits, at most four if they are small; nothing for None."""
+    known = [value for value in values if value is not None]
+    if max(map(abs, known), default=0.0) >= _MIN_SHARED_DIGITS:
+        shown = iter(format_numbers(known))
+    else:
+        shown = (f"{value:.4g}" for value in known)
+    return ["" if value is None else next(shown) for value in values]

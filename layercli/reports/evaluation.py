@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from layercli.reports.console import make_table
-from layercli.reports.formatting import format_number
+from layercli.reports.formatting import format_number, format_numbers
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -116,12 +116,21 @@ def _print_scores(console: Console, scores: Mapping[str, Any]) -> None:
 def _print_errors(console: Console, document: Mapping[str, Any]) -> None:
     errors, baseline, naive = document["errors"], document["baseline"], document.get("naive_forecast")
     table = make_table("error", numbers=["model", "predicting the mean", *(["last value"] if naive else [])])
-    for key, title in (("mae", "MAE"), ("rmse", "RMSE"), ("r2", "R2")):
-        guesses = (baseline.get(key), *([naive[key]] if naive else []))
-        table.add_row(title, *map(_format_optional, (errors[key], *guesses)))
-    for percent, value in errors["quantiles"].items():
-        last = [_format_optional(naive["quantiles"][percent])] if naive else []
-        table.add_row(f"{percent} % of errors are below", _format_optional(value), "", *last)
+    sources = (errors, baseline, *([naive] if naive else []))
+    rows = [
+        (title, [source.get(key) for source in sources]) for key, title in (("mae", "MAE"), ("rmse", "RMSE"))
+    ]
+    r2 = [source.get("r2") for source in sources]
+    quantiles = [
+        (f"{percent} % of errors are below", [value, None, *([naive["quantiles"][percent]] if naive else [])])
+        for percent, value in errors["quantiles"].items()
+    ]
+    unit = iter(format_numbers([v for _, values in (*rows, *quantiles) for v in values if v is not None]))
+    for title, values in rows:
+        table.add_row(title, *("-" if value is None else next(unit) for value in values))
+    table.add_row("R2", *map(_format_optional, r2))
+    for title, values in quantiles:
+        table.add_row(title, *("" if value is None else next(unit) for value in values))
     console.print(table)
     if "per_target" in document:
         _print_targets(console, document["per_target"])
@@ -134,9 +143,15 @@ def _print_targets(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     table = make_table("target", numbers=titles)
     for row in rows:
         guesses = [row["baseline"]["mae"], *([row["naive_forecast"]["mae"]] if has_naive else [])]
-        values = (row["mae"], row["rmse"], row["r2"], *guesses)
-        table.add_row(_format_name(row["target"]), *map(_format_optional, values))
+        mae, rmse, *shown = _format_errors([row["mae"], row["rmse"], *guesses])
+        table.add_row(_format_name(row["target"]), mae, rmse, _format_optional(row["r2"]), *shown)
     console.print(table)
+
+
+def _format_errors(values: Sequence[float | None]) -> list[str]:
+    """Return errors in one unit with the same digits."""
+    shown = iter(format_numbers([value for value in values if value is not None]))
+    return ["-" if value is None else next(shown) for value in values]
 
 
 def _format_optional(value: float | None) -> str:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from layercli.layers.shapes import Shape, format_shape
+
+_WIDE: Final = 1e4
+"""Numbers from here on have separators of thousands, and no decimals."""
+_LARGE: Final = 1e7
+"""Numbers from here on have an exponent."""
 
 
 def count_noun(count: int, noun: str) -> str:
@@ -70,9 +76,28 @@ def format_number(value: Any) -> str:
         return "nan"
     if isinstance(value, list):
         return f"[{', '.join(format_number(item) for item in value)}]"
-    if 1e4 <= abs(value) < 1e7:
+    if _WIDE <= abs(value) < _LARGE:
         return f"{value:,.0f}"
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"
+    return f"{value:.4f}" if 1e-3 <= abs(value) < _WIDE or value == 0 else f"{value:.3e}"
+
+
+def format_numbers(values: Sequence[Any]) -> list[str]:
+    """Return numbers of one quantity as ``format_number``, with the digits that the largest of them has.
+
+    So 8651.7764 next to 100640 is ``8,652``, and 66604 next to 5.3e7 is ``6.660e+04``. None and lists are as in
+    ``format_number``.
+    """
+    numbers = [abs(value) for value in values if isinstance(value, (int, float)) and math.isfinite(value)]
+    largest = max(numbers, default=0.0)
+    style = ".3e" if largest >= _LARGE else ",.0f" if largest >= _WIDE else None
+    return [
+        f"{value:{style}}"
+        if style is not None
+        and isinstance(value, (int, float))
+        and (style != ",.0f" or not 0 < abs(value) < 1)
+        else format_number(value)
+        for value in values
+    ]
 
 
 def format_weights(weights: Sequence[tuple[str, Sequence[int], bool]]) -> str:

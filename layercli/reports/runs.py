@@ -117,7 +117,10 @@ def _make_columns(runs: Sequence[Run], key: str | None) -> list[RunColumn]:
     ]
     if any(run.state != "finished" for run in runs):
         columns.insert(1, RunColumn("state", [run.state for run in runs], 3, is_text=True))
-    if key is not None and key not in ("run", "name", "state", "epochs", "seconds", "parameters"):
+    is_shown = key in ("run", "name", "state", "epochs", "seconds", "parameters") or all(
+        run.best.get("monitor") == key and run.value(str(key)) == run.best.get(str(key)) for run in runs
+    )
+    if key is not None and not is_shown:
         columns.append(RunColumn(_format_name(key), [_format_value(run.value(key)) for run in runs], 2))
     differences = _hide_absent_layers(find_config_differences(runs), keeps_types=False)
     shown = {

@@ -7,8 +7,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from layercli.reports.console import make_table
-from layercli.reports.formatting import format_number
+from layercli.reports.formatting import format_number, format_numbers
 from layercli.reports.group_progress import GroupProgress
+from layercli.reports.metric_table import print_metrics
 from layercli.runs.seed_groups import SIGNIFICANCE, SeedGroup, SeedTest, list_scores
 from layercli.schema.suggestions import list_names
 from layercli.source.nodes import sanitize_text
@@ -38,12 +39,14 @@ def make_seed_progress(console: Console, *, is_live: bool, total: int) -> GroupP
 def print_seed_summary(console: Console, summary: Mapping[str, Any]) -> None:
     """Print mean and standard deviation of each metric, the directory, and the commands that are useful next."""
     values = {name: [each["metrics"][name] for each in summary["seeds"]] for name in summary["mean"]}
-    table = make_table("metric", numbers=("mean", "deviation", "lowest", "highest"))
+    titles = ["mean", "deviation", "lowest", "highest"]
+    rows = {}
     for name, mean in summary["mean"].items():
-        deviation = format_deviation(summary["std"][name])
-        lowest, highest = format_number(min(values[name])), format_number(max(values[name]))
-        table.add_row(sanitize_text(name), format_number(mean), deviation, lowest, highest)
-    console.print(table)
+        deviation = summary["std"][name]
+        shown = format_numbers([mean, deviation or 0.0, min(values[name]), max(values[name])])
+        shown[1] = shown[1] if deviation is not None else ""
+        rows[sanitize_text(name)] = dict(zip(titles, shown, strict=True))
+    print_metrics(console, titles, rows)
     directory = sanitize_text(summary["directory"])
     quoted = quote(directory)
     count = len(summary["seeds"])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_VALUE_LENGTH = 28
 """Longest value in a table, in characters."""
+_UNLIMITED_WIDTH = 1000
 _MIN_SHOWN, _MAX_SHOWN = 5, 20
 """Numbers of trials in the table of a finished sweep."""
 
@@ -111,19 +112,11 @@ def make_trials_table(
     rows: Sequence[TrialRow], metrics: Sequence[str], console: Console, title: str | None = None
 ) -> Table:
     """Return a table with a row for each trial and a column for each parameter that fits the width."""
-    names = list(dict.fromkeys(name for row in rows for name in row["params"]))
+    names, shown_names = _list_parameters(rows), choose_parameters(rows, metrics, console)
     table = make_table(numbers=("trial", *metrics, "epochs"), title=title)
     table.add_column("state", no_wrap=True)
-    width_left = console.width - 32 - sum(max(len(metric), 6) + 2 for metric in metrics)
-    shown_names: list[str] = []
-    for name in names:
-        value_width = max(len(_format_value(row["params"].get(name, ""))) for row in rows)
-        header = _distinct_suffix(name, names)
-        width_left -= max(len(header), value_width) + 2
-        if width_left < 0 and shown_names:
-            break
-        shown_names.append(name)
-        table.add_column(header, justify="right", overflow="ellipsis", no_wrap=True)
+    for name in shown_names:
+        table.add_column(_distinct_suffix(name, names), justify="right", overflow="ellipsis", no_wrap=True)
     for row in rows:
         cells = [_format_value(row["params"][name]) if name in row["params"] else "" for name in shown_names]
         values = [
@@ -132,6 +125,40 @@ def make_trials_table(
         ]
         table.add_row(str(row["number"]), *values, str(row["epochs"] or ""), row["state"], *cells)
     return table
+
+
+def _list_parameters(rows: Sequence[TrialRow]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row["params"]))
+
+
+def choose_parameters(rows: Sequence[TrialRow], metrics: Sequence[str], console: Console) -> list[str]:
+    """Return the parameters whose columns fit the width of a terminal, at least one; elsewhere all."""
+    names = _list_parameters(rows)
+    width_left = console.width - 32 - sum(max(len(metric), 6) + 2 for metric in metrics)
+    shown: list[str] = []
+    for name in names:
+        value_width = max(len(_format_value(row["params"].get(name, ""))) for row in rows)
+        width_left -= max(len(_distinct_suffix(name, names)), value_width) + 2
+        if width_left < 0 and shown and console.is_terminal:
+            break
+        shown.append(name)
+    return shown
+
+
+def _print_trials(console: Console, rows: Sequence[TrialRow], metrics: Sequence[str]) -> None:
+    """Print a table of trials, and the parameters that do not fit; elsewhere than on a terminal, all fit."""
+    table = make_trials_table(rows, metrics, console)
+    width = console.width
+    console.width = width if console.is_terminal else _UNLIMITED_WIDTH
+    console.print(table)
+    console.width = width
+    names = _list_parameters(rows)
+    hidden = names[len(choose_parameters(rows, metrics, console)) :]
+    if hidden:
+        listed = ", ".join(_distinct_suffix(name, names) for name in hidden)
+        console.print(
+            f"Not shown: {listed}. A wider terminal shows them, and `layercli runs` does.", style="dim"
+        )
 
 
 def _distinct_suffix(name: str, names: Sequence[str]) -> str:
@@ -168,7 +195,7 @@ def print_sweep_summary(console: Console, summary: Mapping[str, Any]) -> None:
     metrics = [objective["metric"] for objective in objectives]
     ranked = rank_rows(summary["trials"], [x["direction"] == "maximize" for x in objectives])
     shown = ranked[: max(_MIN_SHOWN, min(len(summary["pareto"]), _MAX_SHOWN))]
-    console.print(make_trials_table(shown, metrics, console))
+    _print_trials(console, shown, metrics)
     if summary["pareto"]:
         numbers = ", ".join(map(str, summary["pareto"][:_MAX_SHOWN]))
         more = len(summary["pareto"]) - _MAX_SHOWN

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from layercli.reports.console import make_table
-from layercli.reports.formatting import format_count, format_duration, format_number
+from layercli.reports.formatting import format_count, format_duration, format_number, format_numbers
+from layercli.reports.metric_table import print_metrics
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-_GAP: Final = 5
-"""The space around a column of names."""
 
 
 def print_training_summary(
@@ -81,37 +78,16 @@ def _print_metrics(console: Console, summary: Mapping[str, Any]) -> None:
         columns[sanitize_text(baseline["predicts"])] = baseline["metrics"]
     if not names:
         return
-    from rich.cells import cell_len
-
     rows = {
-        sanitize_text(name): {
-            title: _format_cell(values[name]) for title, values in columns.items() if name in values
-        }
+        sanitize_text(name): dict(
+            zip(titles, _format_cells([columns[title][name] for title in titles]), strict=True)
+        )
         for name in names
+        if (titles := [title for title, values in columns.items() if name in values])
     }
-    table = make_table(numbers=columns)
-    for cells in rows.values():
-        table.add_row(*(cells.get(title, "") for title in columns))
-    longest = max(map(cell_len, ("metric", *rows)))
-    if longest + _GAP + console.measure(table).maximum > console.width:
-        _print_blocks(console, rows)
-    else:
-        table = make_table("metric", numbers=columns)
-        for name, cells in rows.items():
-            table.add_row(name, *(cells.get(title, "") for title in columns))
-        console.print(table)
+    print_metrics(console, list(columns), rows)
     if baseline:
         _print_sentence(console, f"{baseline['predicts']}: {_describe_baseline(baseline)}")
-
-
-def _print_blocks(console: Console, rows: Mapping[str, Mapping[str, str]]) -> None:
-    """Print each metric on a line, and its values below it, because names do not fit next to their values."""
-    console.print()
-    for name, cells in rows.items():
-        console.print(name, soft_wrap=True)
-        values = (f"{title} {' '.join(cell.split())}" for title, cell in cells.items())
-        console.print(f"  {'  '.join(values)}", soft_wrap=True)
-    console.print()
 
 
 def _print_sentence(console: Console, text: str) -> None:
@@ -128,6 +104,8 @@ def _describe_baseline(baseline: Mapping[str, Any]) -> str:
     return f"{meanings.get(baseline['predicts'], default)}, on the {baseline['set']} set."
 
 
-def _format_cell(value: Any) -> str:
-    """Return a number, or the values of a metric with a value for each class, one per line."""
-    return "\n".join(map(format_number, value)) if isinstance(value, list) else format_number(value)
+def _format_cells(values: Sequence[Any]) -> list[str]:
+    """Return numbers, or the values of a metric with a value for each class, one per line."""
+    if any(isinstance(value, list) for value in values):
+        return ["\n".join(format_numbers(value if isinstance(value, list) else [value])) for value in values]
+    return format_numbers(values)

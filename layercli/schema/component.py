@@ -255,7 +255,7 @@ class Catalogue(Generic[C]):
             name = value.get(key)
             if isinstance(name, str) and (class_name := self.find(strip_module(name))) is not None:
                 known, config = self._config_name(class_name), value.get("config")
-                if isinstance(config, dict) and all(map(_is_plain, config.values())):
+                if isinstance(config, dict) and all(map(is_plain, config.values())):
                     written = format_value({"type": known, **config})
                     return f"Write {written if config else f'`{known}`'} instead of `{key}` and `config`."
                 arguments = ", and the arguments of `config` next to it" if "config" in value else ""
@@ -382,7 +382,7 @@ OTHER_TYPE_KEYS: Final = ("class_name", "class", "kind", "layer_type", "op", "_t
 """Keys of other tools that name the type."""
 
 
-def _is_plain(value: object) -> bool:
+def is_plain(value: object) -> bool:
     """Return whether a value can be repeated in a hint as it is."""
     is_word = isinstance(value, str) and _WORD.fullmatch(value) is not None
     return is_word or value is None or isinstance(value, bool | int | float)

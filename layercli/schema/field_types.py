@@ -71,7 +71,7 @@ def _suggest_number(item: object, count: int) -> str | None:
     if isinstance(item, str) and (sizes := _SIZES.fullmatch(item.strip())):
         return f"Write a list in square brackets: [{', '.join(sizes[0].split('x'))}]."
     if isinstance(item, str) and item.strip().isdigit():
-        return f"Remove the quotes: {item.strip()[:20]}."
+        return f"Remove the quotes: `{item.strip()[:20]}`."
     return None
 
 
@@ -201,7 +201,7 @@ def _suggest_fraction(value: object) -> str | None:
     if match is None or float(match[2] or 1) == 0:
         return None
     if match[2] is None:
-        return f"Remove the quotes: {match[1]}."
+        return f"Remove the quotes: `{match[1]}`."
     return f"Write {float(match[1]) / float(match[2])}: a config can calculate only with integers."
 
 

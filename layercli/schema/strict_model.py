@@ -440,6 +440,8 @@ def _suggest_for_text(code: str, name: str, received: str) -> str | None:
         return f'Write it in double quotes: `{name}: "{received}"`.'
     if variable := re.fullmatch(r"\$([A-Za-z_]\w{0,60})", received, re.ASCII):
         return f"Write `${{{variable[1]}}}` for the variable `{variable[1]}`."
+    if code.startswith("bool") and received.strip().lower() in ("true", "false"):
+        return f"Remove the quotes: `{name}: {received.strip().lower()}`."
     if code.startswith(("int", "float")):
         number = received.strip().replace("_", "").replace(",", "")
         if re.fullmatch(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?", number):

@@ -84,8 +84,8 @@ def render_report_page(
         )
     )
     return make_document(
-        f"Sweep {plan.name}",
-        make_element("header", make_element("h1", f"Sweep {plan.name}")),
+        plan.title,
+        make_element("header", make_element("h1", plan.title)),
         make_element("main", _describe_sweep(objectives, rows, ordered, test_scores), *parts),
         make_footer(),
     )

@@ -86,6 +86,11 @@ class SweepPlan:
         return stem or "sweep"
 
     @property
+    def title(self) -> str:
+        """The word and the name of the sweep, which is not repeated if a file without a name is called sweep.yaml."""
+        return "Sweep" if self.sweep.name is None and self.name.lower() == "sweep" else f"Sweep {self.name}"
+
+    @property
     def objectives(self) -> Sequence[RankedObjective]:
         """The objectives with their directions."""
         assert self.base.config.train is not None

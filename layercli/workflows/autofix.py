@@ -248,7 +248,10 @@ def _find_replacement(problem: Problem) -> str | None:
     if isinstance(problem.hint, Suggestion):
         return problem.hint.replacement if problem.hint.reason_against is None else None
     write = _REPLACEMENT_PATTERN.fullmatch(problem.hint or "") if problem.code == "wrong-type" else None
-    if write is None or (write["key"] is None and not write["value"].startswith("[")):
+    if write is None:
+        return None
+    is_value = write["value"].startswith("[") or write[0].startswith("Remove the quotes")
+    if write["key"] is None and not is_value:
         return None
     own_key = problem.path.rpartition(".")[2].partition("[")[0]
     has_matching_key = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -377,10 +378,9 @@ def _list_conversions(column_inputs: Mapping[str, ColumnInput]) -> Iterator[str]
     for column_input in column_inputs.values():
         for column, source in column_input.dates.items():
             if source.feature == "elapsed":
-                yield (
-                    f"Write `{column}` as days since day {source.first_day:g} after 1970-01-01 of the date "
-                    f"`{source.column}`."
-                )
+                first = datetime(1970, 1, 1) + timedelta(days=source.first_day or 0)
+                day = first.date() if first.time() == time() else first.isoformat(" ", "seconds")
+                yield f"Write `{column}` as the days from {day} to the date `{source.column}`."
             else:
                 yield f"Write `{column}` as the {source.feature} of the date `{source.column}`."
         for column in column_input.columns:

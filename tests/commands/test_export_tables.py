@@ -122,7 +122,7 @@ def test_onnx_takes_texts_and_missing_numbers(folder, predicted):
     assert description["preparation"] == [
         "Write `built.year` as the year of the date `built`.",
         "Write `built.weekday` as the weekday of the date `built`.",
-        "Write `built.elapsed` as days since day 7305 after 1970-01-01 of the date `built`.",
+        "Write `built.elapsed` as the days from 1990-01-01 to the date `built`.",
         "Write true, yes and on of `garage` as 1, and false, no and off as 0.",
     ]
     inputs = {entry["name"]: entry for entry in description["inputs"]}

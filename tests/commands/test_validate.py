@@ -123,6 +123,10 @@ MENDED = {
         "{type: Dense, units: 3, activation: softmax}",
     ),
     "a number in quotes": ('{type: Dense, units: "3"}', "{type: Dense, units: 3}"),
+    "a list or a number in quotes": (
+        '{type: Conv1D, filters: 3, kernel_size: "2", use_bias: "true"}',
+        "{type: Conv1D, filters: 3, kernel_size: 2, use_bias: true}",
+    ),
     "a number with a point": ("{type: Dense, units: 3.0}", "{type: Dense, units: 3}"),
     "a word for a truth value": (
         "{type: Dense, units: 3, use_bias: no}",

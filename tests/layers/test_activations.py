@@ -125,7 +125,7 @@ def test_an_axis_in_quotes_is_explained():
         LAYERS.parse({"type": "Softmax", "axis": "1"})
     (error,) = caught.value.errors()
     assert error["msg"] == '`axis` must be an axis (an integer) or a list of axes, got the string "1".'
-    assert error["ctx"]["hint"] == "Remove the quotes: 1."
+    assert error["ctx"]["hint"] == "Remove the quotes: `1`."
 
 
 def test_a_slope_for_an_unknown_axis_is_explained():

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from layercli.reports.formatting import (
     format_duration,
     format_metrics,
     format_number,
+    format_numbers,
     format_shapes,
     format_short_count,
 )
@@ -116,3 +119,18 @@ def test_number_with_significant_digits(value, shown):
 
 def test_metrics_on_one_line():
     assert format_metrics({"loss": 0.1234, "accuracy": 1.0}) == "loss 0.1234  accuracy 1.0000"
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([8651.7764, 3445.95, 100640.0], ["8,652", "3,446", "100,640"]),
+        ([66604.0, 5.3e7, 0.0], ["6.660e+04", "5.300e+07", "0.000e+00"]),
+        ([9999.0, 0.5], ["9999.0000", "0.5000"]),
+        ([10_000.0, 0.25, -20_000.4], ["10,000", "0.2500", "-20,000"]),
+        ([None, math.nan, 2e4], ["nan", "nan", "20,000"]),
+        ([], []),
+    ],
+)
+def test_numbers_of_one_quantity_have_the_same_digits(values, shown):
+    assert format_numbers(values) == shown

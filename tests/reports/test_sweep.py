@@ -102,7 +102,9 @@ def test_parameters_that_fit_the_width_are_columns():
     metrics = ["val_loss"]
 
     def table(width):
-        return cells_of(make_trials_table(rows, metrics, Console(file=StringIO(), width=width)))
+        return cells_of(
+            make_trials_table(rows, metrics, Console(file=StringIO(), width=width, force_terminal=True))
+        )
 
     # 32 columns for the rest, 10 for the metric, 4 for a, 30 for b, whose values are cut to 28 characters.
     assert table(76)[0] == "trial val_loss epochs state a b"
@@ -130,6 +132,19 @@ def show_summary(*arguments, **changes):
     console = Console(file=StringIO(), width=100, highlight=False)
     print_sweep_summary(console, summary(*arguments, **changes))
     return [" ".join(line.split()) for line in lines_of(console) if line.strip(" ─")]
+
+
+def test_summary_outside_of_a_terminal_has_all_parameters():
+    rows = [row(1, **{f"parameter_{index}": "x" * 20 for index in range(8)})]
+    assert show_summary(rows)[1].count("parameter_") == 8
+
+
+def test_summary_on_a_terminal_names_the_parameters_that_do_not_fit():
+    rows = [row(1, **{f"parameter_{index}": "x" * 20 for index in range(8)})]
+    console = Console(file=StringIO(), width=100, highlight=False, force_terminal=True)
+    print_sweep_summary(console, summary(rows))
+    [note] = [line for line in lines_of(console) if "Not shown" in line]
+    assert "parameter_2, parameter_3" in note
 
 
 def test_summary_has_the_five_best_trials():

@@ -19,7 +19,7 @@ def hint_for(field, value):
     [
         ("1/4", "Write 0.25: a config can calculate only with integers."),
         (" -3 / 8 ", "Write -0.375: a config can calculate only with integers."),
-        ("0.5", "Remove the quotes: 0.5."),
+        ("0.5", "Remove the quotes: `0.5`."),
         ("1/0", None),
         ("half", None),
         (float("nan"), None),
@@ -44,7 +44,7 @@ def test_shape_of_nested_lists(value, shape):
         ("(3, x)", "wrong-type", "Write a list in square brackets, such as [3, 3]."),
         ("(x", "wrong-type", "Write a list in square brackets, such as [3, 3]."),
         ("3x5", "wrong-type", "Write a list in square brackets: [3, 5]."),
-        ("7", "wrong-type", "Remove the quotes: 7."),
+        ("7", "wrong-type", "Remove the quotes: `7`."),
         ("seven", "wrong-type", None),
         ([3], "wrong-length", "For example [3, 3], one integer for each axis."),
         ([3, 5, 7], "wrong-length", "For example [3, 5], one integer for each axis."),

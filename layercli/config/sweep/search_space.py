@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Field, PlainValidator
 
+from layercli.schema.component import is_plain
 from layercli.schema.field_types import MAX_INT32
 from layercli.schema.flow_style import format_value
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
@@ -207,10 +208,11 @@ def parse_search_parameter(value: Any) -> SearchParameter:
         ValidationError | PydanticCustomError: the value is invalid.
     """
     if not isinstance(value, dict):
+        is_choice = isinstance(value, list) and len(value) > 1 and all(map(is_plain, value))
         raise value_error(
             "wrong-type",
             f"Expected a mapping with `int`, `float` or `choice`, got {quote_value(value)}.",
-            _PARAMETER_EXAMPLE,
+            f"Write `{{choice: {format_value(value)}}}`." if is_choice else _PARAMETER_EXAMPLE,
         )
     kinds = [kind for kind in PARAMETER_TYPES if kind in value]
     if len(kinds) == 1:

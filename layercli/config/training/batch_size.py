@@ -31,7 +31,7 @@ def parse_batch_size(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         text = value.strip() if isinstance(value, str) else ""
         advice = (
-            f"Remove the quotes: {text[:20]}." if text.isdigit() else "Write auto, or a number such as 32."
+            f"Remove the quotes: `{text[:20]}`." if text.isdigit() else "Write auto, or a number such as 32."
         )
         raise mismatch_error("wrong-type", _EXPECTED, value, advice)
     if not 1 <= value <= MAX_INT32:

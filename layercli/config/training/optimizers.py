@@ -31,7 +31,7 @@ def _parse_learning_rate(value: Any) -> float | Component:
     message = f"`learning_rate` must be {_LEARNING_RATE_EXPECTED}, got {quote_value(value)}."
     example = "For example `learning_rate: 0.001`."
     if not is_number(value):
-        hint = "Remove the quotes to write it as a number." if _is_quoted_number(value) else example
+        hint = f"Remove the quotes: `{str(value).strip()[:40]}`." if _is_quoted_number(value) else example
         raise value_error("wrong-type", message, hint)
     if isinstance(value, float) and not math.isfinite(value):
         raise value_error("not-finite", message, example)

@@ -23,7 +23,7 @@ def parse_seeds(value: Any) -> int | list[int]:
         return _parse_list(list(value))
     if isinstance(value, bool) or not isinstance(value, int):
         hint = (
-            f"Remove the quotes: {value.strip()[:20]}."
+            f"Remove the quotes: `{value.strip()[:20]}`."
             if isinstance(value, str) and value.strip().isdigit()
             else _EXAMPLE
         )

@@ -2,6 +2,7 @@
 
 import pytest
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
 from layercli.config.sweep.search_space import FloatRange, IntRange, parse_search_parameter
 
@@ -76,3 +77,14 @@ def test_value_that_is_not_one_range_or_choice_is_refused(value, message):
     with pytest.raises(ValueError, match="Expected") as caught:
         parse_search_parameter(value)
     assert caught.value.context["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [([4, 8, 16], "[4, 8, 16]"), (["relu", "tanh"], "[relu, tanh]"), ([0.5, True], "[0.5, true]")],
+)
+def test_list_of_values_has_the_choice_to_write(value, written):
+    with pytest.raises(PydanticCustomError) as caught:
+        parse_search_parameter(value)
+    assert caught.value.context["hint"] == f"Write `{{choice: {written}}}`."
+    assert parse_search_parameter({"choice": value}).choice == value

@@ -118,7 +118,7 @@ def test_unusable_arguments_are_rejected(name, arguments, at):
 @pytest.mark.parametrize("rate", ["0.001", "1e-3", " 1"])
 def test_quoted_number_has_a_hint(rate):
     error = refusal(OptimizerField, {"type": "Adam", "learning_rate": rate})
-    assert error["hint"] == "Remove the quotes to write it as a number."
+    assert error["hint"] == f"Remove the quotes: `{rate.strip()}`."
 
 
 def test_misspelt_schedule_has_a_suggestion():
