@@ -133,6 +133,11 @@ def preview_table(path: Path, *more: Path) -> TablePreview:
     except PreviewError:
         raise
     except DataError as error:
+        if error.findings[0].path == ("data", "columns"):  # which nobody has written
+            message = f"{path} has several rows of names above its values, or below other rows: it has no clear header."
+            raise PreviewError(
+                message, "Keep one row with the names of the columns as its first line."
+            ) from None
         raise PreviewError(
             " ".join(finding.message for finding in error.findings), error.findings[0].hint
         ) from None

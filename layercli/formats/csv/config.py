@@ -2,7 +2,7 @@
 
 import codecs
 from collections import Counter
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -20,6 +20,10 @@ EncodingField = Annotated[
 ]
 
 
+_CODECS_OF_NO_FILE: Final = {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"}
+"""Codecs of Python for domain names and source code; the time of some is quadratic."""
+
+
 def check_encoding(encoding: str) -> None:
     """Check that an encoding exists.
 
@@ -27,7 +31,8 @@ def check_encoding(encoding: str) -> None:
         ArgumentError: it does not.
     """
     try:
-        is_text = codecs.lookup(encoding)._is_text_encoding
+        codec = codecs.lookup(encoding)
+        is_text = codec._is_text_encoding and codec.name.replace("-", "_") not in _CODECS_OF_NO_FILE
     except (LookupError, ValueError):
         is_text = False
     if not is_text:
