@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import signal
 import sys
 from collections.abc import Iterator
@@ -153,6 +154,14 @@ def pytest_collection_finish() -> None:
     """Leave what was collected out of garbage collections, which start now."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)  # before the fixtures
+def pytest_runtest_setup() -> None:
+    """Give a test the same random numbers, whatever ran before it. Keras draws the seeds of weights from Python's."""
+    random.seed(0)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(0)
 
 
 @pytest.fixture(autouse=True)

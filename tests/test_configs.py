@@ -44,6 +44,8 @@ FEWER_EPOCHS = {
     "digits_images.yaml": 8,
     "digits_residual.yaml": 7,
     "digits_siamese.yaml": 6,
+    "digits_transformer.yaml": 8,
+    "stations_windows.yaml": 5,
 }
 """Epochs after which slow trainings reach it. With LAYERCLI_ALL_EPOCHS=1 they train for all epochs of the config."""
 
