@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field
 
 from layercli.config.data.tables import TableConfig
+from layercli.schema.section_hints import CSV_HINTS
 from layercli.schema.strict_model import ArgumentError
 
 EncodingField = Annotated[
@@ -45,6 +46,8 @@ class Csv(TableConfig):
     Example:
         {type: csv, path: iris.csv, target: species, split: {validation: 0.1, test: 0.2, stratify: true}}
     """
+
+    hints: ClassVar[dict[str, str]] = CSV_HINTS
 
     has_numbers_as_texts: ClassVar[bool] = True
     file_noun: ClassVar[str] = "a CSV file"
