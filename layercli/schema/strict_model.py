@@ -127,7 +127,7 @@ class StrictModel(BaseModel):
             model = handler(value)
         except ValidationError as error:
             errors = error.errors(include_url=False)
-            details = [_reword_error(cls, item, value) for item in _filter_errors(cls, errors)]
+            details = [_reword_error(cls, item, value) for item in _filter_errors(cls, errors[:_MAX_ERRORS])]
             raise ValidationError.from_exception_data(cls.__name__, details) from None
         try:
             model.check()
@@ -155,6 +155,8 @@ def to_plain(value: Any) -> Any:
     return value
 
 
+_MAX_ERRORS = 5000
+"""Largest number of errors of one mapping that are reported: a list can have very many wrong items."""
 _MAX_UNKNOWN_KEYS = 200
 """Largest number of unknown keys of one mapping that are reported separately."""
 

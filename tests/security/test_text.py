@@ -19,6 +19,7 @@ from layercli.distribution.process_group import ProcessGroup
 from layercli.graph import shapes
 from layercli.layers.shapes import Tensor
 from layercli.reports.console import print_json
+from layercli.schema import strict_model
 from layercli.sweep import plan
 from layercli.workflows.predict import _TerminalText
 from tests.running import HANG_SECONDS, LAYERCLI, invoke
@@ -356,3 +357,19 @@ def test_json_escapes_names_that_are_not_utf8(tmp_path):
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 1
     done.stdout.decode("utf-8")
+
+
+def test_only_the_first_wrong_items_of_a_list_are_reported(monkeypatch):
+    monkeypatch.setattr(strict_model, "_MAX_ERRORS", 3)
+    layer = "{type: Discretization, bin_boundaries: [a, b, c, d, e]}"
+    problems = check_config("c.yaml", text=f"model: {{input: [4], layers: [{layer}]}}\n").problems
+    assert [problem.path for problem in problems] == [
+        f"model.layers[0].bin_boundaries[{n}]" for n in range(3)
+    ]
+
+
+def test_excerpt_of_a_line_of_question_marks_takes_linear_time(tmp_path):
+    (tmp_path / "c.yaml").write_text(f"name: '{'?' * 300_000}'\n")
+    result = invoke("validate", str(tmp_path / "c.yaml"))
+    assert result.exit_code == 1
+    assert "`name` must be a folder name" in result.output
