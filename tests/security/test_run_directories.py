@@ -225,6 +225,13 @@ def rewrite_state(path, state):
         ("watch", {"seconds": 1}),
         ("elapsed", float("inf")),
         ("elapsed", -1),
+        ("layers", 5),
+        ("layers", [{"vocabulary": "/etc/hostname", "idf_weights": None}]),  # Keras would read the file
+        ("layers", [{"vocabulary": ["a"], "idf_weights": "/etc/hostname"}]),
+        ("layers", [{"vocabulary": ["a", None]}]),
+        ("layers", [{"bin_boundaries": ["/etc/hostname"]}]),
+        ("layers", [{"variables": "12"}]),
+        ("layers", [{"variables": [[0.5], ["a"]]}]),
         ("epochs", 1.5),
         ("stopped", 0),
     ],
