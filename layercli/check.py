@@ -29,6 +29,7 @@ from layercli.graph.checks.channels import check_image_channels
 from layercli.graph.checks.ids import check_ids
 from layercli.graph.checks.learners import check_learners
 from layercli.graph.checks.monitors import check_monitors
+from layercli.graph.checks.nested_work import find_excess_calls
 from layercli.graph.checks.output_names import check_output_names
 from layercli.graph.checks.runtime import check_runtime
 from layercli.graph.finding import Finding
@@ -358,6 +359,10 @@ def _check_config_in(
         return CheckResult(file, _sort_unique_problems(problems, file), document)
     graph, findings = build_graph(config, inputs)
     problems.extend(_problem_from_finding(document, found) for found in findings)
+    excess = find_excess_calls(graph)
+    if excess is not None:
+        problems.append(_problem_from_finding(document, excess))
+        return CheckResult(file, _sort_unique_problems(problems, file), document)
     shapes = infer_graph_shapes(graph, config.model.dtype)
     problems.extend(_convert_shape_errors(document, shapes, input_is_editable=config.data is None))
     problems.extend(_problem_from_finding(document, found) for found in check_learners(graph))

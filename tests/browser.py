@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.running import HANG_SECONDS
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-_SECONDS = 120
 _OWN = re.compile(
     r"(data|chrome|devtools|file|about):|https?://([\w-]+\.)*(google|googleapis|gvt1|gstatic)\.com[/:]"
 )
@@ -70,7 +71,7 @@ def _run(page: Path, folder: Path, *options: str) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=_SECONDS,
+        timeout=HANG_SECONDS,
         check=True,
         env=environment,
     )

@@ -33,6 +33,9 @@ sys.dont_write_bytecode = False
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Collecting makes many objects and hardly any garbage; pytest_collection_finish ends this.
+gc.disable()
+
 TENSORFLOW_FILES = (
     "commands/test_build.py",
     "commands/test_crossval.py",
@@ -147,8 +150,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was collected out of garbage collections."""
+    """Leave what was collected out of garbage collections, which start now."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,8 @@ from layercli.cli import make_app_for
 CONFIGS = Path(__file__).parents[1] / "configs"
 LAYERCLI = Path(sys.executable).with_name("layercli")
 """The installed command, for tests that need a new process."""
+HANG_SECONDS = 600
+"""Seconds after which a process or a thread counts as hanging, however slow and busy the machine is."""
 
 IRIS = """
 seed: 3

@@ -274,7 +274,7 @@ ESCAPES = 'Use single quotes: in double quotes a backslash starts an escape such
                 1,
                 10,
                 "yaml-syntax",
-                "This is not valid YAML: found invalid Unicode character escape code.",
+                "This is not valid YAML: the text in double quotes has an escape that YAML does not know.",
                 ESCAPES,
             ),
         ),

@@ -738,7 +738,7 @@ MISSPELT = {
         (
             "missing-key",
             "The layer is missing `type`.",
-            "Write `type: Dense` instead of `class_name`, and the arguments of `config` next to it.",
+            "Write {type: Dense, units: 3} instead of `class_name` and `config`.",
         ),
     ),
     "kind": (
@@ -1042,8 +1042,8 @@ def test_model_without_layers(problems, text, found):
         ),
         ("modell: 3", "modell", "Did you mean `model`?"),
         (
-            "compile: {}",
-            "compile",
+            "graphics: {}",
+            "graphics",
             "A config takes `model`, `name`, `seed`, `data`, `train`, `extends`, `vars`, `blocks`.",
         ),
     ],
@@ -1078,7 +1078,7 @@ def test_every_key_of_another_section_has_a_hint(section, other, place):
         ("name", "The model's name is the config's `name`, next to `model:`."),
         ("layer", "Did you mean `layers`?"),
         (
-            "compile",
+            "graphics",
             "`model` takes `layers`, `input`, `inputs`, `outputs`, `dtype`, `weights`, `freeze`, `lora_rank`.",
         ),
     ],

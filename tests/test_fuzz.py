@@ -23,8 +23,8 @@ PAGE = (Path(__file__).parents[1] / "docs" / "language.md").read_text(encoding="
 TEXTS += [text for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "extends:" not in text]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "75"))
 """Cases of each test; a long run by hand takes thousands, and others each time."""
-SECONDS = 2.0
-"""More than any config of this size may take, on a slow machine."""
+SECONDS = 10.0
+"""Processor time that no config of this size takes on a slow machine."""
 
 _CODE = re.compile(r"[a-z]+(-[a-z0-9]+)*")
 _LINE_END = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -126,9 +126,9 @@ def assert_answered(tmp_path, content):
     """Check the content as a file: every problem has a code, a message, and a place within the file."""
     path = tmp_path / "c.yaml"
     path.write_bytes(content)
-    start = time.perf_counter()
+    start = time.process_time()
     checked = check_config(str(path))
-    assert time.perf_counter() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     lines = [len(line) for line in _LINE_END.split(content.decode("utf-8-sig", errors="replace"))]
     for problem in checked.problems:
         assert _CODE.fullmatch(problem.code), problem

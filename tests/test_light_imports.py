@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from layercli.cli import make_app
+from tests.running import HANG_SECONDS
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(str(path) for path in ROOT.glob("configs/*.yaml"))
@@ -31,7 +32,7 @@ def modules_after(code):
     """Return the top-level packages that a new interpreter imports for this code."""
     code = f"import sys\n{code}\nprint('\\n' + ' '.join(sys.modules), file=sys.__stdout__)"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     return {name.split(".")[0] for name in done.stdout.split("\n")[-2].split()}
 
@@ -44,7 +45,9 @@ def test_help_loads_no_framework():
 def test_help_lists_all_commands_without_importing_them():
     command = [sys.executable, "-c", f"import sys\n{RUN}\nrun('--help')"]
     environment = os.environ | {"COLUMNS": "80", "TERM": "dumb"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=HANG_SECONDS, check=True, env=environment
+    )
     assert (
         done.stdout == CliRunner(env=environment).invoke(make_app(), ["--help"], prog_name="layercli").stdout
     )
@@ -149,7 +152,7 @@ def test_validate_loads_only_the_parts_that_a_config_needs():
     config = str(ROOT / "configs" / "digits_cnn.yaml")
     code = f"import sys\n{RUN}\nrun('validate', {config!r})\nprint('\\n' + ' '.join(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG_SECONDS, check=True
     )
     modules = {name.removeprefix("layercli.") for name in done.stdout.splitlines()[-1].split()}
     assert "layers.families.convolutional" in modules

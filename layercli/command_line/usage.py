@@ -36,16 +36,25 @@ _CONFIG_OPTIONS: Final = {
 }
 """Options of other programs -> the path in the config."""
 _OTHER_OPTIONS: Final = {
-    name: option
-    for names, option in (
-        ("output-dir out-dir outdir save-dir logdir log-dir", "--run-dir"),
-        ("verbose silent", "--quiet"),
-        ("checkpoint from-checkpoint", "--resume"),
-        ("out save-path", "--output"),
+    name: options.split()
+    for names, options in (
+        ("output-dir out-dir outdir save-dir logdir log-dir dir", "--run-dir --output"),
+        ("output o out save-path to", "--output --run-dir"),
+        ("debug log-level", "--verbose"),
+        ("verbose silent q", "--quiet"),
+        ("checkpoint from-checkpoint resume-from continue", "--resume"),
+        ("dry-run fast-dev-run test-run", "--smoke"),
+        ("overwrite yes y", "--force"),
+        ("workers num-workers n-jobs j parallel", "--jobs"),
+        ("jobs", "--workers"),
+        ("in file i input-file test-data", "--input --data"),
+        ("input", "--data"),
+        ("data", "--input"),
     )
     for name in names.split()
 }
-"""Options of other programs -> the option of layercli, where the command has it."""
+"""Options of other programs -> those of layercli; the first that the command has is meant."""
+_DEVICE_OPTIONS: Final = ("gpu", "gpus", "device", "devices", "cuda", "accelerator")
 _OTHER_COMMANDS: Final = {
     name: command
     for names, command in (
@@ -177,8 +186,13 @@ def suggest_option(option: str, args: Sequence[str], known: set[str]) -> str | N
     name = option.lstrip("-").replace("_", "-").lower()
     if name in ("config", "c") and "--set" in known:
         return "The config is an argument without an option."
-    if (other := _OTHER_OPTIONS.get(name)) in known:
+    other = next((each for each in _OTHER_OPTIONS.get(name, ()) if each in known), None)
+    if other is not None:
         return f"Write `{other}`."
+    if name == "version":
+        return "Write `layercli --version`."
+    if name in _DEVICE_OPTIONS and "--trust" in known:
+        return "Keras uses a GPU if there is one; `CUDA_VISIBLE_DEVICES=-1 layercli ...` hides it."
     path = _CONFIG_OPTIONS.get(name)
     if path is None or "--set" not in known:
         return None

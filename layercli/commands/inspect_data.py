@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,6 +17,12 @@ from layercli.reports.data_summary import data_json, print_data_summary
 from layercli.reports.problems import print_problems, problems_json
 from layercli.workflows.dataset import check_dataset, combine_problems, find_learned_sizes
 from layercli.workflows.preflight import require_data
+
+if TYPE_CHECKING:
+    from layercli.data.examples import Dataset
+
+_MAX_PLACES: Final = 3
+"""Rows that are left out whose places are named."""
 
 
 def command(
@@ -62,6 +69,8 @@ def command(
         print_json({"ok": not has_problems, **document, **problems_json(problems)})
     else:
         print_data_summary(make_console(), *summary)
+        if dropped := report.dataset.dropped_rows:
+            make_console().print(_describe_dropped(report.dataset, dropped), markup=False, highlight=False)
         if sizes:
             listed = ", ".join(f"`{name}` {size:,}" for name, size in sizes.items())
             make_console().print(f"Sizes that layers learn: {listed}.")
@@ -71,3 +80,11 @@ def command(
             if not write_contact_sheet(report.dataset, staging):
                 raise make_file_error(config, "unreadable-data", "The data contains no images.")
     raise typer.Exit(ExitCode.INVALID_INPUT if has_problems else ExitCode.OK)
+
+
+def _describe_dropped(dataset: Dataset, rows: Sequence[int]) -> str:
+    """Return how many rows are left out, and where the first of them are."""
+    count = "1 row is" if len(rows) == 1 else f"{len(rows):,} rows are"
+    places = "; ".join(dataset.locate_dropped(row) for row in rows[:_MAX_PLACES])
+    more = f"; and {len(rows) - _MAX_PLACES:,} more" if len(rows) > _MAX_PLACES else ""
+    return f"{count} left out, as `missing` says: {places}{more}."

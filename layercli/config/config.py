@@ -11,6 +11,7 @@ from layercli.config.model import ModelSection
 from layercli.config.name_patterns import require_little_matching
 from layercli.config.names import RunName
 from layercli.config.training.section import TrainSection
+from layercli.schema.section_hints import CONFIG_HINTS
 from layercli.schema.strict_model import StrictModel
 from layercli.source.extend import EXTENDS
 
@@ -23,6 +24,7 @@ class Config(StrictModel):
         **dict.fromkeys(TrainSection.model_fields, "It belongs under `train:`."),
         **dict.fromkeys(("dataset", "path", "split", "target", "type"), "It belongs under `data:`."),
         "learning_rate": "It belongs to the optimizer: `train: {optimizer: {type: Adam, learning_rate: 0.001}}`.",
+        **CONFIG_HINTS,
     }
 
     extra_keys: ClassVar[tuple[str, ...]] = (EXTENDS, VARS_KEY, BLOCKS_KEY)

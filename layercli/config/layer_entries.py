@@ -1,7 +1,7 @@
 """An entry of ``model.layers``: a layer, its name and its inputs."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Any
@@ -15,7 +15,8 @@ from layercli.layers.base import Layer
 from layercli.layers.custom_layers import CustomLayer, is_custom_type
 from layercli.layers.parse_layer import parse_custom_entry
 from layercli.layers.registry import LAYERS
-from layercli.schema.component import parse_at_key, snake_case
+from layercli.schema.component import OTHER_TYPE_KEYS, parse_at_key, snake_case
+from layercli.schema.other_names import strip_module
 from layercli.schema.strict_model import copy_value_error, value_error
 from layercli.schema.suggestions import did_you_mean, find_closest, list_names, suggest_space
 from layercli.source.nodes import YamlNode, normalize_type_name, quote_value
@@ -110,6 +111,8 @@ def parse_layer_entry(value: Any) -> LayerEntry:
         if raw_inputs is None
         else _collect_errors(errors, lambda: parse_at_key("inputs", parse_input_names, raw_inputs))
     )
+    if "type" not in arguments and (hint := _suggest_type_for_name(name, arguments)) is not None:
+        raise value_error("missing-key", "The layer is missing `type`.", hint)
     layer = _collect_errors(errors, lambda: _parse_layer(arguments))
     errors = [_with_entry_key_hint(error) for error in errors]
     if errors or layer is None:
@@ -195,6 +198,14 @@ def order_inputs(
         )
     ordered_keys = tuple(name for name in layer.input_names if name in names_by_key)
     return ordered_keys, tuple(names_by_key[name] for name in ordered_keys)
+
+
+def _suggest_type_for_name(name: str | None, arguments: Mapping[str, object]) -> str | None:
+    """Return the hint for a type that is written as `name`; None if the name is not a type or another key has the type."""
+    class_name = LAYERS.find(strip_module(name)) if name is not None else None
+    if class_name is None or any(key in arguments for key in OTHER_TYPE_KEYS if key != "name"):
+        return None
+    return f"Write `type: {class_name}` instead of `name`."
 
 
 def _reject_type_as_key(layer: dict[str, Any]) -> None:

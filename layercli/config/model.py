@@ -15,6 +15,7 @@ from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.addresses import require_local_weights
 from layercli.schema.component import parse_at_key
 from layercli.schema.field_types import MAX_INT32, PositiveInt
+from layercli.schema.section_hints import MODEL_HINTS
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import KeyPath, quote_value
 
@@ -124,6 +125,8 @@ InputField = Annotated[
 def _check_layer_list(value: Any) -> Any:
     if not isinstance(value, list):
         hint = "Start each layer with a dash, as in `- {type: Dense, units: 10}`."
+        if isinstance(value, str) and value.startswith("-"):
+            hint = "Write a space after each dash, as in `- Flatten`."
         raise value_error("wrong-type", f"`layers` must be a list, got {quote_value(value)}.", hint)
     if not value:
         raise value_error(
@@ -179,6 +182,7 @@ class ModelSection(StrictModel):
         **dict.fromkeys(("data", "seed", "train"), "It belongs to the config, next to `model:`."),
         **dict.fromkeys(("path", "shuffle", "split", "target"), "It belongs under `data:`."),
         **dict.fromkeys(TrainSection.model_fields, "It belongs under `train:`."),
+        **MODEL_HINTS,
     }
 
     example: ClassVar[str | None] = "model: {input: [4], layers: [{type: Dense, units: 3}]}"

@@ -144,6 +144,15 @@ class Dataset(Subset):
         """Warnings about the data as it was read."""
         return ()
 
+    @property
+    def dropped_rows(self) -> Sequence[int]:
+        """The rows of a table, from 0, that are left out because a value is missing; empty if they are unknown."""
+        return ()
+
+    def locate_dropped(self, row: int) -> str:
+        """Return where a row of ``dropped_rows`` is in the data."""
+        return f"row {row + 1}"
+
     def locate_row(self, column: str, row: int) -> str:  # noqa: ARG002 - only tables have files and columns
         """Return where an example, from 0, is in the data, such as its file and line; ``column`` is one of a table."""
         return f"row {row + 1}"

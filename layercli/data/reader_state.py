@@ -59,7 +59,7 @@ class ReaderState:
         if self.table_plan is None:
             return self.target_columns.get(target)
         plan = self.table_plan.targets.get(target)
-        return plan.columns if plan is not None and len(plan.columns) > 1 else None
+        return plan.value_names if plan is not None and plan.has_several_values else None
 
     def single_input(self) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Return the shape and dtype of the only input."""

@@ -39,6 +39,7 @@ class _Plan(_Document):
             Field(min_length=4, max_length=4),
         ]
     ]
+    labels: list[Annotated[list[str | _Names | None], Field(min_length=3, max_length=3)]] = []
     weights: str | None
     drop: _Names
     keys: _Names

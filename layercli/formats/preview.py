@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +42,8 @@ class TablePreview:
     """What a person should know about how the file is read, as sentences."""
     nested: tuple[str, ...] = ()
     """Columns of lists, objects or bytes, which are not among the columns."""
+    locate: Callable[[int], str] = field(default=lambda row: f"row {row + 1:,}", compare=False)
+    """Where a row, from 0, is in the file."""
 
     @property
     def columns(self) -> list[ColumnFacts]:
@@ -131,6 +133,11 @@ def preview_table(path: Path, *more: Path) -> TablePreview:
     except PreviewError:
         raise
     except DataError as error:
+        if error.findings[0].path == ("data", "columns"):  # which nobody has written
+            message = f"{path} has several rows of names above its values, or below other rows: it has no clear header."
+            raise PreviewError(
+                message, "Keep one row with the names of the columns as its first line."
+            ) from None
         raise PreviewError(
             " ".join(finding.message for finding in error.findings), error.findings[0].hint
         ) from None
@@ -222,7 +229,7 @@ def _preview_csv(path: Path, *more: Path) -> TablePreview:
 
     found = _mark_ambiguous_words(found)
     notes = (*_describe_form(keys, path), *_describe_columns(found, words, locate))
-    return TablePreview(found, "csv", keys | _make_column_keys(found, words), notes)
+    return TablePreview(found, "csv", keys | _make_column_keys(found, words), notes, locate=locate)
 
 
 def _survey_with_words(
@@ -322,14 +329,12 @@ def _make_column_keys(survey: TableSurvey, words: Sequence[str] | None) -> dict[
         if column.kind in ("number", "integer", "date")
         for stray in column.strays
     )
-    if not strays and words is None:
+    footers = [footer.text for footer in survey.footers]
+    if not strays and not footers and words is None:
         return {}
-    values = [*([DEFAULT_WORD] if words is None else words), *strays]
-    # The row of a total is left out if it can be recognized.
-    is_total = survey.total is not None and survey.total in strays
-    totals = [column.name for column in survey.columns if is_total and survey.total in column.strays]
-    policies = {"columns": dict.fromkeys(totals, "drop")} if totals else {}
-    return {"missing": {"values": values} | policies}
+    values = dict.fromkeys([*([DEFAULT_WORD] if words is None else words), *strays, *footers])
+    dropped = dict.fromkeys((footer.column for footer in survey.footers), "drop")
+    return {"missing": {"values": list(values)} | ({"columns": dropped} if dropped else {})}
 
 
 def _describe_form(keys: Mapping[str, Any], path: Path) -> Iterator[str]:
@@ -357,12 +362,6 @@ def _describe_form(keys: Mapping[str, Any], path: Path) -> Iterator[str]:
 def _describe_columns(
     survey: TableSurvey, words: Sequence[str] | None, locate: Callable[[int], str] | None
 ) -> Iterator[str]:
-    if survey.total is not None:
-        place = f"row {survey.row_count:,}" if locate is None else locate(survey.row_count - 1)
-        yield (
-            f'The last row, {place}, seems to be a total of the others, as it has "{sanitize_text(survey.total, limit=40)}": '
-            "remove it from the file if it is not an example."
-        )
     for column in survey.columns:
         name = sanitize_text(column.name, limit=60)
         if column.strays:

@@ -16,7 +16,7 @@ ADAPTABLE_LAYERS: Final = {
 }
 """Each layer type that adapts to data -> the argument that sets its state without data."""
 
-_ORDER_KEEPING_LAYERS: Final = frozenset({"Reshape", "Flatten", "Identity"})
+ORDER_KEEPING_LAYERS: Final = frozenset({"Reshape", "Flatten", "Identity"})
 """Layers that return the numbers of their input in the same order."""
 
 
@@ -80,7 +80,7 @@ def _find_sources(by_name: Mapping[str, GraphNode], name: str) -> Iterator[Graph
             continue
         if node.type_name == "Average":
             pending.extend(node.inputs)
-        elif node.type_name in _ORDER_KEEPING_LAYERS and node.inputs:
+        elif node.type_name in ORDER_KEEPING_LAYERS and node.inputs:
             pending.append(node.inputs[0])
         else:
             yield node

@@ -11,6 +11,7 @@ from typing import IO, Any, Literal
 from layercli.errors import LayercliError, Problem
 from layercli.io.archives import MAX_JSON_BYTES, Archive, ArchiveError
 from layercli.io.regular import copy_with_hash, is_file_inside, open_inside, open_regular, require_few_values
+from layercli.source.calls import CONVERSION_HINT
 from layercli.source.nodes import sanitize_text
 
 _MAX_DEPTH = 200
@@ -116,9 +117,10 @@ def _parse_document(path: Path, text: bytes) -> dict[str, Any]:
             if isinstance(error, RecursionError)
             else sanitize_text(str(error), limit=100)
         )
-        raise _file_error(
-            path, "unreadable-model", f"This is not valid JSON: {reason}.", _EXPECTED_HINT
-        ) from None
+        message, hint = f"This is not valid JSON: {reason}.", _EXPECTED_HINT
+        if path.suffix.lower() in (".py", ".ipynb"):
+            message, hint = "A script cannot be imported; the model that it builds can.", CONVERSION_HINT
+        raise _file_error(path, "unreadable-model", message, hint) from None
     if not isinstance(document, dict) or not isinstance(document.get("config"), dict):
         raise _file_error(
             path, "unreadable-model", "This JSON does not describe a Keras model.", _EXPECTED_HINT

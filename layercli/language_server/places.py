@@ -28,9 +28,9 @@ from layercli.layers.feature_space import FeatureSpace
 from layercli.schema.component import Component
 from layercli.schema.strict_model import StrictModel
 from layercli.source.extend import EXTENDS
-from layercli.source.load import MAX_DEPTH
 from layercli.source.nodes import KeyPath, YamlNode, normalize_type_name
 from layercli.source.overrides import set_node, split_key
+from layercli.source.syntax import MAX_DEPTH
 
 Role: TypeAlias = Literal[
     "blocks",

@@ -168,6 +168,11 @@ class Layer(Component):
         return dtype if self.keeps_dtype and dtype not in FLOATS else declared
 
     @property
+    def traced_layer_count(self) -> int:
+        """Return the number of layers that ``infer`` computes and that are not arguments."""
+        return 0
+
+    @property
     def learns_output_size(self) -> bool:
         """Return whether the size of the output's last axis is learned from data."""
         return False

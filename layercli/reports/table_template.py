@@ -79,6 +79,8 @@ class TableColumns:
     """The separate files of the validation and test sets."""
     split_column: str | None = None
     """The column that names the set of each row."""
+    label_separator: str | None = None
+    """The text between several labels in a value of the target; None: a value is one label or a number."""
 
     @property
     def targets(self) -> list[ColumnPreview]:
@@ -133,7 +135,7 @@ def template_from_table(
     missing = _list_missing_policies(table, columns)
     if missing:
         data.append(f"  missing: {{{', '.join(missing)}}}{_explain_missing(missing)}")
-    is_stratified = columns.class_names is not None and not columns.more_targets
+    is_stratified = columns.class_names is not None and columns.target_form == "value"
     data += [
         *_explain_split(columns),
         format_split(
@@ -244,9 +246,8 @@ def _list_data_keys(paths: Sequence[str], table: TablePreview, columns: TableCol
         elif key != "missing":
             lines.append(f"  {key}: {quote_always(value) if isinstance(value, str) else json.dumps(value)}")
     lines += _list_target_keys(columns)
-    codes = [
-        column.name for column in (*columns.targets, *columns.categories, *columns.texts) if column.is_code
-    ]
+    targets = columns.targets if columns.label_separator is None else []
+    codes = [column.name for column in (*targets, *columns.categories, *columns.texts) if column.is_code]
     if codes:
         lines.append(f"  types: {{{', '.join(f'{quote_yaml_text(name)}: text' for name in codes)}}}")
     if columns.dates:
@@ -262,6 +263,9 @@ def _list_target_keys(columns: TableColumns) -> list[str]:
     if columns.more_targets:
         return _wrap_list("  target: ", [quote_yaml_text(column.name) for column in columns.targets])
     lines = [f"  target: {quote_yaml_text(target.name)}   # {describe_target(columns.class_names)}"]
+    if columns.label_separator is not None:
+        separator = f"{quote_yaml_text(target.name)}: {quote_always(columns.label_separator)}"
+        return [*lines, f"  label_separators: {{{separator}}}   # a value of the target lists several labels"]
     if target.kind in ("integer", "number") and (target.kind == "integer" or columns.class_names is not None):
         lines.append(f"  target_type: {'numbers' if columns.class_names is None else 'labels'}")
     return lines
@@ -270,6 +274,16 @@ def _list_target_keys(columns: TableColumns) -> list[str]:
 def _format_date_use(use: DateUse) -> str:
     features = f"[{', '.join(use.features)}]"
     return features if use.order in (None, "ymd") else f"{{order: {use.order}, features: {features}}}"
+
+
+def list_dropping_columns(table: TablePreview, columns: TableColumns) -> list[str]:
+    """Return the columns whose rows without a value are left out: those of totals and notes, and targets."""
+    numbers = [] if columns.is_forecast else columns.numbers
+    used = {column.name for column in (*numbers, *columns.categories, *columns.texts, *columns.targets)}
+    used |= columns.dates.keys()
+    footers = [name for name in table.keys.get("missing", {}).get("columns", {}) if name in used]
+    targets = [column.name for column in columns.targets if column.missing_count]
+    return list(dict.fromkeys([*footers, *(targets if columns.label_separator is None else [])]))
 
 
 def _list_missing_policies(table: TablePreview, columns: TableColumns) -> list[str]:
@@ -282,9 +296,7 @@ def _list_missing_policies(table: TablePreview, columns: TableColumns) -> list[s
     has_missing = any(column.missing_count or column.stray_count for column in [*numbers, *dates])
     if has_missing or columns.infinity_words:
         policies.append("numbers: median")
-    used = {column.name for column in (*numbers, *dates)}
-    dropped = [name for name in table.keys.get("missing", {}).get("columns", {}) if name in used]
-    dropped += [column.name for column in columns.targets if column.missing_count]
+    dropped = list_dropping_columns(table, columns)
     if dropped:
         policies.append(f"columns: {{{', '.join(f'{quote_yaml_text(name)}: drop' for name in dropped)}}}")
     return policies

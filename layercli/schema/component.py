@@ -251,11 +251,15 @@ class Catalogue(Generic[C]):
 
     def _suggest_from_value(self, value: Mapping[str, object]) -> str | None:
         """Return a hint for a type under another key, as in Keras's ``{class_name: Adam, config: {...}}``."""
-        for key in (*_OTHER_TYPE_KEYS, self.noun):
+        for key in (*OTHER_TYPE_KEYS, self.noun):
             name = value.get(key)
-            if isinstance(name, str) and (class_name := self.find(name)) is not None:
+            if isinstance(name, str) and (class_name := self.find(strip_module(name))) is not None:
+                known, config = self._config_name(class_name), value.get("config")
+                if isinstance(config, dict) and all(map(_is_plain, config.values())):
+                    written = format_value({"type": known, **config})
+                    return f"Write {written if config else f'`{known}`'} instead of `{key}` and `config`."
                 arguments = ", and the arguments of `config` next to it" if "config" in value else ""
-                return f"Write `type: {self._config_name(class_name)}` instead of `{key}`{arguments}."
+                return f"Write `type: {known}` instead of `{key}`{arguments}."
         return None
 
     def parse_or_name(self, value: object) -> str | C:
@@ -374,8 +378,16 @@ def positional_arguments(cls: type[Component]) -> list[str]:
 
 _MAX_CALL_LENGTH = 200
 _WORD = re.compile(r"[A-Za-z][\w.]*", re.ASCII)
-_OTHER_TYPE_KEYS: Final = ("class_name", "class", "kind", "layer_type", "op", "_target_", "name")
+OTHER_TYPE_KEYS: Final = ("class_name", "class", "kind", "layer_type", "op", "_target_", "name")
 """Keys of other tools that name the type."""
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether a value can be repeated in a hint as it is."""
+    is_word = isinstance(value, str) and _WORD.fullmatch(value) is not None
+    return is_word or value is None or isinstance(value, bool | int | float)
+
+
 _WORD_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 

@@ -68,6 +68,11 @@ RENAMED_KEYS: Final = _split_names(
     ("ignore_index", "ignore_class"),
     ("xla jit", "jit_compile"),
     ("head_size", "key_dim"),
+    ("metric", "monitor"),
+    ("wait", "patience"),
+    ("tolerance tol", "min_delta"),
+    ("min_epochs", "start_from_epoch"),
+    ("restore_best", "restore_best_weights"),
     # sections
     ("input_shape", "input"),
     ("training fit trainer", "train"),
@@ -75,7 +80,7 @@ RENAMED_KEYS: Final = _split_names(
     ("val valid validation_split val_split", "validation"),
     ("test_size test_split", "test"),
     # data
-    ("file filename filepath file_path csv_file data_path directory folder", "path"),
+    ("file filename filepath file_path csv_file data_path data_dir directory folder root url", "path"),
     ("label label_column target_column class_column y_col", "target"),
     ("sep delimiter delim", "separator"),
     ("image_size img_size target_size", "size"),
@@ -244,7 +249,7 @@ _SET_KEYS: Final = {
 """A key of ``data`` for the size or the files of a set -> the key of ``split``."""
 _ARRAY_KEYS: Final = {
     **dict.fromkeys(("x", "X", "x_train", "X_train"), "features"),
-    **dict.fromkeys(("y", "y_train", "labels", "targets"), "target"),
+    **dict.fromkeys(("y", "Y", "y_train", "Y_train", "labels", "targets"), "target"),
 }
 """A key of ``data`` for the inputs or the targets -> the key today, if the type of data has it."""
 _DATA_KEYS: Final = {
@@ -269,6 +274,17 @@ def _explain_data_key(name: str, known_keys: Collection[str], mapping: Mapping[s
         new = _ARRAY_KEYS[name]
         return Suggestion(f"Write `{new}`.", new)
     return _DATA_KEYS.get(name)
+
+
+ARGUMENT_KEYS: Final = ("config", "params", "parameters", "kwargs", "args", "arguments", "options")
+"""Keys of other tools for the arguments of a type."""
+
+
+def _explain_train_key(name: str, mapping: Mapping[str, object]) -> str | None:
+    """Return a hint for a key of ``train`` that belongs to the split, or None."""
+    if name in _SET_KEYS and name != "validation_data":
+        return _format_share(mapping, name, _SET_KEYS[name])
+    return _DATA_KEYS.get(name) if name in ("train_size", "stratify") else None
 
 
 def _explain_momentum(mapping: Mapping[str, object], title: str) -> str:
@@ -488,6 +504,10 @@ def explain_key(
         return Suggestion(f"{'Keras calls it' if is_keras_object else 'Write'} `{new}`.", new)
     if title.endswith(" data") and (hint := _explain_data_key(name, list(known_keys), mapping)) is not None:
         return hint
+    if title == "`train`" and (hint := _explain_train_key(name, mapping)) is not None:
+        return hint
+    if name in ARGUMENT_KEYS and isinstance(mapping.get(name), dict) and not title.startswith("`"):
+        return f"Write the keys of `{name}` next to `type`, without `{name}`."
     explain = _EXPLAIN_WITH_VALUES.get(name)
     return EXPLAINED_KEYS.get(name) if explain is None else explain(mapping, title)
 

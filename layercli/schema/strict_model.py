@@ -161,7 +161,6 @@ _MAX_UNKNOWN_KEYS = 200
 
 def _filter_errors(cls: type[StrictModel], errors: Sequence[Any]) -> list[Any]:
     """Return the errors without those that follow from others, and at most ``_MAX_UNKNOWN_KEYS`` unknown keys."""
-    errors = _drop_parts_of_tuples(errors)
     unknown = [item for item in errors if item["type"] == "extra_forbidden"]
     if len(unknown) > _MAX_UNKNOWN_KEYS:
         rest = {id(item) for item in unknown[_MAX_UNKNOWN_KEYS:]}
@@ -172,22 +171,6 @@ def _filter_errors(cls: type[StrictModel], errors: Sequence[Any]) -> list[Any]:
             {"type": "unknown-key", "loc": unknown[_MAX_UNKNOWN_KEYS]["loc"], "ctx": context, "input": None}
         )
     return [item for item in errors if not _is_misspelt(item, errors)]
-
-
-def _drop_parts_of_tuples(errors: Sequence[Any]) -> Sequence[Any]:
-    """Return the errors without the keys ``3`` and ``3)`` that YAML reads from ``(3, 3, 3)`` in a flow mapping."""
-    if not any(isinstance(item["input"], str) and item["input"].startswith("(") for item in errors):
-        return errors
-    return [
-        item
-        for item in errors
-        if item["type"] != "extra_forbidden"
-        or item["input"] is not None
-        or _TUPLE_PART.fullmatch(str(item["loc"][0])) is None
-    ]
-
-
-_TUPLE_PART = re.compile(r"[-+.\w]+\)?", re.ASCII)
 
 
 def _reword_error(cls: type[StrictModel], error: Any, value: Any) -> InitErrorDetails:
@@ -268,8 +251,10 @@ def _is_misspelt(item: Any, errors: Sequence[Any]) -> bool:
     """Return whether a missing key was misspelt, which is already reported as an unknown key."""
     if item["type"] != "missing":
         return False
-    others = [str(other["loc"][0]) for other in errors if other["type"] == "extra_forbidden"]
-    missing = [str(item["loc"][0])]
+    unknown = [other for other in errors if other["type"] == "extra_forbidden"]
+    others, missing = [str(other["loc"][0]) for other in unknown], [str(item["loc"][0])]
+    if any(isinstance(other.get("input"), dict) and missing[0] in other["input"] for other in unknown):
+        return True
     return any(
         other.partition(":")[0] in missing or find_renamed_key(other, missing) or find_closest(other, missing)
         for other in others

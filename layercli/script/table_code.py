@@ -27,6 +27,7 @@ TABLE_KEYS = frozenset(
         "path",
         "target",
         "target_type",
+        "label_separators",
         "inputs",
         "missing",
         "weights",
@@ -108,7 +109,14 @@ class TableScript(DataScript[T]):
         kept_columns = {*used, *(column for _, column, _ in data.target_references)}
         is_default = data.missing.values == [DEFAULT_WORD] and data.missing.numbers == "refuse"
         is_default = is_default and not data.missing.columns and data.decimal == "." and not data.thousands
-        is_typed = self.text_inputs or data.types or data.dates or data.split.key_columns or data.windows
+        is_typed = (
+            self.text_inputs
+            or data.types
+            or data.label_separators
+            or data.dates
+            or data.split.key_columns
+            or data.windows
+        )
         return bool(
             is_default and not is_typed and not kept_columns & self.facts.conversions.keys()
         ) or not all(self._input_columns.values())
@@ -151,6 +159,8 @@ class TableScript(DataScript[T]):
     def find_inexpressible_values(self) -> Iterator[KeyPath]:
         if isinstance(self.data.target, dict):
             yield ("data", "target")
+        if self.data.label_separators and self.facts.table_plan is None:
+            yield ("data", "label_separators")
         for column in self.data.dates:
             if self.facts.table_plan is None or column not in self.facts.date_formats:
                 yield ("data", "dates", column)
@@ -409,6 +419,14 @@ class TableScript(DataScript[T]):
         if len(columns) > 1:
             yield from render_statement(render_literal(list(columns)), INDENT, before="targets = ")
             yield from self._write_stack("y", "targets")
+            return
+        plan = None if self.facts.table_plan is None else self.facts.table_plan.targets[None]
+        if plan is not None and plan.labels is not None:
+            yield from render_statement(render_literal(list(plan.labels)), INDENT, before="labels = ")
+            yield f'{INDENT}texts = table[{quote_string(columns[0])}].fill_null("").to_pylist()'
+            separator = quote_string(str(plan.label_separator))
+            yield f"{INDENT}found = [{{label.strip() for label in text.split({separator})}} for text in texts]"
+            yield f'{INDENT}y = np.array([[label in row for label in labels] for row in found], dtype="float32")'
             return
         yield from self._write_single_target(columns[0], target)
 

@@ -25,6 +25,7 @@ from layercli.workflows.predict import DEFAULT_PREDICTION_BATCH, find_windows
 if TYPE_CHECKING:
     from layercli.config.data.tables import WindowsConfig
     from layercli.engine.predict_requests import RequestPredictor
+    from layercli.engine.unfamiliar_values import UnfamiliarValues
 
 IDENTITY_COLUMNS = ("row", "file", "error")
 """Columns of ``predict`` that are not outputs of the model."""
@@ -86,6 +87,7 @@ class ServedModel:
     predictor: RequestPredictor
     outputs: tuple[TensorSpec, ...]
     windows: WindowsConfig | None
+    unfamiliar: UnfamiliarValues
 
     @classmethod
     def load(cls, name: str, *, trust: bool) -> Self:
@@ -101,6 +103,7 @@ class ServedModel:
         from layercli.engine.load_model import load_model
         from layercli.engine.predict import name_columns
         from layercli.engine.predict_requests import RequestPredictor
+        from layercli.engine.unfamiliar_values import UnfamiliarValues
 
         model = load_model(finished_run.path, finished_run.valid)
         predictor = RequestPredictor(model, finished_run.valid, state, DEFAULT_PREDICTION_BATCH)
@@ -122,6 +125,7 @@ class ServedModel:
                 if name not in IDENTITY_COLUMNS
             ),
             windows,
+            UnfamiliarValues.of(model, finished_run.valid, finished_run.count_examples()),
         )
 
     @property
@@ -143,9 +147,10 @@ class ServedModel:
             if isinstance(columns, LayercliError):
                 answers.append(columns)
                 continue
-            answers.append(
-                Answer(_add_steps(columns, self.windows), reading.warnings, reading.examples.errors)
-            )
+            unfamiliar = self.unfamiliar.count()
+            unfamiliar.add(reading.examples)
+            warnings = (*reading.warnings, *unfamiliar.list_problems())
+            answers.append(Answer(_add_steps(columns, self.windows), warnings, reading.examples.errors))
         return answers
 
     def describe(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from layercli.errors import LayercliError
 from layercli.io.paths import describe_missing_file
-from layercli.source.load import MAX_DEPTH, MAX_NODES, STDIN, find_unsaved_text, load_yaml
+from layercli.source.load import MAX_NODES, STDIN, find_unsaved_text, load_yaml
 from layercli.source.nodes import (
     YamlNode,
     measure_nodes,
@@ -17,6 +17,7 @@ from layercli.source.nodes import (
     quote_value,
     sanitize_text,
 )
+from layercli.source.syntax import MAX_DEPTH
 
 EXTENDS: Final = "extends"
 _MAX_FILES = 10

@@ -17,6 +17,7 @@ import yaml
 from layercli import runtime
 from layercli.errors import LayercliError, Problem, ProblemList
 from layercli.source import scalars
+from layercli.source.calls import find_script, join_call
 from layercli.source.nodes import (
     TEXT_PER_NODE,
     Mark,
@@ -26,14 +27,12 @@ from layercli.source.nodes import (
     problem_at,
     sanitize_text,
 )
+from layercli.source.syntax import MAX_DEPTH, TOO_DEEP_TEXTS, make_syntax_problem
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 100
 MAX_NODES = 200_000
 STDIN = "-"
 
-_UNQUOTED_REFERENCE = re.compile(r"[:\[,{]\s*(\$\{[^{}\"']*\})")
-"""A reference inside of brackets, where YAML reads its brace as the start of a mapping."""
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """The line breaks of libyaml, so that line numbers agree with it."""
 
@@ -95,6 +94,9 @@ def load_yaml(name: str, text: str | None = None) -> YamlNode:
         if text is None
         else _decode_source(text.encode("utf-8", "surrogatepass"), name, Path(name).resolve().parent)
     )
+    script = find_script(source)
+    if script is not None:
+        raise LayercliError(script)
     root = parse_yaml(source)
     if not isinstance(root.value, dict):
         kind = (
@@ -128,7 +130,7 @@ def parse_yaml(source: SourceText, *, is_lenient: bool = False) -> YamlNode:
         for event in iter(loader.get_event, None):
             builder.add_event(event)
     except yaml.MarkedYAMLError as error:
-        raise LayercliError(_syntax_problem(source, error)) from None
+        raise LayercliError(make_syntax_problem(source, error)) from None
     except yaml.reader.ReaderError as error:
         raise LayercliError(_character_problem(source, text, error)) from None
     finally:
@@ -220,79 +222,6 @@ def _unreadable_file_error(name: str, message: str, hint: str | None) -> Layercl
     return LayercliError(Problem(code="unreadable-file", message=message, hint=hint, file=name))
 
 
-def _syntax_problem(source: SourceText, error: yaml.MarkedYAMLError) -> Problem:
-    reason = str(error.problem or error.context or "it cannot be read")
-    position: Any = error.problem_mark or error.context_mark
-    if "end of stream" in reason and error.context_mark:
-        position = error.context_mark  # the position of the unclosed quote or bracket
-    mark = Mark(source, position.line + 1, position.column + 1) if position else Mark(source, 1, 1)
-    if mark.line > len(source.lines):  # something is missing at the end
-        mark = Mark(source, len(source.lines), len(source.lines[-1]) + 1)
-    if "maximum nesting depth" in reason:  # libyaml's own limit
-        return problem_at(mark, "too-deep", _TOO_DEEP_TEXTS[0], hint=_TOO_DEEP_TEXTS[1])
-    hint = _suggest_syntax_fix(reason, mark, error.context_mark)
-    return problem_at(mark, "yaml-syntax", f"This is not valid YAML: {sanitize_text(reason)}.", hint=hint)
-
-
-_LOOKALIKE: Final = re.compile(
-    "[\\uff1a\\uff0c\\uff5b\\uff5d\\uff3b\\uff3d\\uff03\\uff0d\\uff02\\uff07\\u00a0\\u3000]"
-)
-"""Full-width forms of `: , { } [ ] # - " '` and other spaces, which input methods and web pages write; NFKC changes them."""
-_QUOTED_OR_COMMENT: Final = re.compile(r"""'[^']*(?:'|$)|"(?:\\.|[^"\\])*(?:"|$)|(?:^|(?<=\s))#.*""")
-"""Parts of a line in which full-width characters are right."""
-_KEY_END: Final = re.compile(":(?: |$)")
-
-
-def _suggest_lookalike_fix(mark: Mark) -> str | None:
-    """Return the hint for a full-width character in the line of an error, or in the line above if that has no key."""
-    lines = mark.source.lines[: mark.line]
-    above = next((number for number in range(mark.line - 1, 0, -1) if lines[number - 1].strip()), None)
-    for number in (mark.line, above):
-        if number is None or number > len(lines):
-            continue
-        syntax = _QUOTED_OR_COMMENT.sub(lambda found: "." * len(found[0]), lines[number - 1])
-        wrong = _LOOKALIKE.search(syntax)
-        if wrong is None or (number != mark.line and _KEY_END.search(syntax)):
-            continue
-        import unicodedata
-
-        plain = unicodedata.normalize("NFKC", wrong[0])
-        name = unicodedata.name(wrong[0]).lower()
-        place = f"column {wrong.start() + 1}" + (f" of line {number}" if number != mark.line else "")
-        return f"Replace the {name} in {place} with {'a space' if plain == ' ' else f'`{plain}`'}."
-    return None
-
-
-def _suggest_syntax_fix(reason: str, mark: Mark, start: Any) -> str:
-    line = mark.excerpt or ""
-    if "\t" in line[: len(line) - len(line.lstrip())]:
-        return "Indent with spaces: this line starts with a tab."
-    if (fix := _suggest_lookalike_fix(mark)) is not None:
-        return fix
-    if "unexpected ':'" in reason:
-        return "Write a space after the colon."
-    if "cannot start any token" in reason:
-        return "Put quotes around a value that starts with `@`, `%` or a backtick."
-    if "escape" in reason:
-        return 'Use single quotes: in double quotes a backslash starts an escape such as "\\n".'
-    if "alphabetic or numeric" in reason:
-        return "Put quotes around a value that starts with `*`, `&` or `!`, which are YAML syntax."
-    if "mapping values are not allowed" in reason:
-        return (
-            "Start this line in the same column as its sibling keys, write a space after every colon, and put quotes "
-            "around a value that contains `: `."
-        )
-    if "end of stream" in reason:
-        return "Close the quote that opens here."
-    if "expected ',' or" in reason and (reference := _UNQUOTED_REFERENCE.search(line)):
-        return f'Put quotes around the reference: "{reference[1]}".'
-    if "expected ',' or" in reason and start:
-        return f"Close the bracket that opens at line {start.line + 1}, column {start.column + 1}, or add a comma."
-    if "did not find expected" in reason:
-        return "Start keys of the same mapping in the same column, and look for a missing or extra bracket or quote."
-    return "Check the indentation, the brackets and the quotes here and on the line above."
-
-
 def _character_problem(source: SourceText, text: str, error: yaml.reader.ReaderError) -> Problem:
     position = error.position if isinstance(error.position, int) else 0
     before = text.encode("utf-8", "surrogatepass")[:position].decode("utf-8", "ignore")
@@ -303,12 +232,6 @@ def _character_problem(source: SourceText, text: str, error: yaml.reader.ReaderE
         "The file contains a control character that YAML does not allow.",
         hint='Delete it, or write it as an escape such as "\\t" in a quoted string.',
     )
-
-
-_TOO_DEEP_TEXTS: Final = (
-    f"Lists and mappings are nested deeper than {MAX_DEPTH} levels, the limit for configs.",
-    "Look for brackets or dashes that are repeated by mistake.",
-)
 
 
 class _NodeBuilder:
@@ -363,7 +286,7 @@ class _NodeBuilder:
         runtime.stop_if_cancelled()
         mark = self._mark_of(event)
         if len(self._open_nodes) >= MAX_DEPTH:
-            self._raise_problem(mark, "too-deep", *_TOO_DEEP_TEXTS)
+            self._raise_problem(mark, "too-deep", *TOO_DEEP_TEXTS)
         if event.tag and event.tag not in _CORE_TAGS:
             self._refuse_tag(event)
         if self._is_key_expected:
@@ -489,7 +412,8 @@ class _NodeBuilder:
             return
         items = parent.value
         if isinstance(items, list):
-            items.append(node)
+            if not (items and join_call(parent, items[-1], None, node)):
+                items.append(node)
             self._grow_parent(parent, node)
         elif isinstance(items, dict):
             if self._pending_key is None:
@@ -518,6 +442,8 @@ class _NodeBuilder:
     ) -> None:
         if key == "<<" and (mark.line, mark.column) not in self._quoted_merge_keys:
             self._merge_mappings(parent, mapping, node)
+        elif mapping and join_call(parent, next(reversed(mapping.values())), key, node):
+            self._grow_parent(parent, node)
         elif key in parent.keys:
             first = parent.keys[key]
             self.problems.append(
@@ -563,4 +489,4 @@ class _NodeBuilder:
             hint = "Remove aliases of values that contain aliases."
             self._raise_problem(child.mark, "too-many-nodes", message, hint)
         if parent.depth > MAX_DEPTH:
-            self._raise_problem(child.mark, "too-deep", *_TOO_DEEP_TEXTS)
+            self._raise_problem(child.mark, "too-deep", *TOO_DEEP_TEXTS)

@@ -10,8 +10,9 @@ from typing import Final
 
 from layercli.errors import LayercliError, Problem
 from layercli.io.credentials import hide_credentials
-from layercli.source.load import MAX_DEPTH, MAX_NODES, parse_yaml
+from layercli.source.load import MAX_NODES, parse_yaml
 from layercli.source.nodes import KeyPath, Mark, SourceText, YamlNode, format_path, problem_at, sanitize_text
+from layercli.source.syntax import MAX_DEPTH
 
 _STEP_PATTERN = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
 _KEY_PATTERN = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[-?\d+\])*")

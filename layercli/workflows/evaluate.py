@@ -51,8 +51,13 @@ def evaluate_run(
     from layercli.engine.evaluate import evaluate_model
     from layercli.engine.load_model import load_model
     from layercli.engine.results import collect_results
+    from layercli.engine.unfamiliar_values import UnfamiliarValues
 
     model = load_model(finished_run.path, finished_run.valid)
+    if data:
+        unfamiliar = UnfamiliarValues.of(model, finished_run.valid, finished_run.count_examples()).count()
+        unfamiliar.add_subset(examples)
+        warnings = [*warnings, *unfamiliar.list_problems()]
     try:
         metrics = evaluate_model(model, finished_run.valid, section, examples)
         results = collect_results(

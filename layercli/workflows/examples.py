@@ -104,7 +104,7 @@ def write_example(example: Example, output: Path, *, force: bool) -> list[Path]:
 
 def _require_no_other_content(source: Path, target: Path) -> None:
     """Check that a file or folder that would be written does not exist, or has the same content."""
-    files = [file for file in source.rglob("*") if file.is_file()] if source.is_dir() else [source]
+    files = sorted(file for file in source.rglob("*") if file.is_file()) if source.is_dir() else [source]
     for file in files:
         existing = target / file.relative_to(source)
         if existing.exists() and (not existing.is_file() or existing.read_bytes() != file.read_bytes()):

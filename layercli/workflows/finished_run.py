@@ -16,7 +16,7 @@ from layercli.graph.inputs import resolve_model_inputs
 from layercli.graph.target_meaning import resolve_target_meanings
 from layercli.io.regular import parse_json
 from layercli.runs import directory as runs
-from layercli.runs.manifest import open_recorded
+from layercli.runs.manifest import open_recorded, read_manifest_or_none
 from layercli.runs.open_run import open_run
 from layercli.workflows.preflight import read_memory_limit, require_data, require_memory, require_trust
 
@@ -69,6 +69,17 @@ class FinishedRun:
             message = f"{runs.READER_STATE} is missing or cannot be read. It defines how files are converted to examples."
             hint = "Restore it, or train again with this version."
             raise make_file_error(self.path, "run-directory", message, hint) from None
+
+    def count_examples(self) -> int | None:
+        """Return the number of examples from which the layers of the model learned, at most; None if it is unknown."""
+        if self.valid.config.model.weights is not None:  # layers keep the mean and variance of these weights
+            return None
+        data = (read_manifest_or_none(self.path) or {}).get("data")
+        counts = (
+            [data.get(name) for name in ("train", "validation", "test")] if isinstance(data, dict) else []
+        )
+        known = [count for count in counts if isinstance(count, int) and count > 0]
+        return sum(known) or None
 
     def read_new_examples(
         self, paths: Sequence[str], *, has_targets: bool, keep: Sequence[str] = ()

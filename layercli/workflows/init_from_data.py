@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from layercli.activity import show_activity
+from layercli.data.tables.column_facts import ColumnFacts
 from layercli.formats.array_preview import ARRAY_SUFFIXES
 from layercli.formats.preview import PreviewError, TablePreview, preview_table
 from layercli.formats.table_types import find_table_type, has_table_suffix
@@ -14,14 +15,18 @@ from layercli.io.atomic import describe_os_error
 from layercli.io.folders import SETS_BY_FOLDER, list_folders, list_visible_files
 from layercli.io.paths import describe_missing_file
 from layercli.reports.config_template import ConfigTemplate, ModelSize, describe_target
-from layercli.reports.table_template import TableColumns, template_from_table
+from layercli.reports.formatting import join_words
+from layercli.reports.table_template import TableColumns, list_dropping_columns, template_from_table
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_from_arrays import make_array_template
 from layercli.workflows.init_from_folder import make_folder_template, make_label_table_template
 from layercli.workflows.init_paths import make_init_error, make_relative
+from layercli.workflows.label_lists import describe_label_list
 from layercli.workflows.table_columns import assign_columns
 
 _MAX_NAMED_COLUMNS = 8
+_MAX_PLACES = 3
+"""Rows without a target whose places are named."""
 
 
 @show_activity("Reading the data")
@@ -155,12 +160,14 @@ def _make_array_template(
 
 def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
     target = ", ".join(f"`{sanitize_text(column.name, limit=60)}`" for column in columns.targets)
-    notes = [*table.notes]
+    notes = [*_describe_footers(table, columns), *table.notes]
     meaning = describe_target(columns.class_names)
     if columns.more_targets:
         meaning = (
             f"{len(columns.targets)} {'numbers' if columns.target_form == 'value' else 'values of 0 or 1'}"
         )
+    elif columns.label_separator is not None:
+        meaning = describe_label_list(columns.label_separator, meaning)
     notes.append(f"Read {table.row_count:,} rows. Target: {target} ({columns.target_reason}), {meaning}.")
     notes += [
         f"`{sanitize_text(column.name, limit=60)}` {column.note}."
@@ -171,13 +178,15 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
         infinite = " and ".join(f'"{sanitize_text(word, limit=40)}"' for word in columns.infinity_words)
         notes.append(f"Infinite numbers, {infinite}, are read as missing.")
     missing = sum(column.missing_count for column in columns.targets)
-    if missing and columns.more_targets:
+    if columns.label_separator is not None:
+        notes += ["Rows without a label have a 0 for each."] * (missing > 0)
+    elif missing and columns.more_targets:
         notes.append("Rows without one of the targets are left out.")
     elif missing:
         words = [f'"{word}" in {count:,}' for word, count in columns.target.missing_words.items()]
         reason = f" ({', '.join(words)})" if words else ""
         rows = "1 row has no target and is" if missing == 1 else f"{missing:,} rows have no target and are"
-        notes.append(f"{rows} left out{reason}.")
+        notes.append(f"{rows} left out{reason}{_list_places(table, columns.target, missing)}.")
     notes += _describe_split(columns)
     if columns.left_out:
         listed = [
@@ -188,6 +197,34 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
             f"Not used: {', '.join(listed[:_MAX_NAMED_COLUMNS])}{f' and {more:,} more' if more > 0 else ''}."
         )
     return notes
+
+
+def _describe_footers(table: TablePreview, columns: TableColumns) -> Iterator[str]:
+    """Yield what the last rows that are not examples are, and whether the config leaves them out."""
+    dropping = list_dropping_columns(table, columns)
+    targets = {row for column in columns.targets for row in column.first_missing if column.name in dropping}
+    for footer in table.survey.footers:
+        text = f'"{sanitize_text(footer.text, limit=40)}"'
+        reason = (
+            f"seems to be a total of the others, as it has {text}" if footer.is_total else f"has only {text}"
+        )
+        which = "The last row" if footer.row == table.row_count - 1 else "A row near the end"
+        is_left_out = footer.column in dropping or footer.row in targets
+        outcome = "it is left out" if is_left_out else "remove it from the file if it is not an example"
+        yield f"{which}, {table.locate(footer.row)}, {reason}: {outcome}."
+
+
+def _list_places(table: TablePreview, target: ColumnFacts, count: int) -> str:
+    """Return where the rows without a target are, as the end of a sentence."""
+    places = list(map(table.locate, target.list_missing_rows(_MAX_PLACES)))
+    if not places:
+        return ""
+    if count > len(places):
+        return f"; the first is in {places[0]}"
+    noun = places[0].split()[0]
+    if len(places) == 1 or any(not place.startswith(f"{noun} ") for place in places):
+        return f": {join_words(places)}"
+    return f": {noun}s {join_words([place.removeprefix(f'{noun} ') for place in places])}"
 
 
 def _describe_split(columns: TableColumns) -> list[str]:

@@ -16,7 +16,7 @@ from layercli.errors import LayercliError
 from layercli.formats.folder_layout import FolderLayout, find_folder_layout
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images
 from layercli.formats.images.labels import FileIndex, normalize_file_name, read_labels
-from layercli.formats.images.masks import ImageMasks, read_masks
+from layercli.formats.images.masks import ImageMasks, find_threshold, read_masks
 from layercli.formats.preview import ImagesPreview, TablePreview, preview_images, preview_table
 from layercli.formats.text.config import TEXT_SUFFIXES
 from layercli.formats.text.reader import guess_common_encoding
@@ -30,15 +30,32 @@ from layercli.reports.config_template import (
     format_split,
 )
 from layercli.reports.template_layers import SIZE_MULTIPLE
-from layercli.reports.template_quotes import quote_yaml_text
+from layercli.reports.template_quotes import quote_always, quote_yaml_text
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.init_paths import convert_data_error, make_init_error, make_relative
+from layercli.workflows.label_lists import describe_label_list
 from layercli.workflows.preflight import read_memory_limit
 from layercli.workflows.table_columns import choose_class_count, choose_label_columns
 
 _MAX_IMAGE_SIZE: Final = 128
 """Maximum height and width; larger images are scaled down."""
 _MAX_LISTED_CLASSES: Final = 8
+_MAX_MASK_VALUES: Final = 32
+"""Masks with more values may be black and white with smooth edges."""
+_SOUND_HINT: Final = (
+    "layercli does not read sounds. Read each file as an array, cut all to one length, save the arrays as `x` and the labels "
+    "as `y` with numpy.savez_compressed, and run `layercli init FILE.npz`."
+)
+_VIDEO_HINT: Final = "layercli does not read videos. Save frames as images, in a folder for each class."
+_DOCUMENT_HINT: Final = (
+    "layercli does not read documents. Save each as plain text (.txt), in a folder for each class."
+)
+_OTHER_CONTENT: Final = (
+    dict.fromkeys((".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aiff"), _SOUND_HINT)
+    | dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".webm"), _VIDEO_HINT)
+    | dict.fromkeys((".pdf", ".doc", ".docx", ".odt", ".html", ".md"), _DOCUMENT_HINT)
+)
+"""Suffix of files that layercli does not read -> what to do with them."""
 _MIN_MATCHES: Final = 0.5
 """Share of the values of a column of a table that must be images for it to be the column of files."""
 _MATCHED_ROWS: Final = 100
@@ -110,7 +127,10 @@ def _choose_suffixes(folder: Path) -> tuple[str, ...]:
             folder,
             f"{sanitize_text(str(folder))} contains no images or texts ({', '.join((*IMAGE_SUFFIXES, *TEXT_SUFFIXES))})"
             f"{f', only files that are {sanitize_text(listed)}' if listed else ''}.",
-            "Name a table, a file of arrays, or a folder of images or texts.",
+            _OTHER_CONTENT.get(
+                next(iter(counts.most_common(1)), ("", 0))[0],
+                "Name a table, a file of arrays, or a folder of images or texts.",
+            ),
         )
     return TEXT_SUFFIXES if texts > images else IMAGE_SUFFIXES
 
@@ -224,16 +244,13 @@ class _FolderTemplate:
         """
         masks = self.layout.masks
         assert masks is not None
-        data = Images.model_validate({"path": str(self.layout.examples), "masks": {"path": str(masks)}})
-        limit = limit_item_bytes(read_memory_limit())
-        found = read_masks(data, self.layout.examples, masks, limit)
-        if found.errors:
-            raise DataError(*found.errors, *found.warnings)
+        found = self._read_masks(masks)
         classes = _MaskTarget.from_masks(found)
         preview = preview_images(found.files)
         summary = f"{len(found.files):,} images, {preview.describe_sizes()}, with masks of {len(classes.names)} classes"
         names = _list_classes(classes.names)
-        keys = [f"  masks: {{path: {self._quote(masks)}}}"]
+        threshold = "" if found.threshold is None else f", threshold: {found.threshold}"
+        keys = [f"  masks: {{path: {self._quote(masks)}{threshold}}}"]
         if classes.are_mapped and not found.classes.is_mapped:
             keys.append(
                 "  target_type: labels          # the values become class numbers from 0, in ascending order"
@@ -251,11 +268,43 @@ class _FolderTemplate:
         )
         ignored = "" if classes.ignored is None else f"; pixels of {classes.ignored} do not count"
         notes = [f"Found {summary}: {names}{ignored}.", *(finding.message for finding in found.warnings)]
+        if found.threshold is not None:
+            notes.append(
+                "The masks are black and white with smooth edges or losses of JPEG: a pixel whose gray value is at least "
+                f"{found.threshold} has the class 255, any other the class 0 (`masks.threshold`)."
+            )
         notes += [
             f"Only {sanitize_text(str(mask))} has the value {classes.show(value)}: correct it if it is not a class."
             for value, mask in [*found.rare_values.items()][:_MAX_LISTED_CLASSES]
         ]
         return template, [*notes, *self._describe_sets(self.layout.sets)]
+
+    def _read_masks(self, masks: Path) -> ImageMasks:
+        """Return the masks: each value is a class, unless they are black and white apart from smooth edges or JPEG losses.
+
+        Raises:
+            DataError: a mask is missing, has a different size, or cannot be read.
+        """
+        images, limit = self.layout.examples, limit_item_bytes(read_memory_limit())
+
+        def read(threshold: int | None) -> ImageMasks:
+            section = {"path": str(images), "masks": {"path": str(masks), "threshold": threshold}}
+            found = read_masks(Images.model_validate(section), images, masks, limit)
+            if found.errors:
+                raise DataError(*found.errors, *found.warnings)
+            return found
+
+        try:
+            found = read(None)
+        except DataError:
+            threshold = find_threshold(images, masks, limit)
+            if threshold is None:
+                raise
+            return read(threshold)
+        if len(found.classes.values) <= _MAX_MASK_VALUES:
+            return found
+        threshold = find_threshold(images, masks, limit)
+        return found if threshold is None else read(threshold)
 
     def from_table(self, table: Path, targets: Sequence[str]) -> tuple[ConfigTemplate, list[str]] | None:
         """Return the template of images with a table of labels; None if the table does not name the images.
@@ -271,7 +320,7 @@ class _FolderTemplate:
             return None
         chosen = choose_label_columns(table, preview.without(file_column), targets)
         names = [column.name for column in chosen.columns]
-        labels = {"path": str(table), "file": file_column, "target": names}
+        labels = {"path": str(table), "file": file_column, "target": names, "separator": chosen.separator}
         arguments = {"path": str(self.layout.examples), "labels": labels}
         if chosen.target_type is not None:
             arguments["target_type"] = chosen.target_type
@@ -283,8 +332,9 @@ class _FolderTemplate:
         listed = (
             quote_yaml_text(names[0]) if len(names) == 1 else f"[{', '.join(map(quote_yaml_text, names))}]"
         )
+        separator = "" if chosen.separator is None else f", separator: {quote_always(chosen.separator)}"
         keys = [
-            f"  labels: {{path: {self._quote(table)}, file: {quote_yaml_text(file_column)}, target: {listed}}}"
+            f"  labels: {{path: {self._quote(table)}, file: {quote_yaml_text(file_column)}, target: {listed}{separator}}}"
         ]
         if chosen.target_type is not None:
             keys.append(f"  target_type: {chosen.target_type}")
@@ -303,6 +353,8 @@ class _FolderTemplate:
         )
         target = ", ".join(f"`{sanitize_text(each, limit=60)}`" for each in names[:_MAX_LISTED_CLASSES])
         meaning = _describe_form(chosen.form, chosen.class_names, len(names))
+        if chosen.separator is not None:
+            meaning = describe_label_list(chosen.separator, describe_target(chosen.class_names))
         notes = [
             f"Found {summary}.",
             f"Files: `{sanitize_text(file_column, limit=60)}`. Target: {target} ({chosen.reason}), {meaning}.",

@@ -209,13 +209,15 @@ def _write_predictions(
     from layercli.data.predictions import expand_steps
     from layercli.engine.load_model import load_model
     from layercli.engine.predict import predict_columns
+    from layercli.engine.unfamiliar_values import UnfamiliarValues
 
     model = load_model(finished_run.path, finished_run.valid)
     counter = _ErrorCounter()
+    unfamiliar = UnfamiliarValues.of(model, finished_run.valid, finished_run.count_examples()).count()
     chunks: Iterator[ColumnChunk] = predict_columns(
         model,
         finished_run.valid,
-        counter.count(pieces),
+        unfamiliar.watch(counter.count(pieces)),
         finished_run.load_reader_state(),
         batch_size,
     )
@@ -237,7 +239,9 @@ def _write_predictions(
         "run": str(finished_run.path),
         "examples": rows,
         "output": output.name,
-        "problems": [problem.as_json() for problem in counter.list_problems()],
+        "problems": [
+            problem.as_json() for problem in (*counter.list_problems(), *unfamiliar.list_problems())
+        ],
     }
 
 

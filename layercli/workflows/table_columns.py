@@ -15,6 +15,7 @@ from layercli.reports.config_template import TemplateTarget
 from layercli.reports.table_template import DateUse, TableColumns, are_pixels
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
+from layercli.workflows.label_lists import find_label_list
 
 _TARGET_NAMES: Final = (
     *("target", "label", "labels", "y", "outcome", "target_class"),
@@ -106,8 +107,11 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
     from layercli.data.tables.infinity import find_infinity_words
 
     class_names = _list_classes(column, table.row_count)
+    label_list = find_label_list(table, column) if len(targets) == 1 else None
     if len(targets) > 1:
         class_names = None if form == "value" else tuple(each.name for each in targets)
+    elif label_list is not None:
+        class_names, form = label_list.labels, "multi-label"
     numeric = [other.name for other in [*used, *targets] if other.kind in ("number", "integer")]
     return TableColumns(
         column,
@@ -126,6 +130,7 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
         targets[1:],
         form,
         split_column=split_column,
+        label_separator=None if label_list is None else label_list.separator,
     )
 
 
@@ -248,7 +253,7 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
             message = f'The table has no column "{sanitize_text(target, limit=60)}".'
             raise _make_error(path, message, hint)
         problem = _find_target_problem(by_name[target], is_named=True)
-        if problem is not None:
+        if problem is not None and find_label_list(table, by_name[target]) is None:
             message = f"`{sanitize_text(target, limit=60)}` cannot be the target: {problem}."
             hint = "Name a different column with --target."
             if by_name[target].is_quantity:
@@ -390,6 +395,8 @@ class LabelColumns:
     """The key that says what the only target is, where its values do not."""
     unused: list[str]
     """The columns that could be targets, too."""
+    separator: str | None = None
+    """The text between several labels in a value."""
 
 
 def choose_label_columns(path: Path, table: TablePreview, targets: Sequence[str]) -> LabelColumns:
@@ -412,6 +419,11 @@ def choose_label_columns(path: Path, table: TablePreview, targets: Sequence[str]
     unused = [column.name for column in possible if column not in columns]
     if len(columns) == 1:
         [column] = columns
+        label_list = find_label_list(table, column)
+        if label_list is not None:
+            return LabelColumns(
+                columns, reason, "multi-label", label_list.labels, None, unused, label_list.separator
+            )
         class_names = _list_classes(column, table.row_count)
         is_declared = column.kind == "integer" or (column.kind == "number" and class_names is not None)
         target_type = ("numbers" if class_names is None else "labels") if is_declared else None

@@ -12,7 +12,7 @@ from layercli.cli import COMMANDS
 from layercli.command_line.completion import TABLE_FILE, complete_words
 from layercli.layers.registry import LAYERS
 from tests.completion_table import render_completion_table
-from tests.running import CONFIGS, LAYERCLI, invoke, write_config
+from tests.running import CONFIGS, HANG_SECONDS, LAYERCLI, invoke, write_config
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def ask_shell(name, **variables):
     """Run the program as the script of a shell does; return the exit code and the output."""
     environment = os.environ | {"_LAYERCLI_COMPLETE": f"complete_{name}"} | variables
     done = subprocess.run(
-        [LAYERCLI], capture_output=True, text=True, timeout=60, check=False, env=environment
+        [LAYERCLI], capture_output=True, text=True, timeout=HANG_SECONDS, check=False, env=environment
     )
     assert done.stderr == ""
     return done.returncode, done.stdout
@@ -244,7 +244,9 @@ COMP_WORDS=(layercli train configs/ir) COMP_CWORD=2
 $(complete -p layercli | sed 's/.*-F \\([^ ]*\\) .*/\\1/') layercli
 echo "${{COMPREPLY[@]}}"
 """
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=HANG_SECONDS, check=True
+    )
     assert done.stdout == "configs/iris_csv.yaml\n"
 
 

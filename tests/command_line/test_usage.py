@@ -8,7 +8,7 @@ import pytest
 
 from layercli.command_line.optional_values import add_left_out_values
 from layercli.command_line.usage import _find_value, is_json_requested
-from tests.running import invoke
+from tests.running import HANG_SECONDS, invoke
 
 
 def error_of(*args):
@@ -35,6 +35,25 @@ def test_option_of_another_program_is_explained(args, advice):
 
 def test_misspelt_option_suggests_the_closest_one():
     assert "--run-dir" in error_of("train", "c.yaml", "--run-dirr", "x")
+
+
+@pytest.mark.parametrize(
+    ("args", "advice"),
+    [
+        (("train", "c.yaml", "-o", "r"), "Write `--run-dir`."),
+        (("export", "r", "--out", "m.onnx"), "Write `--output`."),
+        (("train", "c.yaml", "--data", "t.csv"), "Write `--set data.path=t.csv`."),
+        (("evaluate", "r", "--input", "t.csv"), "Write `--data`."),
+        (("predict", "r", "--data", "t.csv"), "Write `--input`."),
+        (("train", "c.yaml", "--dry-run"), "Write `--smoke`."),
+        (("sweep", "c.yaml", "--workers", "2"), "Write `--jobs`."),
+        (("launch", "c.yaml", "--jobs", "2"), "Write `--workers`."),
+        (("train", "--version"), "Write `layercli --version`."),
+        (("train", "c.yaml", "--gpu", "0"), "`CUDA_VISIBLE_DEVICES=-1 layercli ...` hides it."),
+    ],
+)
+def test_other_option_is_named_where_the_command_has_it(args, advice):
+    assert advice in error_of(*args)
 
 
 def test_option_is_not_explained_where_it_cannot_be_set():
@@ -158,7 +177,7 @@ sys.argv = ["layercli", "train", "c.yaml", "--json"]
 cli.main()
 """
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
     assert done.returncode == exit_code
     assert [problem["code"] for problem in json.loads(done.stdout)["problems"]] == [code]

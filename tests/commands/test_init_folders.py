@@ -76,6 +76,43 @@ def test_masks_determine_the_classes_of_pixels(values, units, target_type, loss)
     assert f"10 images, all 8x16, with masks of {units} classes" in note
 
 
+def make_smooth_masks(suffix, **options):
+    """Write images, and masks of a white square with gray edges."""
+    for number in range(10):
+        image(f"d/images/{number}.png", (32, 16))
+        mask = np.zeros((16, 32), np.uint8)
+        mask[4:12, 4 + number : 18 + number] = 255
+        mask[4, 4 + number : 18 + number] = np.linspace(3, 200, 14) + number
+        Path("d/masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(f"d/masks/{number}{suffix}", **options)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_smooth_black_and_white_masks_have_two_classes(suffix):
+    make_smooth_masks(suffix)
+    config, note = init("d")
+    assert config["data"]["masks"] == {"path": "d/masks", "threshold": 128}
+    assert config["model"]["layers"][-1]["filters"] == 2
+    assert "a pixel whose gray value is at least 128 has the class 255, any other the class 0" in note
+
+
+def test_jpeg_masks_of_gray_values_are_refused():
+    make_smooth_masks(".jpg")
+    Image.new("L", (32, 16), 100).save("d/masks/3.jpg")
+    Image.new("L", (32, 16), 100).save("d/masks/4.jpg")
+    [message] = refusal("d")
+    assert message.startswith("10 masks are JPEG files, which do not keep class numbers: d/masks/0.jpg, ")
+
+
+def test_folder_of_sounds_is_refused():
+    Path("sounds/low").mkdir(parents=True)
+    Path("sounds/low/a.wav").write_bytes(b"RIFF")
+    result = invoke("init", "sounds", "--json")
+    [problem] = json.loads(result.stdout)["problems"]
+    assert problem["message"].endswith("only files that are 1 .wav.")
+    assert problem["hint"].startswith("layercli does not read sounds. ")
+
+
 def test_masks_of_colors():
     make_masks([0])
     for number in range(10):

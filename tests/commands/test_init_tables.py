@@ -106,3 +106,56 @@ def test_forecast_starts_with_the_last_number():
     past = np.array([[3.0] * (length - 1) + [7.5], [1.0] * (length - 1) + [-2.0]], np.float32)[..., None]
     # Before training, Normalization has the mean 0 and the variance 1.
     assert layercli.build("config.yaml").predict(past, verbose=0).tolist() == [[7.5], [-2.0]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "separator"),
+    [
+        (["cat;dog", "cat", "dog;bird", "bird"], ";"),
+        (["cat, dog", "bird, cat", "bird, dog"], ","),
+        (["a b c", "a b", "a", "b c", "c", "c a", "b", "a c b", "b a"], " "),
+        (["very good", "good", "bad", "very bad"], None),
+        (["red,big", "red,small", "blue,big", "blue,small"], None),
+        (["Smith, John", "Miller, Ann", "Jones, Bo"], None),
+        (["a;b", "a", "b"], None),
+        (["cat", "dog", "bird"], None),
+    ],
+)
+def test_target_of_lists_has_a_value_for_each_label(labels, separator):
+    rows = "".join(f'{n % 7},{n * 13 % 11},"{labels[n % len(labels)]}"\n' for n in range(60))
+    Path("pets.csv").write_text(f"a,b,tags\n{rows}60,1,\n")
+    config, note = init("pets.csv")
+    data, output = config["data"], config["model"]["layers"][-1]
+    if separator is None:
+        assert "label_separators" not in data
+        return
+    assert data["label_separators"] == {"tags": separator}
+    assert "missing" not in data
+    assert (output["units"], output["activation"], config["train"]["loss"]) == (
+        3,
+        "sigmoid",
+        "binary_crossentropy",
+    )
+    assert f'several labels in each value, with "{separator}" between them, of 3 classes' in note
+    assert "Rows without a label have a 0 for each." in note
+
+
+def test_footers_are_left_out_and_rows_without_a_target_have_their_lines():
+    examples = "".join(f"{'abc'[n % 3]},{n * 7 % 31},{n * 3}\n" for n in range(60))
+    Path("t.csv").write_text(f"kind,size,price\n{examples}a,5,\nTotal,,5310\nSource: Office,,\n")
+    config, note = init("t.csv")
+    assert config["data"]["missing"] == {
+        "values": ["default", "Total", "Source: Office"],
+        "numbers": "median",
+        "columns": {"kind": "drop", "price": "drop"},
+    }
+    assert (
+        'A row near the end, line 63, seems to be a total of the others, as it has "Total": it is left out.'
+        in note
+    )
+    assert 'The last row, line 64, has only "Source: Office": it is left out.' in note
+    assert "2 rows have no target and are left out: lines 62 and 64." in note
+    summary = invoke("inspect-data", "config.yaml").stdout
+    assert "60 examples:" in summary
+    lines = [f"{Path('t.csv').resolve()}, line {number}" for number in (62, 63, 64)]
+    assert f"3 rows are left out, as `missing` says: {'; '.join(lines)}." in summary.replace("\n", "")

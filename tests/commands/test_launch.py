@@ -15,7 +15,7 @@ import yaml
 
 from layercli.cli import make_app
 from layercli.distribution.process_group import ProcessGroup
-from tests.running import IRIS, invoke
+from tests.running import HANG_SECONDS, IRIS, invoke
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 
@@ -29,12 +29,14 @@ def test_launch_accepts_only_train():
 def test_invalid_config_ends_the_group_with_its_exit_code(iris):
     iris.write_text(IRIS.replace("units: 8", "unit: 8"))
     command = [sys.executable, "-m", "layercli", "launch", "--workers", "2", "--", "train", str(iris)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS, check=False)
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert {line[:4] for line in lines if line} == {"[0] ", "[1] "}
     assert sum("[unknown-key]" in line for line in lines) == 2
-    document = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60, check=False)
+    document = subprocess.run(
+        [*command, "--json"], capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+    )
     assert [problem["code"] for problem in json.loads(document.stdout)["problems"]] == ["unknown-key"]
 
 
@@ -75,7 +77,7 @@ def shell(tmp_path):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=HANG_SECONDS,
         )
         assert done.returncode == 0, done.stderr
         return sorted(done.stdout.splitlines())

@@ -10,7 +10,7 @@ import pytest
 
 from layercli.check import check_config
 from tests.pages import check_page
-from tests.running import invoke, problems, train
+from tests.running import HANG_SECONDS, invoke, problems, train
 from tests.warm_processes import start_processes_warm
 
 SWEEP = """
@@ -26,9 +26,6 @@ objective: {metric: val_accuracy, direction: maximize}
 sampler: {type: RandomSampler, seed: 3}
 trials: 5
 """
-
-_HANG_SECONDS = 300
-"""Seconds after which a process counts as hanging, however slow the machine is."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +44,7 @@ def swept(place):
     command = [sys.executable, "-m", "layercli", "sweep", "s.yaml", "--jobs", "2", "--json"]
     with start_processes_warm():
         return subprocess.run(
-            command, cwd=place, capture_output=True, text=True, timeout=_HANG_SECONDS, check=False
+            command, cwd=place, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
         )
 
 
@@ -93,7 +90,7 @@ def test_report_page_contains_plots_and_loads_nothing(swept, place):
 def test_finished_sweep_only_prints_its_results(swept, place):
     command = [sys.executable, "-m", "layercli", "sweep", "s.yaml"]
     again = subprocess.run(
-        command, cwd=place, capture_output=True, text=True, timeout=_HANG_SECONDS, check=False
+        command, cwd=place, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
     assert again.returncode == 0, again.stderr
     assert "Sweep s: 5 trials in runs/s; 5 are finished." in again.stdout
@@ -115,12 +112,12 @@ def test_interrupted_sweep_leaves_no_process_and_retries_its_trial(iris, sent, c
     command = [sys.executable, "-m", "layercli", "sweep", "s.yaml"]
     process = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     history = place / "runs" / "s" / "0" / "history.jsonl"
-    until = time.monotonic() + _HANG_SECONDS
+    until = time.monotonic() + HANG_SECONDS
     while not history.exists() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(sent)
     try:
-        _, stderr = process.communicate(timeout=_HANG_SECONDS)
+        _, stderr = process.communicate(timeout=HANG_SECONDS)
     finally:
         process.kill()
     assert (process.returncode, "Traceback" in stderr) == (code, False)

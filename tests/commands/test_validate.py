@@ -9,7 +9,7 @@ import pytest
 
 from layercli.workflows.autofix import compute_fixes
 from layercli.workflows.config_files import map_files
-from tests.running import CONFIGS, LAYERCLI, invoke
+from tests.running import CONFIGS, HANG_SECONDS, LAYERCLI, invoke
 
 GOOD = "model:\n  input: [4]\n  layers:\n    - {type: Dense, units: 3}\n"
 BAD = GOOD.replace("units", "unitz")
@@ -91,7 +91,7 @@ def test_many_files_are_checked_in_order_by_several_processes(folder, monkeypatc
 def _meet_other_process(_, processes):
     """Return the process id as soon as a second process works on a file, too: else a fast one would take them all."""
     (processes / str(os.getpid())).touch()
-    until = time.monotonic() + 60
+    until = time.monotonic() + HANG_SECONDS
     while len(list(processes.iterdir())) < 2 and time.monotonic() < until:
         time.sleep(0.001)
     return os.getpid()

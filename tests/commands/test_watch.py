@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from layercli.cli import make_app
 from layercli.reports.console import make_console
 from layercli.reports.watch import describe_result, draw_result, watch_json
+from layercli.workflows import watch
 from layercli.workflows.watch import iterate_checks
-from tests.running import invoke
+from tests.running import HANG_SECONDS, invoke
 
 
 class EndError(Exception):
@@ -66,6 +67,19 @@ def test_each_change_is_shown_once(path):
     ]
 
 
+def test_change_during_a_check_is_shown(path, monkeypatch):
+    check = watch.check_file
+
+    def check_and_change(*args):
+        result = check(*args)
+        path.write_text(CONFIG.replace("3", "50"))
+        return result
+
+    monkeypatch.setattr(watch, "check_file", check_and_change)
+    shown = collect(path, lambda: monkeypatch.undo())
+    assert [line.split(", ")[1] for line in shown] == ["15 parameters", "250 parameters"]
+
+
 def test_changes_of_extended_files_are_shown(path):
     child = path.parent / "child.yaml"
     child.write_text("extends: middle.yaml\n")
@@ -107,10 +121,12 @@ def test_process_prints_changes_to_a_pipe_and_ends_with_ctrl_c(path):
         command, cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert json.loads(process.stdout.readline())["ok"]
-        path.write_text("model: {}\n")
+        changed = path.with_name("changed")
+        changed.write_text("model: {}\n")
+        changed.replace(path)  # a file that is being written is empty for a moment
         assert json.loads(process.stdout.readline())["problems"][0]["code"] == "missing-key"
         os.kill(process.pid, signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(HANG_SECONDS) == 130
 
 
 def test_standard_input_cannot_be_watched():

@@ -25,11 +25,12 @@ def test_columns_of_one_and_of_several_targets(target, columns):
     assert parse(target=target).target_columns == columns
 
 
-def test_shape_of_several_target_columns_is_known_before_reading():
+def test_shape_of_a_target_is_known_before_reading():
     assert parse(target=["y", "z"]).find_declared_target("dense").shape == (2,)
     assert parse(target={"a": ["y", "x", "w"], "b": "z"}).find_declared_target("a").shape == (3,)
-    assert parse(target={"a": ["y", "x"], "b": "z"}).find_declared_target("b") is None
-    assert parse(target="y").find_declared_target("dense") is None
+    assert parse(target={"a": ["y", "x"], "b": "z"}).find_declared_target("b").shape == ()
+    assert parse(target="y").find_declared_target("dense").shape == ()
+    assert parse(target="y", label_separators={"y": ";"}).find_declared_target("dense") is None
 
 
 def test_type_of_a_target_is_that_of_its_output():

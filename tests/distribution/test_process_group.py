@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import threading
+import time
 
 import pytest
 
 from layercli.distribution import process_group
 from layercli.distribution.process_group import ProcessGroup, find_free_ports
+from tests.running import HANG_SECONDS
 
 SCRIPT = """
 import json, os, pathlib, signal, sys, time
@@ -46,7 +48,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("PLACE", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(process_group, "list_local_gpus", list)
-    monkeypatch.setattr(process_group, "_GRACE_SECONDS", 2.0)
+    monkeypatch.setattr(process_group, "_GRACE_SECONDS", HANG_SECONDS)
 
     def run(*codes, options=(), restarts=1):
         (tmp_path / "codes").write_text(json.dumps(codes))
@@ -127,12 +129,11 @@ def test_process_that_waits_for_a_killed_one_is_ended(run, monkeypatch):
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_ends_all_processes_without_a_restart(run, tmp_path, capsys, number, expected):
     def send_signal():
-        while not all((tmp_path / f"{rank}.log").exists() for rank in (0, 1)):
-            started.wait(0.01)
-        started.wait(0.5)  # the scripts print and sleep
+        logs = [tmp_path / f"{rank}.log" for rank in (0, 1)]
+        while not all(log.exists() and log.stat().st_size for log in logs):
+            time.sleep(0.01)
         os.kill(os.getpid(), number)
 
-    started = threading.Event()
     sender = threading.Thread(target=send_signal)
     sender.start()
     assert run(["wait", "wait"], options=["--json"]) == expected

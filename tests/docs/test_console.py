@@ -100,6 +100,10 @@ def test_command_in_a_shell_block_is_accepted(page, command, folder, request, mo
         shutil.rmtree(folder / "runs", ignore_errors=True)
         (folder / "runs").mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.setenv(
+        "HOME", str(folder)
+    )  # completion is installed there, for the shell that runs the command
+    monkeypatch.setattr("shellingham.detect_shell", lambda: ("bash", "/bin/bash"))
     command = (
         re.sub(r" launch --workers \d+ --", "", command).replace(" --trust", "").replace(" --static", "")
     )

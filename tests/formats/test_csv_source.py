@@ -298,6 +298,8 @@ def test_probable_encoding(tmp_path, content, encoding):
     [
         ({"encoding": "klingon"}, 'Unknown encoding "klingon".'),
         ({"encoding": "base64"}, 'Unknown encoding "base64".'),
+        ({"encoding": "Punycode"}, 'Unknown encoding "Punycode".'),
+        ({"encoding": "unicode-escape"}, 'Unknown encoding "unicode-escape".'),
         (
             {"thousands": "."},
             '`thousands` and `decimal` must be different characters, got "." twice.',

@@ -19,6 +19,9 @@ pytestmark = pytest.mark.usefixtures("flowers")
 TEXTS = csv.ConvertOptions(strings_can_be_null=True)
 
 
+LISTS = {"path": "labels.csv", "file": "file", "target": "kind", "separator": " "}
+
+
 @pytest.fixture
 def flowers(place):
     """Four images whose gray value is their number."""
@@ -68,6 +71,23 @@ def test_several_columns_are_one_target():
     assert findings("file,x,y\n4.png,1,low\na/1.png,0,high\n", target=["x", "y"]) == [
         "Several target columns must contain numbers, but `y` contains texts."
     ]
+
+
+def test_lists_of_labels_are_zeros_and_ones():
+    examples = read("file,kind\na/1.png,red big\na/2.png,small\nb/3.png,\n4.png,big red\n", labels=LISTS)
+    assert examples.y.tolist() == [[1, 1, 0], [0, 0, 1], [0, 0, 0], [1, 1, 0]]
+    assert examples.target_columns == {None: ("big", "red", "small")}
+    state, data = ReaderState.from_dataset(examples), section(labels=LISTS)
+    Path("new.csv").write_text("file,kind\na/2.png,small red\n")
+    assert load_new_dataset(data, ["new.csv"], state, has_targets=True).y.tolist() == [[0, 1, 1]]
+    Path("new.csv").write_text("file,kind\na/2.png,smal\n")
+    with pytest.raises(DataError) as caught:
+        load_new_dataset(data, ["new.csv"], state, has_targets=True)
+    [found] = caught.value.findings
+    assert (found.message, found.hint) == (
+        'new.csv has the label "smal", which is not in the training data.',
+        "Did you mean `small`?",
+    )
 
 
 def test_booleans_and_other_separators():
@@ -228,6 +248,14 @@ def test_parquet_table():
         (
             {"labels": {"path": "a", "file": "f", "target": ["y", "z"]}, "target_type": "labels"},
             "`target_type: labels` requires one target column",
+        ),
+        (
+            {"labels": {"path": "a", "file": "f", "target": ["y", "z"], "separator": ";"}},
+            "`separator` requires a target of one column",
+        ),
+        (
+            {"labels": LISTS, "target_type": "labels"},
+            "`target_type: labels` contradicts `separator`",
         ),
         (
             {"labels": {"path": "a", "file": "f", "target": "y"}, "target_type": {"a": "labels"}},

@@ -182,9 +182,46 @@ def test_all_wrong_masks_are_reported_together():
     Path("masks/d.png").write_text("<html>")
     assert errors(size=[2, 2]) == [
         "The mask masks/b.png is 3x4, but its image images/b.png is 3x5.",
-        "Cannot read the mask masks/c.jpg: JPEG does not keep class numbers; save it as PNG.",
         "Cannot read the mask masks/d.png: it is an HTML page, not an image.",
+        "The mask is a JPEG file, which does not keep class numbers: masks/c.jpg.",
     ]
+
+
+def test_jpeg_masks_are_reported_together():
+    for name in "edcba":
+        write(CLASSES, f"{name}.jpg")
+    assert errors() == [
+        "5 masks are JPEG files, which do not keep class numbers: masks/a.jpg, masks/b.jpg, masks/c.jpg and 2 more."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mask", "threshold"),
+    [
+        (np.array([[0, 127, 128, 255]], np.uint8), 128),
+        (np.array([[0, 299, 300, 65535]], np.uint16), 300),
+        (np.array([[[9, 0, 0], [0, 0, 255], [0, 255, 0], [200, 200, 200]]], np.uint8), 128),
+    ],
+    ids=["gray", "16 bits", "colors"],
+)
+def test_threshold_makes_two_classes(mask, threshold):
+    write(mask, size=(4, 1))
+    masks = {"path": "masks", "threshold": threshold}
+    data = read(masks=masks)
+    assert (data.y.tolist(), data.class_names) == ([[[0, 0, 1, 1]]], ("0", "255"))
+    state = ReaderState({None: ((1, 4, 1), "uint8")}, data.class_names)
+    new = load_new_dataset(section(masks=masks), ["."], state, has_targets=True)
+    assert new.y.tolist() == [[[0, 0, 1, 1]]]
+
+
+def test_threshold_reads_jpeg_masks():
+    square = np.zeros((16, 16), np.uint8)
+    square[4:12, 4:12] = 255
+    write(square, "a.jpg", size=(16, 16), quality=30)
+    with Image.open("masks/a.jpg") as saved:
+        assert len(np.unique(np.asarray(saved))) > 2
+    data = read(masks={"path": "masks", "threshold": 128})
+    assert np.array_equal(data.y[0], square // 255)
 
 
 def test_all_kinds_of_problems_are_reported_together():

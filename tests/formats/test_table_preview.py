@@ -579,16 +579,60 @@ def test_numbers_of_excel_are_dates_if_their_name_says_so(tmp_path, name, values
     assert order is None or name != "order_date" or "44197 is 2021-01-01" in notes[0]
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "names"),
+    [
+        ("x,y,kind\nm,kg,\nfirst,second,third\n", "{n},{n},{k}", ["x", "y", "kind"]),
+        ("Q1,Q2,Q3\nHow old,How tall,Which kind\n{a},{b},{c}\n", "{n},{n},{k}", ["Q1", "Q2", "Q3"]),
+        ("A,,B\nx,y,kind\nm,kg,-\n", "{n},{n},{k}", ["A x", "y", "B kind"]),
+        ("color,sold\nColour of it,Was it sold\n", "{k},{k}", ["color", "sold"]),
+        ("Q1,Q2\nColour of it,Was it sold\n(x),(y)\n", "{k},{k}", ["Q1", "Q2"]),
+        ("a,b,c,d\n", "{k},{k},{k},{k}", None),
+    ],
+)
+def test_all_header_rows_are_recognized(tmp_path, header, row, names):
+    rows = "".join(row.format(n=n * 7 % 31, k="pq"[n % 2]) + "\n" for n in range(60))
+    text = header.replace("{a},{b},{c}", "<a>,<b>,<c>") + rows
+    table = preview(tmp_path, text)
+    assert table.row_count == 60
+    assert table.keys.get("columns") == names
+    assert table.keys.get("skip_lines") == (header.count("\n") if names else None)
+
+
+def test_too_many_header_rows_have_a_hint_without_a_config(tmp_path):
+    header = "x,y,kind\n" + "".join(f"{c}1,{c}2,{c}3\n" for c in "abcde")
+    with pytest.raises(PreviewError, match="has several rows of names above its values") as caught:
+        preview(tmp_path, header + "".join(f"{n},{n},p\n" for n in range(60)))
+    assert caught.value.hint == "Keep one row with the names of the columns as its first line."
+
+
 def test_row_of_a_total_is_named(tmp_path):
     rows = "".join(f"2021-01-{n % 28 + 1:02},{n}\n" for n in range(60))
     table = preview(tmp_path, f"when,y\n{rows}Total,1770\n")
     assert table.keys == {"missing": {"values": ["default", "Total"], "columns": {"when": "drop"}}}
-    assert table.notes[0].startswith(
-        'The last row, line 62, seems to be a total of the others, as it has "Total"'
-    )
-    assert preview(tmp_path, f"when,y\n{rows}").survey.total is None
+    assert [(footer.row, footer.column, footer.is_total) for footer in table.survey.footers] == [
+        (60, "when", True)
+    ]
+    assert preview(tmp_path, f"when,y\n{rows}").survey.footers == ()
     words = "".join(f"{'sum' if n % 2 else 'mean'},{n}\n" for n in range(60))
-    assert preview(tmp_path, f"how,y\n{words}").survey.total is None
+    assert preview(tmp_path, f"how,y\n{words}").survey.footers == ()
+
+
+def test_footers_are_totals_and_notes_that_no_other_row_has(tmp_path):
+    rows = "".join(f"{'ab'[n % 2]},{n},{n % 7}\n" for n in range(60))
+    table = preview(tmp_path, f"kind,x,y\n{rows}Total,,210\n,,\nSource: Office,,\n")
+    assert [(footer.row, footer.text, footer.is_total) for footer in table.survey.footers] == [
+        (60, "Total", True),
+        (62, "Source: Office", False),
+    ]
+    assert sorted(table.columns[0].values) == ["a", "b"]
+    assert table.keys["missing"] == {
+        "values": ["default", "Total", "Source: Office"],
+        "columns": {"kind": "drop"},
+    }
+    # the last row is an example without numbers
+    assert preview(tmp_path, f"kind,x,y\n{rows}a,,\n").survey.footers == ()
+    assert preview(tmp_path, f"kind,x,y\n{rows},,300\n").survey.footers == ()
 
 
 def test_one_word_and_missing_values_are_a_text(tmp_path):

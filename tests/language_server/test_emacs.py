@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.running import HANG_SECONDS
+
 SESSION = Path(__file__).with_name("emacs_session.el")
 PAGE = (Path(__file__).parents[2] / "docs" / "editor.md").read_text()
 TEXT = """\
@@ -34,7 +36,7 @@ def test_emacs_shows_problems_hover_and_definition(tmp_path):
         "-l",
         "yaml-mode",
     ]
-    if emacs is None or subprocess.run(check, capture_output=True, timeout=60).returncode:
+    if emacs is None or subprocess.run(check, capture_output=True, timeout=HANG_SECONDS).returncode:
         pytest.skip("Emacs with Eglot and yaml-mode is not installed")
     (tmp_path / "config.yaml").write_text(TEXT)
     (setup,) = re.findall(r"```lisp\n(.*?)```", PAGE, re.DOTALL)
@@ -46,7 +48,7 @@ def test_emacs_shows_problems_hover_and_definition(tmp_path):
         text=True,
         env=os.environ | {"PATH": path, "HOME": str(tmp_path)},
         cwd=tmp_path,
-        timeout=240,
+        timeout=HANG_SECONDS,
     )
     assert completed.returncode == 0, completed.stderr
     shown = json.loads(completed.stdout)

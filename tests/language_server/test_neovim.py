@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from layercli.workflows.config_files import find_problems
+from tests.running import HANG_SECONDS
 
 SESSION = Path(__file__).with_name("neovim_session.lua")
 PAGE = (Path(__file__).parents[2] / "docs" / "editor.md").read_text()
@@ -48,7 +49,7 @@ def session(tmp_path_factory):
         text=True,
         env=environment,
         cwd=folder,
-        timeout=240,
+        timeout=HANG_SECONDS,
     )
     assert completed.returncode == 0, completed.stderr
     return json.loads(completed.stdout), find_problems(str(path))

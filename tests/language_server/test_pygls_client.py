@@ -8,6 +8,8 @@ import pytest
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
+from tests.running import HANG_SECONDS
+
 CONFIG = Path(__file__).parents[2] / "configs" / "digits_residual.yaml"
 URI = CONFIG.as_uri()
 TEXT = CONFIG.read_text()
@@ -27,7 +29,7 @@ class Client:
         self.client.feature(types.WORKSPACE_INLAY_HINT_REFRESH)(lambda _: None)
 
     def run(self, coroutine):
-        return self.runner.run(asyncio.wait_for(coroutine, 120))
+        return self.runner.run(asyncio.wait_for(coroutine, HANG_SECONDS))
 
     async def start(self):
         await self.client.start_io(sys.executable, "-m", "layercli", "lsp")

@@ -14,6 +14,7 @@ from layercli.language_server.documents import uri_from_path
 from layercli.language_server.server import LanguageServer
 from layercli.language_server.transport import read_message
 from tests.language_server.editor import Editor
+from tests.running import HANG_SECONDS
 
 VALID = "model: {input: [4], layers: [{type: Dense, units: 3}]}\n"
 
@@ -387,7 +388,7 @@ def process():
 
 
 def test_process_answers_loads_no_framework_and_ends_with_its_input(process, tmp_path):
-    watchdog = threading.Timer(120, process.kill)
+    watchdog = threading.Timer(HANG_SECONDS, process.kill)
     watchdog.start()
     uri = uri_from_path(tmp_path / "config.yaml")
     for message in (INITIALIZE, open_message(uri, VALID.replace("units", "unit"))):
@@ -397,7 +398,7 @@ def test_process_answers_loads_no_framework_and_ends_with_its_input(process, tmp
     assert read_message(process.stdout)["result"]["serverInfo"]["name"] == "layercli"
     assert read_message(process.stdout)["params"]["diagnostics"][0]["code"] == "unknown-key"
     process.stdin.close()
-    assert process.wait(60) == 1
+    assert process.wait(HANG_SECONDS) == 1
     watchdog.cancel()
     assert process.stderr.read() == b""
 

@@ -8,6 +8,7 @@ import pytest
 from layercli.errors import LayercliError
 from layercli.processes.pool_worker import free_keras_memory
 from layercli.processes.worker_pool import WorkerPool
+from tests.running import HANG_SECONDS
 
 WORKER = """
 import sys
@@ -40,7 +41,7 @@ def make_pool(tmp_path, monkeypatch):
 
 def supervise(pool):
     with pool:
-        pool._supervisor.wait(60)
+        pool._supervisor.wait(HANG_SECONDS)
         with pytest.raises(LayercliError) as error:
             pool.supervise(0)
     return error.value.problems
@@ -62,7 +63,7 @@ def test_worker_ends_when_its_standard_input_closes(make_pool):
     with make_pool("wait") as pool:
         (worker,) = pool._supervisor.processes
         worker.stdin.close()
-        assert worker.wait(60) == 1
+        assert worker.wait(HANG_SECONDS) == 1
 
 
 def test_memory_of_keras_is_freed_if_it_is_loaded(monkeypatch):

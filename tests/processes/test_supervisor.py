@@ -8,6 +8,7 @@ import time
 import pytest
 
 from layercli.processes.supervisor import Supervisor
+from tests.running import HANG_SECONDS
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_signal_reaches_each_process(supervisor):
     for _ in range(2):
         wait_until_ready(supervisor.start("sleeper", stderr=subprocess.DEVNULL))
     supervisor.send_signal(signal.SIGINT)
-    supervisor.wait(60)
+    supervisor.wait(HANG_SECONDS)
     assert supervisor.exit_codes() == [-signal.SIGINT, -signal.SIGINT]
 
 
@@ -75,7 +76,7 @@ def test_process_ends_with_a_killed_parent(tmp_path, monkeypatch):
     done = subprocess.run([sys.executable, "-c", PARENT], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     stat = f"/proc/{int(done.stdout)}/stat"
-    until = time.monotonic() + 30
+    until = time.monotonic() + HANG_SECONDS
     while is_alive(stat):
         assert time.monotonic() < until
         time.sleep(0.01)

@@ -16,6 +16,7 @@ from layercli import cli
 from layercli.activity import Activity, find_current_activity, show_activity, track_items
 from layercli.reports import activity_line
 from layercli.reports.activity_line import ActivityLine, describe_activity
+from tests.running import HANG_SECONDS
 
 ERASE = "\r\x1b[2K"
 
@@ -61,7 +62,7 @@ def test_output_of_a_forked_process_does_not_wait_for_the_line(open_screen, monk
         with line._lock:
             writer = Thread(target=print, args=("from a worker",), daemon=True)
             writer.start()
-            writer.join(5)
+            writer.join(HANG_SECONDS)
             assert not writer.is_alive()
 
 

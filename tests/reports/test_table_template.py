@@ -19,7 +19,9 @@ from layercli.reports import table_template
 )
 def test_meaning_of_numbers_is_written(kind, class_names, written):
     target = SimpleNamespace(name="y", kind=kind)
-    columns = SimpleNamespace(target=target, targets=[target], more_targets=[], class_names=class_names)
+    columns = SimpleNamespace(
+        target=target, targets=[target], more_targets=[], class_names=class_names, label_separator=None
+    )
     first, *others = table_template._list_target_keys(columns)
     assert first.startswith("  target: y ")
     assert others == written

@@ -3,13 +3,13 @@
 import pytest
 
 from layercli.check import check_config
-from layercli.config.training.registry import LOSSES, METRICS, OPTIMIZERS, SCHEDULES
+from layercli.config.training.registry import CALLBACKS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES
 from layercli.layers.object_registry import INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
 from layercli.schema.other_names import EXPLAINED_TYPES, RENAMED_KEYS, RENAMED_TYPES, explain_type
 from layercli.workflows.autofix import compute_fixes, find_unsafe_fixes
 
-CATALOGUES = (LAYERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, INITIALIZERS, REGULARIZERS)
+CATALOGUES = (CALLBACKS, LAYERS, LOSSES, METRICS, OPTIMIZERS, SCHEDULES, INITIALIZERS, REGULARIZERS)
 SECTION_KEYS = {
     "path",
     "target",
@@ -210,7 +210,7 @@ def test_data_without_features_does_not_suggest_them(tmp_path):
 def test_new_keys_of_the_table_exist():
     names = SECTION_KEYS.union(
         *(catalogue.load(name).model_fields for catalogue in CATALOGUES for name in catalogue.modules)
-    ) | {"min_delta"}
+    )
     assert {new for old in RENAMED_KEYS.values() for new in old.split()} - names == set()
 
 
@@ -448,8 +448,8 @@ def test_missing_input_has_the_shape_of_the_first_layer(tmp_path, layer, hint):
 @pytest.mark.parametrize(
     ("argument", "hint"),
     [
-        ("kernel_size: (3, 5)", "Write a list in square brackets, such as [3, 3]."),
-        ("kernel_size: (7, 5, 3)", "Write a list in square brackets, such as [7, 7]."),
+        ("kernel_size: (3, 5)", "Write a list in square brackets: [3, 5]."),
+        ("kernel_size: (7, 5, 3)", "Write a list in square brackets: [7, 5, 3]."),
         ("kernel_size: '(3, 5)'", "Write a list in square brackets: [3, 5]."),
         ("kernel_size: (3)", "Write 3."),
         ("kernel_size: (a, b)", "Write a list in square brackets, such as [3, 3]."),
@@ -530,3 +530,52 @@ def test_crossentropy_without_its_kind_names_all_kinds(tmp_path, name):
         "Write `sparse_categorical_crossentropy` for class numbers, `categorical_crossentropy` for one-hot targets, or "
         "`binary_crossentropy` for two classes or several labels."
     )
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "hint"),
+    [
+        (
+            "layer",
+            "{class_name: keras.layers.Dense, config: {units: 3, activation: relu}}",
+            "Write {type: Dense, units: 3, activation: relu} instead of `class_name` and `config`.",
+        ),
+        (
+            "layer",
+            "{class_name: Flatten, config: {}}",
+            "Write `Flatten` instead of `class_name` and `config`.",
+        ),
+        (
+            "layer",
+            "{class_name: Dense, config: {units: 3, dtype: {class_name: DTypePolicy}}}",
+            "Write `type: Dense` instead of `class_name`, and the arguments of `config` next to it.",
+        ),
+        ("layer", "{name: Dense}", "Write `type: Dense` instead of `name`."),
+        ("layer", "{name: Dense, units: 3}", "Write `type: Dense` instead of `name`."),
+        ("layer", "{name: hidden, units: 3}", "For example {type: Dense}."),
+        (
+            "layer",
+            "{type: Dense, params: {units: 3}}",
+            "Write the keys of `params` next to `type`, without `params`.",
+        ),
+        (
+            "loss",
+            "{class_name: MeanSquaredError, config: {reduction: sum}}",
+            "Write {type: MeanSquaredError, reduction: sum} instead of `class_name` and `config`.",
+        ),
+        ("train", "validation: 0.1", "Remove it, and write `split: {validation: 0.1}` in `data`."),
+        ("train", "test: 0.2", "Remove it, and write `split: {test: 0.2}` in `data`."),
+        ("train", "stratify: true", "Write `split: {stratify: true}` in `data`."),
+    ],
+)
+def test_component_of_another_tool_has_one_hint(section, entry, hint):
+    layer = entry if section == "layer" else "{type: Dense, units: 1}"
+    train = (
+        f"loss: {entry}"
+        if section == "loss"
+        else f"loss: mse, {entry}"
+        if section == "train"
+        else "loss: mse"
+    )
+    text = f"model: {{input: [4], layers: [{layer}]}}\ntrain: {{{train}}}\n"
+    assert [problem.hint for problem in check_config("c.yaml", text=text).problems] == [hint]

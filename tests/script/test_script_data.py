@@ -67,6 +67,10 @@ CASES = {
         lines(*(every(step, NUMBERS, "") for step in (3, 4, 5, 6)), KINDS, header="a,b,c,d,y"),
         {"missing": {"numbers": "mean", "columns": {"b": 3.5, "c": "zero", "d": "median"}}},
     ),
+    "lists of labels": (
+        lines(NUMBERS, every(4, every(3, KINDS, " b|a"), "NA"), header="n,y"),
+        {"label_separators": {"y": "|"}},
+    ),
     "dropped rows": (
         lines(every(3, NUMBERS, ""), NUMBERS, KINDS, header="n,m,y"),
         {"missing": {"numbers": "drop"}},
@@ -190,7 +194,8 @@ def write_case(folder, name, *, kind="csv"):
     elif "inputs" in data:
         model = {"inputs": {"x": [width]}, "layers": model["layers"]}
     loss = {"type": "SparseCategoricalCrossentropy", "from_logits": True}
-    train = {"loss": "mse" if isinstance(data["target"], list) else loss}
+    has_numbers = isinstance(data["target"], list) or "label_separators" in data
+    train = {"loss": "mse" if has_numbers else loss}
     config = folder / "c.yaml"
     config.write_text(yaml.safe_dump({"data": data, "model": model, "train": train}, allow_unicode=True))
     return config

@@ -28,6 +28,7 @@ def list_seeds(count: int) -> list[int]:
 
 def damage_bytes(content: bytes, rng: random.Random) -> bytes:
     """Flip, cut, insert, repeat or overwrite bytes."""
+    rng = random.Random(rng.random())  # what follows does not depend on the length of the content
     data = bytearray(content)
     for _ in range(rng.randint(1, 4)):
         start = rng.randrange(len(data) + 1)
@@ -51,6 +52,7 @@ def damage_bytes(content: bytes, rng: random.Random) -> bytes:
 
 def damage_json(document: Any, rng: random.Random) -> Any:
     """Replace or delete a value anywhere in a JSON document, which changes."""
+    rng = random.Random(rng.random())  # as above
     holder: Any = document
     while isinstance(holder, (dict, list)) and holder:
         step = rng.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))

@@ -7,10 +7,9 @@ import signal
 import numpy as np
 import pytest
 
-from tests.running import invoke, train
+from tests.running import HANG_SECONDS, invoke, train
 from tests.security.mutate import copy_run, damage_json, damage_run, list_seeds, rehash
 
-SECONDS = 120
 CONFIG = """
 seed: 3
 data: {type: csv, path: d.csv, target: y, inputs: {t: t, n: n}, split: {validation: 0.2, test: 0.2}}
@@ -54,7 +53,7 @@ def alarm():
         raise TimeoutError("the command hangs")
 
     before = signal.signal(signal.SIGALRM, fail)
-    signal.alarm(SECONDS)
+    signal.alarm(HANG_SECONDS)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
@@ -89,7 +88,7 @@ def test_damaged_run_is_answered(run, tmp_path, command, count, capfd):
         rng = random.Random(f"{command} {seed}")
         copy = copy_run(run, run.parent / "copies" / "1")
         done = ", ".join(damage_run(copy, rng) for _ in range(rng.choice((1, 1, 2))))
-        signal.alarm(SECONDS)
+        signal.alarm(HANG_SECONDS)
         with np.errstate(all="ignore"):
             result = invoke(
                 *list_options(command, copy, tmp_path), "--force" if command == "import" else "--json"
@@ -114,7 +113,7 @@ def test_damaged_state_of_the_reader_is_answered(run, tmp_path, capfd):
             damage_json(document, rng)
         state.write_text(json.dumps(document))
         rehash(copy, state)
-        signal.alarm(SECONDS)
+        signal.alarm(HANG_SECONDS)
         result = invoke(*list_options("predict", copy, tmp_path))
         shown = f"seed {seed}: {json.dumps(document)[:1000]}\n{result.output[-2000:]}"
         assert result.exit_code in (0, 1), shown

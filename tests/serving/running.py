@@ -11,7 +11,7 @@ from layercli.serving.batcher import BatchLimits
 from layercli.serving.served_model import ServedModel
 from layercli.serving.server import BoundedServer, open_socket
 from layercli.serving.service import ServerLimits, Service
-from tests.running import invoke
+from tests.running import HANG_SECONDS, invoke
 
 
 def make_service(
@@ -20,7 +20,7 @@ def make_service(
     model=None,
     max_queue=64,
     max_delay=0.0,
-    timeout=30.0,
+    timeout=HANG_SECONDS,
     max_body=1 << 20,
     max_batch=128,
     hosts=frozenset(),
@@ -57,7 +57,7 @@ class Client:
     port: int
 
     def request(self, method, path, content=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_SECONDS)
         try:
             connection.request(method, path, content, headers or {})
             response = connection.getresponse()
@@ -82,7 +82,7 @@ def serve(service):
     thread = threading.Thread(target=lambda: asyncio.run(server.answer_requests(listener)))
     thread.start()
     try:
-        assert started.wait(60)
+        assert started.wait(HANG_SECONDS)
         yield Client(port)
     finally:
         server.should_exit = True

@@ -74,6 +74,21 @@ def client(table_run, table_model):
         yield client
 
 
+def test_unknown_categories_are_warnings_of_the_answer(client, rows):
+    answer = client.post("/predict", {"rows": [rows[0], rows[1] | {"mark": "c"}]})
+    assert answer.status == 200
+    assert [
+        (problem["code"], problem["severity"], problem["message"]) for problem in answer.json()["problems"]
+    ] == [
+        (
+            "unlearned-value",
+            "warning",
+            '`mark` has a value that the model does not know in 1 of 2 examples; the first is "c" in row 2.',
+        )
+    ]
+    assert not client.post("/predict", {"rows": rows[:2]}).json()["problems"]
+
+
 def test_rows_of_a_request_are_those_of_predict(table_run, client, rows, tmp_path):
     rows = [dict(row) for row in rows]
     rows[2]["size"], rows[3]["count"], rows[4]["weight"] = "many", None, True
@@ -83,7 +98,7 @@ def test_rows_of_a_request_are_those_of_predict(table_run, client, rows, tmp_pat
     assert answer.status == 200
     assert answer.json()["rows"] == expected
     assert expected[2]["error"] == '`size` must be a number, got "many"'
-    assert [problem["path"] for problem in answer.json()["problems"]] == ["rows[2]"]
+    assert [problem["path"] for problem in answer.json()["problems"] if problem["path"]] == ["rows[2]"]
     assert list(expected[0]) == [
         *("row", "class", "probability", "probability_x", "probability_y", "probability_z", "error")
     ]

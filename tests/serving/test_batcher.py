@@ -7,6 +7,7 @@ import pytest
 from layercli.serving.batcher import Batcher, BatchLimits
 from layercli.serving.example_reader import Prepared
 from layercli.serving.served_model import Answer
+from tests.running import HANG_SECONDS
 
 
 class EchoModel:
@@ -42,7 +43,7 @@ def answer_rounds(rounds, *, active, later=None, max_batch=128, turns=20, model=
             assert [len(answer.errors) for answer in answers] == list(round_)
         answering.cancel()
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), HANG_SECONDS))
     return sizes
 
 

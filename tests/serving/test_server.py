@@ -15,7 +15,7 @@ from importlib.util import find_spec
 import pytest
 
 from layercli.commands import serve as command
-from tests.running import LAYERCLI, invoke, problems, train, write_config
+from tests.running import HANG_SECONDS, LAYERCLI, invoke, problems, train, write_config
 from tests.serving.running import Client
 
 ROWS = {"rows": [{"input": [1, 2, 3, 4]}]}
@@ -107,7 +107,7 @@ def test_sighup_loads_the_run_again_and_sigterm_drains(run, tmp_path):
         refused = client.post("/predict", ROWS)
         release.touch()
         thread.join()
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=HANG_SECONDS)
     assert document["ok"] is True
     assert (document["model"], document["version"], document["problems"]) == ("config", "run", [])
     assert (ready.status, ready.json()) == (503, {"ready": False})

@@ -8,7 +8,7 @@ import pytest
 from layercli.check import check_config, require_valid
 from layercli.errors import LayercliError
 from layercli.source.extend import load_extended
-from tests.running import invoke
+from tests.running import HANG_SECONDS, invoke
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_extending_a_pipe_does_not_block(write, tmp_path):
     write(own="extends: pipe.yaml\n")
     waiting = threading.Thread(target=lambda: refused("own.yaml"), daemon=True)
     waiting.start()
-    waiting.join(5)
+    waiting.join(HANG_SECONDS)
     assert not waiting.is_alive()
 
 

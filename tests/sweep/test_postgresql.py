@@ -13,7 +13,7 @@ import pytest
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.study import open_study
 from layercli.sweep.trials import find_owner, list_counted_trials
-from tests.running import IRIS
+from tests.running import HANG_SECONDS, IRIS
 
 URL = os.environ.get("LAYERCLI_TEST_POSTGRESQL")
 TRIALS = 10
@@ -69,13 +69,13 @@ def test_each_trial_finishes_once_when_a_worker_is_killed(machine):
     def running():
         return [trial for trial in study.get_trials() if trial.state.name == "RUNNING" and find_owner(trial)]
 
-    until = time.monotonic() + 60
+    until = time.monotonic() + HANG_SECONDS
     while len({find_owner(trial) for trial in running()}) < 4 and time.monotonic() < until:
         time.sleep(0.05)
     victim = running()[0]
     _, process = find_owner(victim)
     os.kill(process, signal.SIGKILL)
-    outputs = [machine.communicate(timeout=120) for machine in (first, second)]
+    outputs = [machine.communicate(timeout=HANG_SECONDS) for machine in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], outputs
 
     trials = study.get_trials()

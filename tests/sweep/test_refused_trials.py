@@ -11,6 +11,7 @@ from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.results import find_best_row, find_end_warning, list_trial_rows, summarize_sweep
 from layercli.sweep.study import open_study
 from layercli.sweep.trial_loop import run_worker
+from tests.running import HANG_SECONDS
 
 SWEEP = """
 base: iris.yaml
@@ -98,7 +99,7 @@ def test_workers_try_each_combination_of_a_grid_once_under_limits(begin):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(HANG_SECONDS)
     rows = list_trial_rows(plan, study.get_trials(deepcopy=False))
     states = {row["state"]: sum(one["state"] == row["state"] for one in rows) for row in rows}
     assert states == {"complete": 6, "refused": 6}  # each of 6 sizes with 2 rates

@@ -26,7 +26,7 @@ from layercli.sweep.trials import (
     retry_trial,
     tally_trials,
 )
-from tests.running import run_python
+from tests.running import HANG_SECONDS, run_python
 
 SWEEP = """
 base: iris.yaml
@@ -258,7 +258,7 @@ def test_trial_of_a_killed_worker_is_retried_with_its_values(begin):
     assert others.is_alive()
     worker.send_signal(signal.SIGKILL)
     worker.communicate()
-    others.join(timeout=20)
+    others.join(HANG_SECONDS)
     trials = study.get_trials()
     assert [trial.state.name for trial in trials] == ["FAIL", *["COMPLETE"] * 4]
     assert trials[4].params == trials[0].params
@@ -301,7 +301,7 @@ def test_each_combination_runs_once_although_workers_crash(begin, sampler):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(HANG_SECONDS)
     rows = list_trial_rows(plan, study.get_trials())
     assert [row["state"] for row in rows] == ["complete"] * 6
     assert len({json.dumps(row["params"]) for row in rows}) == 6

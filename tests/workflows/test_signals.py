@@ -11,15 +11,13 @@ from functools import cache
 import pytest
 
 from tests.interrupting import STACKS, assert_same, outcome, write
-from tests.running import LAYERCLI, invoke, problems, train
+from tests.running import HANG_SECONDS, LAYERCLI, invoke, problems, train
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_processes")]
 
 KILLS = int(os.environ.get("LAYERCLI_KILLS", "4"))
 LONG = {"epochs": 12, "execution": {"steps_per_execution": 1}, "checkpoints": {"steps": 4}}
 """A training long enough to be killed in the middle."""
-_HANG_SECONDS = 300
-"""Seconds after which a process counts as hanging, however slow the machine is."""
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -56,7 +54,7 @@ def resume(run):
 
 
 def wait_for(condition, process):
-    deadline = time.monotonic() + _HANG_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not condition() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
 
@@ -82,7 +80,7 @@ def test_repeatedly_killed_training_matches_uninterrupted(kind, kills, uninterru
         process = start(tmp_path, *args)
         before = len(checkpoints(run)) and max(path.name for path in checkpoints(run))
         wait_for(lambda: max([path.name for path in checkpoints(run)], default=0) != before, process)  # noqa: B023
-        time.sleep(moments.uniform(0, 0.4))
+        time.sleep(moments.uniform(0, 0.1))  # a fast machine ends the training in half a second
         process.send_signal(signal.SIGKILL)
         process.communicate()
         if process.returncode == -signal.SIGKILL:
@@ -98,12 +96,12 @@ def test_repeatedly_killed_training_matches_uninterrupted(kind, kills, uninterru
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_stops_between_steps_and_resume_matches(sent, code, uninterrupted, tmp_path):
-    config = write("dense", tmp_path, **LONG)
+    config = write("lstm", tmp_path, **LONG)
     process = start(tmp_path, config, "--run-dir", "run", "--json")
     run = tmp_path / "run"
     wait_for(lambda: checkpoints(run), process)
     process.send_signal(sent)
-    stdout, stderr = process.communicate(timeout=_HANG_SECONDS)
+    stdout, stderr = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == code, stderr
     assert "Traceback" not in stderr
     document = json.loads(stdout)
@@ -112,7 +110,7 @@ def test_signal_stops_between_steps_and_resume_matches(sent, code, uninterrupted
     assert problem["message"].endswith("; progress was saved.")
     assert problem["hint"] == "Resume with `layercli train --resume run`."
     assert not (run / "model.keras").exists()
-    assert_same(resume(run), uninterrupted("dense"))
+    assert_same(resume(run), uninterrupted("lstm"))
 
 
 def test_second_ctrl_c_stops_immediately(tmp_path):
@@ -123,7 +121,7 @@ def test_second_ctrl_c_stops_immediately(tmp_path):
         "    def call(self, inputs):\n"
         "        def wait(x):\n"
         "            open('hanging', 'w').close()\n"
-        "            time.sleep(600)\n"
+        "            time.sleep(3600)\n"
         "            return x\n\n"
         "        outputs = tf.numpy_function(wait, [inputs], inputs.dtype)\n"
         "        outputs.set_shape(inputs.shape)\n"
@@ -138,12 +136,12 @@ def test_second_ctrl_c_stops_immediately(tmp_path):
     )
     process = start(tmp_path, "c.yaml", "--trust")
     wait_for((tmp_path / "hanging").exists, process)
-    for _ in range(2):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
-    began = time.monotonic()
-    process.communicate(timeout=30)
-    assert (process.returncode, time.monotonic() - began < 20) == (130, True)
+    process.send_signal(signal.SIGINT)
+    while "Press Ctrl-C again to stop immediately." not in (line := process.stderr.readline()):
+        assert line
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=HANG_SECONDS)
+    assert process.returncode == 130
 
 
 def test_second_process_on_same_run_is_rejected(tmp_path):
@@ -153,5 +151,5 @@ def test_second_process_on_same_run_is_rejected(tmp_path):
     second = invoke("train", "--resume", tmp_path / "run", "--json")
     assert problems(second) == [("run-in-use", None)]
     first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=_HANG_SECONDS)
+    first.communicate(timeout=HANG_SECONDS)
     assert first.returncode == 143

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Self, TypeAlias
 from pydantic import Field
 
 from layercli.config.data.section import DataConfig, TargetTypeField, check_target_type
+from layercli.schema.section_hints import ARRAYS_HINTS
 from layercli.schema.strict_model import ArgumentError
 
 ArrayName: TypeAlias = Annotated[str, Field(min_length=1)]
@@ -12,6 +13,8 @@ ArrayName: TypeAlias = Annotated[str, Field(min_length=1)]
 
 class ArraysConfig(DataConfig):
     """Arrays by name; the first axis of each is the batch axis."""
+
+    hints: ClassVar[dict[str, str]] = ARRAYS_HINTS
 
     features: Annotated[
         ArrayName | None, Field(description="Array of the model's only input.", examples=["x"])

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 from layercli.layers.shapes import Shape
 from layercli.schema.addresses import find_address_fault, is_address, join_directory, show_address
 from layercli.schema.component import Catalogue, Component
+from layercli.schema.section_hints import SPLIT_HINTS
 from layercli.schema.strict_model import (
     ArgumentError,
     ExpectedText,
@@ -178,10 +179,7 @@ class FoldConfig(StrictModel):
 class SplitConfig(StrictModel):
     """The validation and test sets; all other examples are the training set."""
 
-    hints: ClassVar[dict[str, str]] = {
-        "train": "Remove it: the training set contains all remaining examples, or the files of `path`.",
-        "groups": "Write `group`, and the name of one column.",
-    }
+    hints: ClassVar[dict[str, str]] = SPLIT_HINTS
 
     validation: Annotated[
         SplitSize,

@@ -9,6 +9,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField, check_target_type
 from layercli.config.names import INPUT
 from layercli.schema.addresses import join_directory
+from layercli.schema.section_hints import MISSING_HINTS, TABLE_HINTS, WINDOWS_HINTS
 from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
 from layercli.source.nodes import KeyPath, quote_value, sanitize_text
 
@@ -68,6 +69,20 @@ def _parse_policies(value: Any) -> dict[str, str | float]:
                 f"The replacement of `{name}` must be a text or a number, got {quote_value(replacement)}."
             )
             raise value_error("wrong-type", message, hint)
+    return value
+
+
+def _parse_separators(value: Any) -> dict[str, str]:
+    hint = 'For example `label_separators: {tags: ";"}`.'
+    if not isinstance(value, dict):
+        message = f"`label_separators` must map columns to texts, got {quote_value(value)}."
+        raise value_error("wrong-type", message, hint)
+    for name, separator in value.items():
+        if not isinstance(separator, str) or not 0 < len(separator) <= MAX_SEPARATOR_LENGTH:
+            message = (
+                f"The separator of `{name}` must be a text of 1 to {MAX_SEPARATOR_LENGTH} characters, got "
+            )
+            raise value_error("wrong-type", f"{message}{quote_value(separator)}.", hint)
     return value
 
 
@@ -171,6 +186,7 @@ class MissingValues(StrictModel):
     """The texts that mean a missing value, and the replacements of missing values."""
 
     example: ClassVar[str | None] = 'missing: {values: ["?"], numbers: median}'
+    hints: ClassVar[dict[str, str]] = MISSING_HINTS
 
     values: Annotated[
         list[str],
@@ -229,6 +245,7 @@ class WindowsConfig(StrictModel):
     """Sequences of consecutive rows, each with the target of a later row."""
 
     example: ClassVar[str | None] = "windows: {length: 24, horizon: 1}"
+    hints: ClassVar[dict[str, str]] = WINDOWS_HINTS
 
     length: Annotated[
         int, Field(ge=1, le=1_000_000, description="Number of rows in a sequence.", examples=[24])
@@ -295,6 +312,8 @@ class WindowsConfig(StrictModel):
             raise ArgumentError("time", message, "Remove it from one of them.")
 
 
+MAX_SEPARATOR_LENGTH: Final = 8
+"""Maximum length of the text between two labels."""
 TABLE_FORMATS: Final = "CSV, Parquet, JSON lines or Feather"
 """The formats of tables, for descriptions."""
 
@@ -302,6 +321,7 @@ TABLE_FORMATS: Final = "CSV, Parquet, JSON lines or Feather"
 class TableConfig(DataConfig):
     """Columns by name, one or more of which are targets."""
 
+    hints: ClassVar[dict[str, str]] = TABLE_HINTS
     has_text_labels: ClassVar[bool] = True
     file_noun: ClassVar[str]
     """What one of its files is, for messages: "a Parquet file"."""
@@ -326,6 +346,17 @@ class TableConfig(DataConfig):
         ExpectedText("a mapping of inputs of the model to columns"),
         Field(description="Input of the model -> its columns; null: one input of all other columns."),
     ] = None
+    label_separators: Annotated[
+        dict[str, str],
+        PlainValidator(_parse_separators),
+        WithJsonSchema({"type": "object", "additionalProperties": {"type": "string", "minLength": 1}}),
+        ExpectedText("a mapping of columns to the texts between labels"),
+        Field(
+            description="Column of a target whose values list several labels -> the text between two labels; the target has a "
+            "0 or 1 for each label.",
+            examples=[{"tags": ";"}],
+        ),
+    ] = {}  # noqa: RUF012
     types: Annotated[
         dict[str, Literal["number", "text"]],
         WithJsonSchema({"type": "object", "additionalProperties": {"enum": ["number", "text"]}}),
@@ -417,12 +448,15 @@ class TableConfig(DataConfig):
 
     def find_declared_target(self, output: str) -> TargetFacts | None:
         steps = self.windows.steps if self.windows is not None else None
-        columns = self.target_columns.get(output if len(self.target_columns) > 1 else None)
-        if columns is None or (steps is None and (len(columns) == 1 or self.windows is not None)):
+        name = output if len(self.target_columns) > 1 else None
+        columns = self.target_columns.get(name)
+        if columns is None or columns[0] in self.label_separators:
             return None
-        if steps is None:
-            return TargetFacts(shape=(len(columns),))
-        return TargetFacts(shape=(steps, len(columns)) if len(columns) > 1 else (steps,))
+        if steps is not None:
+            return TargetFacts(shape=(steps, len(columns)) if len(columns) > 1 else (steps,))
+        if len(columns) == 1:
+            return TargetFacts(kind=self.target_type_of(name))
+        return TargetFacts(shape=(len(columns),)) if self.windows is None else None
 
     def with_absolute_paths(self, directory: Path) -> Self:
         return self.with_arguments(path=[join_directory(directory, path) for path in self.path])
@@ -445,8 +479,10 @@ class TableConfig(DataConfig):
         if self.windows is not None and self.windows.horizon:
             return
         for name, columns in (self.inputs or {}).items():
-            for _, target, _ in self.target_references:
-                if target in columns:
+            for output, target, _ in self.target_references:
+                several = self.target_columns[output]
+                is_autoencoder = len(several) > 1 and {*several} <= {*columns}
+                if target in columns and not is_autoencoder:
                     message = f"`{target}` is the target; it cannot be part of the input `{name}`."
                     raise ArgumentError("inputs", message, "Remove it from the input's columns.")
 
@@ -460,12 +496,32 @@ class TableConfig(DataConfig):
                 message = "`target_type: labels` requires a target of one column, got several columns."
                 hint = "Remove it: columns of 0 and 1 are several labels. For other labels, use an output for each column."
                 raise ArgumentError("target_type", message, hint)
+        for column in self.label_separators:
+            self._check_label_separator(column)
         for column in self.dates:
             if column in columns or column == self.weights:
                 message = f"`{column}` is a target or the weights; it cannot be in `dates`."
                 raise ArgumentError("dates", message, "Remove it from `dates`.")
         if self.weights in columns:
             raise ArgumentError("weights", f"`{self.weights}` is the target; it cannot also be the weights.")
+
+    def _check_label_separator(self, column: str) -> None:
+        name = sanitize_text(column, limit=60)
+        output = next((output for output, each, _ in self.target_references if each == column), ...)
+        problem = None
+        if output is ...:
+            problem = f"names `{name}`, which is not a target"
+        elif len(self.target_columns[output]) > 1:
+            problem = f"requires a target of one column, got several columns with `{name}`"
+        elif self.target_type_of(output) is not None:
+            problem = f"contradicts `target_type: {self.target_type_of(output)}`: `{name}` has several labels"
+        elif self.windows is not None:
+            problem = "cannot be used with `windows`"
+        if problem is not None:
+            message = f"`label_separators` {problem}."
+            raise ArgumentError(
+                "label_separators", message, "Remove one of them." if output is not ... else "Name a target."
+            )
 
     def _check_windows_split(self) -> None:
         if self.windows is not None and self.windows.steps is not None and self.weights is not None:

@@ -12,7 +12,7 @@ from layercli.config.language.arithmetic import ExpressionError, parse_expressio
 from layercli.errors import LayercliError, Problem
 from layercli.schema.flow_style import format_value
 from layercli.schema.suggestions import did_you_mean, list_names
-from layercli.source.load import MAX_DEPTH, MAX_NODES
+from layercli.source.load import MAX_NODES
 from layercli.source.nodes import (
     KeyPath,
     Mark,
@@ -25,6 +25,7 @@ from layercli.source.nodes import (
     sanitize_text,
     shorten_via,
 )
+from layercli.source.syntax import MAX_DEPTH
 
 VARS_KEY: Final = "vars"
 NAME_PATTERN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

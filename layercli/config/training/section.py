@@ -23,6 +23,7 @@ from layercli.config.training.types import (
 )
 from layercli.schema.component import Component
 from layercli.schema.field_types import NameOrComponent, PositiveInt
+from layercli.schema.section_hints import TRAIN_HINTS
 from layercli.schema.strict_model import ArgumentError, StrictModel
 from layercli.source.nodes import KeyPath
 
@@ -38,6 +39,7 @@ class TrainSection(StrictModel):
             ("dtype", "freeze", "input", "inputs", "layers", "lora_rank", "outputs", "weights"),
             "It belongs under `model:`.",
         ),
+        **TRAIN_HINTS,
     }
 
     epochs: Annotated[

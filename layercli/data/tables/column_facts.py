@@ -41,3 +41,9 @@ class ColumnFacts:
     """Whether its texts are many numbers with units or in a notation that is not read as numbers; ``note`` says which."""
     missing_words: Mapping[str, int] = field(default_factory=dict)
     """The words that mean a missing value -> the number of rows that have each."""
+    first_missing: tuple[int, ...] = ()
+    """The first rows without a value, from 0."""
+
+    def list_missing_rows(self, limit: int) -> list[int]:
+        """Return the first rows without a value, including those with a value that is not a number or a date."""
+        return sorted({*self.first_missing, *self.strays.values()})[:limit]

@@ -322,7 +322,7 @@ def check_trained_targets(types: Mapping[str, Any], plan: TablePlan, locate_row:
     import pyarrow as pa
 
     uses: list[tuple[str, KeyPath, str]] = [
-        (column, ("data", "target"), "numbers" if target.class_names is None else "classes")
+        (column, ("data", "target"), _describe_expected(target))
         for target in plan.targets.values()
         for column in target.columns
     ]
@@ -336,10 +336,16 @@ def check_trained_targets(types: Mapping[str, Any], plan: TablePlan, locate_row:
             "Correct the column.",
         )
         for column, key, expected in uses
-        if (pa.types.is_nested(types[column]) if expected == "classes" else not is_number_type(types[column]))
+        if (not is_number_type(types[column]) if expected == "numbers" else pa.types.is_nested(types[column]))
     ]
     if findings:
         raise DataError(*findings)
+
+
+def _describe_expected(target: TargetPlan) -> str:
+    if target.labels is not None:
+        return "texts"
+    return "numbers" if target.class_names is None else "classes"
 
 
 def _describe_type(arrow_type: Any) -> str:

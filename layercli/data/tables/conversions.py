@@ -74,7 +74,8 @@ def list_column_uses(
         uses |= {column: use for column in columns if uses.get(column) != "text"}
     for output, column, _ in data.target_references:
         are_numbers = len(data.target_columns[output]) > 1 or data.target_type_of(output) == "numbers"
-        uses.setdefault(column, "number" if are_numbers else "any")
+        kind: ColumnUse = "text" if column in data.label_separators else "number" if are_numbers else "any"
+        uses.setdefault(column, kind)
     if data.weights is not None:
         uses[data.weights] = "number"
     kinds: dict[str, ColumnUse] = {"text": "text", "number": "number"}

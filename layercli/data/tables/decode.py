@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from layercli.data.examples import Examples
 from layercli.data.labels import ConvertedForm, convert_target, unwrap_single
 from layercli.data.tables.dates import extract_feature
 from layercli.data.tables.integers import decode_integers
+from layercli.data.tables.label_lists import encode_labels, find_unknown_labels, split_labels
 from layercli.data.tables.plan import TablePlan, TargetPlan
 from layercli.data.types import Array, DataError, Targets, make_aligned_array
 from layercli.graph.finding import Finding
@@ -42,7 +43,7 @@ def decode_table(table: Any, plan: TablePlan) -> Examples:
         plan.class_names,
         dict(plan.inputs),
         None if plan.weight_column is None else _to_float32(table.column(plan.weight_column)),
-        target_columns={name: target.columns for name, target in plan.targets.items()},
+        target_columns={name: target.value_names for name, target in plan.targets.items()},
     )
 
 
@@ -206,10 +207,9 @@ def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
     import pyarrow as pa
     from pyarrow import compute
 
-    if len(target.columns) > 1:
-        values = [_to_float32(table.column(column)) for column in target.columns]
+    if target.has_several_values:
         form = None if target.classes is None else ConvertedForm("labels", target.classes)
-        return convert_target(np.stack(values, axis=1), form)
+        return convert_target(_decode_several_values(table, name, target), form)
     column = table.column(target.columns[0])
     if target.classes is None:
         return _to_float32(column)
@@ -223,13 +223,27 @@ def _decode_target(table: Any, name: str | None, target: TargetPlan) -> Array:
     ).astype(np.int32)
     unknown = np.flatnonzero(labels < 0)
     if len(unknown):
-        value = texts[int(unknown[0])].as_py()
-        problem = (
-            "is missing"
-            if value is None
-            else f'has the class "{sanitize_text(value, limit=40)}", which is not in the training data'
-        )
-        message = f"The target `{sanitize_text(target.columns[0], limit=60)}` {problem}."
-        path: KeyPath = ("data", "target") if name is None else ("data", "target", name)
-        raise DataError(Finding(code="bad-label", message=message, path=path, hint="Remove those rows."))
+        _raise_bad_label(name, target, texts[int(unknown[0])].as_py())
     return labels
+
+
+def _decode_several_values(table: Any, name: str | None, target: TargetPlan) -> Array:
+    """Return the numbers of several columns, or a 0 or 1 for each label: float32 of shape (rows, values)."""
+    if target.labels is None:
+        return np.stack([_to_float32(table.column(column)) for column in target.columns], axis=1)
+    split = split_labels(table.column(target.columns[0]), str(target.label_separator))
+    unknown = find_unknown_labels(split, target.labels)
+    if unknown:
+        _raise_bad_label(name, target, next(iter(unknown)))
+    return encode_labels(split, table.num_rows, target.labels)
+
+
+def _raise_bad_label(name: str | None, target: TargetPlan, value: str | None) -> NoReturn:
+    problem = (
+        "is missing"
+        if value is None
+        else f'has the class "{sanitize_text(value, limit=40)}", which is not in the training data'
+    )
+    message = f"The target `{sanitize_text(target.columns[0], limit=60)}` {problem}."
+    path: KeyPath = ("data", "target") if name is None else ("data", "target", name)
+    raise DataError(Finding(code="bad-label", message=message, path=path, hint="Remove those rows."))

@@ -39,6 +39,8 @@ class TableExamples(Examples):
     """How the rows were decoded, before values are learned from the training rows."""
     row_numbers: Array | None = field(default=None, kw_only=True)
     """The row in the files of each row, from 0; None if no row was dropped."""
+    file_rows: int = field(default=0, kw_only=True)
+    """The number of rows in the files."""
     locate: LocateRow | None = field(default=None, kw_only=True)
     """The location of each row of the files."""
 
@@ -51,6 +53,19 @@ class TableExamples(Examples):
     def findings(self) -> Sequence[Finding]:
         """Warnings about the columns of the table."""
         return self.plan.findings
+
+    @property
+    def dropped_rows(self) -> Sequence[int]:
+        """The rows of the files that are left out because a value is missing, from 0."""
+        if self.row_numbers is None:
+            return ()
+        dropped: list[int] = np.setdiff1d(np.arange(self.file_rows), self.row_numbers).tolist()
+        return dropped
+
+    def locate_dropped(self, row: int) -> str:
+        """Return the file and line of a row of the files."""
+        column = self.plan.required_columns[0]
+        return Examples.locate_dropped(self, row) if self.locate is None else self.locate(column, row)
 
     def facts(self) -> DataFacts:
         """Return the properties that the model must match."""
@@ -114,6 +129,7 @@ def decode_dataset(
         is_movable=True,
         plan=plan,
         row_numbers=None if mask is None else np.flatnonzero(mask),
+        file_rows=sum(file_rows),
         locate=locate,
     )
     if data.windows is None:

@@ -319,7 +319,7 @@ def list_trained_uses(plan: TablePlan) -> dict[str, ColumnUse]:
     }
     for target in plan.targets.values():
         names = target.class_names
-        is_text = names is not None and not are_number_names(names)
+        is_text = target.labels is not None or (names is not None and not are_number_names(names))
         uses |= dict.fromkeys(target.columns, "text" if is_text else "any")
     if plan.weight_column is not None:
         uses[plan.weight_column] = "number"

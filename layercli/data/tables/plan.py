@@ -21,6 +21,20 @@ class TargetPlan:
     """Number of classes of a label target; None for numbers."""
     class_names: tuple[str, ...] | None = None
     """Names of the labels if they were text."""
+    label_separator: str | None = None
+    """The text between several labels in a value; None: a value is one label or a number."""
+    labels: tuple[str, ...] | None = None
+    """The labels, each of which has a 0 or 1 in the target, if a value lists several."""
+
+    @property
+    def has_several_values(self) -> bool:
+        """Whether a row has a value for each of several columns or labels."""
+        return len(self.columns) > 1 or self.labels is not None
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """The names of the values of the target: labels, or columns."""
+        return self.columns if self.labels is None else self.labels
 
 
 class DateNumber(NamedTuple):
@@ -198,10 +212,15 @@ class TablePlan:
                 [
                     name,
                     list(target.columns) if len(target.columns) > 1 else target.columns[0],
-                    None if len(target.columns) > 1 else target.classes,
+                    None if target.has_several_values else target.classes,
                     None if target.class_names is None else list(target.class_names),
                 ]
                 for name, target in self.targets.items()
+            ],
+            "labels": [
+                [name, target.label_separator, list(target.labels)]
+                for name, target in self.targets.items()
+                if target.labels is not None
             ],
             "weights": self.weight_column,
             "drop": list(self.required_columns),
@@ -222,6 +241,10 @@ class TablePlan:
         """
         single = document["input"]
         several = {name: tuple(columns) for name, columns in document["inputs"].items()}
+        labels = {
+            name: {"label_separator": separator, "labels": tuple(texts)}
+            for name, separator, texts in document.get("labels", ())
+        }
         return cls(
             inputs={None: tuple(single)} if single is not None else several,
             text_columns=frozenset(document["texts"]),
@@ -230,6 +253,7 @@ class TablePlan:
                     (columns,) if isinstance(columns, str) else tuple(columns),
                     classes,
                     None if names is None else tuple(names),
+                    **labels.get(name, {}),
                 )
                 for name, columns, classes, names in document["targets"]
             },

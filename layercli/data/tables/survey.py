@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +24,8 @@ from layercli.source.nodes import sanitize_text
 
 MAX_VALUES: Final = 1000
 """Distinct values that are counted."""
+MAX_MISSING_ROWS: Final = 4
+"""Rows without a value that are remembered for each column."""
 _MAX_COUNTED: Final = 100_000
 _MIN_REPEATS: Final = 10
 """Rows for each value of a column that has more than ``MAX_VALUES`` values, so that something is learned about each."""
@@ -87,6 +89,9 @@ _TOTAL: Final = re.compile(
     r"(?:grand |sub)?totals?\b|sum\b|summe\b|gesamt|saldo\b|balance\b|somme\b|suma\b|count\b|average\b|mean\b|合計",
     re.IGNORECASE,
 )
+_LAST_ROWS: Final = 10
+"""Rows at the end that can be totals and notes."""
+_MIN_NOTE_COLUMNS: Final = 3
 _SENTINEL: Final = re.compile(r"-?9{2,}")
 _SENTINEL_DISTANCE: Final = 3
 """A number that means a missing value is this factor farther from the others than these are from each other."""
@@ -94,6 +99,19 @@ _REPEATED_NAME: Final = re.compile(r"\.\d+$")
 """The end of the name of a column whose name in the file occurs several times."""
 _UNIT_SHARE: Final = 0.9
 _MAX_UNITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class FooterRow:
+    """One of the last rows that is not an example: a total of the others, or a note such as a source."""
+
+    row: int
+    """Its number, from 0."""
+    column: str
+    """Its first column with a value."""
+    text: str
+    """The value."""
+    is_total: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +123,10 @@ class TableSurvey:
     sample: Any
     """The first rows as an Arrow table of trimmed texts, or of the types of a Parquet file."""
     number_format: NumberFormat
-    last_row: dict[str, str] = field(default_factory=dict)
-    """The texts of the last row that are not missing, by column."""
+    footers: tuple[FooterRow, ...] = ()
+    """The last rows that are not examples, in their order."""
     header_row: int | None = None
     """The first row, from 0, that repeats the names of the columns."""
-
-    @property
-    def total(self) -> str | None:
-        """The first text of the last row, if it says that the row is a total of the others, and not an example."""
-        name, first = next(iter(self.last_row.items()), ("", ""))
-        if not _TOTAL.match(first):
-            return None
-        # A word that other rows also have is a value like the others.
-        is_single = self.sample.column(name).to_pylist().count(first) <= 1
-        return first if is_single else None
 
     def find_leaks(self, target: str) -> dict[str, str]:
         """Return the columns that probably contain the target, each with the reason."""
@@ -163,6 +171,8 @@ class _ColumnSurvey:
         """The dates of integers such as 20210304; None if they are none."""
         self.missing = 0
         self.missing_words: Counter[str] = Counter()
+        self.first_missing: list[int] = []
+        """The first rows without a value, from 0."""
         self.counts: Counter[str] | None = Counter()
         """The number of rows of each value; None if there are too many."""
         self.first_texts: tuple[str, ...] = ()
@@ -184,6 +194,9 @@ class _ColumnSurvey:
         from pyarrow import compute as pc
 
         self.missing += column.null_count
+        if column.null_count and len(self.first_missing) < MAX_MISSING_ROWS:
+            mask = column.is_null().to_numpy(zero_copy_only=False)
+            self.first_missing += rows[mask][: MAX_MISSING_ROWS - len(self.first_missing)].tolist()
         self.has_dates = self.has_dates or is_date_type(column.type)
         if not pa.types.is_string(column.type):
             column = column.cast(pa.string())
@@ -241,9 +254,24 @@ class _ColumnSurvey:
         self.is_ascending = self.is_ascending and bool((np.diff(numbers, prepend=self.last) > 0).all())
         self.last = numbers[-1]
 
+    def is_single(self, text: str) -> bool:
+        """Return whether only one row has a text, as far as texts were counted."""
+        return self.counts is None or self.counts[text] == 1
+
+    def remove(self, text: str) -> None:
+        """Remove a text from the values of the column."""
+        if self.counts is not None:
+            del self.counts[text]
+        if self.distinct is not None:
+            self.distinct.discard(text)
+
     def finish(self, position: int) -> ColumnFacts:
         """Return what the column, counted from 0, contains."""
-        return replace(self._finish_column(position), missing_words=self.missing_words)
+        return replace(
+            self._finish_column(position),
+            missing_words=self.missing_words,
+            first_missing=tuple(self.first_missing),
+        )
 
     def _finish_column(self, position: int) -> ColumnFacts:
         texts, known = self.texts, self.texts.values
@@ -471,7 +499,7 @@ def survey_table(
     import pyarrow as pa
 
     surveys: dict[str, _ColumnSurvey] = {}
-    sample, rows, header_row = [], 0, None
+    sample, last, rows, header_row = [], {}, 0, None
     for batch in batches:
         if not len(batch):
             continue
@@ -485,18 +513,35 @@ def survey_table(
             survey.add(table.column(name).combine_chunks(), numbers)
         if rows < MAX_LEAK_ROWS:
             sample.append(table[: MAX_LEAK_ROWS - rows])
+        for number, texts in enumerate(
+            table[-_LAST_ROWS:].to_pylist(), rows + max(0, len(table) - _LAST_ROWS)
+        ):
+            last[number] = {name: str(value) for name, value in texts.items() if value is not None}
         rows += len(table)
+    footers = tuple(_find_footers(surveys, sorted(last.items())[-_LAST_ROWS:]))
+    for footer in footers:
+        surveys[footer.column].remove(footer.text)
     columns = [survey.finish(position) for position, survey in enumerate(surveys.values())]
-    last = (
-        {}
-        if not rows
-        else {
-            name: str(values[0]) for name, values in table[-1:].to_pydict().items() if values[0] is not None
-        }
-    )
-    return TableSurvey(
-        columns, rows, pa.concat_tables(sample) if sample else pa.table({}), number_format, last, header_row
-    )
+    found = pa.concat_tables(sample) if sample else pa.table({})
+    return TableSurvey(columns, rows, found, number_format, footers, header_row)
+
+
+def _find_footers(
+    surveys: Mapping[str, _ColumnSurvey], last: Sequence[tuple[int, Mapping[str, str]]]
+) -> list[FooterRow]:
+    """Return the last rows that have a total, or only a text that no other row has."""
+    footers: list[FooterRow] = []
+    for row, texts in reversed(last):
+        column, text = next(iter(texts.items()), (None, ""))
+        if column is None:
+            continue  # an empty row
+        is_total = _TOTAL.match(text) is not None
+        is_note = len(texts) == 1 and len(surveys) >= _MIN_NOTE_COLUMNS and _to_float(text) is None
+        # A text that other rows also have is a value like the others.
+        if not (is_total or is_note) or not surveys[column].is_single(text):
+            break
+        footers.append(FooterRow(row, column, text, is_total))
+    return footers[::-1]
 
 
 def _find_repeated_header(table: Any) -> int | None:

@@ -10,6 +10,7 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.labels import MAX_CLASSES
 from layercli.data.tables.arrow import is_number_type, is_text_type
 from layercli.data.tables.files import LocateRow
+from layercli.data.tables.label_lists import find_unknown_labels, split_labels
 from layercli.data.tables.plan import TablePlan, TargetPlan
 from layercli.data.types import Array, DataError, raise_data_error
 from layercli.graph.finding import Finding
@@ -17,6 +18,8 @@ from layercli.source.nodes import KeyPath, sanitize_text
 
 _MAX_TEXT_CLASSES: Final = MAX_CLASSES
 _MAX_UNKNOWN_CLASSES: Final = 8
+_MAX_LABEL_VALUES: Final = 1 << 28
+"""Most values of a target with a 0 or 1 for each label of each row: 1 GiB."""
 
 
 class TargetInference:
@@ -29,6 +32,8 @@ class TargetInference:
         self._is_one_of_several = len(data.target_columns[output]) > 1
         """Whether the target has a value for each of several columns."""
         self._declared_kind = data.target_type_of(output)
+        self._separator = data.label_separators.get(column)
+        self._row_count = 0
         self._values: set[Any] = set()
         self._arrow_types: set[Any] = set()
         self._missing_count = 0
@@ -41,6 +46,11 @@ class TargetInference:
 
         self._arrow_types.add(column.type)
         if pa.types.is_nested(column.type):
+            return
+        if self._separator is not None:
+            self._row_count += len(column)
+            if len(self._values) <= MAX_CLASSES:
+                self._values |= set(compute.unique(split_labels(column, self._separator).labels).to_pylist())
             return
         if column.null_count:
             if not self._missing_count:
@@ -61,6 +71,8 @@ class TargetInference:
             DataError: a target is missing, a list or an object, or there are too many distinct texts.
         """
         self._check_not_nested()
+        if self._separator is not None:
+            return self._infer_labels(plan, self._separator, locate_row)
         if self._missing_count:
             self._raise_missing(locate_row)
         if self._is_one_of_several:
@@ -78,6 +90,29 @@ class TargetInference:
         if self._declared_kind is None and is_label_range and not self._has_too_many_values:
             return self._with_target(plan, len(self._values), None)
         return plan
+
+    def _infer_labels(self, plan: TablePlan, separator: str, locate_row: LocateRow) -> TablePlan:
+        """Return the plan with the labels that the values of this target list.
+
+        Raises:
+            DataError: there are none or too many.
+        """
+        count = len(self._values)
+        expected, received = f"1 to {MAX_CLASSES:,} different labels", f"{count:,}"
+        if count > MAX_CLASSES:
+            received = "more"
+        elif count * self._row_count > _MAX_LABEL_VALUES:
+            expected = f"at most {_MAX_LABEL_VALUES:,} values of 0 or 1"
+            received = f"{count:,} labels in {self._row_count:,} rows"
+        elif count:
+            target = TargetPlan((self.column,), label_separator=separator, labels=tuple(sorted(self._values)))
+            return replace(plan, targets={**plan.targets, self._output: target})
+        return raise_data_error(
+            f"The target `{sanitize_text(self.column, limit=60)}` must have {expected}, got {received} "
+            f"({locate_row(self.column, -1)}).",
+            self._key,
+            f'Correct the separator, "{sanitize_text(separator)}", or leave out rare labels.',
+        )
 
     @property
     def _sort_key(self) -> Callable[[Any], Any] | None:
@@ -114,7 +149,8 @@ class TargetInference:
                 f"The target `{sanitize_text(self.column, limit=60)}` must contain numbers or text, "
                 f"got {sanitize_text(str(nested), limit=60)}.",
                 self._key,
-                "Save each of its values as a column, and list these columns as `target: [first, second]`.",
+                "Save each of its values as a column, and list these columns as `target: [first, second]`; or join a list of "
+                f'labels as one text, and write `label_separators: {{{self.column}: ";"}}`.',
             )
 
     def _raise_missing(self, locate_row: LocateRow) -> NoReturn:
@@ -160,7 +196,7 @@ class KnownClassCheck:
     def __init__(self, output: str | None, target: TargetPlan) -> None:
         self.column = target.columns[0]
         self._output = output
-        self._class_names = target.class_names
+        self._target = target
         self._first_rows: dict[str | None, int] = {}
         """Each unknown class, or None for missing values -> its first row."""
 
@@ -169,10 +205,14 @@ class KnownClassCheck:
         import pyarrow as pa
         from pyarrow import compute
 
-        if self._class_names is None:
+        if self._target.labels is not None:
+            split = split_labels(column, str(self._target.label_separator))
+            for value, row in find_unknown_labels(split, self._target.labels).items():
+                self._first_rows.setdefault(value, int(rows[row]))
+        if self._target.class_names is None:
             return
         texts = column.cast(pa.string()).combine_chunks()
-        is_unknown = compute.index_in(texts, pa.array(self._class_names, pa.string())).is_null()
+        is_unknown = compute.index_in(texts, pa.array(self._target.class_names, pa.string())).is_null()
         for value in compute.unique(texts.filter(is_unknown)).to_pylist():
             matches = texts.is_null() if value is None else compute.equal(texts, value)
             self._first_rows.setdefault(value, int(rows[compute.index(matches, True).as_py()]))

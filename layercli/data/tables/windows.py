@@ -191,6 +191,15 @@ class WindowedDataset(WindowedExamples, Dataset):
         """The rows, because each row is in many windows."""
         return self.rows
 
+    @property
+    def dropped_rows(self) -> Sequence[int]:
+        """The rows that are left out because a value is missing."""
+        return self.rows.dropped_rows
+
+    def locate_dropped(self, row: int) -> str:
+        """Return where a row of ``dropped_rows`` is in the data."""
+        return self.rows.locate_dropped(row)
+
     def convert_targets(self, forms: Mapping[str | None, ConvertedForm]) -> WindowedDataset:
         """Return the windows with each target in the form that its meaning requires; see ``convert_target``."""
         return replace(self, rows=self.rows.convert_targets(forms), plan=self.plan.with_target_forms(forms))

@@ -2,11 +2,12 @@
 
 import codecs
 from collections import Counter
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
 from layercli.config.data.tables import TableConfig
+from layercli.schema.section_hints import CSV_HINTS
 from layercli.schema.strict_model import ArgumentError
 
 EncodingField = Annotated[
@@ -19,6 +20,10 @@ EncodingField = Annotated[
 ]
 
 
+_CODECS_OF_NO_FILE: Final = {"idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape"}
+"""Codecs of Python for domain names and source code; the time of some is quadratic."""
+
+
 def check_encoding(encoding: str) -> None:
     """Check that an encoding exists.
 
@@ -26,7 +31,8 @@ def check_encoding(encoding: str) -> None:
         ArgumentError: it does not.
     """
     try:
-        is_text = codecs.lookup(encoding)._is_text_encoding
+        codec = codecs.lookup(encoding)
+        is_text = codec._is_text_encoding and codec.name.replace("-", "_") not in _CODECS_OF_NO_FILE
     except (LookupError, ValueError):
         is_text = False
     if not is_text:
@@ -40,6 +46,8 @@ class Csv(TableConfig):
     Example:
         {type: csv, path: iris.csv, target: species, split: {validation: 0.1, test: 0.2, stratify: true}}
     """
+
+    hints: ClassVar[dict[str, str]] = CSV_HINTS
 
     has_numbers_as_texts: ClassVar[bool] = True
     file_noun: ClassVar[str] = "a CSV file"

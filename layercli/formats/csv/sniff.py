@@ -39,6 +39,10 @@ _IMPORT_ID: Final = re.compile(r"\{\s*\"?ImportId\"?\s*:.*\}", re.DOTALL)
 _RULE: Final = re.compile(r":?(?:-{2,}|={2,}):?")
 _UNIT: Final = re.compile(r"[\[(].{1,20}[\])]")
 _MIN_TWO_HEADER_ROWS: Final = 4
+_MAX_HEADER_ROWS: Final = 4
+_MIN_REPEATED_ROWS: Final = 20
+_MIN_REPEATS: Final = 10
+"""Rows for each text of a column, so that a new text in several such columns is not a value."""
 _MIN_COUNTED: Final = 3
 """Fewer integers at equal distances are also the values of a row."""
 _NUMERIC_SHARE: Final = 0.9
@@ -131,7 +135,9 @@ def _add_header_keys(
     if count > 1:
         keys["skip_lines"] = body[count][0] - 1
         first, second = rows[:2]
-        is_unique = len(set(first)) == len(first) or all(map(_RULE.fullmatch, filter(None, second)))
+        is_unique = (len(set(first)) == len(first) and all(first)) or all(
+            map(_RULE.fullmatch, filter(None, second))
+        )
         names = first if is_unique else [f"{a} {b}".strip() for a, b in zip(first, second, strict=True)]
         keys["columns"] = Header(names, 1).names
     elif rows and not _is_header(rows[0], rows[1:]):
@@ -298,7 +304,36 @@ def _count_header_rows(rows: Sequence[list[str]]) -> int:
     for number in (2, 3):
         if all(map(_IMPORT_ID.fullmatch, rows[number - 1])):
             return number
-    return 2 if _has_two_header_rows(rows) else 1
+    count = 2 if _has_two_header_rows(rows) else 1
+    while count < _MAX_HEADER_ROWS and len(rows) > count + _MIN_TWO_HEADER_ROWS:
+        is_more = _has_names_of_numbers(rows[count], rows[count + 1 :]) if count > 1 else False
+        if not (is_more or _has_names_of_categories(rows[count], rows[count + 1 :])):
+            break
+        count += 1
+    return count
+
+
+def _has_names_of_numbers(row: Sequence[str], body: Sequence[list[str]]) -> bool:
+    """Return whether a row below two header rows has words in columns of numbers, and no value that a row below has."""
+    columns = list(zip(*body, strict=True))
+    words = [
+        value
+        for value, column in zip(row, columns, strict=True)
+        if _is_numeric(column) and value not in _MISSING
+    ]
+    is_repeated = any(value in column for value, column in zip(row, columns, strict=True) if value)
+    return bool(words) and not any(map(_NUMBER.fullmatch, words)) and not is_repeated
+
+
+def _has_names_of_categories(row: Sequence[str], body: Sequence[list[str]]) -> bool:
+    """Return whether a row has a new text in each column of a table in which all texts are repeated."""
+    columns = list(zip(*body, strict=True))
+    if len(body) < _MIN_REPEATED_ROWS or any(map(_is_numeric, columns)) or any(map(_NUMBER.fullmatch, row)):
+        return False
+    if any(len(set(column)) * _MIN_REPEATS > len(column) for column in columns):
+        return False
+    found = [value not in column for value, column in zip(row, columns, strict=True) if value not in _MISSING]
+    return len(found) > 1 and all(found)
 
 
 def _has_two_header_rows(rows: Sequence[list[str]]) -> bool:

@@ -35,6 +35,8 @@ _MAX_GZIP_RATIO = 1032
 _FREE_EXPANDED_BYTES = 1 << 30
 _PLAUSIBLE_RATIO = 100
 """A compressed file that expands to over 1 GiB with a larger ratio was made to take long."""
+_FREE_LINES = 5_000_000
+"""A compressed file with more lines, and more lines than bytes, was made to take long: lines can be empty."""
 BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -137,17 +139,21 @@ def open_bytes(file: Path, *, are_json_lines: bool = False) -> Iterator[IO[bytes
 
 def _limit_stream(stream: Any, file: Path) -> IO[bytes]:
     """Return the content of a compressed file; reading more than is plausible for its size raises OSError."""
-    limit = max(_FREE_EXPANDED_BYTES, _PLAUSIBLE_RATIO * file.stat().st_size)
-    return cast("IO[bytes]", io.BufferedReader(_LimitedStream(stream, limit), _BLOCK_BYTES))
+    size = file.stat().st_size
+    limited = _LimitedStream(
+        stream, max(_FREE_EXPANDED_BYTES, _PLAUSIBLE_RATIO * size), max(_FREE_LINES, size)
+    )
+    return cast("IO[bytes]", io.BufferedReader(limited, _BLOCK_BYTES))
 
 
 class _LimitedStream(io.RawIOBase):
-    """A stream of which at most ``limit`` bytes can be read."""
+    """A stream of which at most ``limit`` bytes and ``max_lines`` lines can be read."""
 
-    def __init__(self, stream: Any, limit: int) -> None:
+    def __init__(self, stream: Any, limit: int, max_lines: int) -> None:
         super().__init__()
         self._stream = stream
         self._limit = self._remaining = limit
+        self._max_lines = self._remaining_lines = max_lines
 
     def readable(self) -> bool:
         return True
@@ -156,12 +162,15 @@ class _LimitedStream(io.RawIOBase):
         """Read into a buffer.
 
         Raises:
-            OSError: the stream is longer than the limit.
+            OSError: the stream is longer than a limit.
         """
         content = self._stream.read(len(buffer))
         self._remaining -= len(content)
         if self._remaining < 0:
             raise OSError(f"it expands to more than {self._limit:,} bytes, which is implausible for its size")
+        self._remaining_lines -= max(content.count(b"\n"), content.count(b"\r"))
+        if self._remaining_lines < 0:
+            raise OSError(f"it has more than {self._max_lines:,} lines, which is implausible for its size")
         buffer[: len(content)] = content
         return len(content)
 
@@ -317,7 +326,7 @@ def open_utf8(file: Path, data: Csv) -> Iterator[IO[bytes]]:
         if codecs.lookup(encoding).name == "utf-8" and not data.skip_lines and data.comment is None:
             yield stream
             return
-        yield cast("IO[bytes]", io.BufferedReader(_CleanStream(stream, encoding, data)))
+        yield _clean(stream, encoding, data)
 
 
 def make_peekable(stream: IO[bytes]) -> io.BufferedReader:
@@ -341,7 +350,11 @@ def clean_stream(stream: IO[bytes], data: Csv) -> IO[bytes]:
     encoding = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), data.encoding)
     if codecs.lookup(encoding).name == "utf-8" and not data.skip_lines and data.comment is None:
         return buffered
-    return cast("IO[bytes]", io.BufferedReader(_CleanStream(buffered, encoding, data)))
+    return _clean(buffered, encoding, data)
+
+
+def _clean(stream: IO[bytes], encoding: str, data: Csv) -> IO[bytes]:
+    return cast("IO[bytes]", io.BufferedReader(_CleanStream(stream, encoding, data), _BLOCK_BYTES))
 
 
 class _CleanStream(io.RawIOBase):
@@ -380,11 +393,12 @@ class _CleanStream(io.RawIOBase):
         if not end and len(text) > 16 * _BLOCK_BYTES:
             end = len(text)  # a line without end: it is too long to be a line of a table
         text, self._rest = text[:end], text[end:]
-        while self._skipped_lines and text:
-            line_end = text.find("\n") + 1 or len(text)
-            self._output += b"\n"
-            text = text[line_end:]
-            self._skipped_lines -= 1
+        count, start = 0, 0
+        while count < self._skipped_lines and start < len(text):
+            start = text.find("\n", start) + 1 or len(text)
+            count += 1
+        self._skipped_lines -= count
+        text = text[start:]
         if self._comment is not None:
             text = self._comment.sub("", text)
-        self._output += text.encode()
+        self._output = b"\n" * count + text.encode()

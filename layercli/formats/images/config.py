@@ -5,12 +5,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
-from layercli.config.data.section import DataConfig, TargetTypeField
-from layercli.config.data.tables import TABLE_FORMATS, TableConfig, TextOrList
+from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField
+from layercli.config.data.tables import MAX_SEPARATOR_LENGTH, TABLE_FORMATS, TableConfig, TextOrList
 from layercli.formats.images.mask_names import without_masks
 from layercli.formats.table_types import find_table_type
 from layercli.schema.addresses import join_directory
 from layercli.schema.field_types import PositiveInt
+from layercli.schema.section_hints import IMAGES_HINTS
 from layercli.schema.strict_model import ArgumentError, StrictModel
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
@@ -52,6 +53,16 @@ class LabelsConfig(StrictModel):
             examples=["label"],
         ),
     ]
+    separator: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_SEPARATOR_LENGTH,
+            description="The text between several labels in a value of the target, which has a 0 or 1 for each label; null: a "
+            "value is one label.",
+            examples=[" "],
+        ),
+    ] = None
 
     @classmethod
     def title(cls) -> str:
@@ -61,6 +72,9 @@ class LabelsConfig(StrictModel):
         if self.file in self.target:
             message = f"`{self.file}` contains the files; it cannot also be the target."
             raise ArgumentError("target", message, "Name the column of the labels.")
+        if self.separator is not None and len(self.target) > 1:
+            message = "`separator` requires a target of one column, got several columns."
+            raise ArgumentError("separator", message, "Remove it, or name one column.")
         if len(set(self.target)) < len(self.target):
             raise ArgumentError("target", "`target` names the same column twice.", "Name each column once.")
 
@@ -79,6 +93,14 @@ class MasksConfig(StrictModel):
             examples=["masks"],
         ),
     ]
+    threshold: Annotated[
+        PositiveInt | None,
+        Field(
+            description="For masks in black and white with smooth edges or with the losses of JPEG: a pixel whose gray value "
+            "is at least this number has the class 255, any other has the class 0; null: each value is a class.",
+            examples=[128],
+        ),
+    ] = None
 
     @classmethod
     def title(cls) -> str:
@@ -95,7 +117,7 @@ class Images(DataConfig):
         {type: images, path: flowers, size: [128, 128], channels: 3, split: {validation: 0.1, test: 0.1}}
     """
 
-    hints: ClassVar[dict[str, str]] = {
+    hints: ClassVar[dict[str, str]] = IMAGES_HINTS | {
         "target": "The names of the folders are the labels; for a table write `labels: {path: labels.csv, file: filename, "
         "target: label}`."
     }
@@ -175,6 +197,13 @@ class Images(DataConfig):
     def can_be_remote(self) -> bool:
         return False
 
+    def find_declared_target(self, output: str) -> TargetFacts | None:
+        if self.labels is not None:
+            return (
+                self.labels_as_table().find_declared_target(output) if len(self.labels.target) == 1 else None
+            )
+        return None if self.masks is not None else TargetFacts(kind="labels")
+
     def with_absolute_paths(self, directory: Path) -> Self:
         changes: dict[str, Any] = {"path": join_directory(directory, self.path)}
         if self.labels is not None:
@@ -199,6 +228,11 @@ class Images(DataConfig):
         if self.target_type == "labels" and self.labels is not None and len(self.labels.target) > 1:
             message = "`target_type: labels` requires one target column."
             raise ArgumentError("target_type", message, "Remove it, or name one column.")
+        if self.labels is not None and self.labels.separator is not None:
+            message = (
+                f"`target_type: {self.target_type}` contradicts `separator`: a value has several labels."
+            )
+            raise ArgumentError("target_type", message, "Remove one of them.")
 
     def labels_as_table(self) -> TableConfig:
         """Return the section of the table of labels, with the files as its only input and the target columns by name."""
@@ -215,4 +249,6 @@ class Images(DataConfig):
         }
         if self.target_type is not None:
             arguments["target_type"] = self.target_type
+        if labels.separator is not None:
+            arguments["label_separators"] = {labels.target[0]: labels.separator}
         return table_type.model_validate(arguments)

@@ -23,6 +23,7 @@ from layercli.formats.csv.sniff import sniff_csv
 from layercli.formats.images.config import FILE_INPUT, IMAGE_SUFFIXES, Images
 from layercli.graph.finding import Finding
 from layercli.io.paths import compose_name, is_file
+from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _TABLE_KEY: Final[KeyPath] = ("data", "labels", "path")
@@ -38,9 +39,11 @@ class TableLabels:
 
     files: list[Path]
     targets: Array
-    """The targets, of shape (files,), or (files, columns) for several target columns."""
+    """The targets, of shape (files,), or (files, values) for several target columns or labels."""
     class_names: tuple[str, ...] | None
     """The names of the labels if they are texts."""
+    value_names: tuple[str, ...] = ()
+    """What the values of a target are, if it has several: columns, or labels of 0 or 1."""
     warnings: tuple[Finding, ...] = ()
     errors: tuple[Finding, ...] = ()
     """A finding for each row whose image is missing, ambiguous or in two rows, and for targets that cannot be read;
@@ -57,14 +60,25 @@ def read_labels(data: Images, listing: FolderFiles) -> TableLabels:
     assert labels is not None
     files, examples, errors = _read_rows(data, FileIndex(listing, Path(labels.path).parent))
     targets, class_names = (np.empty(0), None) if examples is None else _combine_targets(examples)
+    value_names = () if examples is None else _name_values(data, examples)
     table = Path(labels.path).absolute()
     listing = replace(listing, skipped=[path for path in listing.skipped if path.absolute() != table])
     warnings = [*listing.make_warnings(IMAGE_SUFFIXES), *_report_unlabelled(data, listing, files)]
-    return TableLabels(files, targets, class_names, tuple(warnings), tuple(errors))
+    return TableLabels(files, targets, class_names, value_names, tuple(warnings), tuple(errors))
 
 
-def read_new_labels(data: Images, paths: Sequence[str], class_names: tuple[str, ...] | None) -> TableLabels:
-    """Return the images of other tables with their targets; ``class_names`` are those of training.
+def _name_values(data: Images, examples: Examples) -> tuple[str, ...]:
+    """Return what the values of a target are: the labels of lists, or columns; empty if it has one value."""
+    assert data.labels is not None
+    if data.labels.separator is not None:
+        return examples.target_columns[None]
+    return tuple(data.labels.target) if len(data.labels.target) > 1 else ()
+
+
+def read_new_labels(
+    data: Images, paths: Sequence[str], class_names: tuple[str, ...] | None, value_names: tuple[str, ...]
+) -> TableLabels:
+    """Return the images of other tables with their targets; ``class_names`` and ``value_names`` are those of training.
 
     A path is a table, or a folder of images that contains a table with the name of that of training.
 
@@ -90,8 +104,25 @@ def read_new_labels(data: Images, paths: Sequence[str], class_names: tuple[str, 
             raise DataError(*errors)
         files += new_files
         found, names = _combine_targets(examples)
+        if data.labels.separator is not None:
+            found = _order_as_trained(found, _name_values(data, examples), value_names, table)
         targets.append(found if class_names is None else _encode_as_trained(found, names, class_names))
-    return TableLabels(files, np.concatenate(targets), class_names)
+    return TableLabels(files, np.concatenate(targets), class_names, value_names)
+
+
+def _order_as_trained(values: Array, labels: Sequence[str], trained: Sequence[str], table: Path) -> Array:
+    """Return values of 0 and 1, of shape (files, labels), for the labels of training."""
+    unknown = [label for label in labels if label not in trained]
+    if unknown:
+        message = (
+            f"{sanitize_text(str(table))} has the label "
+            f'"{sanitize_text(unknown[0], limit=60)}", which is not in the training data.'
+        )
+        hint = did_you_mean(unknown[0], trained, otherwise=f"The labels are {', '.join(trained[:12])}.")
+        raise_data_error(message, _TARGET_KEY, hint)
+    ordered = np.zeros((len(values), len(trained)), values.dtype)
+    ordered[:, [trained.index(label) for label in labels]] = values
+    return ordered
 
 
 def _encode_as_trained(labels: Array, names: tuple[str, ...] | None, trained: tuple[str, ...]) -> Array:
@@ -145,6 +176,8 @@ def _point_to_labels(finding: Finding) -> Finding:
         if hint is not None and "missing:" in hint:
             hint = "Fill in the target, or remove the row."
         return replace(finding, path=_TARGET_KEY, hint=hint)
+    if key == "label_separators":
+        return replace(finding, path=("data", "labels", "separator"))
     if key in ("inputs", "types"):
         return replace(finding, path=_FILE_KEY)
     return replace(finding, path=_TABLE_KEY)

@@ -28,12 +28,20 @@ from layercli.io.paths import compose_name
 from layercli.source.nodes import KeyPath, sanitize_text
 
 _KEY: Final[KeyPath] = ("data", "masks", "path")
-_NUMBER_MODES: Final = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+_DEEP_MODES: Final = ("I", "I;16", "I;16B", "I;16L")
+"""The modes of Pillow for gray values above 255."""
+_NUMBER_MODES: Final = ("1", "L", "P", *_DEEP_MODES)
 _MAX_COLORS: Final = 256
 _MAX_LISTED = 3
 _MANY_MASKS: Final = 10
 _BINARY_MASK: Final = [0, 255]
 """The values of a mask that only says where something is."""
+_THRESHOLD: Final = 128
+_EXTREME_VALUES: Final = 16
+"""Gray values that are black, from 0, and as many that are white: JPEG changes them a little."""
+_EXTREME_SHARE: Final = 0.9
+"""The least share of black and white pixels in masks that have only these apart from their edges."""
+_THRESHOLD_HINT: Final = f"add `threshold: {_THRESHOLD}` to `masks`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,8 @@ class ImageMasks:
     """A finding for each image without a mask, and for each mask that is wrong; ``files`` and ``masks`` are the others."""
     rare_values: Mapping[int, Path] = field(default_factory=dict)
     """The values that only one of many masks has -> that mask."""
+    threshold: int | None = None
+    """The gray value from which a pixel has the class 255; None: each value is a class."""
 
 
 def _list_images_and_masks(images: Path, masks: Path) -> tuple[FolderFiles, FolderFiles]:
@@ -118,13 +128,16 @@ def read_masks(
     listing, mask_listing = _list_images_and_masks(images, masks)
     if not listing.files:
         raise_no_files([str(images)], IMAGE_SUFFIXES)
+    threshold = None if data.masks is None else data.masks.threshold
     pairs, errors, warnings = _match_masks(listing, mask_listing)
-    pairs, values_of_masks, are_colors, wrong = _scan_masks(pairs, max_bytes)
+    pairs, values_of_masks, are_colors, wrong = _scan_masks(pairs, max_bytes, threshold)
     values = sorted({value for each in values_of_masks for value in each})
     errors += wrong
     if not pairs:
         raise DataError(*errors)
-    if trained is None or not trained.is_mapped:
+    if threshold is not None:
+        classes = MaskClasses(tuple(_BINARY_MASK), are_colors=False, is_mapped=True)
+    elif trained is None or not trained.is_mapped:
         is_binary = not are_colors and values == _BINARY_MASK
         classes = MaskClasses(
             tuple(values),
@@ -148,6 +161,7 @@ def read_masks(
         tuple(warnings),
         tuple(errors),
         _find_rare_values(masks_of_images, values_of_masks),
+        threshold,
     )
 
 
@@ -226,7 +240,7 @@ def _match_masks(
 
 
 def _scan_masks(
-    pairs: Sequence[tuple[Path, Path]], max_bytes: int
+    pairs: Sequence[tuple[Path, Path]], max_bytes: int, threshold: int | None
 ) -> tuple[list[tuple[Path, Path]], list[list[int]], bool, list[Finding]]:
     """Return the images with usable masks, the values of each in ascending order, whether they are colors, and findings.
 
@@ -237,12 +251,17 @@ def _scan_masks(
     """
     found: list[tuple[Array, bool] | None] = [None] * len(pairs)
 
+    jpeg_masks: list[Path] = []
+
     def scan(index: int) -> Finding | None:
         image_file, mask_file = pairs[index]
         size = open_image(image_file, measure_image, max_bytes, is_decoded=False)
         if isinstance(size, Finding):
             return size
-        mask = _read_mask(mask_file, max_bytes)
+        mask = _read_mask(mask_file, max_bytes, threshold)
+        if mask is None:
+            jpeg_masks.append(mask_file)
+            return None
         if isinstance(mask, Finding):
             return mask
         if mask.shape[:2] != size:
@@ -259,6 +278,8 @@ def _scan_masks(
         return None
 
     findings = run_on_all_cores(len(pairs), scan)
+    if jpeg_masks:
+        findings.append(_make_jpeg_finding(sorted(jpeg_masks)))
     usable = [content for content in found if content is not None]
     are_colors = any(has_colors for _, has_colors in usable)
     if are_colors:
@@ -267,7 +288,10 @@ def _scan_masks(
     distinct = {value for values in values_of_masks for value in values}
     if are_colors and len(distinct) > _MAX_COLORS:
         message = f"The masks have {len(distinct):,} colors, but a mask has one color for each class."
-        hint = "Save them without smooth edges and without loss, such as PNG, or as class numbers in gray."
+        hint = (
+            "Save them without smooth edges and without loss, such as PNG, or as class numbers in gray. "
+            f"For black and white, {_THRESHOLD_HINT}"
+        )
         raise DataError(*findings, make_data_finding(message, _KEY, hint))
     kept = [pair for pair, content in zip(pairs, found, strict=True) if content is not None]
     return kept, values_of_masks, are_colors, findings
@@ -276,19 +300,27 @@ def _scan_masks(
 _GRAYS: Final = np.arange(256) * 0x010101
 
 
-def _read_mask(file: Path, max_bytes: int, size: Sequence[int] | None = None) -> Array | Finding:
-    """Return a mask, scaled to ``size`` without new values: numbers of shape (height, width), or colors (height, width, 3)."""
+def _read_mask(
+    file: Path, max_bytes: int, threshold: int | None, size: Sequence[int] | None = None
+) -> Array | Finding | None:
+    """Return a mask, scaled to ``size`` without new values: numbers of shape (height, width), or colors (height, width, 3).
 
-    def read(mask: Any) -> Array:
-        if mask.format in JPEG_FORMATS:
-            raise ValueError("JPEG does not keep class numbers; save it as PNG")
+    With a threshold, all numbers are 0 or 255. None: a JPEG file without a threshold.
+    """
+
+    def read(mask: Any) -> Array | None:
+        if threshold is None and mask.format in JPEG_FORMATS:
+            return None
         if mask.mode == "F":
             raise ValueError("it has fractions, but a mask has integers")
         if mask.format == "TIFF":
             mask.load()
-        if mask.mode not in _NUMBER_MODES:
-            mask = convert_mode(mask, "L" if mask.mode == "LA" else "RGB")
+        is_gray = threshold is not None and mask.mode not in _DEEP_MODES
+        if is_gray or mask.mode not in _NUMBER_MODES:
+            mask = convert_mode(mask, "L" if is_gray or mask.mode == "LA" else "RGB")
         pixels: Array = turn_upright(np.asarray(mask), mask)
+        if threshold is not None:
+            pixels = (pixels >= threshold).astype(np.uint8) * 255
         if size is not None and pixels.shape[:2] != tuple(size):
             rows, columns = (
                 (np.arange(new) * 2 + 1) * old // (2 * new)
@@ -298,6 +330,42 @@ def _read_mask(file: Path, max_bytes: int, size: Sequence[int] | None = None) ->
         return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
 
     return open_image(file, read, max_bytes, noun="mask", key=_KEY)
+
+
+def _make_jpeg_finding(masks: Sequence[Path]) -> Finding:
+    """Return the finding of masks in JPEG files, given in ascending order."""
+    listed = ", ".join(sanitize_text(str(mask)) for mask in masks[:_MAX_LISTED])
+    more = f" and {len(masks) - _MAX_LISTED:,} more" if len(masks) > _MAX_LISTED else ""
+    noun = "The mask is a JPEG file" if len(masks) == 1 else f"{len(masks):,} masks are JPEG files"
+    message = f"{noun}, which do{'es' * (len(masks) == 1)} not keep class numbers: {listed}{more}."
+    return make_data_finding(
+        message, _KEY, f"Save them as PNG. If they are black and white, {_THRESHOLD_HINT}"
+    )
+
+
+def find_threshold(images: Path, masks: Path, max_bytes: int) -> int | None:
+    """Return the gray value between black and white, if the masks have only these apart from smooth edges or JPEG losses."""
+    pairs, *_ = _match_masks(*_list_images_and_masks(images, masks))
+    counts_of_masks: list[Array | None] = [None] * len(pairs)
+
+    def count_values(mask: Any) -> Array:
+        if mask.mode in _DEEP_MODES:
+            raise ValueError("its gray values are above 255")
+        return np.bincount(np.asarray(convert_mode(mask, "L")).ravel(), minlength=256)
+
+    def scan(index: int) -> Finding | None:
+        counts = open_image(pairs[index][1], count_values, max_bytes, noun="mask", key=_KEY)
+        if isinstance(counts, Finding):
+            return counts
+        counts_of_masks[index] = counts
+        return None
+
+    if not pairs or run_on_all_cores(len(pairs), scan):
+        return None
+    counts = np.sum([each for each in counts_of_masks if each is not None], axis=0)
+    black, white = counts[:_EXTREME_VALUES].sum(), counts[-_EXTREME_VALUES:].sum()
+    is_binary = min(black, white) > 0 and black + white >= _EXTREME_SHARE * counts.sum()
+    return _THRESHOLD if is_binary else None
 
 
 def _encode_colors(pixels: Array) -> Array:
@@ -336,6 +404,7 @@ class LazyMasks:
     classes: MaskClasses
     shape: tuple[int, int]
     """(height, width)."""
+    threshold: int | None = None
     max_bytes: int = MAX_ITEM_BYTES
 
     def __len__(self) -> int:
@@ -351,7 +420,9 @@ class LazyMasks:
         return masks
 
     def _read_into(self, file: Path, target: Array) -> Finding | None:
-        mask = _read_mask(file, self.max_bytes, self.shape)
+        mask = _read_mask(file, self.max_bytes, self.threshold, self.shape)
+        if mask is None:
+            return _make_jpeg_finding([file])
         if isinstance(mask, Finding):
             return mask
         if self.classes.are_colors:

@@ -46,6 +46,8 @@ class _Labelled:
     targets: LazyArray | Array
     """The targets, of shape (files, ...)."""
     class_names: tuple[str, ...] | None
+    value_names: tuple[str, ...] = ()
+    """What the values of a target from a table are, if it has several."""
     warnings: tuple[Finding, ...] = ()
     errors: tuple[Finding, ...] = ()
     """The errors of images without a target; ``files`` are the others. If a table of labels has errors, no target is known."""
@@ -106,9 +108,11 @@ def _list_labelled_files(data: Images, max_bytes: int) -> _Labelled:
         if not labels.files:
             raise DataError(*labels.errors)
         targets = np.zeros(len(labels.files)) if labels.errors else labels.targets
-        return _Labelled(labels.files, targets, labels.class_names, labels.warnings, labels.errors)
+        return _Labelled(
+            labels.files, targets, labels.class_names, labels.value_names, labels.warnings, labels.errors
+        )
     found = list_class_files(folder, IMAGE_SUFFIXES)
-    return _Labelled(found.files, found.labels, found.class_names, found.warnings)
+    return _Labelled(found.files, found.labels, found.class_names, warnings=found.warnings)
 
 
 def list_files_with_targets(data: Images) -> Sequence[Path]:
@@ -123,7 +127,14 @@ def list_files_with_targets(data: Images) -> Sequence[Path]:
 
 
 def _label_with_masks(masks: ImageMasks) -> _Labelled:
-    return _Labelled(masks.files, np.empty(0), masks.classes.names, masks.warnings, masks.errors, masks)
+    return _Labelled(
+        masks.files,
+        np.empty(0),
+        masks.classes.names,
+        warnings=masks.warnings,
+        errors=masks.errors,
+        masks=masks,
+    )
 
 
 def read_new_dataset(
@@ -138,18 +149,19 @@ def read_new_dataset(
     """
     class_names, limit = reader_state.single_target_classes(), limit_item_bytes(memory)
     if has_targets and data.masks is not None:
-        trained = MaskClasses.from_names(reader_state.class_names)
+        classes = MaskClasses.from_names(reader_state.class_names)
         labelled = _label_with_masks(
-            read_masks(data, *_find_mask_folders(data, data.masks, paths), limit, trained)
+            read_masks(data, *_find_mask_folders(data, data.masks, paths), limit, classes)
         )
         if labelled.errors:
             raise DataError(*labelled.errors)
     elif has_targets and data.labels is not None:
-        labels = read_new_labels(data, paths, reader_state.class_names)
-        labelled = _Labelled(labels.files, labels.targets, labels.class_names)
+        trained = reader_state.target_columns_of(None) or ()
+        labels = read_new_labels(data, paths, reader_state.class_names, trained)
+        labelled = _Labelled(labels.files, labels.targets, labels.class_names, labels.value_names)
     else:
         files, targets, warnings = list_new_files(paths, IMAGE_SUFFIXES, class_names, has_targets=has_targets)
-        labelled = _Labelled(files, targets, class_names, warnings)
+        labelled = _Labelled(files, targets, class_names, warnings=warnings)
     images = LazyImages(tuple(labelled.files), data, *reader_state.single_input(), limit_item_bytes(memory))
     return _build_dataset(images, labelled, memory)
 
@@ -185,10 +197,9 @@ def _build_dataset(
         targets = _make_lazy_masks(images, labelled.masks)
         files += targets.files
         decoded_bytes += len(files) * prod(targets.shape) * targets.classes.dtype.itemsize // 2
-    labels = images.data.labels
-    target_columns: dict[str | None, tuple[str, ...]] = {}
-    if labels is not None and len(labels.target) > 1:
-        target_columns = {None: tuple(labels.target)}
+    target_columns: dict[str | None, tuple[str, ...]] = (
+        {None: labelled.value_names} if labelled.value_names else {}
+    )
     file_bytes = sum(file.stat().st_size for file in files)
     if is_too_large_to_load(decoded_bytes, file_bytes, memory):
         content_id = (
@@ -217,7 +228,7 @@ def _build_dataset(
 
 def _make_lazy_masks(images: LazyImages, masks: ImageMasks) -> LazyMasks:
     height, width, _ = images.shape
-    return LazyMasks(tuple(masks.masks), masks.classes, (height, width), images.max_bytes)
+    return LazyMasks(tuple(masks.masks), masks.classes, (height, width), masks.threshold, images.max_bytes)
 
 
 def _hash_file_sizes(files: Sequence[Path]) -> str:

@@ -16,6 +16,9 @@ from layercli.source.nodes import sanitize_text
 
 MAX_LINE_BYTES: Final = 1 << 24
 _MAX_COLUMNS: Final = 10_000
+_FREE_CELLS: Final = 100_000_000
+_PLAUSIBLE_SPARSITY: Final = 10
+"""A larger table of which fewer cells than one in ten have a value takes long, whatever the size of its file."""
 _MAX_REPORTED: Final = 20
 _ROWS_AT_ONCE: Final = 1 << 14
 _MIN_INTEGER, _MAX_INTEGER = -(1 << 63), (1 << 63) - 1
@@ -142,7 +145,10 @@ def _make_line_finding(file: Path, number: int, error: Exception) -> Finding:
 def _find_kinds(file: Path) -> Kinds:
     """Return the columns in the order of their first rows, with the kind of each."""
     kinds: Kinds = {}
+    row_count = value_count = 0
     for number, row in iterate_rows(file):
+        row_count += 1
+        value_count += len(row)
         for name, value in row.items():
             kinds[name] = _merge_kinds(kinds.get(name, "null"), _kind_of(value))
         if len(kinds) > _MAX_COLUMNS:
@@ -151,6 +157,12 @@ def _find_kinds(file: Path) -> Kinds:
                 PATH_KEY,
                 "Use the same names on each line, and lists for values without names.",
             )
+    if row_count * len(kinds) > max(_FREE_CELLS, _PLAUSIBLE_SPARSITY * value_count):
+        raise_data_error(
+            f"{sanitize_text(str(file))} has {row_count:,} lines and {len(kinds):,} columns, but only {value_count:,} values.",
+            PATH_KEY,
+            "Write lines with different names into different files.",
+        )
     return kinds
 
 

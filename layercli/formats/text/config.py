@@ -5,12 +5,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from layercli.config.data.section import DataConfig, TargetTypeField
+from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeField
 from layercli.config.data.tables import TABLE_FORMATS, TableConfig, is_column_choice
 from layercli.config.names import INPUT
 from layercli.formats.csv.config import Csv, EncodingField, check_encoding
 from layercli.formats.table_types import find_table_type
 from layercli.schema.addresses import join_directory
+from layercli.schema.section_hints import TEXT_HINTS
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
 from layercli.source.nodes import quote_value
 
@@ -31,6 +32,8 @@ class Text(DataConfig):
     Example:
         {type: text, path: reviews, split: {validation: 0.1, test: 0.1, stratify: true}}
     """
+
+    hints: ClassVar[dict[str, str]] = TEXT_HINTS
 
     path: Annotated[
         str,
@@ -72,6 +75,10 @@ class Text(DataConfig):
     @property
     def can_be_remote(self) -> bool:
         return self.column is not None
+
+    def find_declared_target(self, output: str) -> TargetFacts | None:
+        table = self.as_table()
+        return TargetFacts(kind="labels") if table is None else table.find_declared_target(output)
 
     def with_absolute_paths(self, directory: Path) -> Self:
         return self.with_arguments(path=join_directory(directory, self.path))

@@ -47,7 +47,9 @@ def check_consistency(
     if facts is not None and (name_findings or (len(outputs) > 1) != (facts.targets is not None)):
         return
     findings = [
-        finding for index in range(len(outputs)) for finding in _check_output(config, shapes, index, facts)
+        finding
+        for index in range(len(outputs))
+        for finding in _check_output(config, shapes, index, facts, has_target=not name_findings)
     ]
     yield from findings
     yield from check_metrics(config, shapes, facts)
@@ -139,15 +141,15 @@ def _check_target_names(config: Config, outputs: Sequence[str], facts: DataFacts
 
 
 def _check_output(
-    config: Config, shapes: ModelShapes, index: int, facts: DataFacts | None
+    config: Config, shapes: ModelShapes, index: int, facts: DataFacts | None, *, has_target: bool
 ) -> Iterator[Finding]:
-    """Yield the mismatches between an output, its target and its loss."""
+    """Yield the mismatches between an output, its target and its loss; ``has_target`` is whether the data names its target."""
     graph = shapes.graph
     output = shapes.output(graph.outputs[index], graph.output_indices[index])
     if output is None:
         return
     reference = format_reference(graph.outputs[index], graph.output_indices[index])
-    target = None if config.data is None else config.data.find_declared_target(reference)
+    target = config.data.find_declared_target(reference) if config.data is not None and has_target else None
     if facts is not None:
         target = facts.target_of(reference)
     last_layer = shapes.by_name[graph.outputs[index]]

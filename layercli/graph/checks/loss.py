@@ -110,12 +110,66 @@ class LossCheck(NamedTuple):
         """Yield the first mismatch only, because other mismatches follow from it; none for a loss from custom code."""
         if isinstance(self.loss, CustomObject):
             return
-        findings = list(
-            self._check_without_target() if self.target is None else self._check_target(self.target)
-        )
+        findings = list(self._check_values())
         yield from findings
         if not any(finding.severity == "error" for finding in findings):
             yield from self._check_activation()
+
+    def _check_values(self) -> Iterator[Finding]:
+        """Yield the mismatches with what is known about the target."""
+        if self.target is None:
+            yield from self._check_without_target()
+        elif self.target == TargetFacts(kind=self.target.kind):
+            yield from self._check_declared_value(self.target)
+        else:
+            yield from self._check_target(self.target)
+
+    def _check_declared_value(self, target: TargetFacts) -> Iterator[Finding]:
+        """Yield the mismatches with a target that has one value for each example, before the values are read."""
+        findings = list(self._check_without_target())
+        yield from findings
+        if findings or interpret_target(target, self.loss, self.output) is not None:
+            return
+        relation = relate_shapes(self.output.shape[1:], target.shape)
+        if relation == "one-for-all-units":
+            yield self._declared_value_finding(target)
+        elif relation == "different":
+            yield self._unsuitable_target_finding(target)
+
+    def _declared_value_finding(self, target: TargetFacts) -> Finding:
+        """Return the finding for one value, a class or a number, for all units, under a loss that compares each unit."""
+        classes_hint = "use `loss: sparse_categorical_crossentropy` with softmax and a unit for each class."
+        if self.loss_name in BINARY_LOSSES | MARGIN_LOSSES and target.kind != "numbers":
+            hint = f"For two classes, use 1 unit and sigmoid. For more classes, {classes_hint}"
+            return self._one_unit_finding(hint)
+        if target.kind == "labels":
+            return self._each_unit_finding(f"For classes, {classes_hint}")
+        noun, hint = "one number", f"Set `{self._size_key}: 1` on {self._sized_title}."
+        if target.kind is None:
+            noun, hint = (
+                "one value for each example",
+                f"For a number, {hint[0].lower()}{hint[1:]} For classes, {classes_hint}",
+            )
+        return self._wrong_units_finding(
+            f"The target is {noun}, but the model's output has {_format_units(self._units)}.", 1, hint=hint
+        )
+
+    def _one_unit_finding(self, hint: str) -> Finding:
+        """Return the finding for several units under a loss for two classes."""
+        return self._wrong_loss_finding(
+            f"{self._title} requires an output of 1 unit for labels with one value for each "
+            f"{self._item}, but the output has {_format_units(self._units)}.",
+            hint,
+        )
+
+    def _each_unit_finding(self, hint: str) -> Finding:
+        """Return the finding for one label under a loss that compares each unit with it."""
+        return self._wrong_loss_finding(
+            f"{self._title} compares the output with the target element by element, but the target has one "
+            f"label for each {self._item} and the output has {_format_units(self._units)}. Keras would compare each unit "
+            "with the label without an error.",
+            hint,
+        )
 
     def _check_without_target(self) -> Iterator[Finding]:
         """Yield the mismatches that exist for any target."""
@@ -161,7 +215,7 @@ class LossCheck(NamedTuple):
         units, classes = self._units, _count_likely_classes(target)
         if self.loss_name not in BINARY_LOSSES | MARGIN_LOSSES and not has_class_numbers(target):
             classes = None
-        count = f"{units} units" if units is not None else "several units"
+        count = _format_units(units)
         if classes is None:
             return self._wrong_units_finding(
                 f"The target is one number{self._for_each}, but the model's output has {count}.", 1
@@ -169,17 +223,10 @@ class LossCheck(NamedTuple):
         if self.loss_name in BINARY_LOSSES | MARGIN_LOSSES:
             if classes > 2:
                 return self._too_many_classes_finding(target, classes)
-            return self._wrong_loss_finding(
-                f"{self._title} requires an output of 1 unit for labels with one value for each "
-                f"{self._item}, but the output has {count}.",
-                "Use 1 unit and sigmoid, or `loss: sparse_categorical_crossentropy` with 2 units and softmax.",
+            return self._one_unit_finding(
+                "Use 1 unit and sigmoid, or `loss: sparse_categorical_crossentropy` with 2 units and softmax."
             )
-        return self._wrong_loss_finding(
-            f"{self._title} compares the output with the target element by element, but the target has one "
-            f"label for each {self._item} and the output has {count}. Keras would compare each unit with the label "
-            "without an error.",
-            self._sparse_hint(classes),
-        )
+        return self._each_unit_finding(self._sparse_hint(classes))
 
     def _single_unit_finding(self, target: TargetFacts) -> Finding:
         """Return the finding for an output of one unit under a loss that requires one for each class."""
@@ -612,7 +659,7 @@ def _is_likely_void(label: float, distinct: Sequence[float], units: int) -> bool
 
 
 def _format_units(count: int | None) -> str:
-    return "1 unit" if count == 1 else f"{count} units"
+    return "several units" if count is None else "1 unit" if count == 1 else f"{count} units"
 
 
 def _count_likely_classes(target: TargetFacts) -> int | None:

@@ -114,6 +114,10 @@ class Application(Layer):
             )
             raise ArgumentError("classifier_activation", message, "Write `classifier_activation: softmax`.")
 
+    @property
+    def traced_layer_count(self) -> int:
+        return sum(1 for _ in self.list_records())
+
     def list_records(self) -> Iterator[Record]:
         """Yield the layers of the architecture."""
         yield from read_architecture(self.type_name(), self.head)

@@ -1,6 +1,7 @@
 """Plans of tables: their columns, their selections and their documents."""
 
 import json
+from dataclasses import replace
 
 from layercli.config.data.section import DataFacts, TargetFacts
 from layercli.data.tables.plan import TablePlan, TargetPlan
@@ -64,6 +65,7 @@ def test_document_of_a_plan_reads_back():
         "inputs": {"n": ["a", "b"], "t": ["word"]},
         "texts": ["word"],
         "targets": [["size", ["y", "v"], None, None], ["kind", "z", 2, ["p", "q"]]],
+        "labels": [],
         "weights": "w",
         "drop": ["b", "c"],
         "keys": ["s"],
@@ -78,3 +80,7 @@ def test_document_of_a_plan_reads_back():
     assert (again.inputs, again.targets, again.columns) == (PLAN.inputs, PLAN.targets, PLAN.columns)
     single = TablePlan(inputs={None: ("a",)}, text_columns=frozenset(), targets={None: TargetPlan(("y",))})
     assert TablePlan.from_json(json.loads(json.dumps(single.to_json()))) == single
+    lists = replace(single, targets={None: TargetPlan(("y",), label_separator=";", labels=("a", "b"))})
+    document = json.loads(json.dumps(lists.to_json()))
+    assert (document["targets"], document["labels"]) == ([[None, "y", None, None]], [[None, ";", ["a", "b"]]])
+    assert TablePlan.from_json(document) == lists

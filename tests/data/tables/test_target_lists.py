@@ -56,6 +56,22 @@ def test_target_columns_are_not_inputs(stream):
 
 
 @each_reading
+def test_columns_of_an_autoencoder_are_inputs_and_targets(stream):
+    examples = all_of(load(["price", "rent"], stream, inputs={"x": ["price", "rent"]}))
+    assert examples.y.tolist() == examples.x["x"].tolist() == BOTH
+    examples = all_of(load(["price", "rent"], stream, inputs={"x": ["size", "rent", "price"]}))
+    assert (examples.y.tolist(), examples.x["x"][1].tolist()) == (BOTH, [2, 20, 1])
+
+
+@pytest.mark.parametrize("inputs", [{"x": ["price"]}, {"x": ["size", "rent"]}])
+def test_single_target_columns_cannot_be_inputs(inputs):
+    with pytest.raises(ValueError, match="is the target; it cannot be part of the input `x`"):
+        load(["price", "rent"], inputs=inputs)
+    with pytest.raises(ValueError, match="`price` is the target; it cannot be part of the input `x`"):
+        load("price", inputs={"x": ["price", "size"]})
+
+
+@each_reading
 def test_one_of_several_outputs_has_several_columns(stream):
     examples = all_of(load({"money": ["price", "rent"], "sale": "sold"}, stream))
     assert examples.y["money"].tolist() == BOTH

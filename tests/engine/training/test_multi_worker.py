@@ -20,13 +20,10 @@ import yaml
 from layercli.distribution.process_group import find_free_ports
 from layercli.engine.training.checkpointing import DivergenceGuard
 from tests.engine.training.group import sigterm_after
-from tests.running import invoke, train
+from tests.running import HANG_SECONDS, invoke, train
 from tests.warm_processes import start_processes_warm
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_processes")]
-
-_HANG_SECONDS = 600
-"""Seconds after which a process counts as hanging, however slow the machine is."""
 
 GROUP = Path(__file__).with_name("group.py")
 HEAD = {"type": "Dense", "units": 10, "activation": "softmax"}
@@ -136,7 +133,7 @@ def run_group(place, *, size=2, **task):
             )
         )
     try:
-        outputs = [process.communicate(timeout=_HANG_SECONDS)[0] for process in processes]
+        outputs = [process.communicate(timeout=HANG_SECONDS)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -245,7 +242,7 @@ def epochs(run):
 
 
 def wait_for_an_epoch(run, process):
-    before, until = epochs(run), time.monotonic() + _HANG_SECONDS
+    before, until = epochs(run), time.monotonic() + HANG_SECONDS
     while process.poll() is None and epochs(run) == before and time.monotonic() < until:
         time.sleep(0.01)
     assert process.poll() is None
@@ -282,7 +279,7 @@ def test_killed_group_ends_with_the_same_weights(both, launch, tmp_path):
         time.sleep(1)
     wait_for_an_epoch(run, launcher)
     launcher.send_signal(signal.SIGTERM)
-    output, _ = launcher.communicate(timeout=_HANG_SECONDS)
+    output, _ = launcher.communicate(timeout=HANG_SECONDS)
     assert launcher.returncode == 143, output
     assert "Traceback" not in output
     assert re.findall(r"Resume with `layercli train --resume (.*)`", output) == [str(run)]
@@ -290,7 +287,7 @@ def test_killed_group_ends_with_the_same_weights(both, launch, tmp_path):
     assert output.count(again) == kills, output
     assert not (run / "model.keras").exists()
     launcher = launch("--", "train", "--resume", "run")
-    output, _ = launcher.communicate(timeout=_HANG_SECONDS)
+    output, _ = launcher.communicate(timeout=HANG_SECONDS)
     assert launcher.returncode == 0, output
     for a, b in zip(weights(quiet), weights(run), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -309,7 +306,7 @@ def test_used_port_is_reported(iris):
             env=os.environ | {"TF_CONFIG": json.dumps(cluster)},
             capture_output=True,
             text=True,
-            timeout=_HANG_SECONDS,
+            timeout=HANG_SECONDS,
         )
     assert done.returncode == 1, done.stderr
     assert [problem["code"] for problem in json.loads(done.stdout)["problems"]] == ["bad-cluster"]
@@ -389,7 +386,7 @@ def test_network_failure_is_reported_within_30_seconds(two_hosts, tmp_path):
         )
         places.append(place)
     try:
-        until = time.monotonic() + _HANG_SECONDS
+        until = time.monotonic() + HANG_SECONDS
         while not epochs(places[0] / "runs" / "config" / "1") and time.monotonic() < until:
             time.sleep(0.05)
         assert epochs(places[0] / "runs" / "config" / "1")

@@ -142,3 +142,57 @@ def test_channels_first_layer_on_an_image_with_the_channels_last():
     )
     ((_, _, hint),) = found_without_data(layer, "mse", "[3, 2, 2]")
     assert hint == "Use a smaller `kernel_size`, `padding: same`, or fewer shrinking layers before it."
+
+
+@pytest.mark.parametrize(
+    ("data", "units", "loss", "expected"),
+    [
+        ("csv, path: t.csv, target: y", 32, "mean_squared_error", ("wrong-units", "model.layers[0].units")),
+        ("csv, path: t.csv, target: y", 4, "huber", ("wrong-units", "model.layers[0].units")),
+        ("csv, path: t.csv, target: [y]", 2, "mean_absolute_error", ("wrong-units", "model.layers[0].units")),
+        ("csv, path: t.csv, target: y", 3, "binary_crossentropy", ("wrong-loss", "train.loss")),
+        (
+            "csv, path: t.csv, target: y, target_type: labels",
+            3,
+            "mean_squared_error",
+            ("wrong-loss", "train.loss"),
+        ),
+        ("images, path: d, size: [2, 2]", 3, "mean_squared_error", ("wrong-loss", "train.loss")),
+        ("text, path: d", 3, "mean_squared_error", ("wrong-loss", "train.loss")),
+        (
+            "text, path: t.csv, column: x, target: y",
+            3,
+            "mean_squared_error",
+            ("wrong-units", "model.layers[0].units"),
+        ),
+        ("csv, path: t.csv, target: y", 1, "mean_squared_error", None),
+        ("csv, path: t.csv, target: y", 3, "sparse_categorical_crossentropy", None),
+        ("csv, path: t.csv, target: y", 3, "categorical_crossentropy", None),
+        ("csv, path: t.csv, target: y", 3, "cosine_similarity", ("wrong-units", "model.layers[0].units")),
+        ("images, path: d, size: [2, 2], masks: {path: m}", 3, "mean_squared_error", None),
+        ("npz, path: d.npz, features: x, target: y", 32, "mean_squared_error", None),
+    ],
+)
+def test_one_value_for_each_example_needs_one_unit(data, units, loss, expected):
+    text = (
+        f"data: {{type: {data}}}\n"
+        f"model: {{input: [4], layers: [{{type: Dense, units: {units}}}]}}\n"
+        f"train: {{loss: {loss}}}\n"
+    )
+    found = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))).problems
+    ignored = ("model.input", "model.layers[0]")  # the size of images, and logits
+    errors = [
+        (each.code, each.path) for each in found if each.severity == "error" and each.path not in ignored
+    ]
+    assert errors == ([expected] if expected else [])
+
+
+def test_declared_number_has_the_message_of_the_training():
+    text = (
+        "data: {type: csv, path: t.csv, target: y, target_type: numbers}\n"
+        "model: {input: [4], layers: [{type: Dense, units: 32}]}\n"
+        "train: {loss: mean_squared_error}\n"
+    )
+    (problem,) = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))).problems
+    assert problem.message == "The target is one number, but the model's output has 32 units."
+    assert problem.hint == "Set `units: 1` on the last layer."

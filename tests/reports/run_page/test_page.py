@@ -1,6 +1,7 @@
 """The page of runs, from contents that no training made."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,7 +15,8 @@ from layercli.data.example_cards import ExampleCard
 from layercli.data.summary import FeatureSummary
 from layercli.errors import Problem
 from layercli.graph.output_kind import OutputKind
-from layercli.reports.run_page import page
+from layercli.page.charts import draw_lines
+from layercli.reports.run_page import page, training
 from layercli.reports.run_page.content import DataContent, EvaluationContent, OutputContent, RunContent
 from layercli.reports.run_page.page import MAX_PAGE_BYTES, render_run_page
 from layercli.reports.run_page.summary import wilson_interval
@@ -41,6 +43,26 @@ CLASSES = {
     "confusion": [[60, 20], [20, 20]],
     "most_confused": [{"class": "cat", "predicted": "dog", "count": 20}],
 }
+
+
+DRAWN_CHARTS = {}
+"""The figure of a chart of a training that is drawn for the n-th time in a test; figures of one page have different ids."""
+
+
+@pytest.fixture(autouse=True)
+def equal_charts_are_drawn_once(monkeypatch):
+    """Most tests have the same training; drawing its curves takes most of their time."""
+    counts = Counter()
+
+    def draw(chart):
+        text = repr(chart)
+        counts[text] += 1
+        key = (text, counts[text])
+        if key not in DRAWN_CHARTS:
+            DRAWN_CHARTS[key] = draw_lines(chart)
+        return DRAWN_CHARTS[key]
+
+    monkeypatch.setattr(training, "draw_lines", draw)
 
 
 @pytest.fixture

@@ -1,0 +1,102 @@
+"""Keys that sections of a config do not have: what to write in their place, and that it is valid."""
+
+import re
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from layercli.check import check_config
+from layercli.schema.section_hints import (
+    ARRAYS_HINTS,
+    CONFIG_HINTS,
+    CSV_HINTS,
+    IMAGES_HINTS,
+    MISSING_HINTS,
+    MODEL_HINTS,
+    SPLIT_HINTS,
+    TEXT_HINTS,
+    TRAIN_HINTS,
+    WINDOWS_HINTS,
+)
+
+CSV = {"type": "csv", "path": "t.csv", "target": "price"}
+SECTIONS = {
+    "config": (CONFIG_HINTS, {"data": CSV}, ()),
+    "model": (MODEL_HINTS, {"data": CSV}, ("model",)),
+    "train": (TRAIN_HINTS, {"data": CSV}, ("train",)),
+    "split": (SPLIT_HINTS, {"data": CSV | {"split": {"test": 0.1}}}, ("data", "split")),
+    "windows": (WINDOWS_HINTS, {"data": CSV | {"windows": {"length": 3}}}, ("data", "windows")),
+    "missing": (MISSING_HINTS, {"data": CSV | {"missing": {}}}, ("data", "missing")),
+    "csv": (CSV_HINTS, {"data": CSV}, ("data",)),
+    "images": (IMAGES_HINTS, {"data": {"type": "images", "path": "i", "size": [8, 8]}}, ("data",)),
+    "text": (TEXT_HINTS, {"data": {"type": "text", "path": "t"}}, ("data",)),
+    "npz": (
+        ARRAYS_HINTS,
+        {"data": {"type": "npz", "path": "a.npz", "features": "x", "target": "y"}},
+        ("data",),
+    ),
+}
+"""The hints of a section, a config that has it, and its path."""
+PLACES = (
+    dict.fromkeys(("split", "windows", "label_separators", "masks", "labels", "channels", "size"), ("data",))
+    | dict.fromkeys(("class_weight", "until", "callbacks", "distribution"), ("train",))
+    | {"train": (), "vars": (), "dtype": ("model",), "layers": ("model",)}
+)
+"""The path of keys that belong into another section than that of the wrong key."""
+
+
+def make_config(data, place, **keys):
+    layers = [{"type": "Flatten"}, {"type": "Dense", "units": 1}]
+    config = deepcopy({"model": {"layers": layers}, "train": {"loss": "mse"}} | data)
+    section = config
+    for key in place:
+        section = section[key]
+    section.update(keys)
+    return config
+
+
+def list_problems(config):
+    Path("c.yaml").write_text(yaml.safe_dump(config))
+    return [
+        problem
+        for problem in check_config("c.yaml").problems
+        if problem.code in ("unknown-key", "unknown-type", "wrong-type", "bad-argument", "unknown-value")
+    ]
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_each_key_has_its_hint(name):
+    hints, data, place = SECTIONS[name]
+    config = make_config(data, place, **dict.fromkeys(hints, 3))
+    found = {problem.path.rpartition(".")[2]: problem.hint for problem in list_problems(config)}
+    assert {key: found.get(key) for key in hints} == dict(hints)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_what_hints_say_is_valid(name):
+    hints, data, place = SECTIONS[name]
+    snippets = {snippet for hint in hints.values() for snippet in re.findall(r"`([a-z_]+: [^`]+)`", hint)}
+    for snippet in snippets - {"extends: base.yaml", "type: layers.py:Scale"}:
+        keys = yaml.safe_load(snippet.replace("COLUMN", "price").replace("[HEIGHT, WIDTH]", "[8, 8]"))
+        [key] = keys
+        config = make_config(data, PLACES.get(key, place), **keys)
+        assert list_problems(config) == [], snippet
+
+
+@pytest.mark.parametrize(
+    ("hints", "wrong"), [(hints, key) for hints, *_ in SECTIONS.values() for key in hints]
+)
+def test_layers_of_hints_exist(hints, wrong):
+    for entry in re.findall(r"\{type: [A-Z][^`]*?\}(?=[ .,]|$)", hints[wrong]):
+        layer = yaml.safe_load(entry)
+        if layer["type"] in ("EarlyStopping", "Adam", "CosineDecay"):
+            continue
+        model = {"input": [8, 8, 3], "layers": [layer]}
+        assert list_problems({"model": model}) == [], entry
