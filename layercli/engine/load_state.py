@@ -14,12 +14,11 @@ import keras
 # `tests/security/test_model_files.py` compares the result with that of `load_model`, and fails if this function changes.
 from keras.src.saving import saving_lib
 
-from layercli.io.archives import MAX_JSON_BYTES, Archive, ArchiveError, check_hdf5
+from layercli.io.archives import MAX_JSON_BYTES, WEIGHTS_FILE, Archive, ArchiveError, check_hdf5
 from layercli.io.regular import parse_json
 from layercli.runs.open_run import EXTRA_BYTES
 
 CONFIG_FILE: Final = "config.json"
-WEIGHTS_FILE: Final = "model.weights.h5"
 _ASSETS_FOLDER: Final = "assets"
 
 

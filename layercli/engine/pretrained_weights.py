@@ -18,7 +18,7 @@ from layercli.engine.assemble import AssembledModel
 from layercli.engine.keras_errors import summarize_error
 from layercli.errors import LayercliError
 from layercli.graph.build import GraphNode
-from layercli.io.archives import ArchiveError, check_hdf5, count_hdf5_values
+from layercli.io.archives import ArchiveError, check_hdf5, count_hdf5_values, require_stored
 from layercli.layers.families.applications import IMAGENET, Application
 from layercli.runs.open_run import max_weight_bytes
 from layercli.source.nodes import sanitize_text
@@ -64,6 +64,8 @@ def _build_pretrained_model(
             raise LayercliError(valid.make_problem(path, "unreadable-file", message, hint))
         model = function(input_shape=shape, **arguments | {"weights": None})
         try:
+            with file.open("rb") as content:
+                require_stored(content)
             check_hdf5(file, max_weight_bytes(valid))
             model.load_weights(file)
         except Exception as error:  # Keras has no common error for files of other models

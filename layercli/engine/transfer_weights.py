@@ -15,11 +15,11 @@ import tensorflow as tf
 from layercli.check import ValidConfig
 from layercli.engine.assemble import AssembledModel
 from layercli.engine.keras_errors import summarize_error
-from layercli.engine.load_state import WEIGHTS_FILE, extract_weights
+from layercli.engine.load_state import extract_weights
 from layercli.engine.lora import keep_lora_updates
 from layercli.errors import LayercliError
 from layercli.graph.adaptable import should_adapt
-from layercli.io.archives import Archive, check_hdf5
+from layercli.io.archives import WEIGHTS_FILE, Archive, check_hdf5
 from layercli.layers.shapes import format_shape
 from layercli.runs.open_run import max_weight_bytes
 from layercli.schema.suggestions import list_names

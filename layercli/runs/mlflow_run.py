@@ -73,6 +73,13 @@ class MlflowRun:
             print(f"warning: Stopped logging to MLflow: {reason}", file=sys.stderr)
 
 
+def has_mlflow_address() -> bool:
+    """Return whether MLflow has an address; without one it uses the database of the current folder, which may be anyone's."""
+    import mlflow
+
+    return bool(mlflow.is_tracking_uri_set())  # type: ignore[no-untyped-call]
+
+
 def start_mlflow_run(
     run_dir: Path,
     experiment: str,
@@ -150,6 +157,8 @@ def open_mlflow_run(run_dir: Path) -> MlflowRun | None:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
+    if not has_mlflow_address():
+        return None
     with suppress(MlflowException, OSError):
         client = MlflowClient()
         found = _find_run(client, run_dir)

@@ -8,6 +8,7 @@ from typing import IO, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.io.archives import WEIGHTS_FILE, Archive, ArchiveError
 from layercli.io.atomic import describe_os_error
 from layercli.io.paths import describe_missing_file
 from layercli.io.regular import find_irregular_entries, is_file_inside
@@ -36,6 +37,8 @@ EXTRA_BYTES: Final = 256 << 20
 """Bytes of weights beyond those of the layers, such as seeds and counters; and most bytes of vocabularies."""
 _WEIGHT_COPIES: Final = 6
 """Copies of the weights that a file may hold: one in the model, several in the optimizer's state."""
+_MAX_MISSING_RATIO: Final = 2
+"""Most bytes of weights in a model for each byte in its file, which may have a smaller dtype or fewer copies."""
 _UNLIMITED: Final = 1 << 62
 _LEGACY_SUFFIXES = (".h5", ".hdf5")
 
@@ -103,9 +106,31 @@ def open_model_file(run: Path, valid: ValidConfig) -> IO[bytes]:
     """Return a private copy of the model file of a run.
 
     Raises:
-        LayercliError: It was modified, or is larger than the model of the config can be.
+        LayercliError: It was modified, or is larger or much smaller than the model of the config can be.
     """
-    return open_recorded(run, MODEL, max_weight_bytes(valid) + EXTRA_BYTES)
+    file = open_recorded(run, MODEL, max_weight_bytes(valid) + EXTRA_BYTES)
+    try:
+        require_weights(file, valid, run / MODEL)
+    except LayercliError:
+        file.close()
+        raise
+    return file
+
+
+def require_weights(file: IO[bytes], valid: ValidConfig, path: Path, code: str = "run-directory") -> None:
+    """Check that a ``.keras`` file has about as many bytes of weights as the model of a config, before that is built.
+
+    Raises:
+        LayercliError: It has far fewer: a small file would take the memory of a large model.
+    """
+    expected = valid.shapes.weight_bytes
+    with suppress(ArchiveError, KeyError):  # whoever reads the file reports the damage
+        found = Archive(file).size(WEIGHTS_FILE)
+        if expected > _MAX_MISSING_RATIO * found + EXTRA_BYTES:
+            message = f"The model has {expected:,} bytes of weights, but the file has {found:,}."
+            hint = "The weights are those of a different model. Restore the file, or train the model again."
+            raise make_file_error(path, code, message, hint)
+    file.seek(0)
 
 
 def require_own_files(run: Path) -> None:

@@ -38,6 +38,29 @@ def check_training_state(state: Mapping[str, Any], epoch: int) -> None:
     records = state.get("records")
     if not isinstance(records, list) or len(records) != epoch or not all(map(_is_record, records)):
         raise ValueError("its records of epochs are malformed")
+    layers = state.get("layers", [])
+    if not isinstance(layers, list) or not all(map(_is_layer_state, layers)):
+        raise ValueError("its state of the layers is malformed")
+
+
+def _is_layer_state(state: Any) -> bool:
+    """Return whether a value is what a layer learned from the data; as a vocabulary, Keras would take a file name."""
+    if not isinstance(state, dict):
+        return False
+    if "vocabulary" in state:
+        words, weights = state["vocabulary"], state.get("idf_weights")
+        return (
+            isinstance(words, list)
+            and all(type(word) in (str, int) for word in words)
+            and (weights is None or (isinstance(weights, list) and _are_numbers(weights)))
+        )
+    values = state.get("bin_boundaries", state.get("variables"))
+    return isinstance(values, list) and _are_numbers(values)
+
+
+def _are_numbers(value: Any) -> bool:
+    """Return whether a value is a number, or a list of numbers or such lists."""
+    return all(map(_are_numbers, value)) if isinstance(value, list) else is_number(value)
 
 
 def _is_limit_state(state: Any) -> bool:

@@ -22,6 +22,8 @@ _GRACE_HEARTBEATS: Final = 3
 _MAX_ATTEMPTS: Final = 5
 """Attempts to open a study: two machines that start together both create the tables, and one of them fails once."""
 _RETRY_SECONDS: Final = 0.5
+_MAX_JOURNAL_BYTES: Final = 256 << 20
+"""Largest journal; Optuna reads a line of any length into memory, and a trial takes about a kilobyte."""
 
 
 def require_optuna(plan: SweepPlan) -> None:
@@ -146,4 +148,9 @@ def _open_database(url: str, heartbeat: int) -> Any:
 def _open_journal(directory: Path) -> Any:
     from layercli.sweep.journal_storage import open_journal
 
-    return open_journal(directory / JOURNAL_FILE)
+    path = directory / JOURNAL_FILE
+    size = path.stat().st_size if path.exists() else 0
+    if size > _MAX_JOURNAL_BYTES:
+        reason = f"it has {size:,} bytes; the maximum is {_MAX_JOURNAL_BYTES:,}."
+        raise _make_storage_error(None, directory, ValueError(reason))
+    return open_journal(path)

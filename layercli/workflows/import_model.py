@@ -26,7 +26,7 @@ from layercli.importing.write_config import find_output_names, format_config
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.reports.import_report import ImportReport
 from layercli.runs import directory as runs
-from layercli.runs.open_run import open_model_file, open_run
+from layercli.runs.open_run import open_model_file, open_run, require_weights
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.build import save_model
 from layercli.workflows.preflight import require_memory, require_trust
@@ -91,6 +91,8 @@ def import_model(
         and rebuilt_outputs == outputs
     ):
         raise AssertionError("the written config describes different layers")
+    if archive.kind == "keras":
+        require_weights(archive.file, valid, archive.path, "unreadable-model")
     comparison = _compare_with_original(archive, valid, layer_calls, outputs, custom, weights, trust=trust)
     archive.file.close()
     text = format_config(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from layercli.check import ValidConfig
 from layercli.errors import LayercliError
+from layercli.io.archives import ArchiveError, require_stored
 from layercli.io.atomic import describe_os_error
 from layercli.layers.families.applications import Application
 from layercli.runs import directory as runs
@@ -31,12 +32,22 @@ def require_initial_weights(valid: ValidConfig) -> Path | None:
     if name is None:
         return None
     path = valid.check_result.directory_of(_WEIGHTS_PATH) / name
-    if path.is_dir() or (path.is_file() and path.name.endswith((".keras", ".weights.h5"))):
+    if path.is_dir():
         return path
-    what = "is not a weights file" if path.is_file() else "does not exist"
-    message = f"{sanitize_text(str(path))} {what}."
+    code, shown = "unreadable-file", sanitize_text(str(path))
+    message = f"{shown} {'is not a weights file' if path.is_file() else 'does not exist'}."
+    if path.is_file() and path.name.endswith((".keras", ".weights.h5")):
+        try:
+            with path.open("rb") as file:
+                require_stored(file)
+            return path
+        except ArchiveError as error:
+            message = f"Cannot read weights from {shown}: {error}."
+        except OSError as error:
+            message = f"Cannot read {shown}: {describe_os_error(error)}."
+    elif path.is_file() and path.suffix in (".h5", ".hdf5"):
+        code = "legacy-model"
     hint = "Name a run, or a file that Keras saved (`.keras` or `.weights.h5`). The path is relative to the config."
-    code = "legacy-model" if path.is_file() and path.suffix in (".h5", ".hdf5") else "unreadable-file"
     raise LayercliError(valid.make_problem(_WEIGHTS_PATH, code, message, hint))
 
 

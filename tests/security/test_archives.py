@@ -1,10 +1,12 @@
 """Model files and checkpoints that are made to fill memory, or to read other files."""
 
 import io
+import os
 import re
 import struct
 import time
 import zipfile
+import zlib
 
 import h5py
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from numpy.lib import format as npy
 
 from layercli.io import archives
-from layercli.io.archives import Archive, ArchiveError, check_hdf5, read_npz
+from layercli.io.archives import Archive, ArchiveError, check_hdf5, read_npz, require_stored
 
 ANY = re.compile(".*")
 
@@ -107,9 +109,10 @@ def double_links(file):
         group = outer
 
 
-def overlapping(file):
-    for number in range(3):
-        file.create_dataset(str(number), (1 << 20,), "u1", chunks=(1 << 20,), compression="gzip")
+def compressed_twice(file):
+    """Eight numbers in a part that expands to 32 MiB before HDF5 compares it with them."""
+    array = file.create_dataset("a", (8,), "f4", chunks=(8,), compression="gzip")
+    array.id.write_direct_chunk((0,), zlib.compress(bytes(32 << 20)))
 
 
 def make_virtual(file):
@@ -130,12 +133,14 @@ def make_virtual(file):
             "refers to a different file",
         ),
         (make_virtual, "refers to a different file"),
-        (lambda file: file.create_dataset("a", (1 << 40,), "f4", chunks=(1024,)), "the maximum"),
-        (lambda file: file.create_dataset("a", (200 << 20,), "u1", chunks=(1024,)), "expand to 209,715,200"),
+        (lambda file: file.create_dataset("a", (1 << 40,), "f4"), "the maximum"),
+        (lambda file: file.create_dataset("a", (200 << 20,), "u1"), "expand to 209,715,200"),
         (
             lambda file: file.create_dataset("a", (8,), "f4", chunks=(1 << 28,), maxshape=(None,)),
-            "stored in parts larger than itself",
+            "compressed or stored in parts",
         ),
+        (compressed_twice, "compressed or stored in parts"),
+        (lambda file: file.create_dataset("a", data=h5py.Empty("f4")), "something other than arrays"),
         (lambda file: file.create_dataset("a", (4,), h5py.string_dtype()), "does not contain numbers"),
         (lambda file: file.create_dataset("a", (4,), h5py.ref_dtype), "does not contain numbers"),
         (
@@ -152,6 +157,8 @@ def make_virtual(file):
         "huge",
         "empty",
         "chunk",
+        "filter",
+        "null",
         "text",
         "reference",
         "attribute",
@@ -172,6 +179,39 @@ def test_usual_weights_pass(tmp_path):
         group["0"], group["1"] = np.zeros((4, 8), "f4"), np.int64(3)
 
     check_hdf5(hdf5(tmp_path / "m.weights.h5", build), 1000)
+
+
+def test_weights_with_too_many_objects_are_refused(tmp_path, monkeypatch):
+    path = hdf5(tmp_path / "m.weights.h5", lambda file: [file.create_group(name) for name in "abc"])
+    monkeypatch.setattr(archives, "_MAX_OBJECTS", 4)  # the file itself is one
+    check_hdf5(path, 1000)
+    monkeypatch.setattr(archives, "_MAX_OBJECTS", 3)
+    with pytest.raises(ArchiveError, match="more than 3 objects"):
+        check_hdf5(path, 1000)
+
+
+@pytest.mark.parametrize(
+    ("head", "text"),
+    [
+        (b"\x89HDF\r\n\x1a\n" + bytes(4096), "declares 1,099,511,627,776 bytes, but only"),
+        (b"", "does not begin like a file of Keras"),
+    ],
+    ids=["tail", "hole"],
+)
+def test_sparse_file_is_refused_before_it_is_read(tmp_path, head, text):
+    path = tmp_path / "m.weights.h5"
+    path.write_bytes(head)
+    os.truncate(path, 1 << 40)
+    with path.open("rb") as file, pytest.raises(ArchiveError, match=text):
+        require_stored(file)
+
+
+def test_stored_file_is_read_from_its_start(tmp_path):
+    path = tmp_path / "m.keras"
+    path.write_bytes(b"PK\x03\x04" + bytes(2 << 20))
+    with path.open("rb") as file:
+        require_stored(file)
+        assert file.tell() == 0
 
 
 def npz(save=np.savez, **arrays):

@@ -185,6 +185,19 @@ def test_files_that_are_too_large_are_refused_unread(copy):
     assert time.process_time() - started < 10
 
 
+def test_small_model_file_does_not_build_a_large_model(copy):
+    """The config of a run declares 1.2 GB of weights, and its model file has a few thousand numbers."""
+    config = yaml.safe_load((copy / "config.yaml").read_text())
+    hidden = next(layer for layer in config["model"]["layers"] if layer["type"] == "Dense")
+    hidden["units"] = 4_000_000
+    (copy / "config.yaml").write_text(yaml.safe_dump(config))
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["config.yaml"] = hashlib.sha256((copy / "config.yaml").read_bytes()).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(LayercliError, match=r"The model has [\d,]{11,} bytes of weights, but the file has"):
+        open_run(str(copy))
+
+
 def test_checkpoint_that_is_too_large_is_damaged(copy):
     for arrays in (copy / "checkpoints").glob("*/arrays.npz"):
         with arrays.open("rb+") as file:
@@ -223,6 +236,13 @@ def rewrite_state(path, state):
         ("watch", {"seconds": 1}),
         ("elapsed", float("inf")),
         ("elapsed", -1),
+        ("layers", 5),
+        ("layers", [{"vocabulary": "/etc/hostname", "idf_weights": None}]),  # Keras would read the file
+        ("layers", [{"vocabulary": ["a"], "idf_weights": "/etc/hostname"}]),
+        ("layers", [{"vocabulary": ["a", None]}]),
+        ("layers", [{"bin_boundaries": ["/etc/hostname"]}]),
+        ("layers", [{"variables": "12"}]),
+        ("layers", [{"variables": [[0.5], ["a"]]}]),
         ("epochs", 1.5),
         ("stopped", 0),
     ],

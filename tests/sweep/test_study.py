@@ -1,6 +1,7 @@
 """Workers share a study: each trial finishes once, and crashes lose none."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -274,6 +275,14 @@ def test_unreachable_database_is_a_problem(begin):
     assert problem.code == "sweep-storage"
     assert "Connection refused" in problem.message  # the first line of the driver's error
     assert "\n" not in problem.message
+
+
+def test_sparse_journal_is_refused_before_it_is_read(begin):
+    plan, directory, _ = begin()
+    os.truncate(directory / "journal.jsonl", 1 << 40)
+    message = r"journal.jsonl cannot be used: it has 1,099,511,627,776 bytes; the maximum is 268,435,456"
+    with pytest.raises(LayercliError, match=message):
+        open_study(plan, directory, None, heartbeat=1)
 
 
 GRID = """

@@ -15,7 +15,7 @@ from layercli.errors import LayercliError
 from layercli.runs.git_state import parse_git_state
 from layercli.runs.manifest import read_manifest_or_none
 from layercli.runs.membership import parse_membership
-from layercli.runs.mlflow_run import MlflowRun, start_mlflow_run
+from layercli.runs.mlflow_run import MlflowRun, has_mlflow_address, start_mlflow_run
 from layercli.source.leaves import format_key_path, iterate_leaves
 from layercli.source.nodes import KeyPath, sanitize_text
 
@@ -26,12 +26,16 @@ def build_mlflow_callback(callback: MLflow, run_dir: Path, valid: ValidConfig, p
     In a group of processes, only the first one logs.
 
     Raises:
-        LayercliError: MLflow refuses the run or cannot be reached.
+        LayercliError: MLflow has no address, refuses the run or cannot be reached.
     """
     if runtime.cluster is not None and runtime.cluster.rank:
         return _Tracker(None)
     from mlflow.exceptions import MlflowException
 
+    if not has_mlflow_address():
+        message = "MLflow has no server: the environment variable MLFLOW_TRACKING_URI is not set."
+        hint = "Set it to the address of a server or of a database, such as `sqlite:///mlflow.db`, or remove the callback."
+        raise LayercliError(valid.make_problem(path, "training-failed", message, hint))
     document = valid.to_resolved_dict()
     settings = {key: document[key] for key in ("seed", "data", "train")}
     parameters = {

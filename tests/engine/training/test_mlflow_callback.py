@@ -11,6 +11,7 @@ from layercli.check import check_config, require_valid
 from layercli.config.training.callbacks import MLflow
 from layercli.engine.training.mlflow_callback import build_mlflow_callback
 from layercli.errors import LayercliError, Problem
+from layercli.runs.mlflow_run import open_mlflow_run
 from layercli.workflows.tracking import list_group_results, track_group
 from tests.running import invoke, problems, train, write_config
 
@@ -32,7 +33,7 @@ def config(tmp_path):
 @pytest.fixture
 def fake(monkeypatch):
     """A stand-in for MLflow, which may not be installed: the calls of its client, and those that fail."""
-    fake = SimpleNamespace(calls=[], failing=set())
+    fake = SimpleNamespace(calls=[], failing=set(), has_address=True)
     run = SimpleNamespace(
         info=SimpleNamespace(run_id="r1", lifecycle_stage="active"),
         data=SimpleNamespace(
@@ -56,6 +57,7 @@ def fake(monkeypatch):
     )
     entities.Param = lambda name, value: (name, value)
     mlflow.MlflowClient, mlflow.__spec__ = Client, ModuleSpec("mlflow", None)
+    mlflow.is_tracking_uri_set = lambda: fake.has_address
     exceptions.MlflowException = type("MlflowException", (Exception,), {})
     monkeypatch.setitem(sys.modules, "mlflow", mlflow)
     monkeypatch.setitem(sys.modules, "mlflow.exceptions", exceptions)
@@ -155,6 +157,17 @@ def test_lost_mlflow_server_does_not_stop_training(config, fake, tmp_path):
     result = train(config, tmp_path / "again").result
     assert problems(result)[0][0] == "training-failed"
     assert "MLflow refused the run: No connection to the server." in result.stdout
+
+
+def test_database_of_the_current_folder_is_not_used(config, fake, tmp_path):
+    fake.has_address = False
+    run = tmp_path / "run"
+    result = train(config, run).result
+    assert problems(result)[0][0] == "training-failed"
+    assert "MLflow has no server: the environment variable MLFLOW_TRACKING_URI is not set." in result.stdout
+    (run / "mlflow.json").write_text('{"run_id": "r1"}')
+    assert open_mlflow_run(run) is None
+    assert fake.calls == []
 
 
 @pytest.fixture
