@@ -22,6 +22,8 @@ _GRACE_HEARTBEATS: Final = 3
 _MAX_ATTEMPTS: Final = 5
 """Attempts to open a study: two machines that start together both create the tables, and one of them fails once."""
 _RETRY_SECONDS: Final = 0.5
+_MAX_RUNNING_TRIALS: Final = 10_000
+"""Most trials that can be unfinished: many more than processes that share a sweep."""
 _MAX_JOURNAL_BYTES: Final = 256 << 20
 """Largest journal; Optuna reads a line of any length into memory, and a trial takes about a kilobyte."""
 
@@ -112,6 +114,10 @@ def open_study(plan: SweepPlan, directory: Path, storage: str | None, *, heartbe
         )
         hint = "Choose a different `name:` for this sweep, or restore the files to resume the old one."
         raise LayercliError(plan.problem(("name",), "sweep-changed", message, hint))
+    running = len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)))
+    if running > _MAX_RUNNING_TRIALS:  # each is failed and queued again
+        reason = f"it has {running:,} running trials; the maximum is {_MAX_RUNNING_TRIALS:,}."
+        raise _make_storage_error(storage, directory, ValueError(reason))
     return study
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from layercli.data.class_folders import list_class_files, list_files
 from layercli.data.memory import limit_item_bytes
+from layercli.data.tables.arrow import list_values
 from layercli.data.types import DataError
 from layercli.errors import LayercliError
 from layercli.formats.folder_layout import FolderLayout, find_folder_layout
@@ -104,7 +105,7 @@ def make_label_table_template(
 ) -> tuple[ConfigTemplate, list[str]] | None:
     """Return a config template for a table with a row for each image in its folder; None if it is a different table."""
     columns = preview.survey.sample
-    first_texts = (str(value) for values in columns.slice(0, 3).to_pydict().values() for value in values)
+    first_texts = (str(value) for column in columns.slice(0, 3).columns for value in list_values(column))
     if not any(text.lower().endswith(IMAGE_SUFFIXES) for text in first_texts):
         return None
     layout = FolderLayout("table", table.parent, tables=(table,))
@@ -470,7 +471,7 @@ def _find_file_column(table: TablePreview, index: FileIndex) -> str | None:
     """Return the column whose values are the names of images; None if there is none."""
     best, best_share = None, _MIN_MATCHES
     for column in table.columns:
-        values = table.survey.sample.column(column.name).slice(0, _MATCHED_ROWS).to_pylist()
+        values = list_values(table.survey.sample.column(column.name).slice(0, _MATCHED_ROWS))
         texts = [normalize_file_name(str(value)) for value in values if value not in (None, "")]
         found = sum(bool(index.find(text)) for text in texts)
         if texts and found / len(texts) >= best_share and (best is None or found / len(texts) > best_share):

@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
+from pyarrow import parquet
 
 import layercli
 from layercli.check import check_config
+from layercli.data.tables.arrow import list_values
 from tests.running import invoke
 
 pytestmark = pytest.mark.usefixtures("place")
@@ -159,3 +162,13 @@ def test_footers_are_left_out_and_rows_without_a_target_have_their_lines():
     assert "60 examples:" in summary
     lines = [f"{Path('t.csv').resolve()}, line {number}" for number in (62, 63, 64)]
     assert f"3 rows are left out, as `missing` says: {'; '.join(lines)}." in summary.replace("\n", "")
+
+
+def test_dates_after_the_year_9999_are_texts():
+    far = pa.array([253_402_300_800_000_000 * 3] * 60, pa.timestamp("us"))
+    columns = {"n": [n * 7 % 31 for n in range(60)], "when": far, "y": [n % 2 for n in range(60)]}
+    parquet.write_table(pa.table(columns), "t.parquet")
+    config, note = init("t.parquet")
+    assert config["data"]["target"] == "y"
+    assert "`when` (every date is the same)" in note
+    assert list_values(far[:1]) == ["26059-12-31 00:00:00.000000"]

@@ -12,6 +12,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from layercli.errors import LayercliError, Problem
+from layercli.sweep import study as study_module
 from layercli.sweep.plan import read_sweep_plan
 from layercli.sweep.results import find_best_row, list_trial_rows
 from layercli.sweep.study import JOURNAL_FILE, open_study
@@ -162,7 +163,7 @@ def test_half_written_journal_line_is_removed(begin):
 def test_workers_agree_which_trial_is_surplus(begin):
     plan, _, study = begin()
     for _ in range(6):
-        study.ask()
+        study._storage.create_new_trial(study._study_id)
     trials = study.get_trials()
     assert [is_surplus(trial, trials, plan.sweep.trial_count, None) for trial in trials] == [False] * 4 + [
         True
@@ -314,3 +315,16 @@ def test_each_combination_runs_once_although_workers_crash(begin, sampler):
     rows = list_trial_rows(plan, study.get_trials())
     assert [row["state"] for row in rows] == ["complete"] * 6
     assert len({json.dumps(row["params"]) for row in rows}) == 6
+
+
+def test_journal_of_very_many_running_trials_is_refused(begin, monkeypatch):
+    plan, directory, study = begin()
+    for _ in range(3):
+        study._storage.create_new_trial(study._study_id)
+    monkeypatch.setattr(study_module, "_MAX_RUNNING_TRIALS", 3)
+    open_study(plan, directory, None, heartbeat=1)
+    monkeypatch.setattr(study_module, "_MAX_RUNNING_TRIALS", 2)
+    with pytest.raises(
+        LayercliError, match=r"journal.jsonl cannot be used: it has 3 running trials; the maximum is 2\."
+    ):
+        open_study(plan, directory, None, heartbeat=1)

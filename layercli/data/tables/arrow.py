@@ -142,3 +142,14 @@ def _convert_to_text(name: str, column: Any) -> Any:
             PATH_KEY,
             "Save its values as text, or leave it out with `inputs`.",
         )
+
+
+def list_values(column: Any) -> list[Any]:
+    """Return the values of an Arrow column; all as texts if it has dates outside of the years of Python, from 1 to 9999."""
+    import pyarrow as pa
+
+    try:
+        values: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError):
+        values = column.cast(pa.string()).to_pylist()
+    return values

@@ -14,6 +14,7 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Dataset, Examples, Splits, load_examples
 from layercli.data.labels import ConvertedForm
 from layercli.data.new_examples import to_object_array
+from layercli.data.tables.arrow import list_values
 from layercli.data.tables.decode import decode_and_free, find_complete_rows
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.imputation import (
@@ -117,7 +118,7 @@ def decode_dataset(
     if plan.time_column is not None:
         times = read_times([held[0].column(plan.time_column)], plan.time_column, locate)
     names = () if plan.targets else plan.row_columns
-    row_columns = {name: to_object_array(held[0].column(name).to_pylist()) for name in names}
+    row_columns = {name: to_object_array(list_values(held[0].column(name))) for name in names}
     decoded = decode_and_free(held, plan, mask)
     rows = TableExamples(
         decoded.x,

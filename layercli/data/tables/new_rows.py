@@ -10,7 +10,7 @@ import numpy as np
 from layercli.config.data.tables import TRUE_WORDS, TableConfig
 from layercli.data.examples import Examples
 from layercli.data.new_examples import NewExamples, make_row_columns, read_separately
-from layercli.data.tables.arrow import map_column_types
+from layercli.data.tables.arrow import list_values, map_column_types
 from layercli.data.tables.conversions import convert_table, pa_texts
 from layercli.data.tables.dates import parse_dates
 from layercli.data.tables.decode import decode_table
@@ -130,6 +130,6 @@ def _read_rows(
         len(table), lambda first, last: decode_new_table(table[first:last], data, plan), describe
     )
     examples = decode_new_table(table[:0], data, plan) if found is None else found
-    kept = {name: table.column(name).to_pylist() for name in keep}
+    kept = {name: list_values(table.column(name)) for name in keep}
     columns = make_row_columns(rows_before, len(table), kept)
     return NewExamples(examples, tuple(errors), columns).without_non_finite()

@@ -13,6 +13,7 @@ from layercli.data.cache import Cache, hash_json
 from layercli.data.examples import Examples
 from layercli.data.labels import unwrap_single
 from layercli.data.new_examples import to_object_array
+from layercli.data.tables.arrow import list_values
 from layercli.data.tables.decode import find_complete_rows
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.plan import TablePlan
@@ -76,7 +77,7 @@ def _read_row_columns(row_groups: RowGroups, plan: TablePlan) -> dict[str, Array
     for number in range(len(row_groups.groups)) if columns else ():
         table = row_groups.read_table(number, list(columns))
         for name, values in columns.items():
-            values += table.column(name).to_pylist()
+            values += list_values(table.column(name))
     return {name: to_object_array(values) for name, values in columns.items()}
 
 

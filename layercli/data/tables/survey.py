@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from layercli.data.leaks import MAX_LEAK_ROWS, find_leaks
+from layercli.data.tables.arrow import list_values
 from layercli.data.tables.column_facts import ColumnFacts
 from layercli.data.tables.dates import DateContent, is_date_type
 from layercli.data.tables.number_texts import (
@@ -215,7 +216,7 @@ class _ColumnSurvey:
             self.distinct = None  # quantities, which nobody counts
             return
         counted = pc.value_counts(known)
-        values = counted.field("values").to_pylist()
+        values = list_values(counted.field("values"))
         if self.distinct is not None:
             self.distinct.update(values)
             self.distinct = self.distinct if len(self.distinct) <= _MAX_COUNTED else None
@@ -513,10 +514,11 @@ def survey_table(
             survey.add(table.column(name).combine_chunks(), numbers)
         if rows < MAX_LEAK_ROWS:
             sample.append(table[: MAX_LEAK_ROWS - rows])
-        for number, texts in enumerate(
-            table[-_LAST_ROWS:].to_pylist(), rows + max(0, len(table) - _LAST_ROWS)
-        ):
-            last[number] = {name: str(value) for name, value in texts.items() if value is not None}
+        end = table[-_LAST_ROWS:]
+        values = {name: list_values(end.column(name)) for name in end.column_names}
+        for index in range(len(end)):
+            texts = {name: str(column[index]) for name, column in values.items() if column[index] is not None}
+            last[rows + len(table) - len(end) + index] = texts
         rows += len(table)
     footers = tuple(_find_footers(surveys, sorted(last.items())[-_LAST_ROWS:]))
     for footer in footers:

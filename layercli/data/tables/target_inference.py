@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 
 from layercli.config.data.tables import TableConfig
 from layercli.data.labels import MAX_CLASSES
-from layercli.data.tables.arrow import is_number_type, is_text_type
+from layercli.data.tables.arrow import is_number_type, is_text_type, list_values
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.label_lists import find_unknown_labels, split_labels
 from layercli.data.tables.plan import TablePlan, TargetPlan
@@ -62,7 +62,7 @@ class TargetInference:
             return
         if not pa.types.is_integer(column.type):
             column = column.cast(pa.string())
-        self._values |= set(compute.unique(column).to_pylist()) - {None}
+        self._values |= set(list_values(compute.unique(column))) - {None}
 
     def infer(self, plan: TablePlan, locate_row: LocateRow) -> TablePlan:
         """Return the plan with the kind of this target: numbers, labels from 0, or labels with class names.
