@@ -610,7 +610,7 @@ def test_dtype_policy_and_frozen_layers(tmp_path):
     ],
 )
 def test_inexpressible_setting_is_reported(section, path, tmp_path):
-    model = {"input": [3], "layers": [{"type": "Dense", "units": 2}]} | section.get("model", {})
+    model = {"input": [3], "layers": [{"type": "Dense", "units": 1}]} | section.get("model", {})
     rest = {"data": section["data"]} if "data" in section else {}
     valid = model_of(tmp_path, model, **rest, train={"loss": "mse"} | section.get("train", {}))
     assert [problem.path for problem in problems_of(valid, collect_script_facts(valid)[0])] == [path]

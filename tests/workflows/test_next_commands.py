@@ -54,9 +54,10 @@ def test_predicted_masks_are_written_to_a_folder():
 
 
 def test_outputs_with_many_numbers_are_written_as_arrays():
+    data = "{type: npz, path: a.npz, features: x, target: y}"
     layers = "{type: Conv2D, filters: 3, kernel_size: 1}"
-    assert "predictions.npz" in commands(CSV, layers, "[100, 100, 1]")[2]
-    assert "predictions.csv" in commands(CSV, layers, "[50, 50, 1]")[2]
+    assert "predictions.npz" in commands(data, layers, "[100, 100, 1]")[2]
+    assert "predictions.csv" in commands(data, layers, "[50, 50, 1]")[2]
 
 
 def test_a_path_with_spaces_is_quoted():
