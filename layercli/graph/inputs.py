@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from layercli.config.config import Config
@@ -38,14 +38,18 @@ def resolve_model_inputs(
             return {INPUT: Tensor((None, *facts.shape))}, []
         return None, [_make_missing_input_finding(config)]
     specs = input_specs if input_specs is not None else {INPUT: input_spec} if input_spec is not None else {}
-    findings = [] if facts is None else list(_check_inputs(specs, facts, config))
+    declared = getattr(config.data, "inputs", None)
+    findings: list[Finding] = []
+    if facts is not None:
+        findings += _check_inputs(specs, facts, config)
+    elif isinstance(declared, dict):
+        findings += _check_input_names(specs, declared, config)
     return {name: spec.to_tensor() for name, spec in specs.items()}, findings
 
 
 def _check_inputs(specs: Mapping[str, InputSpec], facts: DataFacts, config: Config) -> Iterator[Finding]:
     """Yield a finding for each declared input that differs from the data."""
-    is_single = config.model.inputs is None
-    paths: dict[str, KeyPath] = {name: _INPUT_PATH if is_single else (*_INPUTS_PATH, name) for name in specs}
+    paths = _locate_inputs(specs, config)
     assert config.data is not None
     if facts.inputs is None:
         if len(specs) > 1:
@@ -59,16 +63,39 @@ def _check_inputs(specs: Mapping[str, InputSpec], facts: DataFacts, config: Conf
     for name, shape in facts.inputs.items():
         if name in specs:
             yield from _check_input_shape(specs[name].shape, shape, paths[name], config)
-        else:
+    yield from _check_input_names(specs, facts.inputs, config)
+
+
+def _locate_inputs(specs: Collection[str], config: Config) -> dict[str, KeyPath]:
+    """Return the config key of each input of the model."""
+    is_single = config.model.inputs is None
+    return {name: _INPUT_PATH if is_single else (*_INPUTS_PATH, name) for name in specs}
+
+
+def _check_input_names(
+    specs: Mapping[str, InputSpec], names: Collection[str], config: Config
+) -> Iterator[Finding]:
+    """Yield a finding for each input of the data that the model lacks, and for each of the model that the data lacks."""
+    paths = _locate_inputs(specs, config)
+    if config.model.inputs is None and len(names) == 1 and INPUT not in names:
+        [name], [spec] = names, specs.values()
+        message = (
+            f"The data names its input `{sanitize_text(name, limit=60)}`, so the model must name it, too."
+        )
+        hint = f"Write `inputs: {{{quote_value(name)[1:-1]}: {list(spec.shape)}}}` instead of `input`."
+        yield Finding(code="input-mismatch", message=message, path=_INPUT_PATH, hint=hint, at_key=True)
+        return
+    for name in names:
+        if name not in specs:
             message = f"The data has an input `{sanitize_text(name, limit=60)}`, which is not an input of the model."
             hint = did_you_mean(name, list(specs), otherwise=f"The model's inputs: {list_names(specs)}.")
             yield Finding(
                 code="input-mismatch", message=message, path=("data", "inputs", name), hint=hint, at_key=True
             )
     for name in specs:
-        if name not in facts.inputs:
+        if name not in names:
             message = f"The data has no examples for the model's input `{name}`."
-            hint = f"The data's inputs: {list_names(facts.inputs)}."
+            hint = f"The data's inputs: {list_names(names)}."
             yield Finding(code="input-mismatch", message=message, path=paths[name], hint=hint, at_key=True)
 
 
@@ -115,8 +142,12 @@ def _make_missing_input_finding(config: Config | None, shape: list[int | None] |
 
     is_table = isinstance(data, TableConfig)
     windows = data.windows if isinstance(data, TableConfig) else None
+    length = "" if windows is None else f"{windows.length}, "
+    named = data.inputs if isinstance(data, TableConfig) and data.inputs and not data.dates else None
     hint = (
-        f"Add `input: [{'' if windows is None else f'{windows.length}, '}N]`, where N is the number of input columns."
+        f"Add `inputs: {{{', '.join(f'{name}: [{length}{len(columns)}]' for name, columns in named.items())}}}`."
+        if named is not None
+        else f"Add `input: [{length}N]`, where N is the number of input columns."
         if is_table
         else f"Add `input: {quote_value(shape)}`."
         if shape is not None
