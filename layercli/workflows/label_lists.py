@@ -13,7 +13,8 @@ _MIN_REPEATED_PARTS: Final = 0.9
 """Share of the parts of values that must be in other values, for the parts to be labels."""
 _MAX_LABELS: Final = 100
 _MIN_VALUES_PER_WORD: Final = 3
-"""Least number of different values for each label, if blanks are between them: most other texts have blanks, too."""
+"""Least number of different values for each label, if blanks are between them: most other texts have blanks, too. It is less
+by one if half of the labels are also values."""
 
 
 def describe_label_list(separator: str, target: str) -> str:
@@ -47,7 +48,9 @@ def _split_values(values: Sequence[str], separator: str) -> LabelList | None:
     counts = Counter(part for parts in lists for part in {*parts})
     parts = [part for parts in several for part in parts]
     is_repeated = sum(counts[part] > 1 for part in parts) >= _MIN_REPEATED_PARTS * len(parts)
-    is_text = separator == " " and len(lists) < _MIN_VALUES_PER_WORD * len(counts)
+    single_count = sum(len(parts) == 1 for parts in lists)
+    least = _MIN_VALUES_PER_WORD - (2 * single_count >= len(counts))
+    is_text = separator == " " and len(lists) < least * len(counts)
     if is_text or len(several) < 2 or not is_repeated or len(counts) > _MAX_LABELS or _are_attributes(lists):
         return None
     return LabelList(separator, tuple(sorted(counts)))

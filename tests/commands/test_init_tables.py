@@ -117,6 +117,7 @@ def test_forecast_starts_with_the_last_number():
         (["cat;dog", "cat", "dog;bird", "bird"], ";"),
         (["cat, dog", "bird, cat", "bird, dog"], ","),
         (["a b c", "a b", "a", "b c", "c", "c a", "b", "a c b", "b a"], " "),
+        (["a b", "a", "b c", "c", "a c", "a b c"], " "),
         (["very good", "good", "bad", "very bad"], None),
         (["red,big", "red,small", "blue,big", "blue,small"], None),
         (["Smith, John", "Miller, Ann", "Jones, Bo"], None),
@@ -172,3 +173,20 @@ def test_dates_after_the_year_9999_are_texts():
     assert config["data"]["target"] == "y"
     assert "`when` (every date is the same)" in note
     assert list_values(far[:1]) == ["26059-12-31 00:00:00.000000"]
+
+
+@pytest.mark.parametrize(
+    ("last", "losses"),
+    [
+        ("Total,,30.1,", "Total"),  # a value of `loss`, too
+        ("Count Basie,none,0.3,0.4", "none"),
+        ("Balance,none,0.3,0.4", "none"),
+        ("Gesamtschule,,0.1,0.2", "none"),
+    ],
+)
+def test_rows_that_may_be_examples_are_kept(last, losses):
+    rows = "".join(f"{'abc'[n % 3]},{(losses, 'x')[n % 2]},{n * 7 % 31},{n * 3}\n" for n in range(60))
+    Path("t.csv").write_text(f"city,loss,b,y\n{rows}{last}\n")
+    config, note = init("t.csv", "--target", "y")
+    assert "values" not in config["data"].get("missing", {})
+    assert "is left out" not in note or "1 row has no target and is left out" in note

@@ -481,7 +481,7 @@ class TableConfig(DataConfig):
         for name, columns in (self.inputs or {}).items():
             for output, target, _ in self.target_references:
                 several = self.target_columns[output]
-                is_autoencoder = len(several) > 1 and {*several} <= {*columns}
+                is_autoencoder = len(several) > 1 and {*several} == {*columns}
                 if target in columns and not is_autoencoder:
                     message = f"`{target}` is the target; it cannot be part of the input `{name}`."
                     raise ArgumentError("inputs", message, "Remove it from the input's columns.")

@@ -87,9 +87,10 @@ _NOTATIONS: Final = {
 }
 """What texts are that look like numbers, but are not read as numbers."""
 _TOTAL: Final = re.compile(
-    r"(?:grand |sub)?totals?\b|sum\b|summe\b|gesamt|saldo\b|balance\b|somme\b|suma\b|count\b|average\b|mean\b|合計",
+    r"(?:(?:grand |sub)?totals?|sum|summe|gesamt(?:summe)?|saldo|balance|somme|suma|count|average|mean|合計)[\W\d]*",
     re.IGNORECASE,
 )
+"""The first text of a row of totals: names such as Count Basie are none."""
 _LAST_ROWS: Final = 10
 """Rows at the end that can be totals and notes."""
 _MIN_NOTE_COLUMNS: Final = 3
@@ -537,10 +538,16 @@ def _find_footers(
         column, text = next(iter(texts.items()), (None, ""))
         if column is None:
             continue  # an empty row
-        is_total = _TOTAL.match(text) is not None
+        is_complete = len(texts) == len(surveys)
+        is_total = _TOTAL.fullmatch(text) is not None and (not is_complete or "total" in text.lower())
         is_note = len(texts) == 1 and len(surveys) >= _MIN_NOTE_COLUMNS and _to_float(text) is None
-        # A text that other rows also have is a value like the others.
-        if not (is_total or is_note) or not surveys[column].is_single(text):
+        # A text that other rows or columns also have is a value like the others.
+        is_single = surveys[column].is_single(text) and not any(
+            survey.counts is not None and text in survey.counts
+            for name, survey in surveys.items()
+            if name != column
+        )
+        if not (is_total or is_note) or not is_single:
             break
         footers.append(FooterRow(row, column, text, is_total))
     return footers[::-1]

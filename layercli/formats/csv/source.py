@@ -36,7 +36,9 @@ _FREE_EXPANDED_BYTES = 1 << 30
 _PLAUSIBLE_RATIO = 100
 """A compressed file that expands to over 1 GiB with a larger ratio was made to take long."""
 _FREE_LINES = 5_000_000
-"""A compressed file with more lines, and more lines than bytes, was made to take long: lines can be empty."""
+"""A compressed file with more lines, most of them empty, and more lines than bytes, was made to take long."""
+_SHORT_LINE_BYTES = 3
+"""Bytes of a line that can be empty, such as two quotes or brackets and its end."""
 BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -169,8 +171,10 @@ class _LimitedStream(io.RawIOBase):
         if self._remaining < 0:
             raise OSError(f"it expands to more than {self._limit:,} bytes, which is implausible for its size")
         self._remaining_lines -= max(content.count(b"\n"), content.count(b"\r"))
-        if self._remaining_lines < 0:
-            raise OSError(f"it has more than {self._max_lines:,} lines, which is implausible for its size")
+        read_bytes = self._limit - self._remaining
+        lines = self._max_lines - self._remaining_lines
+        if self._remaining_lines < 0 and read_bytes <= _SHORT_LINE_BYTES * lines:
+            raise OSError(f"it has more than {self._max_lines:,} lines that are empty or nearly so")
         buffer[: len(content)] = content
         return len(content)
 
