@@ -72,6 +72,8 @@ _OTHER_COMMANDS: Final = {
         ("create new", "init"),
         ("convert save", "export"),
         ("list history ls", "runs"),
+        ("version", "--version"),
+        ("help", "--help"),
     )
     for name in names.split()
 }
@@ -187,6 +189,10 @@ def suggest_option(option: str, args: Sequence[str], known: set[str]) -> str | N
     if name in ("config", "c") and "--set" in known:
         return "The config is an argument without an option."
     other = next((each for each in _OTHER_OPTIONS.get(name, ()) if each in known), None)
+    if other == "--jobs" and "--seeds" in known:
+        other = None  # only several seeds are trained at the same time
+    if name in ("trials", "n-trials") and "--storage" in known:
+        return f"Write `trials: {_find_value(option, args)}` in the sweep file."
     if other is not None:
         return f"Write `{other}`."
     if name == "version":

@@ -26,6 +26,7 @@ from layercli.graph.build import GraphNode, find_model_inputs
 from layercli.graph.checks.ids import check_ids
 from layercli.layers.shapes import Shape
 from layercli.schema.component import Component
+from layercli.source.nodes import quote_value, sanitize_text
 
 BatchFactory: TypeAlias = Callable[[], Iterable[Any]]
 """Starts one pass over the input batches of a layer."""
@@ -50,6 +51,7 @@ def adapt_layers(assembled: AssembledModel, valid: ValidConfig, subset: Subset) 
             adapt_layer(layer, node.layer, batches)
         for learner in adaptable_layers(layer, node.layer):
             problems += _check_vocabulary_size(learner, node, valid)
+            problems += _check_line_breaks(learner, node, valid)
             if hasattr(learner, "vocabulary_size"):
                 vocabulary_sizes[node.name] = learner.vocabulary_size()
     problems += map(valid.problem_from_finding, check_ids(valid.shapes, {}, vocabulary_sizes))
@@ -69,6 +71,21 @@ def _check_vocabulary_size(layer: Any, node: GraphNode, valid: ValidConfig) -> I
             )
             hint = f"Write `max_tokens: {vocabulary_size}`."
             yield valid.make_problem(node.path, "not-savable", message, hint)
+
+
+def _check_line_breaks(layer: Any, node: GraphNode, valid: ValidConfig) -> Iterator[Problem]:
+    """Check that a vocabulary has no line breaks: Keras saves a word in each line."""
+    if not isinstance(layer, (keras.layers.StringLookup, keras.layers.TextVectorization)):
+        return
+    words = layer.get_vocabulary(include_special_tokens=False)
+    word = next((word for word in words if "\n" in word), None)
+    if word is not None:
+        message = (
+            f"The vocabulary of `{node.name}` must have no line breaks, because Keras saves a word in each line; "
+            f"got {quote_value(sanitize_text(word, limit=40))}."
+        )
+        hint = "Replace the line breaks in the data by blanks."
+        yield valid.make_problem(node.path, "not-savable", message, hint)
 
 
 def read_vocabulary(layer: Any) -> dict[str, Any]:

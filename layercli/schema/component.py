@@ -342,6 +342,7 @@ class Catalogue(Generic[C]):
             *(
                 (find_renamed_key(str(keyword.arg), known) or str(keyword.arg), keyword.value)
                 for keyword in call.keywords
+                if keyword.arg in known or keyword.arg not in _INPUT_SHAPE_KEYWORDS
             ),
         ]
         try:
@@ -377,6 +378,8 @@ def positional_arguments(cls: type[Component]) -> list[str]:
 
 
 _MAX_CALL_LENGTH = 200
+_INPUT_SHAPE_KEYWORDS: Final = ("input_shape", "batch_input_shape", "input_dim")
+"""Arguments that older versions of Keras give the first layer; the model declares its input."""
 _WORD = re.compile(r"[A-Za-z][\w.]*", re.ASCII)
 OTHER_TYPE_KEYS: Final = ("class_name", "class", "kind", "layer_type", "op", "_target_", "name")
 """Keys of other tools that name the type."""

@@ -81,6 +81,24 @@ TRAIN_HINTS: Final = _split_names(
         "gpu gpus device devices",
         "Remove it: Keras uses a GPU if there is one. For several, write `distribution: mirrored`.",
     ),
+    ("log_every log_interval validation_freq", _NOT_NEEDED),
+    ("bs", "Write `batch_size`."),
+    ("clip_norm", _IN_OPTIMIZER("global_clipnorm: 1.0")),
+    ("gradient_accumulation_steps", _IN_OPTIMIZER("gradient_accumulation_steps: 4")),
+    ("swa", _IN_OPTIMIZER("use_ema: true")),
+    ("logger", "Write `callbacks: [TensorBoard]` or `callbacks: [MLflow]`."),
+    ("save_every save_freq", "Write `checkpoints: {epochs: 1}`."),
+    ("reduce_lr", "Write `callbacks: [{type: ReduceLROnPlateau, patience: 5}]`."),
+    (
+        "label_smoothing",
+        "It belongs to the loss, such as `loss: {type: CategoricalCrossentropy, label_smoothing: 0.1}`.",
+    ),
+    (
+        "from_logits",
+        "It belongs to the loss, such as `loss: {type: SparseCategoricalCrossentropy, from_logits: true}`.",
+    ),
+    ("strategy multi_gpu", "Write `distribution: mirrored` for all GPUs of this machine."),
+    ("jit_compile", "Write `execution: {jit_compile: true}`."),
     ("num_workers prefetch", _NOT_NEEDED),
     ("precision mixed_precision amp fp16", "Write `dtype: mixed_float16` under `model:`."),
     ("weight_decay", _IN_OPTIMIZER("weight_decay: 0.01")),
@@ -91,7 +109,7 @@ TRAIN_HINTS: Final = _split_names(
     ),
     ("ema", _IN_OPTIMIZER("use_ema: true")),
     (
-        "scheduler lr_scheduler lr_schedule schedule",
+        "scheduler lr_scheduler lr_schedule schedule learning_rate_schedule",
         _IN_OPTIMIZER("learning_rate: {type: CosineDecay, initial_learning_rate: 0.001, decay_steps: 1000}"),
     ),
     (
@@ -131,6 +149,8 @@ SPLIT_HINTS: Final = _split_names(
         "time date time_column date_column by method strategy",
         "Write `order: COLUMN`: the last rows in this order are the test set.",
     ),
+    ("eval", "Write `test: 0.2`."),
+    ("dev val_size validation_size", "Write `validation: 0.1`."),
     ("holdout", "Write `test: 0.2`."),
 )
 """Key of ``split`` -> a hint."""
@@ -142,7 +162,7 @@ WINDOWS_HINTS: Final = _split_names(
     ),
     ("step shift", "Write `stride`."),
     (
-        "ahead steps_ahead forecast",
+        "ahead steps_ahead forecast lookahead",
         "Write `horizon: 5` for one row that follows 5 rows later, or `steps: 5` for the next 5 rows.",
     ),
     ("group groups stations by_column series", "Write `by: COLUMN`."),
@@ -185,6 +205,9 @@ TABLE_HINTS: Final = _PREPROCESSING | _split_names(
     ),
     ("drop drop_columns ignore ignore_columns exclude exclude_columns", _INPUT_COLUMNS),
     ("nrows limit max_rows sample", "Remove it: all rows are read. For fewer, save a smaller file."),
+    ("parse_dates date_columns", "Write `dates: {COLUMN: [year, month, weekday]}`."),
+    ("x numeric numerical", _INPUT_COLUMNS),
+    ("train_test_split", "Write `split: {test: 0.2}`."),
     ("fillna impute imputation imputer", "Write `missing: {numbers: median}`."),
     (
         "categorical categorical_columns categories cat_features one_hot onehot encode",
@@ -210,7 +233,7 @@ CSV_HINTS: Final = TABLE_HINTS | _split_names(
 """Key of a CSV file -> a hint."""
 
 IMAGES_HINTS: Final = _PREPROCESSING | _split_names(
-    ("height width resize", "Write `size: [HEIGHT, WIDTH]`."),
+    ("height width img_height img_width resize", "Write `size: [HEIGHT, WIDTH]`."),
     (
         "color_mode colour_mode grayscale greyscale gray grey rgb",
         "Write `channels: 1` for gray, or `channels: 3` for color.",
@@ -222,6 +245,12 @@ IMAGES_HINTS: Final = _PREPROCESSING | _split_names(
         "Write `labels: {path: labels.csv, file: filename, target: label}`.",
     ),
     ("mask mask_path mask_dir segmentation", "Write `masks: {path: masks}`."),
+    ("label_mode interpolation subset", _NOT_NEEDED),
+    (
+        "transform transforms",
+        "Remove it, and write layers, such as RandomFlip and {type: Rescaling, scale: 0.00392157}.",
+    ),
+    ("mean std", "Remove it, and write the layer Normalization, which learns them."),
     (
         "bbox boxes annotations coco",
         "Object detection is not supported; `labels` has one target for each image.",

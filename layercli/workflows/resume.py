@@ -26,6 +26,7 @@ from layercli.runs.checkpoints import Checkpoint, CheckpointDirectory
 from layercli.runs.environment import collect_environment, describe_differences
 from layercli.runs.lock import lock_run
 from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_bytes, require_own_files
+from layercli.runs.resume_command import format_resume_command
 from layercli.runs.run_folder import inspect_run_folder
 from layercli.runs.seed_directory import read_seed_directory
 from layercli.runs.training_state import check_training_state
@@ -440,13 +441,15 @@ def _find_differences(
     before, after = (
         dict(_flatten_config(each.to_resolved_dict(is_for_run=True), "")) for each in (own_config, valid)
     )
+    command = format_resume_command(run_dir, needs_trust=own_config.needs_trust)
+    resume_hint = f"To resume with the config of the run: {command}."
     last_epochs = {_name_epochs(own_config)} & {_name_epochs(valid)}
     for key in [*before, *(key for key in after if key not in before)]:
         old, new = before.get(key), after.get(key)
         is_last = key.replace("[", ".").replace("]", "") in last_epochs
         if not key.startswith(_IGNORED_KEYS) and _is_disallowed_change(old, new, is_last_epochs=is_last):
             message = f"`{key}` is {_format_value(new)}, but the run started with {_format_value(old)}."
-            yield _make_resume_problem(run_dir, message)
+            yield replace(_make_resume_problem(run_dir, message), hint=f"{resume_hint} {_ALLOW_CHANGES_HINT}")
 
 
 def _list_fixed_files(manifest: Mapping[str, Any], own_config: ValidConfig) -> set[str]:

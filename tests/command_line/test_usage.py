@@ -48,12 +48,17 @@ def test_misspelt_option_suggests_the_closest_one():
         (("train", "c.yaml", "--dry-run"), "Write `--smoke`."),
         (("sweep", "c.yaml", "--workers", "2"), "Write `--jobs`."),
         (("launch", "c.yaml", "--jobs", "2"), "Write `--workers`."),
+        (("sweep", "s.yaml", "--n-trials", "3"), "Write `trials: 3` in the sweep file."),
         (("train", "--version"), "Write `layercli --version`."),
         (("train", "c.yaml", "--gpu", "0"), "`CUDA_VISIBLE_DEVICES=-1 layercli ...` hides it."),
     ],
 )
 def test_other_option_is_named_where_the_command_has_it(args, advice):
     assert advice in error_of(*args)
+
+
+def test_training_has_no_jobs_without_seeds():
+    assert "--jobs" not in error_of("train", "c.yaml", "--workers", "2")
 
 
 def test_option_is_not_explained_where_it_cannot_be_set():

@@ -1,5 +1,7 @@
 """Preprocessing layers that adapt to the training set."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from layercli.engine.assemble import assemble_model
 from layercli.errors import LayercliError
 from layercli.formats.registry import load_dataset
 from layercli.graph.adaptable import ADAPTABLE_LAYERS
-from tests.running import train, write_config
+from tests.running import invoke, train, write_config
 
 HEAD = {"type": "Dense", "units": 3, "activation": "softmax"}
 
@@ -144,3 +146,19 @@ def test_learned_vocabulary_larger_than_the_embedding_is_an_error(tmp_path):
     (problem,) = caught.value.problems
     assert (problem.code, problem.path) == ("bad-id", "model.layers[1].input_dim")
     assert problem.hint == "Write `input_dim: 21`."
+
+
+def test_vocabulary_with_a_line_break_is_refused_before_training(tmp_path):
+    config = tmp_path / "c.yaml"
+    rows = "".join(f'"{value}",{n % 2}\n' for n, value in enumerate(["red", "new\nline", "blue"] * 20))
+    (tmp_path / "t.csv").write_text(f"c,y\n{rows}")
+    config.write_text(
+        "data: {type: csv, path: t.csv, target: y, inputs: {color: c}}\n"
+        "model:\n  inputs: {color: {shape: [1], dtype: string}}\n  layers:\n"
+        "    - {type: StringLookup, output_mode: one_hot, name: colors}\n    - {type: Dense, units: 1}\n"
+        "train: {loss: mse}\n"
+    )
+    result = invoke("train", config, "--run-dir", tmp_path / "run", "--json")
+    [problem] = json.loads(result.stdout)["problems"]
+    assert (problem["code"], problem["line"]) == ("not-savable", 5)
+    assert problem["message"].startswith("The vocabulary of `colors` must have no line breaks")

@@ -47,6 +47,7 @@ FIXED = {
     "Dense(64, activation='relu')": "{type: Dense, units: 64, activation: relu}",
     "Conv2D(32, (3, 3), padding='same')": ("{type: Conv2D, filters: 32, kernel_size: [3, 3], padding: same}"),
     "Flatten()": "Flatten",
+    "Dense(4, input_shape=(8,))": "{type: Dense, units: 4}",
     # PyTorch
     "{type: Linear, out_features: 4}": "{type: Dense, units: 4}",
     "{type: Conv2d, out_channels: 4, kernel_size: 3, stride: 2, padding: 0, bias: false}": (

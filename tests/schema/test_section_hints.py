@@ -84,7 +84,7 @@ def test_what_hints_say_is_valid(name):
     hints, data, place = SECTIONS[name]
     snippets = {snippet for hint in hints.values() for snippet in re.findall(r"`([a-z_]+: [^`]+)`", hint)}
     for snippet in snippets - {"extends: base.yaml", "type: layers.py:Scale"}:
-        keys = yaml.safe_load(snippet.replace("COLUMN", "price").replace("[HEIGHT, WIDTH]", "[8, 8]"))
+        keys = yaml.safe_load(snippet.replace("COLUMN", "price" if "labels" in snippet or "label_" in snippet else "day").replace("[HEIGHT, WIDTH]", "[8, 8]"))
         [key] = keys
         config = make_config(data, PLACES.get(key, place), **keys)
         assert list_problems(config) == [], snippet

@@ -223,6 +223,12 @@ def parse_search_parameter(value: Any) -> SearchParameter:
             f"Expected only one of `int`, `float` and `choice`, got {' and '.join(kinds)}.",
             _PARAMETER_EXAMPLE,
         )
+    bounds = [value.get("min"), value.get("max")]
+    if all(type(bound) in (int, float) for bound in bounds):
+        kind = "int" if all(type(bound) is int for bound in bounds) else "float"
+        rest = {key: item for key, item in value.items() if key in ("log", "step")}
+        message = f"Expected one of `int`, `float` and `choice`, got {list_names(map(str, value))}."
+        raise value_error("bad-space", message, f"Write `{format_value({kind: bounds} | rest)}`.")
     suggestion = next((match for key in value if (match := find_closest(str(key), [*PARAMETER_TYPES]))), None)
     given = list_names(str(key) for key in value)
     message = f"Expected one of `int`, `float` and `choice`, got {given or 'none'}."

@@ -81,6 +81,19 @@ def test_value_that_is_not_one_range_or_choice_is_refused(value, message):
 
 @pytest.mark.parametrize(
     ("value", "written"),
+    [
+        ({"min": 1e-4, "max": 1e-2, "log": True}, "Write `{float: [0.0001, 0.01], log: true}`."),
+        ({"min": 8, "max": 64, "step": 8}, "Write `{int: [8, 64], step: 8}`."),
+    ],
+)
+def test_bounds_have_the_range_to_write(value, written):
+    with pytest.raises(PydanticCustomError) as caught:
+        parse_search_parameter(value)
+    assert caught.value.context["hint"] == written
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
     [([4, 8, 16], "[4, 8, 16]"), (["relu", "tanh"], "[relu, tanh]"), ([0.5, True], "[0.5, true]")],
 )
 def test_list_of_values_has_the_choice_to_write(value, written):
