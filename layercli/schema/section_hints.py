@@ -1,8 +1,31 @@
-"""Keys that people write in the sections of a config, by habit or from other tools, and what to write in their place."""
+"""Keys that people write in the sections of a config, by habit or from other tools, and what to write in their place.
+
+In a hint, ``<1000>`` is an example that is replaced by the number of the key, and ``<Adam>`` by the optimizer next to it.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final
+
+_EXAMPLE: Final = re.compile(r"<([\w.]+)>")
+_TYPE_NAME: Final = re.compile(r"[A-Za-z]\w{0,39}", re.ASCII)
+
+
+def fill_examples(hint: str, name: str, mapping: Mapping[str, object]) -> str:
+    """Return a hint with what a mapping has for the key, or the optimizer, in place of an example."""
+
+    def replace_example(match: re.Match[str]) -> str:
+        value = mapping.get(name if match[1][0].isdigit() else "optimizer")
+        is_given = (
+            isinstance(value, (int, float)) and not isinstance(value, bool)
+            if match[1][0].isdigit()
+            else isinstance(value, str) and _TYPE_NAME.fullmatch(value) is not None
+        )
+        return str(value) if is_given else match[1]
+
+    return _EXAMPLE.sub(replace_example, hint) if "<" in hint else hint  # a fix stays one
 
 
 def _split_names(*entries: tuple[str, str]) -> dict[str, str]:
@@ -14,7 +37,7 @@ _NOT_NEEDED: Final = "Remove it: layercli does not need it."
 _INPUT_COLUMNS: Final = (
     "Remove it, and list the columns of the model in `inputs`, such as `inputs: {input: [age, hours]}`."
 )
-_IN_OPTIMIZER: Final = "It belongs to the optimizer: `train: {{optimizer: {{type: Adam, {}}}}}`.".format
+_IN_OPTIMIZER: Final = "It belongs to the optimizer: `train: {{optimizer: {{type: <Adam>, {}}}}}`.".format
 _WINDOWS: Final = (
     "Write `windows: {length: 24, horizon: 1}`: 24 rows are an input, and the target is in the next row."
 )
@@ -66,8 +89,8 @@ MODEL_HINTS: Final = _split_names(
 """Key of ``model`` -> a hint."""
 
 TRAIN_HINTS: Final = _split_names(
-    ("max_steps steps iterations", "Write `until: {steps: 1000}`, next to `epochs`."),
-    ("max_time timeout", "Write `until: {minutes: 30}`, next to `epochs`."),
+    ("max_steps steps iterations", "Write `until: {steps: <1000>}`, next to `epochs`."),
+    ("max_time timeout", "Write `until: {minutes: <30>}`, next to `epochs`."),
     ("loss_function cost", "Write `loss`."),
     (
         "save_best checkpoint save_best_only",
@@ -83,15 +106,15 @@ TRAIN_HINTS: Final = _split_names(
     ),
     ("log_every log_interval validation_freq", _NOT_NEEDED),
     ("bs", "Write `batch_size`."),
-    ("clip_norm", _IN_OPTIMIZER("global_clipnorm: 1.0")),
-    ("gradient_accumulation_steps", _IN_OPTIMIZER("gradient_accumulation_steps: 4")),
+    ("clip_norm", _IN_OPTIMIZER("global_clipnorm: <1.0>")),
+    ("gradient_accumulation_steps", _IN_OPTIMIZER("gradient_accumulation_steps: <4>")),
     ("swa", _IN_OPTIMIZER("use_ema: true")),
     ("logger", "Write `callbacks: [TensorBoard]` or `callbacks: [MLflow]`."),
     ("save_every save_freq", "Write `checkpoints: {epochs: 1}`."),
-    ("reduce_lr", "Write `callbacks: [{type: ReduceLROnPlateau, patience: 5}]`."),
+    ("reduce_lr", "Write `callbacks: [{type: ReduceLROnPlateau, patience: <5>}]`."),
     (
         "label_smoothing",
-        "It belongs to the loss, such as `loss: {type: CategoricalCrossentropy, label_smoothing: 0.1}`.",
+        "It belongs to the loss, such as `loss: {type: CategoricalCrossentropy, label_smoothing: <0.1>}`.",
     ),
     (
         "from_logits",
@@ -101,11 +124,11 @@ TRAIN_HINTS: Final = _split_names(
     ("jit_compile", "Write `execution: {jit_compile: true}`."),
     ("num_workers prefetch", _NOT_NEEDED),
     ("precision mixed_precision amp fp16", "Write `dtype: mixed_float16` under `model:`."),
-    ("weight_decay", _IN_OPTIMIZER("weight_decay: 0.01")),
-    ("clipnorm clip", _IN_OPTIMIZER("global_clipnorm: 1.0")),
+    ("weight_decay", _IN_OPTIMIZER("weight_decay: <0.01>")),
+    ("clipnorm clip", _IN_OPTIMIZER("global_clipnorm: <1.0>")),
     (
         "accumulate gradient_accumulation accumulate_grad_batches",
-        _IN_OPTIMIZER("gradient_accumulation_steps: 4"),
+        _IN_OPTIMIZER("gradient_accumulation_steps: <4>"),
     ),
     ("ema", _IN_OPTIMIZER("use_ema: true")),
     (
@@ -127,7 +150,7 @@ TRAIN_HINTS: Final = _split_names(
         "l1 l2 regularization",
         "Write it at a layer, such as {type: Dense, units: 64, kernel_regularizer: l2}.",
     ),
-    ("dropout", "Write a layer, such as {type: Dropout, rate: 0.5}."),
+    ("dropout", "Write a layer, such as {type: Dropout, rate: <0.5>}."),
     (
         "augment augmentation",
         "Write layers at the start of the model, such as RandomFlip and {type: RandomRotation, factor: 0.1}.",
@@ -141,7 +164,7 @@ SPLIT_HINTS: Final = _split_names(
     ("groups", "Write `group`, and the name of one column."),
     (
         "k folds n_splits cv kfold",
-        "Remove it, and train on each fold with `layercli crossval config.yaml --folds 5`.",
+        "Remove it, and train on each fold with `layercli crossval config.yaml --folds <5>`.",
     ),
     ("random_state seed random_seed", "Write `seed` at the top of the config, outside of `data`."),
     ("shuffle", "Write `shuffle` in `data`, next to `split`."),
@@ -149,9 +172,9 @@ SPLIT_HINTS: Final = _split_names(
         "time date time_column date_column by method strategy",
         "Write `order: COLUMN`: the last rows in this order are the test set.",
     ),
-    ("eval", "Write `test: 0.2`."),
-    ("dev val_size validation_size", "Write `validation: 0.1`."),
-    ("holdout", "Write `test: 0.2`."),
+    ("eval", "Write `test: <0.2>`."),
+    ("dev val_size validation_size", "Write `validation: <0.1>`."),
+    ("holdout", "Write `test: <0.2>`."),
 )
 """Key of ``split`` -> a hint."""
 

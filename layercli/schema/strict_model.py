@@ -13,6 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from layercli.schema.flow_style import format_value
 from layercli.schema.other_names import explain_key, explain_value, find_renamed_key
+from layercli.schema.section_hints import fill_examples
 from layercli.schema.suggestions import did_you_mean, find_closest, suggest_closest, suggest_space
 from layercli.source.nodes import describe_received, quote_value, sanitize_text
 
@@ -269,8 +270,9 @@ def _unknown_key_error(
     known_keys = _list_keys(cls)
     listed = ", ".join(f"`{key}`" for key in known_keys)
     otherwise = f"{cls.title()} takes {listed}." if known_keys else f"{cls.title()} takes no {cls.noun}s."
+    own_hint = cls.hints.get(name)
     hint = (
-        cls.hints.get(name)
+        (own_hint and fill_examples(own_hint, name, mapping))
         or suggest_space({name: mapping.get(name, "")}, known_keys)
         or explain_key(name, known_keys, mapping, cls.title())
         or did_you_mean(name, known_keys, otherwise=otherwise)

@@ -19,6 +19,7 @@ from layercli.schema.section_hints import (
     TEXT_HINTS,
     TRAIN_HINTS,
     WINDOWS_HINTS,
+    fill_examples,
 )
 
 CSV = {"type": "csv", "path": "t.csv", "target": "price"}
@@ -76,15 +77,42 @@ def test_each_key_has_its_hint(name):
     hints, data, place = SECTIONS[name]
     config = make_config(data, place, **dict.fromkeys(hints, 3))
     found = {problem.path.rpartition(".")[2]: problem.hint for problem in list_problems(config)}
-    assert {key: found.get(key) for key in hints} == dict(hints)
+    assert {key: found.get(key) for key in hints} == {
+        key: fill_examples(hints[key], key, {key: 3}) for key in hints
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "hint"),
+    [
+        ({"max_steps": 7}, "Write `until: {steps: 7}`, next to `epochs`."),
+        ({"max_steps": True}, "Write `until: {steps: 1000}`, next to `epochs`."),
+        (
+            {"optimizer": "AdamW", "weight_decay": 0.1},
+            "It belongs to the optimizer: `train: {optimizer: {type: AdamW, weight_decay: 0.1}}`.",
+        ),
+        (
+            {"optimizer": {"type": "SGD"}, "weight_decay": "x"},
+            "It belongs to the optimizer: `train: {optimizer: {type: Adam, weight_decay: 0.01}}`.",
+        ),
+    ],
+)
+def test_hints_have_the_values_of_the_config(section, hint):
+    [problem] = list_problems(make_config({"data": CSV}, ("train",), **section))
+    assert problem.hint == hint
 
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_what_hints_say_is_valid(name):
     hints, data, place = SECTIONS[name]
-    snippets = {snippet for hint in hints.values() for snippet in re.findall(r"`([a-z_]+: [^`]+)`", hint)}
+    written = [fill_examples(hint, "", {}) for hint in hints.values()]
+    snippets = {snippet for hint in written for snippet in re.findall(r"`([a-z_]+: [^`]+)`", hint)}
     for snippet in snippets - {"extends: base.yaml", "type: layers.py:Scale"}:
-        keys = yaml.safe_load(snippet.replace("COLUMN", "price" if "labels" in snippet or "label_" in snippet else "day").replace("[HEIGHT, WIDTH]", "[8, 8]"))
+        keys = yaml.safe_load(
+            snippet.replace(
+                "COLUMN", "price" if "labels" in snippet or "label_" in snippet else "day"
+            ).replace("[HEIGHT, WIDTH]", "[8, 8]")
+        )
         [key] = keys
         config = make_config(data, PLACES.get(key, place), **keys)
         assert list_problems(config) == [], snippet
@@ -94,7 +122,7 @@ def test_what_hints_say_is_valid(name):
     ("hints", "wrong"), [(hints, key) for hints, *_ in SECTIONS.values() for key in hints]
 )
 def test_layers_of_hints_exist(hints, wrong):
-    for entry in re.findall(r"\{type: [A-Z][^`]*?\}(?=[ .,]|$)", hints[wrong]):
+    for entry in re.findall(r"\{type: [A-Z][^`]*?\}(?=[ .,]|$)", fill_examples(hints[wrong], "", {})):
         layer = yaml.safe_load(entry)
         if layer["type"] in ("EarlyStopping", "Adam", "CosineDecay"):
             continue
