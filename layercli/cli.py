@@ -124,6 +124,11 @@ def catch_errors(command: Callable[..., None], name: str = "") -> Callable[..., 
         except OSError as error:
             _print_error(make_system_error(error), json=json)
             raise typer.Exit(ExitCode.INVALID_INPUT) from None
+        except MemoryError:
+            message = "The command needs more memory than this process may use."
+            hint = "Use a smaller model or less data, or allow the process more memory."
+            _print_error(LayercliError(Problem(code="too-large", message=message, hint=hint)), json=json)
+            raise typer.Exit(ExitCode.INVALID_INPUT) from None
         except Exception as error:
             _report_bug(error, json=json)
             raise typer.Exit(ExitCode.BUG) from None

@@ -63,6 +63,12 @@ def find_config(name: str) -> str:
     """Return the config of a run directory, otherwise the name itself."""
     config = Path(name) / runs.CONFIG
     try:
-        return str(config) if config.is_file() else name
+        if not config.is_file():
+            return name
     except (OSError, ValueError):  # an invalid file name; reading it reports the error
         return name
+    if (Path(name) / runs.MANIFEST).exists():
+        from layercli.runs.open_run import require_own_config
+
+        require_own_config(Path(name))
+    return str(config)

@@ -287,6 +287,12 @@ def _iterate_files(iterate: Callable[[Path], Iterator[Any]], first: Path, *more:
     for path in (first, *more):
         for table in iterate(path):
             names = names or table.column_names
+            repeated = next((name for name, count in Counter(table.column_names).items() if count > 1), None)
+            if repeated is not None:
+                raise PreviewError(
+                    f"{path} has several columns with the name `{sanitize_text(repeated, limit=60)}`.",
+                    "Give each column another name.",
+                )
             different = sorted({*table.column_names} ^ {*names})
             if different:
                 column = sanitize_text(different[0], limit=60)

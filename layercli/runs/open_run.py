@@ -133,6 +133,29 @@ def require_weights(file: IO[bytes], valid: ValidConfig, path: Path, code: str =
     file.seek(0)
 
 
+def _refuse_base(run: Path, text: str | None = None) -> None:
+    """Check that the config of a run has no base; ``text`` is its content, if it was read.
+
+    Raises:
+        LayercliError: It has one.
+    """
+    if load_yaml(str(run / CONFIG), text).find((EXTENDS,)) is not None:
+        message = f"`{EXTENDS}` in {CONFIG} names a file outside the run. layercli writes complete configs."
+        raise make_file_error(
+            run / CONFIG, "run-directory", message, "Restore the file, or train the run again."
+        )
+
+
+def require_own_config(run: Path) -> None:
+    """Check that the config of a run is a file of the run, and names no other.
+
+    Raises:
+        LayercliError: The run contains a link or a special file, or its config has a base.
+    """
+    require_own_files(run)
+    _refuse_base(run)
+
+
 def require_own_files(run: Path) -> None:
     """Check that a run consists of regular files and folders: a link or pipe in it may lead anywhere.
 
@@ -176,9 +199,5 @@ def check_run_config(run: Path, content: bytes) -> ValidConfig:
     except ValueError as error:
         reason = "is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
         raise make_file_error(run / CONFIG, "run-directory", f"{CONFIG} {reason}.") from None
-    if load_yaml(str(run / CONFIG), text).find((EXTENDS,)) is not None:
-        message = f"`{EXTENDS}` in {CONFIG} names a file outside the run. layercli writes complete configs."
-        raise make_file_error(
-            run / CONFIG, "run-directory", message, "Restore the file, or train the run again."
-        )
+    _refuse_base(run, text)
     return require_valid(check_config(str(run / CONFIG), text=text))

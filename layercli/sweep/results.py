@@ -117,17 +117,21 @@ def _write_files(
     config = build_trial_config(plan, study, number)
     run = next(row["run"] for row in rows if row["number"] == number)
     page = render_report_page(
-        plan, rows, study.get_trials(deepcopy=False), importances, test_scores=_read_test_scores(run)
+        plan,
+        rows,
+        study.get_trials(deepcopy=False),
+        importances,
+        test_scores=_read_test_scores(run, directory),
     )
     with report_write_errors("The result of the sweep", directory):
         runs.write_config(directory, config, BEST_CONFIG)
         write_text(directory / REPORT_PAGE, page)
 
 
-def _read_test_scores(run: str | None) -> dict[str, Any]:
-    """Return the test scores of a trial; empty if its run was deleted, or is on another machine."""
-    with suppress(OSError):
-        if run is not None and is_run(Path(run)):
+def _read_test_scores(run: object, directory: Path) -> dict[str, Any]:
+    """Return the test scores of a trial; empty if its run was deleted, or is not in the directory of the sweep."""
+    with suppress(OSError, ValueError):
+        if isinstance(run, str) and Path(run).resolve().parent == directory.resolve() and is_run(Path(run)):
             return dict(read_run(Path(run)).test)
     return {}
 

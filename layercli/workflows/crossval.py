@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TextIO
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.config.training.log_names import collect_limits
@@ -30,6 +30,9 @@ from layercli.workflows.tracking import list_group_results, track_group
 from layercli.workflows.training_run import require_trainable
 
 _ROW = "row"
+
+_MAX_LINE_LENGTH: Final = 1 << 24
+"""Characters of a line of predictions, which can have a number for each unit of an output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,16 +169,24 @@ def _merge_predictions(directory: CrossvalDirectory, folds: Sequence[Fold], outp
 
 def _read_header(path: Path) -> list[str]:
     with path.open(encoding="utf-8", newline="") as file:
-        header = next(csv.reader(file), [])
+        header = next(csv.reader(_read_lines(file, path)), [])
     if not header:
         raise ValueError(f"{path.name} is empty")
     return header
 
 
+def _read_lines(file: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of a file of predictions, each of which fits into memory."""
+    while line := file.readline(_MAX_LINE_LENGTH):
+        if len(line) == _MAX_LINE_LENGTH:
+            raise ValueError(f"{path.name} has a line of {_MAX_LINE_LENGTH:,} characters or more")
+        yield line
+
+
 def _iterate_rows(path: Path, fold: Fold, directory: CrossvalDirectory) -> Iterator[list[str]]:
     added = [str(fold.number), *([str(fold.repeat)] if directory.repeats > 1 else [])]
     with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
+        reader = csv.reader(_read_lines(file, path))
         width = len(next(reader, []))
         for row in reader:
             if len(row) != width:

@@ -101,13 +101,14 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
         used = [other for other in others if other.name in leaks and other.kind not in _UNSUITABLE_KINDS]
         used = used or [other for other in others if other.kind == "unique" and other.defect is None]
         left_out = {name: why for name, why in left_out.items() if name not in {other.name for other in used}}
-    if not used and series is None:
+    label_list = find_label_list(table, column) if len(targets) == 1 else None
+    class_names = _list_classes(column, table.row_count)
+    is_number = class_names is None and label_list is None and len(targets) == 1
+    if not used and (series is None or not is_number):  # only a number can be predicted from its past
         raise _make_input_error(path, column, left_out)
     _require_rows(path, table, targets)
     from layercli.data.tables.infinity import find_infinity_words
 
-    class_names = _list_classes(column, table.row_count)
-    label_list = find_label_list(table, column) if len(targets) == 1 else None
     if len(targets) > 1:
         class_names = None if form == "value" else tuple(each.name for each in targets)
     elif label_list is not None:

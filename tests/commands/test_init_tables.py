@@ -190,3 +190,30 @@ def test_rows_that_may_be_examples_are_kept(last, losses):
     config, note = init("t.csv", "--target", "y")
     assert "values" not in config["data"].get("missing", {})
     assert "is left out" not in note or "1 row has no target and is left out" in note
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"t": [*range(100)], "k": ["a", "b"] * 50}, "No column besides the target `k` can be an input."),
+        (
+            {"x": [1, 2] * 50, "x ": [2, 1] * 50, "k": [0, 1] * 50},
+            "t.parquet has several columns with the name `x`.",
+        ),
+    ],
+)
+def test_table_without_a_usable_input_is_refused(columns, reason):
+    names = [name.strip() for name in columns]
+    parquet.write_table(pa.table([pa.array(values) for values in columns.values()], names), "t.parquet")
+    result = invoke("init", "t.parquet", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"][0]["message"].startswith(reason)
+
+
+def test_ids_that_only_look_like_numbers_and_dates_without_end_are_read():
+    ids = [f"{number * 0x9E3779B97F4A7C15 % 2**64:016x}" for number in range(100)]
+    days = pa.array([2**31 - 5] * 50 + [1] * 50, pa.date32())
+    columns = {"t": ids, "d": days, "x": [n * 7 % 31 for n in range(100)], "k": [n % 2 for n in range(100)]}
+    parquet.write_table(pa.table(columns), "t.parquet")
+    config, _ = init("t.parquet")
+    assert config["data"]["target"] == "k"

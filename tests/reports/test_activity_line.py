@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from threading import Thread
 
 import pytest
+import typer
 
 from layercli import cli
 from layercli.activity import Activity, find_current_activity, show_activity, track_items
@@ -224,6 +225,16 @@ def test_json_quiet_and_servers_show_no_line(monkeypatch, command, options, is_s
     monkeypatch.setattr(cli, "ActivityLine", lambda is_shown: shown.append(is_shown) or nullcontext())
     cli.catch_errors(lambda **_: None, command)(**options)
     assert shown == [is_shown]
+
+
+def test_lack_of_memory_is_a_problem(capsys):
+    def allocate(**_):
+        raise MemoryError
+
+    with pytest.raises(typer.Exit) as stopped:
+        cli.catch_errors(allocate)(json=True)
+    assert stopped.value.exit_code == 1
+    assert '"code": "too-large"' in capsys.readouterr().out
 
 
 def test_line_is_not_drawn_on_a_terminal_that_cannot_erase(open_screen, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from layercli.errors import LayercliError
 from layercli.runs.manifest import write_manifest
 from layercli.runs.open_run import check_run_config, max_weight_bytes, open_run, require_own_files
-from tests.running import IRIS
+from tests.running import IRIS, invoke
 
 
 @pytest.fixture
@@ -188,3 +188,18 @@ def test_config_that_layercli_does_not_write_is_refused(tmp_path, content, messa
 
 def test_config_with_a_byte_order_mark_is_read(tmp_path):
     assert check_run_config(tmp_path, b"\xef\xbb\xbf" + IRIS.encode()).config.seed == 3
+
+
+@pytest.mark.parametrize("name", ["link", "base"])
+def test_diff_reads_no_file_outside_of_a_run(copied_run, tmp_path, name):
+    other = tmp_path / "other.yaml"
+    other.write_text(IRIS)
+    config = copied_run / "config.yaml"
+    config.unlink()
+    if name == "link":
+        config.symlink_to(other)
+    else:
+        config.write_text(f"extends: {other}\n{IRIS}")
+    for arguments in (("diff", other, copied_run), ("build", copied_run)):
+        result = invoke(*arguments, "--json")
+        assert (result.exit_code, json.loads(result.stdout)["problems"][0]["code"]) == (1, "run-directory")

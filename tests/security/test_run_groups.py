@@ -104,7 +104,7 @@ def test_log_is_appended_only_to_a_regular_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"row,y\nx,1\n", b"row,y\n1\n", b"\xff", b"row,y\n" + b"1" * 200_000]
+    "content", [b"", b"row,y\nx,1\n", b"row,y\n1\n", b"\xff", b"row,y\n" + b"1" * 200_000, b"\0" * (1 << 24)]
 )
 def test_damaged_predictions_of_folds_are_answered(config, content, tmp_path):
     crossval = open_crossval(CrossvalRequest(str(config), (), str(tmp_path / "cv"), folds=2))

@@ -2,6 +2,7 @@
 
 import errno
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -135,6 +136,16 @@ def test_run_on_another_machine_has_no_test_scores(plan, tmp_path, monkeypatch, 
     opened = plan()
     summary = summarize_sweep(opened, complete_trial(opened, run=run), tmp_path)
     assert summary["best"]["run"] == run
+
+
+@pytest.mark.parametrize("run", ["private", {"a": 1}, "\0"])
+def test_journal_cannot_name_a_run_elsewhere(tmp_path, monkeypatch, run):
+    monkeypatch.setattr(results, "is_run", lambda _: True)
+    monkeypatch.setattr(results, "read_run", lambda path: SimpleNamespace(test={"run": path.name}))
+    sweep = tmp_path / "sweep"
+    named = str(tmp_path / run) if isinstance(run, str) else run
+    assert results._read_test_scores(named, sweep) == {}
+    assert results._read_test_scores(str(sweep / "1"), sweep) == {"run": "1"}
 
 
 def test_full_disk_at_the_end_of_a_sweep_is_a_problem(plan, tmp_path, monkeypatch):

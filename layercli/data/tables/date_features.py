@@ -58,6 +58,8 @@ def count_series(column: Any, order: str | None, keys: Sequence[Any]) -> int:
 
 def is_regular_count(column: Any) -> bool:
     """Return whether the integers of an Arrow column, such as years, rise or fall from row to row by the same step."""
+    if column.null_count:
+        return False
     steps = np.diff(np.asarray(column.to_numpy()).astype(np.int64))
     return len(steps) + 1 >= _MIN_SERIES_ROWS and bool(steps[0] != 0 and (steps == steps[0]).all())
 

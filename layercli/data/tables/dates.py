@@ -143,6 +143,11 @@ def _build_dates(found: Any, *, is_time: bool) -> Array:
     return np.asarray(stamps)
 
 
+_MAX_DAYS: Final = 100_000_000
+"""Most days from 1970; later and earlier dates are missing. Microseconds of 64 bits reach a little farther."""
+_MILLISECONDS_PER_DAY: Final = 86_400_000
+
+
 def convert_date_column(column: Any, order: str | None) -> Any:
     """Return an Arrow column of dates as timestamps; ``order`` is the form of texts and numbers."""
     import pyarrow as pa
@@ -157,7 +162,11 @@ def convert_date_column(column: Any, order: str | None) -> Any:
         micros = column.cast(pa.time64("us"), safe=False).cast(pa.int64())
         return micros.cast(pa.timestamp("us"))
     if pa.types.is_date(kind):
-        return column.cast(pa.timestamp("us"))
+        is_days = pa.types.is_date32(kind)
+        numbers = column.cast(pa.int32() if is_days else pa.int64()).cast(pa.int64())
+        largest = _MAX_DAYS * (1 if is_days else _MILLISECONDS_PER_DAY)
+        is_known = pc.less_equal(pc.abs(numbers), largest)
+        return pc.if_else(is_known, column, pa.scalar(None, kind)).cast(pa.timestamp("us"))
     if pa.types.is_null(kind) or order is None:
         return pa.nulls(len(column), pa.timestamp("us"))
     return pa.array(parse_dates(column, order), pa.timestamp("us"))

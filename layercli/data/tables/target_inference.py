@@ -52,6 +52,8 @@ class TargetInference:
             if len(self._values) <= MAX_CLASSES:
                 self._values |= set(compute.unique(split_labels(column, self._separator).labels).to_pylist())
             return
+        if pa.types.is_floating(column.type):
+            column = compute.if_else(compute.is_nan(column), pa.scalar(None, column.type), column)
         if column.null_count:
             if not self._missing_count:
                 self._first_missing_row = int(rows[compute.index(compute.is_null(column), True).as_py()])

@@ -144,3 +144,14 @@ def test_train_evaluate_and_predict_with_several_targets(place, stream):
     first = json.loads((place / "p.jsonl").read_text().splitlines()[0])
     assert first["sort_class"] in ("p", "q", "r")
     assert isinstance(first["weight_prediction"], float)
+
+
+def test_nan_is_a_missing_label():
+    from pyarrow import parquet
+
+    columns = {"x": [1.0, 2, 3], "k": [0.0, float("nan"), 1.0]}
+    parquet.write_table(pa.table(columns), "n.parquet")
+    data = DATA_TYPES.parse({"type": "parquet", "path": "n.parquet", "target": "k", "target_type": "labels"})
+    with pytest.raises(DataError) as caught:
+        load_dataset(data)
+    assert caught.value.findings[0].message.startswith("The target `k` is missing in n.parquet, row 2")
