@@ -191,7 +191,7 @@ def suggest_option(option: str, args: Sequence[str], known: set[str]) -> str | N
     other = next((each for each in _OTHER_OPTIONS.get(name, ()) if each in known), None)
     if other == "--jobs" and "--seeds" in known:
         other = None  # only several seeds are trained at the same time
-    if name in ("trials", "n-trials") and "--storage" in known:
+    if name.removeprefix("n-") == "trials" and "--storage" in known:
         return f"Write `trials: {_find_value(option, args)}` in the sweep file."
     if other is not None:
         return f"Write `{other}`."
