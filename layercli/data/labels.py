@@ -100,6 +100,13 @@ def encode_known_labels(array: Array, class_names: tuple[str, ...], key_path: Ke
     return table[indices] if len(table) else indices.astype(np.int32)
 
 
+def describe_unknown_label(value: str | None) -> str:
+    """Return what is wrong with a label that training did not have, as the end of a sentence; None is a missing one."""
+    if value is None:
+        return "is missing"
+    return f'has the class "{sanitize_text(value, limit=40)}", which is not in the training data'
+
+
 def unwrap_single(values: Mapping[str | None, V]) -> Any:
     """Return the only value, or several values by the name of their input or output."""
     return next(iter(values.values())) if len(values) == 1 else dict(values)

@@ -40,7 +40,7 @@ class _Check:
         """Return whether each value is unfamiliar: bool of the same shape, at least of shape (examples, 1)."""
         raise NotImplementedError
 
-    def describe(self, title: str, where: str) -> tuple[str, str, str]:
+    def describe_values(self, title: str, where: str) -> tuple[str, str, str]:
         """Return the code, the message up to the first value, and the hint."""
         raise NotImplementedError
 
@@ -57,7 +57,7 @@ class _VocabularyCheck(_Check):
         flags = [value not in known for value in values.ravel().tolist()]
         return np.array(flags, dtype=bool).reshape(values.shape)
 
-    def describe(self, title: str, where: str) -> tuple[str, str, str]:
+    def describe_values(self, title: str, where: str) -> tuple[str, str, str]:
         """Return the code, the message up to the first value, and the hint."""
         message = f"`{title}` has a value that the model does not know{where}"
         hint = (
@@ -83,7 +83,7 @@ class _WordsCheck(_Check):
         )
         return np.logical_not(has_known.any(axis=1, keepdims=True))
 
-    def describe(self, title: str, where: str) -> tuple[str, str, str]:
+    def describe_values(self, title: str, where: str) -> tuple[str, str, str]:
         """Return the code, the message up to the first value, and the hint."""
         message = f"`{title}` has no word that the model knows{where}"
         hint = (
@@ -109,7 +109,7 @@ class _RangeCheck(_Check):
         distance = np.sqrt(variance * max(count - 1, 1)) * (1 + _ROUNDING) + np.abs(mean) * _ROUNDING
         return np.asarray(np.abs(values.astype(np.float64) - mean) > distance)
 
-    def describe(self, title: str, where: str) -> tuple[str, str, str]:
+    def describe_values(self, title: str, where: str) -> tuple[str, str, str]:
         """Return the code, the message up to the first value, and the hint."""
         message = f"`{title}` is outside the range of the training data{where}"
         return (
@@ -160,7 +160,7 @@ class UnfamiliarCounter:
     _examples: int = 0
     _counts: dict[tuple[str, type[_Check]], _Count] = field(default_factory=dict)
 
-    def watch(self, pieces: Iterable[NewExamples]) -> Iterator[NewExamples]:
+    def watch_pieces(self, pieces: Iterable[NewExamples]) -> Iterator[NewExamples]:
         """Yield the same pieces."""
         for piece in pieces:
             self.add(piece)
@@ -217,7 +217,7 @@ class UnfamiliarCounter:
         problems = []
         for entry in self._counts.values():
             where = f" in {entry.count:,} of {self._examples:,} examples" if self._examples > 1 else ""
-            code, message, hint = entry.check.describe(sanitize_text(entry.title, limit=60), where)
+            code, message, hint = entry.check.describe_values(sanitize_text(entry.title, limit=60), where)
             first = f"; the first is {entry.first}." if where else f": {entry.first}."
             problems.append(Problem(code=code, severity="warning", message=message + first, hint=hint))
         return problems

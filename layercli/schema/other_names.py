@@ -16,12 +16,12 @@ from layercli.schema.suggestions import Suggestion
 from layercli.source.nodes import normalize_type_name
 
 
-def _split_names(*entries: tuple[str, str]) -> dict[str, str]:
+def split_names(*entries: tuple[str, str]) -> dict[str, str]:
     """Return a table of single old names from entries of several old names, separated by spaces."""
     return {name: text for names, text in entries for name in names.split()}
 
 
-RENAMED_KEYS: Final = _split_names(
+RENAMED_KEYS: Final = split_names(
     # Keras 1
     ("nb_filter out_channels", "filters"),
     ("filter_length", "kernel_size"),
@@ -92,7 +92,7 @@ _NOT_NEEDED: Final = "Remove it: Keras 3 does not need it."
 _EPOCH_LENGTH: Final = "Remove it: an epoch is one pass over the training examples."
 _WITH_THE_DATA: Final = "It is declared with the data: `data: {split: {validation: 0.1}}`."
 
-EXPLAINED_KEYS: Final = _split_names(
+EXPLAINED_KEYS: Final = split_names(
     ("in_channels in_features num_features input_size normalized_shape", _FROM_PREVIOUS),
     ("schedule_decay dampening inplace fused renorm virtual_batch_size", _NOT_NEEDED),
     ("track_running_stats padding_mode ceil_mode time_major implementation consume_less", _NOT_NEEDED),
@@ -329,7 +329,7 @@ def _explain_activation_layers(names: str) -> dict[str, str]:
 
 RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
     "layer": {
-        **_split_names(
+        **split_names(
             ("TimeDistributedDense Linear LazyLinear", "Dense"),
             ("CuDNNLSTM", "LSTM"),
             ("CuDNNGRU", "GRU"),
@@ -364,7 +364,7 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         "ReLU6": "{type: ReLU, max_value: 6}",
         "SyncBatchNormalization": "{type: BatchNormalization, synchronized: true}",
     },
-    "loss": _split_names(
+    "loss": split_names(
         ("MSELoss", "mean_squared_error"),
         ("L1Loss", "mean_absolute_error"),
         ("BCELoss", "binary_crossentropy"),
@@ -373,7 +373,7 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         ("sparse_crossentropy sparse_cross_entropy", "sparse_categorical_crossentropy"),
     )
     | {"BCEWithLogitsLoss": "{type: BinaryCrossentropy, from_logits: true}"},
-    "metric": _split_names(
+    "metric": split_names(
         ("rmse root_mean_square_error", "RootMeanSquaredError"),
         ("r2", "R2Score"),
         ("roc_auc auroc", "AUC"),
@@ -381,18 +381,18 @@ RENAMED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         ("sensitivity", "Recall"),
     )
     | {"f1": "{type: F1Score, average: macro}"},
-    "activation": _split_names(
+    "activation": split_names(
         ("identity none", "linear"),
         ("lrelu", "leaky_relu"),
     ),
-    "initializer": _split_names(
+    "initializer": split_names(
         ("xavier_uniform", "glorot_uniform"),
         ("xavier_normal", "glorot_normal"),
         ("kaiming_uniform", "he_uniform"),
         ("kaiming_normal", "he_normal"),
         ("gaussian", "random_normal"),
     ),
-    "regularizer": _split_names(("activity_l1", "l1"), ("activity_l2", "l2")),
+    "regularizer": split_names(("activity_l1", "l1"), ("activity_l2", "l2")),
 }
 """Kind of type -> old name -> the type, or the whole entry in braces."""
 
@@ -401,7 +401,7 @@ _AS_CUSTOM_LAYER: Final = (
 )
 
 EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
-    "layer": _split_names(
+    "layer": split_names(
         (
             "CategoryCrossing",
             "Write {type: HashedCrossing, num_bins: 1000}, with as many bins as there can be combinations or fewer.",
@@ -413,7 +413,7 @@ EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
             "List its layers under `layers`, or declare them as a block under `blocks`.",
         ),
     ),
-    "loss": _split_names(
+    "loss": split_names(
         (
             "CrossEntropyLoss",
             "Write {type: SparseCategoricalCrossentropy, from_logits: true} for class numbers, or "
@@ -434,18 +434,18 @@ EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         ("cosine_proximity cosine", "Write `cosine_similarity`, which Keras minimizes too."),
         ("rmse root_mean_squared_error", "Write `mean_squared_error`: it has the same minimum."),
     ),
-    "metric": _split_names(
+    "metric": split_names(
         ("cosine_proximity cosine", "Write `cosine_similarity`."),
         ("pr_auc", "Write {type: AUC, curve: PR}."),
         ("matthews_correlation fmeasure", "Write {type: F1Score, average: macro}."),
     ),
-    "activation": _split_names(("prelu", "Write a layer: {type: PReLU}.")),
-    "initializer": _split_names(
+    "activation": split_names(("prelu", "Write a layer: {type: PReLU}.")),
+    "initializer": split_names(
         ("xavier glorot", "Write `glorot_uniform` or `glorot_normal`."),
         ("kaiming he", "Write `he_uniform` or `he_normal`."),
         ("lecun", "Write `lecun_uniform` or `lecun_normal`."),
     ),
-    "optimizer": _split_names(
+    "optimizer": split_names(
         ("RAdam", "Write {type: Adam, learning_rate: 0.001}."),
         ("LBFGS Rprop ASGD", "Keras does not have it. Write `Adam`, for example."),
     ),

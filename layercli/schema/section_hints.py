@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from layercli.schema.other_names import split_names
+
 _EXAMPLE: Final = re.compile(r"<([\w.]+)>")
 _TYPE_NAME: Final = re.compile(r"[A-Za-z]\w{0,39}", re.ASCII)
 
@@ -26,11 +28,6 @@ def fill_examples(hint: str, name: str, mapping: Mapping[str, object]) -> str:
         return str(value) if is_given else match[1]
 
     return _EXAMPLE.sub(replace_example, hint) if "<" in hint else hint  # a fix stays one
-
-
-def _split_names(*entries: tuple[str, str]) -> dict[str, str]:
-    """Return a table of single keys from entries of several keys, separated by spaces."""
-    return {name: text for names, text in entries for name in names.split()}
 
 
 _NOT_NEEDED: Final = "Remove it: layercli does not need it."
@@ -51,7 +48,7 @@ _OUTPUT_DIRECTORY: Final = (
     "Remove it, and name the directory with `layercli train config.yaml --run-dir DIRECTORY`."
 )
 
-CONFIG_HINTS: Final = _split_names(
+CONFIG_HINTS: Final = split_names(
     ("network net architecture", "Write `model`."),
     ("compile", "Write `loss`, `optimizer` and `metrics` under `train:`."),
     ("test evaluate", "Declare the test set in `data`, as `split: {test: 0.2}`."),
@@ -74,7 +71,7 @@ CONFIG_HINTS: Final = _split_names(
 )
 """Key at the top of a config -> a hint."""
 
-MODEL_HINTS: Final = _split_names(
+MODEL_HINTS: Final = split_names(
     ("type sequential functional", "Remove it: a model is its `layers`."),
     ("architecture backbone base base_model pretrained", _PRETRAINED),
     ("weights_path checkpoint", "Write `weights: FILE`."),
@@ -88,7 +85,7 @@ MODEL_HINTS: Final = _split_names(
 )
 """Key of ``model`` -> a hint."""
 
-TRAIN_HINTS: Final = _split_names(
+TRAIN_HINTS: Final = split_names(
     ("max_steps steps iterations", "Write `until: {steps: <1000>}`, next to `epochs`."),
     ("max_time timeout", "Write `until: {minutes: <30>}`, next to `epochs`."),
     ("loss_function cost", "Write `loss`."),
@@ -158,7 +155,7 @@ TRAIN_HINTS: Final = _split_names(
 )
 """Key of ``train`` -> a hint."""
 
-SPLIT_HINTS: Final = _split_names(
+SPLIT_HINTS: Final = split_names(
     ("train", "Remove it: the training set contains all remaining examples, or the files of `path`."),
     ("train_size ratio", "Remove it: the training set contains all remaining examples."),
     ("groups", "Write `group`, and the name of one column."),
@@ -178,7 +175,7 @@ SPLIT_HINTS: Final = _split_names(
 )
 """Key of ``split`` -> a hint."""
 
-WINDOWS_HINTS: Final = _split_names(
+WINDOWS_HINTS: Final = split_names(
     (
         "size window window_size lookback look_back sequence_length seq_len timesteps n_steps",
         "Write `length`.",
@@ -194,7 +191,7 @@ WINDOWS_HINTS: Final = _split_names(
 )
 """Key of ``windows`` -> a hint."""
 
-MISSING_HINTS: Final = _split_names(
+MISSING_HINTS: Final = split_names(
     (
         "strategy method fill value default number median mean",
         "Write `numbers: median`, or mean, zero, drop or refuse.",
@@ -205,7 +202,7 @@ MISSING_HINTS: Final = _split_names(
 )
 """Key of ``missing`` -> a hint."""
 
-_PREPROCESSING: Final = _split_names(
+_PREPROCESSING: Final = split_names(
     (
         "normalize standardize scale rescale scaler normalization",
         "Remove it, and write a layer: Normalization, or {type: Rescaling, scale: 0.00392157} for pixels.",
@@ -220,7 +217,7 @@ _PREPROCESSING: Final = _split_names(
     ("input_shape", "Write `input` in `model`."),
 )
 
-TABLE_HINTS: Final = _PREPROCESSING | _split_names(
+TABLE_HINTS: Final = _PREPROCESSING | split_names(
     (
         "sequence sequence_length seq_len seq_length lookback look_back timesteps time_steps window window_size n_steps lags "
         "horizon",
@@ -249,13 +246,13 @@ TABLE_HINTS: Final = _PREPROCESSING | _split_names(
 )
 """Key of a table -> a hint."""
 
-CSV_HINTS: Final = TABLE_HINTS | _split_names(
+CSV_HINTS: Final = TABLE_HINTS | split_names(
     ("names column_names", "Write `columns`, if the file has no names in its first line."),
     ("quotechar quoting", 'Remove it: a value in " may contain the separator.'),
 )
 """Key of a CSV file -> a hint."""
 
-IMAGES_HINTS: Final = _PREPROCESSING | _split_names(
+IMAGES_HINTS: Final = _PREPROCESSING | split_names(
     ("height width img_height img_width resize", "Write `size: [HEIGHT, WIDTH]`."),
     (
         "color_mode colour_mode grayscale greyscale gray grey rgb",
@@ -281,7 +278,7 @@ IMAGES_HINTS: Final = _PREPROCESSING | _split_names(
 )
 """Key of images -> a hint."""
 
-TEXT_HINTS: Final = _PREPROCESSING | _split_names(
+TEXT_HINTS: Final = _PREPROCESSING | split_names(
     ("text texts text_column", "Write `column`."),
     (
         "tokenizer max_length maxlen sequence_length vocab_size max_tokens lowercase stopwords",
@@ -291,7 +288,7 @@ TEXT_HINTS: Final = _PREPROCESSING | _split_names(
 )
 """Key of texts -> a hint."""
 
-ARRAYS_HINTS: Final = _PREPROCESSING | _split_names(
+ARRAYS_HINTS: Final = _PREPROCESSING | split_names(
     ("key keys array", "Write the names of arrays as `features: x` and `target: y`."),
     ("shape reshape", "Remove it, and write a layer, such as {type: Reshape, target_shape: [28, 28, 1]}."),
     ("dtype", "Remove it: the array has a dtype."),

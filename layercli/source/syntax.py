@@ -241,7 +241,7 @@ def _explain_colon(place: _Place) -> Found:
                 f"line {above} has no space after its colon",
                 f"Write `{sanitize_text(written, limit=80)}` in line {above}.",
             )
-        if _KEY.match(line.strip(), _DASHES.match(line.strip()).end()) is None and (  # type: ignore[union-attr]
+        if _KEY.match(_DASHES.sub("", line.strip(), count=1)) is None and (
             found := _KEY_WITHOUT_COLON.fullmatch(line)
         ):
             value = f" {found['value']}" if found["value"] else ""

@@ -217,7 +217,7 @@ def _write_predictions(
     chunks: Iterator[ColumnChunk] = predict_columns(
         model,
         finished_run.valid,
-        unfamiliar.watch(counter.count(pieces)),
+        unfamiliar.watch_pieces(counter.count(pieces)),
         finished_run.load_reader_state(),
         batch_size,
     )

@@ -85,13 +85,13 @@ def _type_adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind, config=ConfigDict(strict=True))
 
 
-_IS_COMPONENT: Final = {"type", "class_name"}
+_COMPONENT_KEYS: Final = {"type", "class_name"}
 """Keys of one loss or metric, including the key of Keras's JSON; a mapping without them has a value for each output."""
 
 
 def _validate_by_output(value_type: Any, value: Any) -> Any:
     """Validate a value of the type, or a mapping of outputs to such values."""
-    is_by_output = isinstance(value, dict) and not _IS_COMPONENT & value.keys()
+    is_by_output = isinstance(value, dict) and not _COMPONENT_KEYS & value.keys()
     if is_by_output and value_type is _METRIC_LIST:
         _require_lists(value)
     return _type_adapter(

@@ -153,17 +153,3 @@ def list_values(column: Any) -> list[Any]:
     except (OverflowError, ValueError):
         values = column.cast(pa.string()).to_pylist()
     return values
-
-
-def require_flat_column(name: str, column: Any) -> None:
-    """Check that an Arrow column has one value for each row.
-
-    Raises:
-        DataError: It has lists, mappings or objects.
-    """
-    import pyarrow as pa
-
-    if pa.types.is_nested(column.type):
-        shown = sanitize_text(str(column.type), limit=60)
-        message = f"`{sanitize_text(name, limit=60)}` must have one value for each row, got {shown}."
-        raise_data_error(message, PATH_KEY, "Name a column of texts, numbers or dates.")

@@ -41,7 +41,11 @@ def make_table_plan(
 
     The errors, of columns that do not contain numbers where numbers are required, are returned with the plan of the
     other columns. ``dtypes`` maps inputs of the model to their dtypes.
+
+    Raises:
+        DataError: a column by which rows are split or ordered has lists or objects.
     """
+    _require_flat_keys(types, data)
     inputs = _list_input_columns(types, data)
     texts = _find_text_columns(inputs, types)
     policies = {
@@ -362,6 +366,24 @@ def _list_needed_columns(data: TableConfig) -> list[str]:
     features = data.date_features
     names = (features[name][0] if name in features else name for name, _ in _list_config_columns(data))
     return [*dict.fromkeys(names)]
+
+
+def _require_flat_keys(types: Mapping[str, Any], data: TableConfig) -> None:
+    """Check that columns by which rows are split or ordered have one value for each row; it reports each of them."""
+    import pyarrow as pa
+
+    findings = [
+        make_data_finding(
+            f"`{sanitize_text(column, limit=60)}` must have one value for each row, "
+            f"got {sanitize_text(str(types[column]), limit=60)}.",
+            path,
+            "Name a column of texts, numbers or dates.",
+        )
+        for column, path in _list_config_columns(data)
+        if path[1] in ("split", "windows") and pa.types.is_nested(types[column])
+    ]
+    if findings:
+        raise DataError(*findings)
 
 
 def _list_config_columns(data: TableConfig) -> list[tuple[str, KeyPath]]:

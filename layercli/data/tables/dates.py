@@ -145,7 +145,7 @@ def _build_dates(found: Any, *, is_time: bool) -> Array:
 
 _MAX_DAYS: Final = 100_000_000
 """Most days from 1970; later and earlier dates are missing. Microseconds of 64 bits reach a little farther."""
-_MILLISECONDS_PER_DAY: Final = 86_400_000
+_UNITS_PER_DAY: Final = {"D": 1, "s": 86_400, "ms": 86_400_000, "us": 86_400_000_000}
 
 
 def convert_date_column(column: Any, order: str | None) -> Any:
@@ -157,19 +157,28 @@ def convert_date_column(column: Any, order: str | None) -> Any:
     if pa.types.is_timestamp(kind):
         if kind.tz is not None:
             column = pc.local_timestamp(column)
-        return column.cast(pa.timestamp("us"), safe=False)
+        return _remove_far_dates(column, kind.unit).cast(pa.timestamp("us"), safe=False)
     if pa.types.is_time(kind):
         micros = column.cast(pa.time64("us"), safe=False).cast(pa.int64())
         return micros.cast(pa.timestamp("us"))
     if pa.types.is_date(kind):
-        is_days = pa.types.is_date32(kind)
-        numbers = column.cast(pa.int32() if is_days else pa.int64()).cast(pa.int64())
-        largest = _MAX_DAYS * (1 if is_days else _MILLISECONDS_PER_DAY)
-        is_known = pc.less_equal(pc.abs(numbers), largest)
-        return pc.if_else(is_known, column, pa.scalar(None, kind)).cast(pa.timestamp("us"))
+        return _remove_far_dates(column, "D" if pa.types.is_date32(kind) else "ms").cast(pa.timestamp("us"))
     if pa.types.is_null(kind) or order is None:
         return pa.nulls(len(column), pa.timestamp("us"))
     return pa.array(parse_dates(column, order), pa.timestamp("us"))
+
+
+def _remove_far_dates(column: Any, unit: str) -> Any:
+    """Return an Arrow column of dates in a unit, without those that a number of microseconds cannot hold."""
+    import pyarrow as pa
+    from pyarrow import compute as pc
+
+    if unit == "ns":
+        return column
+    numbers = column.cast(pa.int32() if unit == "D" else pa.int64()).cast(pa.int64())
+    largest = _MAX_DAYS * _UNITS_PER_DAY[unit]
+    is_near = pc.and_(pc.less_equal(numbers, largest), pc.greater_equal(numbers, -largest))
+    return pc.if_else(is_near, column, pa.scalar(None, column.type))
 
 
 def is_date_type(arrow_type: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from layercli.data.examples import Examples
-from layercli.data.labels import ConvertedForm, convert_target, unwrap_single
+from layercli.data.labels import ConvertedForm, convert_target, describe_unknown_label, unwrap_single
 from layercli.data.tables.dates import extract_feature
 from layercli.data.tables.integers import decode_integers
 from layercli.data.tables.label_lists import encode_labels, find_unknown_labels, split_labels
@@ -239,11 +239,6 @@ def _decode_several_values(table: Any, name: str | None, target: TargetPlan) -> 
 
 
 def _raise_bad_label(name: str | None, target: TargetPlan, value: str | None) -> NoReturn:
-    problem = (
-        "is missing"
-        if value is None
-        else f'has the class "{sanitize_text(value, limit=40)}", which is not in the training data'
-    )
-    message = f"The target `{sanitize_text(target.columns[0], limit=60)}` {problem}."
+    message = f"The target `{sanitize_text(target.columns[0], limit=60)}` {describe_unknown_label(value)}."
     path: KeyPath = ("data", "target") if name is None else ("data", "target", name)
     raise DataError(Finding(code="bad-label", message=message, path=path, hint="Remove those rows."))

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from layercli.data.tables.arrow import require_flat_column
 from layercli.data.types import Array
 
 
@@ -86,8 +85,6 @@ class SeriesIds:
         """Return the series id of each row: int32 of shape (rows,); None if there is only one series."""
         if not self._columns:
             return None
-        for name in self._columns:
-            require_flat_column(name, table.column(name))
         encoded = [table.column(name).combine_chunks().dictionary_encode("encode") for name in self._columns]
         codes = np.zeros(len(table), dtype=np.int64)
         for column in encoded:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from layercli.config.data.tables import TableConfig
-from layercli.data.labels import MAX_CLASSES
+from layercli.data.labels import MAX_CLASSES, describe_unknown_label
 from layercli.data.tables.arrow import is_number_type, is_text_type, list_values
 from layercli.data.tables.files import LocateRow
 from layercli.data.tables.label_lists import find_unknown_labels, split_labels
@@ -223,11 +223,7 @@ class KnownClassCheck:
         """Yield a finding for each unknown class, with its first row."""
         title = sanitize_text(self.column, limit=60)
         for value, row in list(self._first_rows.items())[:_MAX_UNKNOWN_CLASSES]:
-            problem = (
-                "is missing"
-                if value is None
-                else f'has the class "{sanitize_text(value, limit=40)}", which is not in the training data'
-            )
+            problem = describe_unknown_label(value)
             yield Finding(
                 code="bad-label",
                 message=f"The target `{title}` {problem} ({locate_row(self.column, row)}).",

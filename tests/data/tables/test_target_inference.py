@@ -1,6 +1,7 @@
 """Target inference for tables with a target for each of several outputs."""
 
 import json
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from pyarrow import csv
 from layercli.config.data.section import DATA_TYPES, SplitConfig
 from layercli.data.examples import load_examples
 from layercli.data.tables import windows
+from layercli.data.tables.dates import convert_date_column
 from layercli.data.types import DataError
 from layercli.formats.csv import reader as csv_reader
 from layercli.formats.registry import load_dataset
@@ -155,3 +157,35 @@ def test_nan_is_a_missing_label():
     with pytest.raises(DataError) as caught:
         load_dataset(data)
     assert caught.value.findings[0].message.startswith("The target `k` is missing in n.parquet, row 2")
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"split": {"test": 0.2, "group": "g"}},
+        {"split": {"test": 0.2, "order": "g"}},
+        {"split": {"column": "g"}},
+        {"windows": {"length": 2, "time": "g"}},
+        {"windows": {"length": 2, "by": "g"}},
+    ],
+)
+def test_lists_cannot_split_or_order_rows(keys, stream):
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table({"x": [1.0, 2] * 9, "g": [[1], [2]] * 9, "k": [0, 1] * 9}), "g.parquet")
+    data = {"type": "parquet", "path": "g.parquet", "target": "k", "inputs": {"a": "x"}, "stream": stream}
+    with pytest.raises(DataError) as caught:
+        load_dataset(DATA_TYPES.parse(data | keys))
+    [found] = caught.value.findings
+    [(section, choices)] = keys.items()
+    assert found.message == "`g` must have one value for each row, got list<element: int64>."
+    assert found.path[:2] == ("data", section)
+    assert found.path[2] in choices
+
+
+def test_dates_that_microseconds_cannot_hold_are_missing():
+    far = pa.chunked_array([pa.array([10**15, 0, -(10**15)], pa.timestamp("s"))])
+    days = pa.chunked_array([pa.array([2**31 - 1, 1, -(2**31)], pa.date32())])
+    assert convert_date_column(far, None).to_pylist() == [None, datetime(1970, 1, 1), None]
+    assert convert_date_column(days, None).to_pylist() == [None, datetime(1970, 1, 2), None]
