@@ -6,16 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from layercli.io.regular import parse_json, read_inside
+from layercli.io.regular import parse_json
 from layercli.runs.directory import SUMMARY
+from layercli.runs.manifest import open_verified
 
 _MAX_BYTES: Final = 64 << 20
 
 
 def read_summary(path: Path) -> Mapping[str, Any]:
-    """Return the content of a run's summary; empty if it cannot be read."""
+    """Return the content of a run's summary; empty if it cannot be read.
+
+    Raises:
+        LayercliError: It was modified after training.
+    """
     try:
-        document = parse_json(read_inside(path, SUMMARY, _MAX_BYTES))
+        with open_verified(path, SUMMARY) as file:
+            content = file.read(_MAX_BYTES + 1)
+        document = parse_json(content) if len(content) <= _MAX_BYTES else None
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
