@@ -61,7 +61,7 @@ def make_connector(path: Path) -> Callable[[], sqlite3.Connection]:
 
     Raises:
         DatabaseError: The file has anything but the tables of Optuna, or is too large.
-        OSError: It, or a file of SQLite beside it, is not regular or cannot be read.
+        OSError: It, or a file of SQLite next to it, is not regular or cannot be read.
         sqlite3.Error: It is damaged, or not a database.
     """
     if path.exists() or path.is_symlink():

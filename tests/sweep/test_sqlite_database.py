@@ -157,7 +157,7 @@ def test_endless_statement_of_the_check_is_interrupted(database, monkeypatch):
     assert read_refusal(plan, path) == "interrupted"
 
 
-def test_files_beside_the_database_are_regular(database):
+def test_files_next_to_the_database_are_regular(database):
     plan, path = database
     mark = bytes.fromhex(
         "d9d505f920a163d7"
