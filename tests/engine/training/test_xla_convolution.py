@@ -5,9 +5,12 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
+from keras import Input, Sequential, layers
 
+from layercli.data.examples import Examples
 from layercli.engine.training import xla_convolution
+from layercli.engine.training.feed import make_feed
+from layercli.engine.training.fused_steps import FusedSteps
 from layercli.engine.training.xla_convolution import is_pooling_by_slices, use_products
 
 
@@ -126,6 +129,24 @@ def test_functions_of_tensorflow_come_back():
         assert tf.nn.convolution is not before[0]
         raise KeyError
     assert (tf.nn.convolution, tf.nn.max_pool, tf.nn.avg_pool) == before
+
+
+@pytest.mark.parametrize(
+    ("jit_compile", "gpus", "is_replaced"), [(True, [], True), (True, ["GPU"], False), (False, [], False)]
+)
+def test_steps_compiled_for_a_cpu_use_products(monkeypatch, jit_compile, gpus, is_replaced):
+    model = Sequential([Input((4,)), layers.Dense(2)])
+    model.compile(loss="mse")
+    before, seen = tf.nn.convolution, []
+
+    def step(batch):
+        seen.append(tf.nn.convolution is not before)
+        return model.train_step(batch)
+
+    feed = make_feed(Examples(np.ones((4, 4), np.float32), np.ones((4, 2), np.float32)), 2, stream=False)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: gpus)
+    FusedSteps(model, step, feed, jit_compile=jit_compile)
+    assert set(seen) == {is_replaced}
 
 
 def test_calls_of_custom_layers_are_understood():
