@@ -52,8 +52,8 @@ from layercli.io.archives import ArchiveError
 from layercli.layers.shapes import format_shape
 from layercli.runs.open_run import max_weight_bytes
 
-_IMPORT_PASSES: Final = 7
-"""Forward passes of an import: two to scale the weights, two to compare, and three for the sensitivity."""
+_IMPORT_PASSES: Final = 4
+"""Forward passes of an ordinary import: two to compare, two to scale weights; a sensitivity takes three more."""
 _OUTPUT_COPIES: Final = 8
 """Copies of the outputs in float64, at most, while they are compared."""
 IMPORT_TOLERANCE: Final = 1e-5

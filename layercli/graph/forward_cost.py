@@ -15,7 +15,7 @@ from layercli.layers.shapes import Shape, Tensor
 
 MAX_OPERATIONS: Final = 1_500_000_000_000
 """Floating-point operations of one forward pass; a core computes 50 billion in a second."""
-MAX_LOOP_STEPS: Final = 30_000
+MAX_LOOP_STEPS: Final = 20_000
 """Timesteps of all loops of one forward pass; each takes about a millisecond, however small it is."""
 MAX_BYTES: Final = 3 << 30
 """Memory of the outputs of the layers for the batch, and of their copies."""

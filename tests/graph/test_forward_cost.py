@@ -68,7 +68,7 @@ def test_outputs_without_later_readers_are_released() -> None:
 
 
 def test_limits_themselves_are_allowed() -> None:
-    assert ForwardCost(1_500_000_000_000, 30_000, 3 << 30).find_excess() is None
+    assert ForwardCost(1_500_000_000_000, 20_000, 3 << 30).find_excess() is None
 
 
 def test_costly_forward_pass_is_left_out_with_a_warning() -> None:
@@ -77,7 +77,7 @@ def test_costly_forward_pass_is_left_out_with_a_warning() -> None:
     assert forward is None
     assert (warning.code, warning.severity) == ("not-compared", "warning")
     assert warning.message == (
-        "The shapes were not compared with a forward pass: it has 40,000 timesteps in loops, and the limit is 30,000."
+        "The shapes were not compared with a forward pass: it has 40,000 timesteps in loops, and the limit is 20,000."
     )
 
 
