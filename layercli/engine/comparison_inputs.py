@@ -12,7 +12,7 @@ from layercli.check import ValidConfig
 from layercli.data.examples import Examples
 from layercli.data.types import Array
 from layercli.graph.build import Graph
-from layercli.graph.shapes import infer_graph_shapes
+from layercli.graph.shapes import ModelShapes, infer_graph_shapes
 from layercli.layers.shapes import Shape, Tensor
 
 COMPARED_EXAMPLES: Final = 32
@@ -75,12 +75,16 @@ def find_probe_length(valid: ValidConfig) -> int:
 
 def is_length_accepted(valid: ValidConfig, length: int) -> bool:
     """Return whether every layer accepts its input if axes of unknown length have this size."""
+    return all(row.error is None for row in infer_length_shapes(valid, length).rows)
+
+
+def infer_length_shapes(valid: ValidConfig, length: int) -> ModelShapes:
+    """Return the static shapes if axes of unknown length have this size."""
     inputs = {
         name: Tensor(fill_shape(x.shape, EXAMPLE_BATCH_SIZE, length), x.dtype)
         for name, x in valid.graph.inputs.items()
     }
-    shapes = infer_graph_shapes(replace(valid.graph, inputs=inputs), valid.config.model.dtype)
-    return all(row.error is None for row in shapes.rows)
+    return infer_graph_shapes(replace(valid.graph, inputs=inputs), valid.config.model.dtype)
 
 
 def examples_to_inputs(examples: Examples, graph: Graph) -> dict[str, Array]:

@@ -16,6 +16,7 @@ from layercli.engine.keras_errors import layer_error
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import should_adapt
 from layercli.graph.build import GraphNode
+from layercli.graph.forward_cost import find_last_readers
 from layercli.layers.shapes import Shape, format_shape
 
 
@@ -35,6 +36,9 @@ def run_forward_pass(
     actual: dict[str, tuple[Shape, ...]] = {}
     problems: list[Problem] = []
     mismatched: set[str] = set()
+    released: dict[str, list[str]] = {node.name: [] for node in valid.graph.nodes}
+    for name, reader in find_last_readers(valid.graph).items():
+        released[reader].append(name)
     for node in valid.graph.nodes:
         layer_inputs = [
             select_output(values[name], pick)
@@ -55,6 +59,9 @@ def run_forward_pass(
                 problems.append(shape_mismatch_problem(row, valid, actual[node.name], built))
             mismatched.add(node.name)
         problems.extend(_check_finite(node, valid, outputs))
+        del layer_inputs, outputs
+        for name in released[node.name]:
+            del values[name]  # large images of many layers must not fill the memory
     return actual, problems
 
 

@@ -24,7 +24,12 @@ from layercli.engine.compare import (
     run_keras_model,
     run_reference,
 )
-from layercli.engine.comparison_inputs import ComparisonCase, is_length_accepted, random_inputs
+from layercli.engine.comparison_inputs import (
+    ComparisonCase,
+    infer_length_shapes,
+    is_length_accepted,
+    random_inputs,
+)
 from layercli.engine.import_weights import (
     CANDIDATE_LENGTHS,
     IMPORT_BATCH_SIZE,
@@ -37,6 +42,7 @@ from layercli.engine.import_weights import (
 from layercli.engine.keras_errors import summarize_error
 from layercli.engine.load_state import load_state
 from layercli.errors import LayercliError, Problem
+from layercli.graph.forward_cost import estimate_forward_cost
 from layercli.importing.build_stack import read_stack
 from layercli.importing.custom_classes import ClassResolver
 from layercli.importing.flatten import LayerCall, flatten_stack
@@ -46,6 +52,10 @@ from layercli.io.archives import ArchiveError
 from layercli.layers.shapes import format_shape
 from layercli.runs.open_run import max_weight_bytes
 
+_IMPORT_PASSES: Final = 4
+"""Forward passes of an ordinary import: two to compare, two to scale weights; a sensitivity takes three more."""
+_OUTPUT_COPIES: Final = 8
+"""Copies of the outputs in float64, at most, while they are compared."""
 IMPORT_TOLERANCE: Final = 1e-5
 """The largest difference between outputs, relative to the largest output: a different order of sums changes the last digits."""
 
@@ -57,11 +67,11 @@ class ModelComparison:
     layer_count: int
     parameter_count: int
     largest_difference: float | None
-    """The largest difference between outputs, relative to the largest output; None: the original does not run here."""
+    """The largest difference between outputs, relative to the largest output; None: not compared."""
     shapes_compared: int
     """Layers whose static output shapes equal those of the original."""
     skip_reason: str = ""
-    """Why the original does not run here."""
+    """Why the outputs were not compared."""
     sensitivity: float | None = None
     """The relative change of the original's outputs when its inputs change in their last digits; None: not measured."""
 
@@ -98,6 +108,21 @@ def load_original(model_file: ModelFile, assembled: AssembledModel, valid: Valid
         ) from error
 
 
+def find_import_excess(valid: ValidConfig) -> str | None:
+    """Return why running the original and the rebuilt model costs too much, or None if it does not."""
+    costs = [
+        estimate_forward_cost(
+            infer_length_shapes(valid, length),
+            IMPORT_BATCH_SIZE,
+            passes=_IMPORT_PASSES,
+            output_copies=_OUTPUT_COPIES,
+            should_hold_all=True,
+        )
+        for length in CANDIDATE_LENGTHS
+    ]
+    return next((excess for cost in costs if (excess := cost.find_excess()) is not None), None)
+
+
 def compare_models(
     original: Any,
     assembled: AssembledModel,
@@ -105,8 +130,11 @@ def compare_models(
     layer_calls: list[LayerCall],
     outputs: tuple[Any, ...],
     custom: ClassResolver,
+    excess: str | None,
 ) -> ModelComparison:
     """Compare the rebuilt model with the original: layers, wiring, shapes, parameters, and outputs for random inputs.
+
+    With ``excess``, the reason why the models cost too much to run, the outputs are not compared.
 
     Raises:
         LayercliError: the models differ; the problem names the difference.
@@ -122,10 +150,13 @@ def compare_models(
             f"The original has {parameter_counts[0]:,} parameters, but the rebuilt model has {parameter_counts[1]:,}."
         )
     counts = (len(layer_calls), parameter_counts[0])
+    if excess is not None:
+        return ModelComparison(*counts, None, shapes_compared, f"that costs too much: {excess}.")
     with _silence_tracing():
         reference, skip_reason = _run_original(original, valid)
         if reference is None:
-            return ModelComparison(*counts, None, shapes_compared, skip_reason)
+            reason = f"the original model does not run here: {skip_reason}"
+            return ModelComparison(*counts, None, shapes_compared, reason)
         largest, sensitivity = _compare_outputs(original, assembled, reference)
     return ModelComparison(*counts, largest, shapes_compared, sensitivity=sensitivity)
 

@@ -106,7 +106,9 @@ class _RangeCheck(_Check):
         """Return whether each number is too far from the mean."""
         mean, variance = (np.asarray(value, np.float64) for value in (self.layer.mean, self.layer.variance))
         count = self.learned_examples * prod(values.shape[1:]) // mean.size
-        distance = np.sqrt(variance * max(count - 1, 1)) * (1 + _ROUNDING) + np.abs(mean) * _ROUNDING
+        distance = (
+            np.sqrt(np.maximum(variance, 0) * max(count - 1, 1)) * (1 + _ROUNDING) + np.abs(mean) * _ROUNDING
+        )
         return np.asarray(np.abs(values.astype(np.float64) - mean) > distance)
 
     def describe_values(self, title: str, where: str) -> tuple[str, str, str]:

@@ -19,7 +19,7 @@ def not_imported_warning(setting: str) -> Problem:
 
 
 def not_compared_warning(reason: str) -> Problem:
-    message = f"Outputs were not compared because the original model does not run here: {reason}"
+    message = f"Outputs were not compared because {reason}"
     hint = "Layers, wiring, shapes and parameters were compared; compare the outputs on a machine that can run the model."
     return Problem(code="not-compared", message=message, hint=hint, severity="warning")
 

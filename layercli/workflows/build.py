@@ -10,6 +10,7 @@ from layercli.check import ValidConfig
 from layercli.errors import LayercliError, Problem, has_errors
 from layercli.graph.adaptable import learns_vocabulary
 from layercli.graph.checks.consistency import check_consistency
+from layercli.graph.forward_cost import estimate_forward_cost
 from layercli.io.atomic import report_write_errors, stage_file
 from layercli.workflows.initial_weights import load_initial_weights, require_initial_weights
 from layercli.workflows.output_sizes import read_output_sizes, try_output_sizes
@@ -123,15 +124,21 @@ def save_model(model: Any, output_path: Path) -> None:
         model.save(staging)
 
 
+def _make_costly_warning(valid: ValidConfig, excess: str) -> Problem:
+    message = f"The shapes were not compared with a forward pass: {excess}."
+    hint = "Use smaller inputs or fewer layers to compare them, or pass `--static`."
+    return valid.make_problem(("model",), "not-compared", message, hint, "warning")
+
+
 @show_activity("Running the model")
 def check_forward_pass(
     valid: ValidConfig, *, trust: bool = False
 ) -> tuple[ValidConfig, ForwardShapes | None, list[Problem]]:
-    """Run the model once; not if a size is learned from data that cannot be read.
+    """Run the model once; not if a size is learned from data that cannot be read, or if that costs too much.
 
     Returns:
         The config with the sizes that building revealed, the actual output shapes of each layer, and the differences
-        from the static shapes.
+        from the static shapes. The output shapes are None, with a warning, if a forward pass costs too much.
 
     Raises:
         LayercliError: The model cannot be built on this machine.
@@ -141,6 +148,12 @@ def check_forward_pass(
     if valid.shapes.size_learners:
         return valid, None, warnings
     require_memory(valid, copies=1)
+    from layercli.engine.comparison_inputs import EXAMPLE_BATCH_SIZE, find_probe_length, infer_length_shapes
+
+    probed = infer_length_shapes(valid, find_probe_length(valid))
+    excess = estimate_forward_cost(probed, EXAMPLE_BATCH_SIZE).find_excess()
+    if excess is not None:
+        return valid, None, [*warnings, _make_costly_warning(valid, excess)]
     from layercli.engine.assemble import assemble_model, with_built_weights
     from layercli.engine.forward_pass import run_forward_pass
 

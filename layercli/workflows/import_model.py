@@ -121,13 +121,15 @@ def _compare_with_original(
     require_trust(valid, trust=trust)
     require_memory(valid, copies=2)
     from layercli.engine.assemble import assemble_model
-    from layercli.engine.import_check import compare_models, load_original
+    from layercli.engine.import_check import compare_models, find_import_excess, load_original
     from layercli.engine.import_weights import copy_original_weights
 
     assembled = assemble_model(valid)
     original = load_original(archive, assembled, valid)
-    copy_original_weights(original, assembled, valid, layer_calls, is_untrained=archive.kind == "json")
-    comparison = compare_models(original, assembled, valid, layer_calls, outputs, custom)
+    excess = find_import_excess(valid)
+    should_scale = archive.kind == "json" and excess is None
+    copy_original_weights(original, assembled, valid, layer_calls, is_untrained=should_scale)
+    comparison = compare_models(original, assembled, valid, layer_calls, outputs, custom, excess)
     if weights is not None:
         save_model(assembled.model, weights)
     return comparison

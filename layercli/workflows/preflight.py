@@ -14,6 +14,7 @@ from layercli.config.training.batch_size import AutoBatchSize
 from layercli.config.training.custom_objects import CustomObject
 from layercli.config.training.section import TrainSection
 from layercli.errors import LayercliError, Problem, Severity
+from layercli.graph.forward_cost import count_convolution_scratch
 from layercli.graph.shapes import NodeShapes, tensor_bytes
 from layercli.reports.formatting import format_bytes
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -173,6 +174,7 @@ def check_memory(valid: ValidConfig, *, copies: int, severity: Severity = "error
     declared = valid.config.train.batch_size if valid.config.train and copies > 1 else 1
     batch_size = 1 if isinstance(declared, AutoBatchSize) else declared
     needed += valid.shapes.activation_bytes(batch_size)
+    needed += max(map(count_convolution_scratch, valid.shapes.rows), default=0)
     available = read_memory_limit()
     if available is None or needed <= available:
         return None
@@ -232,4 +234,5 @@ def read_peak_memory() -> int | None:
 
 
 def _count_layer_bytes(row: NodeShapes) -> int:
-    return (row.weight_bytes or 0) + sum(tensor_bytes(tensor, 1) for tensor in row.outputs)
+    outputs = sum(tensor_bytes(tensor, 1) for tensor in row.outputs)
+    return (row.weight_bytes or 0) + outputs + count_convolution_scratch(row)

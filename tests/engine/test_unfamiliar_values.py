@@ -1,9 +1,12 @@
 """Warnings about values of new examples that a model cannot have learned."""
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from layercli.engine.unfamiliar_values import _RangeCheck
 from tests.running import invoke, train, write_config
 
 HEADER = "size,city,code,note,price\n"
@@ -97,3 +100,9 @@ def test_evaluate_warns_about_new_files(run, tmp_path):
     assert [problem["message"] for problem in json.loads(result.stdout)["problems"]] == [
         '`city` has a value that the model does not know in 1 of 2 examples; the first is "Genf" in row 2.'
     ]
+
+
+def test_negative_variance_of_a_foreign_file_is_not_a_warning_of_numpy():
+    layer = SimpleNamespace(mean=np.zeros(1), variance=np.array([-1.0]))
+    check = _RangeCheck(None, layer, "x", 10)
+    assert check.is_unfamiliar(np.array([[0.0], [1.0]])).tolist() == [[False], [True]]
