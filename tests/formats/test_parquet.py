@@ -1,17 +1,19 @@
 """parquet data."""
 
 import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet as arrow_parquet
 
 from layercli.config.data.section import DATA_TYPES
+from layercli.data.examples import load_examples
+from layercli.data.types import DataError
 from layercli.formats.registry import load_dataset
 from tests.formats.helpers import refusal
 
 
 def parquet(place, name="t.parquet", **columns):
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    parquet.write_table(pa.table(columns), place / name)
+    arrow_parquet.write_table(pa.table(columns), place / name)
     return {"type": "parquet", "path": name, "target": "y"}
 
 
@@ -29,6 +31,21 @@ def test_values_are_read_as_in_csv(place):
     np.testing.assert_array_equal(examples.x["n"], np.array([[1, 0.5], [np.nan, 1.5], [3, 2.5]], np.float32))
     assert examples.x["t"].tolist() == [["x"], [""], [""]]
     assert (examples.y.tolist(), examples.class_names) == ([0, 1, 0], ("p", "q"))
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_checksums_of_pages_are_compared(place, monkeypatch, stream):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    table = pa.table({"x": np.arange(1000.0), "y": np.arange(1000) % 2})
+    arrow_parquet.write_table(
+        table, place / "d.parquet", write_page_checksum=True, compression="none", use_dictionary=False
+    )
+    content = bytearray((place / "d.parquet").read_bytes())
+    content[4000] ^= 1
+    (place / "d.parquet").write_bytes(content)
+    data = {"type": "parquet", "path": str(place / "d.parquet"), "target": "y", "stream": stream}
+    with pytest.raises(DataError, match="CRC checksum verification failed"):
+        load_examples(load_dataset(DATA_TYPES.parse(data)))
 
 
 def test_durations_are_seconds(place):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import lzma
-import zlib
+import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -395,7 +393,7 @@ class CsvFiles:
 
 def suggest_after_error(error: Exception) -> str:
     """Return a hint for an error of reading a file."""
-    if isinstance(error, (EOFError, zlib.error, lzma.LZMAError, ArchiveError, gzip.BadGzipFile)):
+    if isinstance(error, (ArchiveError, zipfile.BadZipFile)):
         return "The compressed file is incomplete or damaged: download or copy it again."
     return "Each line must have one value for each column, and the file must be complete."
 

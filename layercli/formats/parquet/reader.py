@@ -174,9 +174,8 @@ class ParquetFiles:
         from pyarrow import parquet
 
         try:
-            return parquet.ParquetFile(
-                file, pre_buffer=False
-            )  # it would keep the bytes of the last row group
+            # A buffer would keep the bytes of the last row group.
+            return parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
         except _PYARROW_ERRORS as error:
             _raise_unreadable(file, error)
 
