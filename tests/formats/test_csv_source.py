@@ -128,6 +128,15 @@ def test_joined_zip_archives_are_refused(make):
     assert "it has other bytes after its end" in refusal(make(first + b"\n", "never"))[1]
 
 
+def test_very_many_tiny_streams_are_refused(make, monkeypatch):
+    monkeypatch.setattr("layercli.formats.csv.source._FREE_STREAMS", 20)
+    first, _ = map(bz2.compress, PARTS)
+    content = first + 19 * bz2.compress(b"")
+    assert load_examples(load_dataset(make(content, "never"))).x.tolist() == [[1], [2]]
+    message = refusal(make(content + bz2.compress(b""), "never"))[1]
+    assert message == "t.csv cannot be read: it has more than 20 compressed streams, most of them tiny."
+
+
 def test_stream_that_is_read_in_small_pieces(monkeypatch, tmp_path):
     monkeypatch.setattr("layercli.formats.csv.source._BLOCK_BYTES", 3)
     first, second = map(lzma.compress, PARTS)

@@ -12,6 +12,7 @@ from layercli.formats.parquet.reader import ParquetFiles
 from layercli.formats.preview import preview_table
 from layercli.formats.registry import load_dataset
 from tests.formats.helpers import refusal
+from tests.running import run_python
 
 
 def parquet(place, name="t.parquet", **columns):
@@ -46,6 +47,21 @@ def test_texts_and_bytes_of_views(place, monkeypatch, stream):
     loaded = load_examples(examples)
     assert loaded.x["t"].tolist() == [["a"], ["b"], [""]]
     assert loaded.x["b"].tolist() == [["p"], ["q"], ["r"]]
+
+
+def test_damaged_metadata_of_a_column_is_an_error(place):
+    path = place / parquet(place, x=["a", "b", "c", "d"], y=[0, 1, 0, 1])["path"]
+    content = bytearray(path.read_bytes())
+    start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    schema = content.index(b"\x15\x0c%\x02\x18\x01x", start)
+    content[schema + 3] ^= 2  # x is required, but its pages have levels of optional values
+    path.write_bytes(content)
+    code = (
+        "import sys, layercli.data.tables.parquet_sizes as sizes; from pathlib import Path\n"
+        "try: sizes.measure_groups(Path(sys.argv[1]), None)\n"
+        "except OSError as error: print(error)"
+    )
+    assert "histogram size mismatch" in run_python(code, path)  # PyArrow itself ends the process
 
 
 @pytest.mark.parametrize("stream", ["never", "always"])

@@ -37,6 +37,9 @@ _PLAUSIBLE_RATIO = 100
 """A compressed file that expands to over 1 GiB with a larger ratio was made to take long."""
 _MAX_DICTIONARY_BYTES = 1 << 30
 """Memory that the decompression of an xz file may take; `xz -9` needs 65 MiB."""
+_FREE_STREAMS = 20_000
+_MIN_STREAM_BYTES = 256
+"""A file with more streams of bz2 or xz, most of them smaller than this, was made to take long: each takes some memory."""
 _FREE_LINES = 5_000_000
 """A compressed file with more lines, most of them empty, and more lines than bytes, was made to take long."""
 _SHORT_LINE_BYTES = 3
@@ -216,6 +219,7 @@ class _StreamsReader(io.RawIOBase):
         self._padding_unit = padding_unit
         self._decompressor = make_decompressor()
         self._count = 1
+        self._read_bytes = 0
 
     def readable(self) -> bool:
         return True
@@ -236,8 +240,12 @@ class _StreamsReader(io.RawIOBase):
                     return 0
                 self._decompressor = self._make_decompressor()
                 self._count += 1
+                if self._count > max(_FREE_STREAMS, self._read_bytes // _MIN_STREAM_BYTES):
+                    raise ArchiveError(
+                        f"it has more than {self._count - 1:,} compressed streams, most of them tiny"
+                    )
             elif self._decompressor.needs_input:
-                block = self._file.read(_BLOCK_BYTES)
+                block = self._read_block()
                 if not block:
                     raise EOFError("Compressed file ended before the end-of-stream marker was reached")
             try:
@@ -248,10 +256,15 @@ class _StreamsReader(io.RawIOBase):
         buffer[: len(content)] = content
         return len(content)
 
+    def _read_block(self) -> bytes:
+        block = self._file.read(_BLOCK_BYTES)
+        self._read_bytes += len(block)
+        return block
+
     def _read_start(self, rest: bytes) -> bytes:
         """Return the first bytes of the next stream, without the zeros before it; none at the end of the file."""
         zeros, start = 0, b""
-        while not start and (block := rest or self._file.read(_BLOCK_BYTES)):
+        while not start and (block := rest or self._read_block()):
             rest = b""
             start = block.lstrip(b"\0") if self._padding_unit else block
             zeros += len(block) - len(start)
