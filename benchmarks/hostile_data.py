@@ -390,6 +390,15 @@ def empty_texts(folder: Path) -> str:
     return format_text_config()
 
 
+def blank_images(folder: Path) -> str:
+    classes = make_image_folder(folder)
+    content = io.BytesIO()
+    Image.new("RGB", (9450, 9450)).save(content, "WEBP", lossless=True)
+    for number in range(100):
+        (classes / f"{number}.webp").write_bytes(content.getvalue())
+    return format_image_config()
+
+
 ATTACKS: dict[str, Callable[[Path], str]] = {
     "a dictionary of one long text": dictionary_text,
     "a dictionary text in many rows": dictionary_text_of_many_rows,
@@ -419,6 +428,7 @@ ATTACKS: dict[str, Callable[[Path], str]] = {
     "compressed short texts": short_texts_npz,
     "16-bit images": deep_images,
     "large images": large_images,
+    "large blank images": blank_images,
     "large images of different sizes": large_images_of_own_size,
     "large images after a small one": one_large_image_after_small,
     "a JPEG of many scans": jpeg_of_many_scans,

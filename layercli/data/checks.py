@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+import numpy as np
+
 from layercli.config.data.section import DataConfig, SplitConfig
 from layercli.config.data.tables import TableConfig
 from layercli.data.examples import Splits
@@ -14,10 +16,11 @@ from layercli.data.statistics import (
     LabelCounts,
     Statistics,
     ValueIndex,
+    WeightFaults,
     compute_statistics,
     count_labels,
 )
-from layercli.data.types import Array, DataError
+from layercli.data.types import Array, DataError, make_data_finding
 from layercli.graph.checks.ids import Extreme, IdRange
 from layercli.graph.finding import Finding
 from layercli.graph.target_meaning import TargetMeaning
@@ -53,6 +56,24 @@ def check_examples(
         path = ("data", "target") if name is None else ("data", "target", name)
         title = f"The target `{sanitize_text(name, limit=40)}`" if name else "The target"
         yield from _check_finite(values, title, path, locate, required=_all_columns(values))
+    yield from _check_weights(statistics.weight_faults, data, locate)
+
+
+def _check_weights(
+    faults: WeightFaults, data: DataConfig, locate: Callable[[str, int], str]
+) -> Iterator[Finding]:
+    """Report weights that are negative, missing or infinite."""
+    if faults.first is None:
+        return
+    row, value = faults.first
+    name = getattr(data, "weights", None) or "weights"
+    received = "is missing" if np.isnan(value) else f"must be a finite number of at least 0, got {value:g}"
+    more = f" ({faults.count:,} such weights in total)" if faults.count > 1 else ""
+    yield make_data_finding(
+        f"The weight `{sanitize_text(name, limit=60)}` {received} in {locate(name, row)}{more}.",
+        ("data", "weights"),
+        "Give each example one weight, a number of at least 0, or remove it from the file.",
+    )
 
 
 def check_readable_inputs(

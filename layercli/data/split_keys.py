@@ -90,6 +90,10 @@ def make_split_keys(key: str, name: str, array: Any, samples: int) -> SplitKeys:
     if key == "group":
         return SplitKeys("group", name, number_groups(array))
     if key == "order":
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            row = int(np.isinf(array).argmax())
+            received = quote_value(float(array[row]))
+            _raise_bad_key(key, f"`{title}` must be a number or a date, got {received} in row {row + 1}.")
         if array.dtype.kind == "O":
             try:
                 array = array.astype(str).astype("datetime64[us]")

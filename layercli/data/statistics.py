@@ -171,6 +171,26 @@ class LabelCounts:
 
 
 @dataclass(slots=True)
+class WeightFaults:
+    """The weights that are negative, missing or infinite."""
+
+    count: int = 0
+    first: tuple[int, float] | None = None
+    """The row of the first one, from 0, and its value."""
+    row_count: int = 0
+
+    def add(self, weights: Array) -> None:
+        """Add weights of shape (samples, ...)."""
+        flat = weights.reshape(len(weights), -1)
+        is_invalid = ~(np.isfinite(flat) & (flat >= 0))
+        if is_invalid.any():
+            row, column = (int(index[0]) for index in np.nonzero(is_invalid))
+            self.first = self.first or (self.row_count + row, float(flat[row, column]))
+            self.count += int(is_invalid.sum())
+        self.row_count += len(weights)
+
+
+@dataclass(slots=True)
 class Statistics:
     """Statistics of each input and target by name; the name of a single one is None."""
 
@@ -180,6 +200,7 @@ class Statistics:
     """The values of each target; None if there are no examples."""
     ids: dict[str | None, IdExtremes] = field(default_factory=dict)
     """The extremes of each numeric input, if they were requested."""
+    weight_faults: WeightFaults = field(default_factory=WeightFaults)
 
 
 def compute_statistics(subset: Subset, *, has_ids: bool = False) -> Statistics:
@@ -201,6 +222,7 @@ def compute_statistics(subset: Subset, *, has_ids: bool = False) -> Statistics:
     }
     counters = {name: TargetValueCounter() for name, _ in empty.targets}
     ids = {name: IdExtremes() for name, array in empty.inputs if has_ids and array.dtype.kind in "iuf"}
+    weight_faults = WeightFaults()
     for batch in _iterate_readable_batches(subset):
         for name, array in batch.inputs:
             inputs[name].add(array)
@@ -209,10 +231,12 @@ def compute_statistics(subset: Subset, *, has_ids: bool = False) -> Statistics:
         for name, array in batch.targets:
             targets[name].add(array)
             counters[name].add(array)
+        if batch.weights is not None:
+            weight_faults.add(batch.weights)
     target_values = {
         name: _locate_values(counter.to_values(), subset.target_files) for name, counter in counters.items()
     }
-    return Statistics(inputs, targets, target_values, ids)
+    return Statistics(inputs, targets, target_values, ids, weight_faults)
 
 
 def _locate_values(values: TargetValues | None, files: Sequence[Path]) -> TargetValues | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -423,8 +422,6 @@ class _ImageHeader:
 
 def _read_image_header(file: Path) -> _ImageHeader | None:
     """Return the header of an image without decoding it; None if it cannot be read."""
-    from PIL import Image
-
     from layercli.data.memory import MAX_ITEM_BYTES
     from layercli.formats.images.decode import measure_image, open_image
     from layercli.formats.images.high_bit_depth import is_high_bit_depth
@@ -432,7 +429,5 @@ def _read_image_header(file: Path) -> _ImageHeader | None:
     def read(image: Any) -> _ImageHeader:
         return _ImageHeader(measure_image(image), has_color(image), is_high_bit_depth(image))
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # nothing is decoded
-        found = open_image(file, read, MAX_ITEM_BYTES, is_decoded=False)
+    found = open_image(file, read, MAX_ITEM_BYTES, is_decoded=False)
     return found if isinstance(found, _ImageHeader) else None

@@ -60,7 +60,7 @@ def open_zip(file: IO[bytes], max_directory_bytes: int | None = None) -> zipfile
     """Open a zip archive whose list of members has at most ``max_directory_bytes``, by default 8 MiB; ``file`` stays open.
 
     Raises:
-        ArchiveError: this is not a zip archive, or its list of members is too long.
+        ArchiveError: this is not a zip archive, its list of members is too long, or it has bytes before or after it.
     """
     try:
         # zipfile reads the complete list into memory, whatever its size; only this function knows it before.
@@ -69,7 +69,15 @@ def open_zip(file: IO[bytes], max_directory_bytes: int | None = None) -> zipfile
             raise ArchiveError("it is not a zip archive")
         if end[5] > (max_directory_bytes or MAX_DIRECTORY_BYTES):
             raise ArchiveError("it has too many members")
-        return zipfile.ZipFile(file)
+        if end[9] + 22 + end[7] != file.seek(0, os.SEEK_END):
+            raise ArchiveError("it has other bytes after its end")
+        archive = zipfile.ZipFile(file)
+        # zipfile finds the last of several archives, and skips the bytes before it.
+        if first := min((info.header_offset for info in archive.infolist()), default=0):
+            raise ArchiveError(
+                f"it has {first:,} bytes before its first member; extract archives that were joined one by one"
+            )
+        return archive
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError) as error:
         if isinstance(error, ArchiveError):
             raise

@@ -83,6 +83,27 @@ def test_rows_are_located_in_the_file(place, monkeypatch, stream, number):
     assert not [*check_examples(compute_statistics(dataset), DATA_TYPES.parse(followed), dataset.locate_row)]
 
 
+@pytest.mark.parametrize("stream", ["never", "always"])
+@pytest.mark.parametrize(
+    ("weights", "received"),
+    [
+        ("1,inf,1", "must be a finite number of at least 0, got inf in t.csv, line 3."),
+        ("1,1,-2", "must be a finite number of at least 0, got -2 in t.csv, line 4."),
+        ("1,,-2", "is missing in t.csv, line 3 (2 such weights in total)."),
+        ("1,0,2", None),
+    ],
+)
+def test_weights_of_a_table_are_checked(place, monkeypatch, stream, weights, received):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    rows = "".join(f"{row},{row},{weight}\n" for row, weight in enumerate(weights.split(",")))
+    data = DATA_TYPES.parse(csv(place, f"a,y,w\n{rows}", weights="w", stream=stream, target_type="numbers"))
+    dataset = load_dataset(data)
+    found = [*check_examples(compute_statistics(dataset), data, dataset.locate_row)]
+    assert [(finding.path, finding.message) for finding in found] == (
+        [] if received is None else [(("data", "weights"), f"The weight `w` {received}")]
+    )
+
+
 FAULTY_ROWS = """when,age,note,id,kind,keep
 2020-01-01,1,2,1,x,1
 2020-01-02,3,n.v.,2,y,

@@ -102,6 +102,8 @@ def test_too_few_groups():
             ["train", "holdout", "test"],
             '`k` must be train, validation or test, got "holdout" in row 2.',
         ),
+        ("order", [0, np.inf, 2], "`k` must be a number or a date, got .inf in row 2."),
+        ("order", [0, 1, -np.inf], "`k` must be a number or a date, got -.inf in row 3."),
         ("column", [0, 1, 2], "`k` must be train, validation or test, got 0 in row 1."),
     ],
 )

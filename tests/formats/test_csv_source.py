@@ -3,6 +3,7 @@
 import bz2
 import codecs
 import gzip
+import io
 import lzma
 import re
 import subprocess
@@ -16,6 +17,7 @@ from layercli.data.examples import load_examples
 from layercli.data.types import DataError
 from layercli.formats.csv.encodings import guess_encoding
 from layercli.formats.csv.sniff import sniff_csv
+from layercli.formats.csv.source import open_bytes
 from layercli.formats.preview import preview_table
 from layercli.formats.registry import load_dataset
 
@@ -70,6 +72,77 @@ def test_same_table_in_other_forms(make, stream, content, keys):
     assert examples.columns == {None: ("größe",)}
     assert examples.class_names == ("ja", "nein", "schön")
     assert examples.x.tolist() == [[1], [2], [3]]
+
+
+def compress_zstd(text: bytes) -> bytes:
+    return pa.compress(text, codec="zstd", asbytes=True)
+
+
+def zip_text(text: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("t.csv", text)
+    return content.getvalue()
+
+
+DAMAGED = "The compressed file is incomplete or damaged: download or copy it again."
+COMPRESSIONS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": compress_zstd}
+PARTS = (b"a,y\n1,0\n2,1\n", b"3,0\n4,1\n")
+
+
+@HOW
+@pytest.mark.parametrize("kind", COMPRESSIONS)
+def test_compressed_streams_after_each_other(make, stream, kind):
+    first, second = map(COMPRESSIONS[kind], PARTS)
+    for padding in (b"", bytes(8)) if kind in ("gz", "xz") else (b"",):
+        data = make(first + padding + second + padding, stream)
+        assert load_examples(load_dataset(data)).x.tolist() == [[1], [2], [3], [4]]
+
+
+@HOW
+@pytest.mark.parametrize("kind", [*COMPRESSIONS, "zip"])
+def test_damage_after_the_first_compressed_stream(make, stream, kind):
+    first, second = map(COMPRESSIONS.get(kind, zip_text), PARTS)
+    for rest in (b"\x00" + second[1:], second[:1], second[:5], second[:-1], b"rows", bytes(8) + b"rows"):
+        _, message, hint = refusal(make(first + rest, stream))
+        assert message.startswith("t.csv ")
+        assert hint == DAMAGED
+
+
+def test_reason_of_a_damaged_stream(make):
+    first, second = map(lzma.compress, PARTS)
+    prefix = "t.csv cannot be read: "
+    damaged = refusal(make(first + b"\xff" + second[1:], "never"))[1]
+    assert damaged == f"{prefix}compressed stream 2 in it is damaged: Input format not supported by decoder."
+    padded = refusal(make(first + bytes(6) + second, "never"))[1]
+    assert padded == f"{prefix}the number of zeros after a stream is 6, not a multiple of 4."
+
+
+def test_joined_zip_archives_are_refused(make):
+    first, second = map(zip_text, PARTS)
+    _, message, _ = refusal(make(first + second, "never"))
+    assert message == (
+        f"t.csv cannot be read: it has {len(first)} bytes before its first member; "
+        "extract archives that were joined one by one."
+    )
+    assert "it has other bytes after its end" in refusal(make(first + b"\n", "never"))[1]
+
+
+def test_very_many_tiny_streams_are_refused(make, monkeypatch):
+    monkeypatch.setattr("layercli.formats.csv.source._FREE_STREAMS", 20)
+    first, _ = map(bz2.compress, PARTS)
+    content = first + 19 * bz2.compress(b"")
+    assert load_examples(load_dataset(make(content, "never"))).x.tolist() == [[1], [2]]
+    message = refusal(make(content + bz2.compress(b""), "never"))[1]
+    assert message == "t.csv cannot be read: it has more than 20 compressed streams, most of them tiny."
+
+
+def test_stream_that_is_read_in_small_pieces(monkeypatch, tmp_path):
+    monkeypatch.setattr("layercli.formats.csv.source._BLOCK_BYTES", 3)
+    first, second = map(lzma.compress, PARTS)
+    (tmp_path / "t.csv").write_bytes(first + bytes(12) + second)
+    with open_bytes(tmp_path / "t.csv") as content:
+        assert content.read(1) + content.read() == b"".join(PARTS)
 
 
 @HOW

@@ -103,6 +103,15 @@ def test_damaged_array(place):
     assert "Cannot read arrays from" in refusal(type="npz", path="d.npz", target="y", features="x")[1]
 
 
+def test_damaged_array_that_is_not_loaded(place):
+    save(place, x=np.zeros((100_000, 4)), y=np.zeros(100_000, int))
+    content = bytearray((place / "d.npz").read_bytes())
+    content[1_000_000] ^= 1
+    (place / "d.npz").write_bytes(content)
+    message = refusal(memory=10_000_000, type="npz", path="d.npz", target="y", features="x")[1]
+    assert message == "Cannot read arrays from d.npz: Bad CRC-32 for file 'x.npy'."
+
+
 TWO = """
 model:
   input: [2]

@@ -53,6 +53,16 @@ TABLES = [("csv", "never"), ("csv", "always"), ("parquet", "never"), ("parquet",
 tables = pytest.mark.parametrize(("kind", "stream"), TABLES)
 
 
+@pytest.mark.parametrize("stream", ["never", "always"])
+@pytest.mark.parametrize(("key", "value"), [("order", np.inf), ("order", np.nan), ("group", np.nan)])
+def test_keys_that_are_not_finite_are_located(stream, key, value):
+    columns = {"x": range(8), "y": range(8), "k": [0.0, 1.0, value, value, 4.0, 5.0, 6.0, value]}
+    keys = {"split": {key: "k", "test": 0.2}, "target_type": "numbers"}
+    received = "is missing" if np.isnan(value) else "must be a number or a date, got .inf"
+    [(code, message)] = errors(**table("parquet", stream, columns, **keys))
+    assert (code, message) == ("bad-split", f"`k` {received} in t.parquet, row 3, and in 2 more rows.")
+
+
 def table(kind, stream, columns, **keys):
     write_table(Path(f"t.{kind}"), columns)
     return {"type": kind, "path": f"t.{kind}", "target": "y", "stream": stream} | keys

@@ -19,6 +19,7 @@ from pyarrow import parquet
 from pydantic import ValidationError
 
 from layercli.config.data.section import DATA_TYPES
+from layercli.data.examples import load_examples
 from layercli.data.memory import ByteBudget, is_too_large_to_load
 from layercli.data.statistics import compute_statistics
 from layercli.data.tables import parquet_sizes
@@ -321,6 +322,40 @@ def test_images_of_other_formats_are_not_opened(images, monkeypatch):
     ]
     assert not preview_images(sorted(images.iterdir())).sizes
     assert started == []
+
+
+@pytest.mark.parametrize("section", [{}, {"masks": {"path": "masks"}}], ids=["images", "masks"])
+def test_many_large_images_in_tiny_files_are_refused(images, monkeypatch, section):
+    monkeypatch.setattr(image_decoder, "_MAX_EXCESS_PIXELS", 6_000_000)
+    Path("masks").mkdir()
+    for number in range(4):
+        if section:
+            Image.effect_noise((2000, 2000), 9).save(images / f"{number}.jpg", quality=1)
+            Image.new("1", (2000, 2000)).save(Path("masks") / f"{number}.png")
+        else:
+            Image.new("RGB", (2000, 2000)).save(images / f"{number}.webp", lossless=True)
+    messages = load_with_errors(type="images", path="i", size=[8, 8], **section)
+    noun = "mask masks/" if section else "image i/a/"
+    assert len(messages) == 2  # each file has 2.6 million pixels too many
+    assert messages[0].startswith(f"The {noun}")
+    assert "has 4,000,000 pixels in only" in messages[0]
+    monkeypatch.setattr(image_decoder, "_MAX_EXCESS_PIXELS", 12_000_000)
+    for _ in range(2):  # a file counts once
+        examples = load(type="images", path="i", size=[8, 8], **section)
+        assert len(load_examples(examples).x) == len(load_examples(examples).x) == 4
+
+
+def load_with_errors(**data):
+    with pytest.raises(DataError) as caught:
+        compute_statistics(load(**data))
+    return [found.message for found in caught.value.findings if found.severity == "error"]
+
+
+def test_large_image_is_read_without_a_warning(images, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    Image.new("L", (4, 4)).save(images / "1.png")
+    assert load(type="images", path="i").x.shape == (1, 4, 4, 1)
+    assert preview_images([images / "1.png"]).sizes == {(4, 4): 1}
 
 
 def make_tiff(order, is_big, entries, extra=()):

@@ -21,8 +21,20 @@ def is_bytes_type(arrow_type: Any) -> bool:
     """Return whether the values of an Arrow type are bytes, which may be texts."""
     import pyarrow as pa
 
-    checks = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
-    return any(matches(arrow_type) for matches in checks)
+    checks = (
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_fixed_size_binary,
+        pa.types.is_binary_view,
+    )
+    return any(matches(find_storage_type(arrow_type)) for matches in checks)
+
+
+def find_storage_type(arrow_type: Any) -> Any:
+    """Return the type in which values are stored: that of an extension type such as UUIDs, or the type itself."""
+    import pyarrow as pa
+
+    return arrow_type.storage_type if isinstance(arrow_type, pa.BaseExtensionType) else arrow_type
 
 
 def is_number_type(arrow_type: Any) -> bool:
@@ -101,6 +113,11 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
     columns = []
     for name, column in zip(names, table.columns, strict=True):
         declared = data.types.get(name)
+        if isinstance(column.type, pa.BaseExtensionType):
+            storage = column.type.storage_type
+            column = pa.chunked_array([chunk.storage for chunk in column.chunks], storage)
+        if pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type):
+            column = column.cast(pa.string() if pa.types.is_string_view(column.type) else pa.binary())
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         if pa.types.is_duration(column.type):

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from layercli.data.tables.arrow import find_storage_type
+
 
 def list_flat_fields(schema: Any, columns: Collection[str]) -> list[Any]:
     """Return the fields of these columns without lists, mappings and structs; names are compared without blanks."""
     import pyarrow as pa
 
     names = set(columns)
-    return [field for field in schema if field.name.strip() in names and not pa.types.is_nested(field.type)]
+    return [
+        field
+        for field in schema
+        if field.name.strip() in names and not pa.types.is_nested(find_storage_type(field.type))
+    ]
 
 
 def read_flat_columns(source: Any, columns: Collection[str], group_index: int | None = None) -> Any:

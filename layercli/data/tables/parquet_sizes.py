@@ -23,6 +23,7 @@ _TEXT_BYTES: Final = 64
 _BATCH_BYTES: Final = 1 << 26
 _DICTIONARY_PAGE: Final = 2
 _MAX_DEPTH: Final = 8
+_BUFFER_BYTES: Final = 1 << 16
 _MAX_PAGE_BYTES: Final = 1 << 28
 """Pages are a few MiB in size; a page is decompressed as a whole."""
 _MEASURED_BYTES: Final = 1 << 22
@@ -62,7 +63,8 @@ def _measure_groups(
 ) -> tuple[GroupSize, ...]:
     from pyarrow import parquet
 
-    with parquet.ParquetFile(file) as source, file.open("rb") as raw:
+    # With a buffer, opening a column does not read it.
+    with parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES) as source, file.open("rb") as raw:
         metadata = source.metadata
         leaves = []
         for index in range(metadata.num_columns):
@@ -71,6 +73,10 @@ def _measure_groups(
             is_read = columns is None or path.strip() in columns or path.partition(".")[0].strip() in columns
             if is_read and leaf.max_repetition_level == 0:  # lists are not read at all
                 leaves.append((index, path, _WIDTHS.get(leaf.physical_type) or max(0, leaf.length)))
+        indices = [index for index, *_ in leaves]
+        for number in range(metadata.num_row_groups):
+            # The metadata of a damaged column ends the process; opening the column before raises an error instead.
+            next(source.reader.iter_batches(0, [number], indices, use_threads=False), None)
         return tuple(
             _measure_group(file, raw, metadata.row_group(number), number, leaves)
             for number in range(metadata.num_row_groups)

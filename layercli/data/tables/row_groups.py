@@ -176,7 +176,9 @@ class RowGroups:
         group = self.groups[group_index]
         file = self.files[group.file_index]
         try:
-            with parquet.ParquetFile(file, metadata=self.metadata[group.file_index]) as source:
+            with parquet.ParquetFile(
+                file, metadata=self.metadata[group.file_index], page_checksum_verification=True
+            ) as source:
                 table = read_flat_columns(source, columns, group.group_index)
         except (OSError, ValueError) as error:  # pyarrow errors are subclasses of these
             self._require_unchanged(group.file_index)

@@ -45,8 +45,9 @@ class SplitColumnReader:
         if self._key == "order":
             self._sortable.add(column, rows)
             return
-        if column.null_count:
-            self._add_bad_values(column.is_null(), column, rows)
+        is_missing = column.is_null(nan_is_null=True)
+        if is_missing.true_count:
+            self._add_bad_values(is_missing, column, rows)
         if self._key == "group":
             self._pieces.append(np.asarray(self._groups.assign(table)))
         else:
@@ -117,7 +118,7 @@ class SplitColumnReader:
         if not is_bad.any():
             return
         for row, value in zip(rows[is_bad].tolist(), column.filter(mask).to_pylist(), strict=True):
-            self._add_bad_value(value, row)
+            self._add_bad_value(value if value == value else None, row)  # NaN is missing
 
     def _add_bad_value(self, value: Any, row: int) -> None:
         if value not in self._bad_values and len(self._bad_values) >= _MAX_BAD_VALUES:

@@ -35,7 +35,7 @@ class SortableColumn:
         self._numbers: list[Array] = []
         self._texts: list[tuple[int, Any, Array]] = []
         self._dates = DateContent()
-        self._missing_rows: list[int] = []
+        self._bad_values: dict[int, Any] = {}
         self.is_time = False
         """Whether the numbers are microseconds, and not those of the column."""
 
@@ -46,7 +46,7 @@ class SortableColumn:
         column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
         if column.null_count:
             missing = np.asarray(column.is_null().to_numpy(zero_copy_only=False))
-            self._missing_rows += rows[missing].tolist()
+            self._bad_values |= dict.fromkeys(rows[missing].tolist())
         kind = column.type
         if is_text_type(kind):
             self._texts.append((len(self._numbers), column, rows))
@@ -62,11 +62,15 @@ class SortableColumn:
             column = column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64())
         if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
             column = column.cast(pa.float64())
-        self._numbers.append(np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False)))
+        numbers = np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False))
+        for position in np.flatnonzero(~np.isfinite(numbers)).tolist():
+            number = float(numbers[position])
+            self._bad_values[int(rows[position])] = None if np.isnan(number) else number
+        self._numbers.append(numbers)
 
     def finish(self) -> tuple[Array, dict[int, Any]]:
         """Return the numbers of all rows, and the rows whose values cannot be used, with these values."""
-        bad_values: dict[int, Any] = dict.fromkeys(self._missing_rows)
+        bad_values = dict(self._bad_values)
         order = self._dates.order
         for index, texts, rows in self._texts:
             self.is_time = True

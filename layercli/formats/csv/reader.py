@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import lzma
-import zlib
+import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -221,6 +219,7 @@ class CsvFiles:
         options = [
             *(data.columns, data.separator, data.missing.words, sorted(data.types.items())),
             *(data.encoding, data.skip_lines, data.comment, data.decimal, sorted(data.dates)),
+            sorted(self._list_exact_columns()),
         ]
         return Cache.default().get_file(
             file, "csv", options, lambda target: self._convert_to_parquet(file, target), columns
@@ -292,25 +291,26 @@ class CsvFiles:
             self._raise_unreadable(file, error)
 
     def _list_exact_columns(self) -> set[str]:
-        """Return the columns whose values are compared: keys of splits and series, times, and targets, which may be labels."""
+        """Return the columns whose values are compared: keys of splits and series, times, dates, and possible labels."""
         windows = self.data.windows
         times = [] if windows is None or windows.time is None else [windows.time]
         series = [] if windows is None else windows.by or []
         targets = [column for _, column, _ in self.data.target_references]
-        return {*self.data.split.key_columns.values(), *times, *series, *targets}
+        return {*self.data.split.key_columns.values(), *times, *series, *targets, *self.data.dates}
 
     def _write_row_groups(self, file: Path, target: Path, types: dict[str, Any] | None) -> None:
         import pyarrow as pa
         from pyarrow import csv, parquet
 
         options = self._read_options(file, set(self._read_header(file).names), types=types)
+        kept = self._list_exact_columns()
         with open_arrow_stream(file, self.data) as stream, csv.open_csv(stream, **options) as reader:
             writer, pending, rows = None, [], 0
             try:
                 for batch in reader:
                     block = pa.Table.from_batches([batch])
                     self._require_text(file, block)
-                    table = _cast_to_float32(normalize_table(block, self.data))
+                    table = _cast_to_float32(normalize_table(block, self.data), kept)
                     if writer is None:
                         writer = parquet.ParquetWriter(
                             target,
@@ -331,7 +331,7 @@ class CsvFiles:
                         writer.write_table(pa.concat_tables(pending), row_group_size=group_size)
                         pending, rows = [], 0
                 if writer is None:
-                    empty = _cast_to_float32(normalize_table(reader.schema.empty_table(), self.data))
+                    empty = _cast_to_float32(normalize_table(reader.schema.empty_table(), self.data), kept)
                     writer = parquet.ParquetWriter(target, empty.schema)
                 elif rows:
                     writer.write_table(pa.concat_tables(pending), row_group_size=group_size)
@@ -395,7 +395,7 @@ class CsvFiles:
 
 def suggest_after_error(error: Exception) -> str:
     """Return a hint for an error of reading a file."""
-    if isinstance(error, (EOFError, zlib.error, lzma.LZMAError, ArchiveError, gzip.BadGzipFile)):
+    if isinstance(error, (ArchiveError, zipfile.BadZipFile)):
         return "The compressed file is incomplete or damaged: download or copy it again."
     return "Each line must have one value for each column, and the file must be complete."
 
@@ -483,12 +483,13 @@ def compute_group_rows(table: Any) -> int:
     return int(min(_MAX_GROUP_ROWS, max(1024, _ROW_GROUP_BYTES // width)))
 
 
-def _cast_to_float32(table: Any) -> Any:
-    """Return the table with float64 columns as float32, the precision of training."""
+def _cast_to_float32(table: Any, kept: set[str]) -> Any:
+    """Return the table with float64 columns as float32, the precision of training, except those in ``kept``."""
     import pyarrow as pa
 
     columns = [
-        column.cast(pa.float32()) if pa.types.is_float64(column.type) else column for column in table.columns
+        column.cast(pa.float32()) if pa.types.is_float64(column.type) and name not in kept else column
+        for name, column in zip(table.column_names, table.columns, strict=True)
     ]
     return pa.Table.from_arrays(columns, names=table.column_names)
 

@@ -11,7 +11,7 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, cast
@@ -19,7 +19,7 @@ from typing import IO, Any, Final, cast
 from layercli.data.data_error import PATH_KEY, raise_data_error
 from layercli.formats.csv.config import Csv
 from layercli.formats.table_types import find_binary_type
-from layercli.io.archives import open_zip
+from layercli.io.archives import ArchiveError, open_zip
 from layercli.io.folders import is_hidden
 from layercli.io.tracked_file import open_tracked
 from layercli.source.nodes import sanitize_text
@@ -35,6 +35,11 @@ _MAX_GZIP_RATIO = 1032
 _FREE_EXPANDED_BYTES = 1 << 30
 _PLAUSIBLE_RATIO = 100
 """A compressed file that expands to over 1 GiB with a larger ratio was made to take long."""
+_MAX_DICTIONARY_BYTES = 1 << 30
+"""Memory that the decompression of an xz file may take; `xz -9` needs 65 MiB."""
+_FREE_STREAMS = 20_000
+_MIN_STREAM_BYTES = 256
+"""A file with more streams of bz2 or xz, most of them smaller than this, was made to take long: each takes some memory."""
 _FREE_LINES = 5_000_000
 """A compressed file with more lines, most of them empty, and more lines than bytes, was made to take long."""
 _SHORT_LINE_BYTES = 3
@@ -134,8 +139,7 @@ def open_bytes(file: Path, *, are_json_lines: bool = False) -> Iterator[IO[bytes
         if kind is None:
             yield tracked
             return
-        openers: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open, "zstd": _open_zstd}
-        with openers[kind](tracked, "rb") as opened:
+        with _OPENERS[kind](tracked) as opened:
             yield _limit_stream(opened, file)
 
 
@@ -164,9 +168,15 @@ class _LimitedStream(io.RawIOBase):
         """Read into a buffer.
 
         Raises:
-            OSError: the stream is longer than a limit.
+            ArchiveError: the compressed file is damaged.
+            OSError: the stream is longer than a limit, or the disk cannot be read.
         """
-        content = self._stream.read(len(buffer))
+        try:
+            content = self._stream.read(len(buffer))
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+            if getattr(error, "errno", None) is not None:
+                raise
+            raise ArchiveError(str(error).rstrip(".") or "it is damaged") from None
         self._remaining -= len(content)
         if self._remaining < 0:
             raise OSError(f"it expands to more than {self._limit:,} bytes, which is implausible for its size")
@@ -188,10 +198,89 @@ def max_compression_ratio(file: Path) -> int | None:
     return None if start.startswith((b"PK\x03\x04", *(mark for mark, _ in _COMPRESSIONS))) else 1
 
 
-def _open_zstd(file: IO[bytes], mode: str) -> Any:  # noqa: ARG001 - as the openers of the standard library
+def _open_zstd(file: IO[bytes]) -> Any:
     import pyarrow as pa
 
     return io.BufferedReader(pa.CompressedInputStream(file, "zstd"))
+
+
+def _make_xz_decompressor() -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_DICTIONARY_BYTES)
+
+
+class _StreamsReader(io.RawIOBase):
+    """The content of a file of several compressed streams; the readers of Python ignore damaged ones after the first."""
+
+    def __init__(self, file: IO[bytes], make_decompressor: Callable[[], Any], padding_unit: int) -> None:
+        """Read the streams in ``file``, with multiples of ``padding_unit`` zeros after each; 0: no zeros are permitted."""
+        super().__init__()
+        self._file = file
+        self._make_decompressor = make_decompressor
+        self._padding_unit = padding_unit
+        self._decompressor = make_decompressor()
+        self._count = 1
+        self._read_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read into a buffer.
+
+        Raises:
+            EOFError: the last stream is incomplete.
+            ArchiveError: a stream is damaged, or the file has other bytes after a stream.
+        """
+        content = b""
+        while len(buffer) and not content:
+            block = b""
+            if self._decompressor.eof:
+                block = self._read_start(self._decompressor.unused_data)
+                if not block:
+                    return 0
+                self._decompressor = self._make_decompressor()
+                self._count += 1
+                if self._count > max(_FREE_STREAMS, self._read_bytes // _MIN_STREAM_BYTES):
+                    raise ArchiveError(
+                        f"it has more than {self._count - 1:,} compressed streams, most of them tiny"
+                    )
+            elif self._decompressor.needs_input:
+                block = self._read_block()
+                if not block:
+                    raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+            try:
+                content = self._decompressor.decompress(block, len(buffer))
+            except (OSError, lzma.LZMAError) as error:
+                kind = "it" if self._count == 1 else f"compressed stream {self._count} in it"
+                raise ArchiveError(f"{kind} is damaged: {error}") from None
+        buffer[: len(content)] = content
+        return len(content)
+
+    def _read_block(self) -> bytes:
+        block = self._file.read(_BLOCK_BYTES)
+        self._read_bytes += len(block)
+        return block
+
+    def _read_start(self, rest: bytes) -> bytes:
+        """Return the first bytes of the next stream, without the zeros before it; none at the end of the file."""
+        zeros, start = 0, b""
+        while not start and (block := rest or self._read_block()):
+            rest = b""
+            start = block.lstrip(b"\0") if self._padding_unit else block
+            zeros += len(block) - len(start)
+        if self._padding_unit and zeros % self._padding_unit:
+            raise ArchiveError(
+                f"the number of zeros after a stream is {zeros:,}, not a multiple of {self._padding_unit}"
+            )
+        return start
+
+
+_OPENERS: Final[dict[str, Callable[[IO[bytes]], Any]]] = {
+    "gzip": lambda file: gzip.GzipFile(fileobj=file),
+    "bz2": lambda file: _StreamsReader(file, bz2.BZ2Decompressor, 0),
+    "xz": lambda file: _StreamsReader(file, _make_xz_decompressor, 4),
+    "zstd": _open_zstd,
+}
 
 
 def _find_only_member(file: Path, archive: zipfile.ZipFile) -> str:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
@@ -49,9 +50,48 @@ _STARTS = {
 }
 """First bytes of files that are not images, in lower case -> the reason."""
 
+_FREE_PIXELS = 1 << 20
+"""Pixels of an image that any file may have, such as a blank one."""
+_PLAUSIBLE_PIXELS_PER_BYTE = 512
+"""Photos have less than 10, and drawings and masks that are not blank less than this number."""
+_MAX_EXCESS_PIXELS = 1 << 31
+"""Most pixels above these limits in all images of a data set; decoding them takes about 20 seconds."""
+
 Result = TypeVar("Result")
 budget = ByteBudget(MAX_ITEM_BYTES)
 """Memory of all images that are being decoded."""
+
+
+class ExcessPixels:
+    """The pixels in the images of a data set that are implausible for the sizes of their files, such as blank ones."""
+
+    def __init__(self) -> None:
+        self._files: set[Path] = set()
+        self._total = 0
+        self._lock = Lock()
+
+    def clear(self) -> None:
+        """Begin a different data set."""
+        with self._lock:
+            self._files.clear()
+            self._total = 0
+
+    def add(self, file: Path, pixels: int, file_bytes: int) -> bool:
+        """Add an image, which counts once; return False if all images would have too many such pixels together."""
+        excess = pixels - _FREE_PIXELS - _PLAUSIBLE_PIXELS_PER_BYTE * file_bytes
+        if excess <= 0:
+            return True
+        with self._lock:
+            if file in self._files:
+                return True
+            if self._total + excess > _MAX_EXCESS_PIXELS:
+                return False
+            self._files.add(file)
+            self._total += excess
+            return True
+
+
+excess_pixels = ExcessPixels()
 
 
 def decode_image(
@@ -113,6 +153,8 @@ def open_image(
 
     if _TAG_WARNINGS not in warnings.filters:
         warnings.filterwarnings("ignore", category=UserWarning, module=_TAG_WARNINGS[3].pattern)
+        # The memory and the pixels of images have limits here.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     try:
         with file.open("rb", buffering=0) as opened:
             file_bytes = os.fstat(opened.fileno()).st_size
@@ -135,18 +177,19 @@ def open_image(
                 if size is not None and is_jpeg:  # decode only what the requested size needs
                     height, width = size[::-1] if _find_turn(image) in _TURNS_THAT_SWAP_SIDES else size
                     image.draft(None, (width, height))
+                if is_decoded and not excess_pixels.add(file, image.width * image.height, file_bytes):
+                    return make_data_finding(
+                        f"The {noun} {sanitize_text(str(file))} has {image.width * image.height:,} pixels in only "
+                        f"{file_bytes:,} bytes; the data has too many of this kind to decode.",
+                        key,
+                        "Save smaller versions of them, or remove those that are blank.",
+                    )
                 needed = _count_decode_bytes(image, file_bytes, size) if is_decoded else 0
                 if needed > max_bytes:
                     return _make_size_finding(file, needed, max_bytes, noun, key)
                 with nullcontext() if is_alone or needed < _MIN_RESERVED_BYTES else budget.reserve(needed):
                     return read(image)
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = sanitize_text(str(getattr(error, "strerror", None) or error), limit=150).rstrip(".")
         if isinstance(error, UnidentifiedImageError):
             reason = _describe_unknown_content(file)

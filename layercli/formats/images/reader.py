@@ -29,7 +29,7 @@ from layercli.data.types import (
     raise_data_error,
 )
 from layercli.formats.images.config import IMAGE_SUFFIXES, Images, MasksConfig
-from layercli.formats.images.decode import decode_image
+from layercli.formats.images.decode import decode_image, excess_pixels
 from layercli.formats.images.labels import read_labels, read_new_labels
 from layercli.formats.images.masks import ImageMasks, LazyMasks, MaskClasses, list_masked_files, read_masks
 from layercli.graph.finding import Finding
@@ -63,6 +63,7 @@ def read_dataset(data: Images, memory: int | None) -> Dataset:
     Raises:
         DataError: an image cannot be read or has a different size; there is one finding for each such file.
     """
+    excess_pixels.clear()
     limit = limit_item_bytes(memory)
     labelled = _list_labelled_files(data, limit)
     findings: list[Finding] = []
@@ -147,6 +148,7 @@ def read_new_dataset(
     Raises:
         DataError: an image cannot be read, or has a different size or an unknown class.
     """
+    excess_pixels.clear()
     class_names, limit = reader_state.single_target_classes(), limit_item_bytes(memory)
     if has_targets and data.masks is not None:
         classes = MaskClasses.from_names(reader_state.class_names)

@@ -161,7 +161,7 @@ def _find_kinds(file: Path) -> Kinds:
         raise_data_error(
             f"{sanitize_text(str(file))} has {row_count:,} lines and {len(kinds):,} columns, but only {value_count:,} values.",
             PATH_KEY,
-            "Write lines with different names into different files.",
+            "Write lines with different names into different files; for counts of words, write the text itself in one column.",
         )
     return kinds
 

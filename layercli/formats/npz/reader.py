@@ -36,6 +36,7 @@ _MAX_INFLATION = 1100
 _MAX_COMPRESSED_BYTES = 1 << 30
 _PLAUSIBLE_RATIO = 100
 """Compressed arrays that need more memory than both of these are refused: their files are made for that."""
+_CHECKED_BYTES = 1 << 20
 _READ_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -190,12 +191,24 @@ def _read_array(
 ) -> Array | LazyArray:
     """Return the array, or one that reads its rows when they are needed."""
     if is_lazy:
+        _check_content(archive, info)
         return open_memmap(
             path, header, _find_content_offset(path, info), name, key_path, is_target=is_target_path(key_path)
         )
     with archive.open(info) as stream:
         array = read_array(stream, header)
         return to_training_dtype(array, name, key_path, is_target=is_target_path(key_path))
+
+
+def _check_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+    """Compare the content of a member with its CRC, as reading it into memory does.
+
+    Raises:
+        zipfile.BadZipFile: it is damaged.
+    """
+    with archive.open(info) as stream:
+        while stream.read(_CHECKED_BYTES):
+            pass
 
 
 def _find_content_offset(path: Path, info: zipfile.ZipInfo) -> int:

@@ -12,7 +12,7 @@ from layercli.data.cache import Cache
 from layercli.data.memory import raise_too_large
 from layercli.data.new_examples import NewExamples
 from layercli.data.paths import expand_paths
-from layercli.data.tables.arrow import is_bytes_type, normalize_table
+from layercli.data.tables.arrow import find_storage_type, is_bytes_type, normalize_table
 from layercli.data.tables.columns import check_trained_columns
 from layercli.data.tables.files import TableFiles, list_repeated_names
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
@@ -93,7 +93,7 @@ class ParquetFiles:
             return [
                 field.name.strip()
                 for field in source.schema_arrow
-                if pa.types.is_nested(field.type)
+                if pa.types.is_nested(find_storage_type(field.type))
                 or (is_bytes_type(field.type) and not self._are_texts(source, field.name))
             ]
 
@@ -103,7 +103,8 @@ class ParquetFiles:
 
         try:
             for batch in source.iter_batches(_MAX_BATCH_ROWS, columns=[name], use_threads=False):
-                batch.column(0).cast(pa.string())
+                column = batch.column(0)
+                (column.storage if isinstance(column, pa.ExtensionArray) else column).cast(pa.string())
         except _PYARROW_ERRORS:
             return False
         return True
@@ -174,9 +175,8 @@ class ParquetFiles:
         from pyarrow import parquet
 
         try:
-            return parquet.ParquetFile(
-                file, pre_buffer=False
-            )  # it would keep the bytes of the last row group
+            # A buffer would keep the bytes of the last row group.
+            return parquet.ParquetFile(file, pre_buffer=False, page_checksum_verification=True)
         except _PYARROW_ERRORS as error:
             _raise_unreadable(file, error)
 

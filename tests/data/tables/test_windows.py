@@ -400,6 +400,40 @@ def test_bad_times_are_located(tmp_path, how):
     ]
 
 
+@hows
+@pytest.mark.parametrize(
+    ("value", "received"),
+    [
+        ("inf", "must be a number or a date, got .inf"),
+        ("-1e400", "must be a number or a date, got -.inf"),
+        ("nan", "is missing"),
+    ],
+)
+def test_times_that_are_not_finite_are_located(tmp_path, how, value, received):
+    when = np.array(["0.5", "1", value, "3", "4", "5"], dtype=object)
+    data = section(tmp_path, hourly(6, when=when), windows={"length": 2, "time": "when"}, stream=how)
+    (tmp_path / "t0.csv").write_text((tmp_path / "t0.csv").read_text().replace('"', ""))
+    with pytest.raises(DataError) as caught:
+        load_dataset(data)
+    [finding] = caught.value.findings
+    assert finding.message == f"`when` {received} ({tmp_path}/t0.csv, line 4)."
+
+
+@hows
+def test_times_with_fractions_of_seconds_keep_their_order(tmp_path, how):
+    when = 1_700_000_000.5 - np.arange(6)  # float32 has one number in 128 of these seconds
+    source = load_dataset(
+        section(tmp_path, hourly(6, when=when), windows={"length": 2, "time": "when"}, stream=how)
+    )
+    assert source.findings == ()
+    assert [window[:, 0].tolist() for window in load_examples(source).x["x"]] == [
+        [5, 4],
+        [4, 3],
+        [3, 2],
+        [2, 1],
+    ]
+
+
 def test_first_eight_bad_times_are_reported(tmp_path):
     when = [*HOURS[:12].astype(str), *(f"x{row}" for row in range(12, 22))]
     with pytest.raises(DataError) as caught:
