@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,7 @@ def is_quick_session(config: pytest.Config) -> bool:
     return config.option.markexpr == "quick"
 
 
+@cache
 def needs_tensorflow(path: Path) -> bool:
     """Return whether a folder or file is in ``TENSORFLOW_FILES``."""
     tests = Path(__file__).parent
@@ -177,6 +179,14 @@ def no_tensorflow_in_quick_tests(request: pytest.FixtureRequest) -> Iterator[Non
 def cache(tmp_path_factory: pytest.TempPathFactory):
     """Keep the cache of streamed tables separate from the user's cache."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_the_disk() -> Iterator[None]:
+    """Leave files in the memory of the system, which keeps them after a kill: a training writes many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # fails for a file that is closed, as fsync
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
