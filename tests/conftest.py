@@ -38,6 +38,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Collecting makes many objects and hardly any garbage; pytest_collection_finish ends this.
 gc.disable()
 
+IS_TENSORFLOW_IMPORTED = pytest.StashKey[bool]()
+"""Whether a quick test has imported TensorFlow."""
 TENSORFLOW_FILES = (
     "commands/test_build.py",
     "commands/test_crossval.py",
@@ -166,13 +168,17 @@ def pytest_runtest_setup() -> None:
         numpy.random.seed(0)
 
 
-@pytest.fixture(autouse=True)
-def no_tensorflow_in_quick_tests(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail the first test of ``-m quick`` that imports TensorFlow."""
-    was_imported = "tensorflow" in sys.modules
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail the first test of ``-m quick`` that imports TensorFlow. A fixture of each test would take longer."""
     yield
-    if is_quick_session(request.config) and not was_imported:
-        assert "tensorflow" not in sys.modules, "This test imports TensorFlow: mark it `tensorflow`."
+    if (
+        is_quick_session(item.config)
+        and "tensorflow" in sys.modules
+        and not item.session.stash.get(IS_TENSORFLOW_IMPORTED, False)
+    ):
+        item.session.stash[IS_TENSORFLOW_IMPORTED] = True
+        pytest.fail("This test imports TensorFlow: mark it `tensorflow`.", pytrace=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
