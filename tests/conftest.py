@@ -85,15 +85,15 @@ TENSORFLOW_FILES = (
 """Folders and files whose tests all need TensorFlow. In other files, mark such a test `tensorflow`."""
 
 LONG_FILES = (
-    "engine/training/test_multi_worker.py",
-    "workflows/test_resume_training_types.py",
-    "engine/training/test_fused_steps.py",
     "test_configs.py",
+    "engine/training/test_multi_worker.py",
+    "engine/training/test_fused_steps.py",
+    "workflows/test_resume_training_types.py",
     "commands/test_import.py",
+    "workflows/test_signals.py",
+    "script/test_write_script.py",
     "workflows/test_resume.py",
     "security/test_import_path.py",
-    "script/test_write_script.py",
-    "workflows/test_signals.py",
     "engine/export/test_verify.py",
     "workflows/test_training_run.py",
     "workflows/test_until.py",
@@ -117,6 +117,14 @@ LONG_FILES = (
     "workflows/test_ensemble.py",
     "engine/training/test_position_weights.py",
     "engine/training/test_compile.py",
+    "security/test_text.py",
+    "security/test_hostile_data.py",
+    "test_english.py",
+    "test_json_schema.py",
+    "test_light_imports.py",
+    "reports/run_page/test_page.py",
+    "data/tables/test_streamed.py",
+    "commands/test_layers.py",
 )
 """Files that take longest. They start first, so that no process waits for one of them at the end."""
 
