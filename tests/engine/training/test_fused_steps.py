@@ -260,10 +260,11 @@ def test_resumed_epoch_equals_uninterrupted_epoch(stream):
 
 def test_evaluation_equals_keras():
     model, examples = made(dense)
-    found = [
-        loop(model, examples, most=most).evaluate(make_feed(examples, BATCH, stream=False))
-        for most in (1, 4, 100)
-    ]
+    found = []
+    for most in (1, 4, 100):
+        looped = loop(model, examples, most=most)
+        looped.evaluate(make_feed(examples.take(np.arange(40)), BATCH, stream=False))
+        found.append(looped.evaluate(make_feed(examples, BATCH, stream=False)))
     expected = model.evaluate(examples.x, examples.y, batch_size=BATCH, verbose=0, return_dict=True)
     assert found == [pytest.approx(expected, rel=1e-6)] * 3
 
