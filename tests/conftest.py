@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Collecting makes many objects and hardly any garbage; pytest_collection_finish ends this.
 gc.disable()
 
+IS_TENSORFLOW_IMPORTED = pytest.StashKey[bool]()
+"""Whether a quick test has imported TensorFlow."""
 TENSORFLOW_FILES = (
     "commands/test_build.py",
     "commands/test_crossval.py",
@@ -82,15 +85,15 @@ TENSORFLOW_FILES = (
 """Folders and files whose tests all need TensorFlow. In other files, mark such a test `tensorflow`."""
 
 LONG_FILES = (
-    "engine/training/test_multi_worker.py",
-    "workflows/test_resume_training_types.py",
-    "engine/training/test_fused_steps.py",
     "test_configs.py",
+    "engine/training/test_multi_worker.py",
+    "engine/training/test_fused_steps.py",
+    "workflows/test_resume_training_types.py",
     "commands/test_import.py",
+    "workflows/test_signals.py",
+    "script/test_write_script.py",
     "workflows/test_resume.py",
     "security/test_import_path.py",
-    "script/test_write_script.py",
-    "workflows/test_signals.py",
     "engine/export/test_verify.py",
     "workflows/test_training_run.py",
     "workflows/test_until.py",
@@ -114,6 +117,14 @@ LONG_FILES = (
     "workflows/test_ensemble.py",
     "engine/training/test_position_weights.py",
     "engine/training/test_compile.py",
+    "security/test_text.py",
+    "security/test_hostile_data.py",
+    "test_english.py",
+    "test_json_schema.py",
+    "test_light_imports.py",
+    "reports/run_page/test_page.py",
+    "data/tables/test_streamed.py",
+    "commands/test_layers.py",
 )
 """Files that take longest. They start first, so that no process waits for one of them at the end."""
 
@@ -123,6 +134,7 @@ def is_quick_session(config: pytest.Config) -> bool:
     return config.option.markexpr == "quick"
 
 
+@cache
 def needs_tensorflow(path: Path) -> bool:
     """Return whether a folder or file is in ``TENSORFLOW_FILES``."""
     tests = Path(__file__).parent
@@ -164,19 +176,31 @@ def pytest_runtest_setup() -> None:
         numpy.random.seed(0)
 
 
-@pytest.fixture(autouse=True)
-def no_tensorflow_in_quick_tests(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail the first test of ``-m quick`` that imports TensorFlow."""
-    was_imported = "tensorflow" in sys.modules
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail the first test of ``-m quick`` that imports TensorFlow. A fixture of each test would take longer."""
     yield
-    if is_quick_session(request.config) and not was_imported:
-        assert "tensorflow" not in sys.modules, "This test imports TensorFlow: mark it `tensorflow`."
+    if (
+        is_quick_session(item.config)
+        and "tensorflow" in sys.modules
+        and not item.session.stash.get(IS_TENSORFLOW_IMPORTED, False)
+    ):
+        item.session.stash[IS_TENSORFLOW_IMPORTED] = True
+        pytest.fail("This test imports TensorFlow: mark it `tensorflow`.", pytrace=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory):
     """Keep the cache of streamed tables separate from the user's cache."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_wait_for_the_disk() -> Iterator[None]:
+    """Leave files in the memory of the system, which keeps them after a kill: a training writes many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # fails for a file that is closed, as fsync
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -690,7 +690,7 @@ def test_wrong_graph_is_reported(monkeypatch, imported):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["MobileNetV2", "MobileNetV3Small", "EfficientNetV2B0", "InceptionV3"])
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "InceptionV3"])
 def test_keras_applications_survive_the_round_trip(name, tmp_path):
     with unallocated_weights():
         model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))

@@ -31,6 +31,22 @@ def test_staged_file_appears_complete_with_default_permissions(tmp_path):
     assert target.stat().st_mode == plain.stat().st_mode
 
 
+def test_file_is_on_disk_before_its_renaming_and_its_folder_after(tmp_path, monkeypatch):
+    synced = []
+
+    def note(handle):
+        synced.append(
+            (os.fstat(handle).st_ino, {path.name: path.stat().st_ino for path in tmp_path.iterdir()})
+        )
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_text(tmp_path / "a.txt", "all")
+    (file, before), (folder, after) = synced
+    assert list(before.values()) == list(after.values()) == [file]
+    assert list(before) != list(after) == ["a.txt"]
+    assert folder == tmp_path.stat().st_ino
+
+
 def stop_after(_, error):
     raise error
 

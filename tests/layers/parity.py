@@ -58,7 +58,7 @@ def judged(value: Any, *inputs: Tensor, call: Callable[[Any, list[Any]], Any] | 
 
 def ran(
     value: Any, *inputs: Tensor, call: Callable[[Any, list[Any]], Any] | None = None
-) -> tuple[list[tuple[Shape, str]], list[tuple[Shape, str]]] | str:
+) -> list[list[tuple[Shape, str]]] | str:
     """Return the real outputs of a Keras layer, in a model that is and that is not training, or its error.
 
     A symbolic call accepts shapes and dtypes that a real call rejects. Axes of unknown size have one of two sizes.
@@ -69,7 +69,7 @@ def ran(
 
 def _run(
     value: Any, inputs: tuple[Tensor, ...], call: Callable[..., Any] | None, length: int
-) -> tuple[list[tuple[Shape, str]], list[tuple[Shape, str]]] | str:
+) -> list[list[tuple[Shape, str]]] | str:
     try:
         name = LAYERS.find(value["type"]) or value["type"]
         in_call = LAYERS.load(name).call_arguments
@@ -87,13 +87,13 @@ def _run(
             layer.adapt(arrays[0])
         # Outside a graph, some windows of adaptive pooling end the process in TensorFlow.
         run = tf.function(model, autograph=False) if "Adaptive" in name else model
-        runs = [keras.tree.flatten(run(arrays, training=is_training)) for is_training in (False, True)]
+        modes = (False,) if "Adaptive" in name else (False, True)  # it has no training mode; tracing is slow
+        runs = [keras.tree.flatten(run(arrays, training=is_training)) for is_training in modes]
     except Exception as error:
         return f"keras: {type(error).__name__}: {error}"
-    first, second = (
+    return [
         [(tuple(each.shape), keras.backend.standardize_dtype(each.dtype)) for each in run] for run in runs
-    )
-    return first, second
+    ]
 
 
 def _fits(declared: Tensor, returned: tuple[Shape, str]) -> bool:

@@ -58,7 +58,7 @@ def assert_safe(folder, command, code=0):
     [
         pytest.param(["validate", "."], id="validate"),
         pytest.param(
-            ["launch", "--workers", "2", "--", "train", "config.yaml", "--run-dir", "runs/a"],
+            ["launch", "--workers", "1", "--", "train", "config.yaml", "--run-dir", "runs/a"],
             id="launch",
             marks=pytest.mark.tensorflow,
         ),

@@ -46,6 +46,15 @@ def alone(tmp_path_factory):
     return alone
 
 
+@pytest.fixture(scope="module")
+def one_epoch(alone, tmp_path_factory):
+    """A run that finished its only epoch."""
+    config, _ = alone("dense")
+    run = train(config, tmp_path_factory.mktemp("one_epoch") / "run", "--set", "train.epochs=1")
+    assert run.result.exit_code == 0, run.result.output
+    return run.path
+
+
 @pytest.fixture
 def start_killed(alone, tmp_path):
     """Return a function that makes the run of a training that was killed at a block."""
@@ -100,7 +109,7 @@ def test_resumed_training_matches_uninterrupted(kind, alone, tmp_path, start_kil
 
 
 def test_finished_run_resumes_only_with_more_epochs(tmp_path):
-    config = write("lstm", tmp_path, callbacks=[])
+    config = write("dense", tmp_path, callbacks=[])
     whole = train(config, tmp_path / "whole")
     run = train(config, tmp_path / "run", "--set", "train.epochs=2")
     result = resume(run.path)
@@ -133,7 +142,7 @@ def test_run_killed_after_last_step_is_completed(alone, tmp_path, monkeypatch):
 
 
 def test_full_disk_stops_training_and_keeps_checkpoint(alone, tmp_path, monkeypatch):
-    config, expected = alone("conv")
+    config, expected = alone("dense")
     save, left = np.savez, [4]
 
     def savez(file, **arrays):
@@ -174,9 +183,8 @@ def test_damaged_checkpoint_falls_back_to_previous_with_warning(alone, tmp_path,
     assert_same(outcome(tmp_path / "run"), expected)
 
 
-def test_resume_lists_changed_config_files_and_versions(alone, tmp_path):
-    config, _ = alone("dense")
-    run = train(config, tmp_path / "run", "--set", "train.epochs=1").path
+def test_resume_lists_changed_config_files_and_versions(one_epoch, tmp_path):
+    run = shutil.copytree(one_epoch, tmp_path / "run")
     manifest = json.loads((run / "manifest.json").read_text())
     manifest["versions"]["keras"] = "3.0.0"
     (run / "manifest.json").write_text(json.dumps(manifest))
@@ -201,12 +209,11 @@ def test_resume_lists_changed_config_files_and_versions(alone, tmp_path):
     assert resume(run, "--allow-changes", *changes[:4]).exit_code == 0
 
 
-def test_resume_accepts_identical_config(alone, tmp_path):
+def test_resume_accepts_identical_config(alone, one_epoch, tmp_path):
     config, _ = alone("dense")
-    run = train(config, tmp_path / "run", "--set", "train.epochs=1").path
-    assert invoke("train", config, "--resume", run, "--set", "train.epochs=1").exit_code == 0
+    assert invoke("train", config, "--resume", one_epoch, "--set", "train.epochs=1").exit_code == 0
     other = write("lstm", tmp_path)
-    assert invoke("train", other, "--resume", run).exit_code == 1
+    assert invoke("train", other, "--resume", one_epoch).exit_code == 1
 
 
 def test_changed_data_is_rejected(tmp_path):
@@ -239,11 +246,10 @@ def test_non_run_cannot_be_resumed(tmp_path):
     assert invoke("train", "--resume", tmp_path, "--run-dir", tmp_path).exit_code == 2
 
 
-def test_run_directory_is_locked(alone, tmp_path):
+def test_run_directory_is_locked(one_epoch, tmp_path):
     from layercli.runs.lock import lock_run
 
-    config, _ = alone("dense")
-    run = train(config, tmp_path / "run", "--set", "train.epochs=1").path
+    run = shutil.copytree(one_epoch, tmp_path / "run")
     with lock_run(run):
         assert problems(resume(run, "--set", "train.epochs=2")) == [("run-in-use", None)]
     assert resume(run, "--set", "train.epochs=2").exit_code == 0

@@ -231,9 +231,7 @@ def test_sample_weights_count_as_in_keras():
     theirs, _ = made(dense)
     fitted_by_keras(theirs, weighted, order_of)
     assert same(state(ours), state(theirs))
-    unweighted, _ = made(dense)
-    loop(unweighted, examples).run([], epochs=EPOCHS)
-    assert not same(state(ours), state(unweighted))
+    assert not same(state(ours), state_by_keras(dense))
 
 
 @pytest.mark.parametrize(("stack", "stream"), [(dense, False), (lstm, True)], ids=["dense", "lstm"])
@@ -260,12 +258,15 @@ def test_resumed_epoch_equals_uninterrupted_epoch(stream):
     assert same(state(whole), state(halves))
 
 
-@pytest.mark.parametrize("most", [1, 4, 100])
-def test_evaluation_equals_keras(most):
+def test_evaluation_equals_keras():
     model, examples = made(dense)
-    found = loop(model, examples, most=most).evaluate(make_feed(examples, BATCH, stream=False))
+    found = []
+    for most in (1, 4, 100):
+        looped = loop(model, examples, most=most)
+        looped.evaluate(make_feed(examples.take(np.arange(40)), BATCH, stream=False))
+        found.append(looped.evaluate(make_feed(examples, BATCH, stream=False)))
     expected = model.evaluate(examples.x, examples.y, batch_size=BATCH, verbose=0, return_dict=True)
-    assert found == pytest.approx(expected, rel=1e-6)
+    assert found == [pytest.approx(expected, rel=1e-6)] * 3
 
 
 def test_blocks_end_at_checkpoints():
