@@ -43,7 +43,9 @@ def command(
     ] = False,
     show_all: Annotated[
         bool,
-        typer.Option("--all", help="Show every problem, not only the first 20. github always shows every one."),
+        typer.Option(
+            "--all", help="Show every problem, not only the first 20. github always shows every one."
+        ),
     ] = False,
     json: JsonOption = False,
     set_: SetOption = None,

@@ -27,7 +27,9 @@ def print_problems(
         # Wrap at words on a terminal; elsewhere print one line per problem, for other programs.
         console.print(_problem_text(problem, console.width), soft_wrap=not console.is_terminal)
     if len(problems) > len(shown):
-        line = f"… and {len(problems) - len(shown)} more; {len(problems)} problems in total. {advice}".rstrip()
+        line = (
+            f"… and {len(problems) - len(shown)} more; {len(problems)} problems in total. {advice}".rstrip()
+        )
         console.print(Text(line), soft_wrap=not console.is_terminal)
 
 

@@ -115,7 +115,9 @@ def test_problems_after_the_first_20_are_shown_on_request(folder):
         return invoke("validate", "many.yaml", *options).stdout.count("`units` must be")
 
     assert (count(), count("--all"), count("--format", "github")) == (20, 23, 23)
-    some, every = (json.loads(invoke("validate", "many.yaml", "--json", *more).stdout) for more in ([], ["--all"]))
+    some, every = (
+        json.loads(invoke("validate", "many.yaml", "--json", *more).stdout) for more in ([], ["--all"])
+    )
     assert (len(some["problems"]), some["problem_count"]) == (20, 23)
     assert (len(every["problems"]), every.get("problem_count")) == (23, None)
 
