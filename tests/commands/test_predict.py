@@ -164,7 +164,7 @@ def test_infinite_number_in_new_data_is_corrected_in_the_file(run, tmp_path):
 @pytest.mark.parametrize(
     ("name", "suffix"), [("labels.csv", ".csv"), ("a.jsonl", ".jsonl"), ("c.yaml", ".yaml")]
 )
-def test_other_files_are_no_images(image_run, tmp_path, name, suffix):
+def test_table_for_a_model_of_images_names_the_suffixes(image_run, tmp_path, name, suffix):
     (tmp_path / name).write_text("file,kind\n")
     result = invoke(
         "predict", image_run, "--input", tmp_path / name, "--output", tmp_path / "p.csv", "--json"
