@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import tensorflow as tf
 
@@ -16,8 +16,18 @@ from layercli.config.training.registry import LOSSES, METRICS
 from layercli.config.training.section import TrainSection
 from layercli.data.examples import ASSUMED_TEXT_BYTES, Examples, Subset
 from layercli.engine.custom_objects import list_batch_callbacks
+from layercli.engine.training.xla_convolution import MAX_WINDOW, is_pooling_by_slices
+from layercli.graph.build import GraphNode
 from layercli.layers.base import Layer, use_dtype_policy
 from layercli.layers.custom_layers import CustomLayer
+from layercli.layers.families.convolutional import Conv1D, Conv2D
+from layercli.layers.families.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
+from layercli.layers.shapes import multiply_dims
 from layercli.schema.component import Component, snake_case
 from layercli.schema.field_types import MAX_INT32
 
@@ -103,19 +113,29 @@ _XLA_LAYERS: Final = frozenset(
         "Activation",
         "Add",
         "Average",
+        "AveragePooling1D",
+        "AveragePooling2D",
         "BatchNormalization",
         "Bidirectional",
         "Concatenate",
+        "Conv1D",
+        "Conv2D",
         "Dense",
         "Dropout",
         "ELU",
         "Embedding",
         "Flatten",
         "GRU",
+        "GlobalAveragePooling1D",
+        "GlobalAveragePooling2D",
+        "GlobalMaxPooling1D",
+        "GlobalMaxPooling2D",
         "Identity",
         "LSTM",
         "LayerNormalization",
         "LeakyReLU",
+        "MaxPooling1D",
+        "MaxPooling2D",
         "Maximum",
         "Minimum",
         "Multiply",
@@ -129,7 +149,11 @@ _XLA_LAYERS: Final = frozenset(
         "Subtract",
     ]
 )
-"""Layers that XLA speeds up on a CPU; it slows down convolutions and random numbers, except those of ``xla_dropout``."""
+"""Layers that XLA speeds up on a CPU, with ``xla_dropout`` and ``xla_convolution``."""
+_Windows: TypeAlias = Conv1D | Conv2D | MaxPooling1D | MaxPooling2D | AveragePooling1D | AveragePooling2D
+"""Layers that slide a window over their input."""
+_MAX_CONVOLUTION_VALUES: Final = 1 << 18
+"""The most values of the patches and of the output of a convolution that XLA speeds up: 1 MiB, to fit in a cache."""
 _DROPOUT_RATES: Final = ("rate", "dropout", "recurrent_dropout")
 _XLA_LOSSES_AND_METRICS: Final = frozenset(
     [
@@ -180,7 +204,7 @@ def plan_execution(valid: ValidConfig, subset: Subset) -> ExecutionPlan:
         )
         if len(subset) % batch_size:
             cost *= _LAST_BATCH_COST
-        jit_compile, reason = _choose_xla(valid, train, layers, saved_seconds, cost)
+        jit_compile, reason = _choose_xla(valid, train, device, saved_seconds, cost)
     steps_per_call = settings.steps_per_execution
     if steps_per_call is None and any(
         _has_per_step_logging(callback) for callback, _, _ in train.iterate_callbacks()
@@ -241,17 +265,25 @@ def example_bytes(subset: Subset) -> int:
 
 
 def _choose_xla(
-    valid: ValidConfig, train: TrainSection, layers: Sequence[Layer], saved_seconds: float, cost: float
+    valid: ValidConfig, train: TrainSection, device: str, saved_seconds: float, cost: float
 ) -> tuple[bool, str]:
     """Return whether to use XLA if it saves ``saved_seconds`` and takes ``cost`` seconds to compile, and the reason."""
-    for layer in layers:
-        name = layer.type_reference() if isinstance(layer, CustomLayer) else layer.type_name()
-        if name not in _XLA_LAYERS:
-            return False, f"XLA does not speed up {name}"
-        with use_dtype_policy(valid.config.model.dtype):
-            dtype = layer.compute_dtype
-        if dtype != "float32" and any(getattr(layer, rate, 0) for rate in _DROPOUT_RATES):
-            return False, f"XLA does not speed up dropout in {dtype}"
+    for node in valid.graph.nodes:
+        for layer in _walk_layers(node.layer):
+            name = layer.type_reference() if isinstance(layer, CustomLayer) else layer.type_name()
+            if name not in _XLA_LAYERS:
+                return False, f"XLA does not speed up {name}"
+            with use_dtype_policy(valid.config.model.dtype):
+                dtype = layer.compute_dtype
+            if dtype != "float32" and any(getattr(layer, rate, 0) for rate in _DROPOUT_RATES):
+                return False, f"XLA does not speed up dropout in {dtype}"
+            is_slow = isinstance(layer, _Windows) and (
+                device != "CPU"
+                or dtype != "float32"
+                or _is_slow_with_xla(valid, node, layer, train.batch_size)
+            )
+            if is_slow:
+                return False, f"XLA does not speed up this {name}"
     untested = [
         *(custom.type_name() for custom, _ in valid.custom_objects if custom.noun != "callback"),
         *(
@@ -265,6 +297,20 @@ def _choose_xla(
     if saved_seconds > _MIN_SAVING * cost:
         return True, f"XLA saves about {saved_seconds:,.1f} s and costs {cost:.1f} s"
     return False, f"XLA would save about {saved_seconds:.1f} s and cost {cost:.1f} s"
+
+
+def _is_slow_with_xla(valid: ValidConfig, node: GraphNode, layer: _Windows, batch_size: int) -> bool:
+    """Return whether XLA slows down a layer that slides a window over its input, or could."""
+    x = valid.shapes.output(node.inputs[0], next(iter(node.input_indices), None))
+    if layer.is_channels_first or x is None:
+        return True
+    if not isinstance(layer, Conv1D | Conv2D):
+        return not is_pooling_by_slices(layer.pool_size, layer.strides or layer.pool_size, layer.padding)
+    positions = multiply_dims(batch_size, *layer.output_lengths(x))
+    patches = multiply_dims(positions, *layer.kernel_size, layer.channels(x))
+    if positions is None or patches is None or layer.groups > 1 or math.prod(layer.kernel_size) > MAX_WINDOW:
+        return True
+    return max(patches, positions * layer.filters) > _MAX_CONVOLUTION_VALUES
 
 
 def _walk_layers(layer: Layer) -> Iterator[Layer]:

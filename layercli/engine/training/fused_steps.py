@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from typing import Any, TypeAlias
 
 import keras
@@ -13,6 +13,7 @@ from keras.src.backend import compute_output_spec  # not public
 from layercli.activity import show_activity
 from layercli.engine.training.feed import Feed, Tensors
 from layercli.engine.training.multi_worker import Workers
+from layercli.engine.training.xla_convolution import use_products
 from layercli.engine.training.xla_dropout import use_equal_dropout
 
 StepFunction: TypeAlias = Callable[[Any], Any]
@@ -93,7 +94,11 @@ class FusedSteps:
             jit_compile=jit_compile,
             input_signature=[*extra_specs, rows, shared_tensors],
         )
-        with use_equal_dropout() if jit_compile else nullcontext():
+        with ExitStack() as replacements:
+            if jit_compile:
+                replacements.enter_context(use_equal_dropout())
+            if jit_compile and not tf.config.list_physical_devices("GPU"):
+                replacements.enter_context(use_products())
             return graph.get_concrete_function() and graph
 
     def _create_metrics(self, shared_tensors: Tensors) -> None:

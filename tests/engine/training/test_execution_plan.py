@@ -78,6 +78,56 @@ def test_dropout_is_compiled(tmp_path, layer):
     assert planned(tmp_path, layers, epochs=5, samples=1_000_000).jit_compile
 
 
+def planned_convolution(tmp_path, *layers, shape=(4, 1), **section):
+    layers = [{"type": "Reshape", "target_shape": list(shape)}, *layers, "Flatten", HEAD]
+    return planned(tmp_path, layers, epochs=5, samples=1_000_000, **section)
+
+
+def test_small_convolutions_and_pooling_are_compiled(tmp_path):
+    convolution = {"type": "Conv1D", "filters": 8, "kernel_size": 2}
+    pooling = ["MaxPooling1D", {"type": "AveragePooling1D", "pool_size": 1}]
+    assert planned_convolution(tmp_path, convolution, *pooling).jit_compile
+    image = [{"type": "Conv2D", "filters": 4, "kernel_size": 1}, "MaxPooling2D", "GlobalAveragePooling2D"]
+    assert planned_convolution(tmp_path, *image, shape=(2, 2, 1)).jit_compile
+
+
+@pytest.mark.parametrize(
+    ("layer", "batch_size", "is_compiled"),
+    [
+        # Three windows of two values and their 8 outputs: 24 values for each example, 1 << 18 of a batch are the limit.
+        ({"filters": 8, "kernel_size": 2}, 10_922, True),
+        ({"filters": 8, "kernel_size": 2}, 10_923, False),
+        ({"filters": 1, "kernel_size": 2}, 43_690, True),  # 6 values in the windows of each example
+        ({"filters": 1, "kernel_size": 2}, 43_691, False),
+        ({"filters": 1, "kernel_size": 2, "data_format": "channels_first"}, 32, False),
+        ({"filters": 1, "kernel_size": 2, "dtype": "float64"}, 32, False),
+        ({"filters": 1, "kernel_size": 65, "padding": "same"}, 32, False),
+    ],
+)
+def test_size_of_convolution_decides_about_xla(tmp_path, layer, batch_size, is_compiled):
+    shape = (1, 4) if "data_format" in layer else (4, 1)
+    found = planned_convolution(tmp_path, {"type": "Conv1D"} | layer, shape=shape, batch_size=batch_size)
+    assert (found.reason == "XLA does not speed up this Conv1D") is not is_compiled
+
+
+def test_grouped_convolution_is_not_compiled(tmp_path):
+    layer = {"type": "Conv1D", "filters": 2, "kernel_size": 1, "groups": 2}
+    found = planned_convolution(tmp_path, layer, shape=(2, 2))
+    assert found.reason == "XLA does not speed up this Conv1D"
+
+
+@pytest.mark.parametrize("pooling", [{"strides": 1}, {"padding": "same"}, {"data_format": "channels_first"}])
+def test_pooling_of_overlapping_windows_is_not_compiled(tmp_path, pooling):
+    found = planned_convolution(tmp_path, {"type": "MaxPooling1D"} | pooling, shape=(2, 2))
+    assert found.reason == "XLA does not speed up this MaxPooling1D"
+
+
+def test_convolutions_on_a_gpu_are_not_compiled(tmp_path, monkeypatch):
+    monkeypatch.setattr(execution_plan.tf.config, "list_physical_devices", lambda kind: [kind])
+    found = planned_convolution(tmp_path, {"type": "Conv1D", "filters": 8, "kernel_size": 2})
+    assert (found.device, found.reason) == ("GPU", "XLA does not speed up this Conv1D")
+
+
 @pytest.mark.parametrize("rate", ["dropout", "recurrent_dropout"])
 def test_wrapped_layer_decides_about_xla(tmp_path, rate):
     wrapped = {"type": "Bidirectional", "layer": {"type": "LSTM", "units": 4, "dtype": "float64", rate: 0.1}}
