@@ -137,6 +137,18 @@ def measure_runs(folder: Path, sizes: Sequence[int]) -> Iterator[tuple[str, int,
                     os.link(source / name, target / name)
         yield "runs", size, measure_seconds(lambda root=root: run_command("runs", root, "--json"))
         yield "runs, as a table", size, measure_seconds(lambda root=root: run_command("runs", root))
+        for number in range(1, size + 1):  # a hostile sender: results and layers that no other run has
+            summary = {"epochs": 1, "best": {}, "test": {f"m{number}_{key}": 1.0 for key in range(100)}}
+            layers = [{"type": "Dense", "name": f"l{number}_{key}", "units": 1} for key in range(50)]
+            for name, document in {
+                "summary.json": summary,
+                "config.yaml": {"model": {"layers": layers}},
+            }.items():
+                (root / str(number) / name).unlink(missing_ok=True)
+                (root / str(number) / name).write_text(json.dumps(document))
+            (root / str(number) / "manifest.json").unlink()
+        wide = ("runs", root, "--format", "csv")
+        yield "runs, of different keys", size, measure_seconds(lambda wide=wide: run_command(*wide))
         shutil.rmtree(root)
 
 

@@ -60,7 +60,11 @@ TrustOption = Annotated[
 
 
 def find_config(name: str) -> str:
-    """Return the config of a run directory, otherwise the name itself."""
+    """Return the config of a run directory, otherwise the name itself.
+
+    Raises:
+        LayercliError: The run contains a link or a special file, or its config was modified after training.
+    """
     config = Path(name) / runs.CONFIG
     try:
         if not config.is_file():
@@ -68,7 +72,9 @@ def find_config(name: str) -> str:
     except (OSError, ValueError):  # an invalid file name; reading it reports the error
         return name
     if (Path(name) / runs.MANIFEST).exists():
+        from layercli.runs.manifest import open_verified
         from layercli.runs.open_run import require_own_config
 
         require_own_config(Path(name))
+        open_verified(Path(name), runs.CONFIG).close()
     return str(config)

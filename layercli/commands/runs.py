@@ -17,7 +17,14 @@ from layercli.reports.runs import RunsFormat, format_runs, print_run_comparison,
 from layercli.reports.seeds import print_seed_comparison
 from layercli.runs.directory import RUNS_ROOT
 from layercli.runs.listing import Run, find_runs
-from layercli.runs.query import Condition, filter_by_name, find_config_differences, list_run_keys, sort_runs
+from layercli.runs.query import (
+    Condition,
+    filter_by_name,
+    find_config_differences,
+    limit_columns,
+    list_run_keys,
+    sort_runs,
+)
 from layercli.runs.seed_groups import compare_groups, find_seed_groups
 from layercli.schema.suggestions import did_you_mean
 from layercli.source.nodes import sanitize_text
@@ -76,14 +83,14 @@ def command(
         if compare:
             groups = find_seed_groups(selected_runs)
             extra = {
-                "differences": find_config_differences(selected_runs),
+                "differences": _compare_configs(selected_runs),
                 "groups": [group.as_json() for group in groups],
                 "tests": [test.as_json() for test in compare_groups(groups)],
             }
         print_json({"ok": True, "runs": [run.as_json() for run in selected_runs], **extra, "problems": []})
         return
     if runs_format is not None:
-        sys.stdout.write(format_runs(selected_runs, find_config_differences(selected_runs), runs_format))
+        sys.stdout.write(format_runs(selected_runs, _compare_configs(selected_runs), runs_format))
         return
     out = make_console()
     if not selected_runs:
@@ -93,11 +100,21 @@ def command(
             else "There are no runs yet; `layercli train CONFIG` creates one."
         )
     elif compare:
-        print_run_comparison(out, selected_runs, find_config_differences(selected_runs))
+        print_run_comparison(out, selected_runs, _compare_configs(selected_runs))
         if groups := find_seed_groups(selected_runs):
             print_seed_comparison(out, groups, compare_groups(groups))
     else:
         print_runs(out, selected_runs, sort)
+
+
+def _compare_configs(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """Return the config values that differ, after a note on standard error if there are too many to show."""
+    differences = find_config_differences(runs)
+    limit = limit_columns(len(runs))
+    if len(differences) >= limit:
+        note = f"Too many config values differ: only the {limit:,} that most runs have are shown."
+        make_console(error=True).print(note, style="yellow", soft_wrap=True)
+    return differences
 
 
 def select_runs(

@@ -9,6 +9,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import IO, Any, Final
@@ -133,6 +134,25 @@ def is_folder(path: Path) -> bool:
         return stat.S_ISDIR(path.lstat().st_mode)
     except (OSError, ValueError):
         return False
+
+
+def create_folder_inside(root: Path, name: Path) -> None:
+    """Create the folder ``name`` below a directory, and its parents; no component below ``root`` may be a link.
+
+    Raises:
+        OSError: it cannot be created, or a component is a link or not a folder.
+    """
+    if ".." in name.parts or name.is_absolute():
+        raise OSError(errno.EINVAL, "it is outside the directory", str(root / name))
+    root.mkdir(parents=True, exist_ok=True)
+    path = root
+    for part in name.parts:
+        path = path / part
+        with suppress(FileExistsError):
+            path.mkdir()
+        mode = path.lstat().st_mode
+        if not stat.S_ISDIR(mode):
+            raise IrregularFileError(path, mode)
 
 
 def scan_entries(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:

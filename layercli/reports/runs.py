@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from textwrap import fill
@@ -18,7 +20,7 @@ from layercli.reports.run_tables import (
     print_columns,
     split_columns,
 )
-from layercli.runs.query import find_config_differences
+from layercli.runs.query import choose_columns, find_config_differences
 from layercli.runs.resume_command import format_resume_command
 from layercli.schema.flow_style import format_value
 from layercli.source.nodes import sanitize_text
@@ -140,17 +142,16 @@ def _hide_absent_layers(
     differences: Mapping[str, list[Any]], *, keeps_types: bool = True
 ) -> dict[str, list[Any]]:
     """Return the differences; for a layer that a run lacks, only its type or nothing."""
-    types = {
-        path.removesuffix(".type"): values
+    absent = {
+        path.removesuffix(".type")
         for path, values in differences.items()
-        if path.startswith("model.layers.") and path.endswith(".type")
+        if path.startswith("model.layers.") and path.endswith(".type") and None in values
     }
-    absent = {layer for layer, values in types.items() if None in values}
     return {
         path: values
         for path, values in differences.items()
         if (keeps_types and path.removesuffix(".type") in absent)
-        or not any(path.startswith(f"{layer}.") for layer in absent)
+        or not any(path[: match.start()] in absent for match in re.finditer(r"\.", path))
     }
 
 
@@ -181,7 +182,7 @@ def format_runs(runs: Sequence[Run], differences: Mapping[str, list[Any]], runs_
         }
         for index, run in enumerate(runs)
     ]
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = choose_columns(Counter(name for row in rows for name in row), len(rows))
     names.sort(key=lambda name: name not in _FIRST_KEYS)
     columns = [
         RunColumn(
@@ -238,12 +239,13 @@ def _compare_results(runs: Sequence[Run]) -> dict[str, list[str]]:
         "epochs": [_format_epochs(run) for run in runs],
         "best epoch": [_format_value(run.best.get("epoch")) for run in runs],
     }
-    metrics = dict.fromkeys(
+    counts = Counter(
         name
         for run in runs
         for name in run.results
         if name not in _SEPARATE_ROWS and not name.startswith("best_")
     )
+    metrics = choose_columns(counts, len(runs))
     speeds = [run.examples_per_second for run in runs]
     return (
         rows
@@ -260,7 +262,7 @@ def _compare_results(runs: Sequence[Run]) -> dict[str, list[str]]:
 def _compare_provenance(runs: Sequence[Run]) -> dict[str, list[str]]:
     """Return the commits of runs, and what else is known to differ in their machines, versions and data."""
     origins = [describe_provenance(run.manifest) for run in runs]
-    titles = dict.fromkeys(title for origin in origins for title in origin)
+    titles = choose_columns(Counter(title for origin in origins for title in origin), len(runs))
     rows = {title: [origin.get(title, "") for origin in origins] for title in titles}
     return {
         title: [_shorten_hash(title, cell) for cell in cells]

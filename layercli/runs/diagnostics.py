@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from layercli.io.atomic import stage_file
-from layercli.io.regular import is_file_inside, open_inside, parse_json
+from layercli.io.regular import is_file_inside, parse_json
 from layercli.runs.directory import DIAGNOSTICS
+from layercli.runs.manifest import open_verified
 from layercli.source.scalars import is_number
 
 _MAX_BYTES: Final = 256 << 20
@@ -21,6 +22,10 @@ def read_diagnostics(run_dir: Path) -> Iterator[dict[str, Any]]:
     """Yield the record of each epoch in order, from the state before training (epoch 0); none without a file.
 
     Lines that no training writes, such as one that a kill left incomplete, are left out.
+
+    Raises:
+        OSError: The file cannot be read.
+        LayercliError: It was modified after training.
     """
     for _, record in _read_lines(run_dir):
         yield record
@@ -41,7 +46,7 @@ def _read_lines(run_dir: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
     if not is_file_inside(run_dir, DIAGNOSTICS):
         return
     last_epoch, remaining = -1, _MAX_BYTES
-    with open_inside(run_dir, DIAGNOSTICS) as file:
+    with open_verified(run_dir, DIAGNOSTICS) as file:
         while (line := file.readline(min(_MAX_LINE_BYTES, remaining))).endswith(b"\n"):
             remaining -= len(line)
             try:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ from layercli.runs.directory import (
 )
 from layercli.runs.git_state import parse_git_state
 from layercli.runs.lock import is_run_locked
-from layercli.runs.manifest import describe_newer_format
+from layercli.runs.manifest import describe_modification, describe_newer_format, find_recorded_hash
 from layercli.source.leaves import format_key_path, has_mappings, iterate_leaves
 from layercli.source.load import MAX_BYTES, load_yaml
 from layercli.source.scalars import is_number
@@ -239,7 +240,10 @@ def _read_results(path: Path, manifest: Mapping[str, Any], *, is_locked_by_calle
     if SUMMARY not in names or (isinstance(files, dict) and MODEL not in files):
         return _read_unfinished_run(path, names, "unfinished")
     try:
-        summary = _read_json(path, SUMMARY)
+        content = read_inside(path, SUMMARY, _MAX_FILE_BYTES)
+        if (modification := _find_modification(path, manifest, content)) is not None:
+            return Run(path, "damaged", modification)
+        summary = _parse_mapping(content)
     except (OSError, ValueError) as error:
         return Run(path, "damaged", f"{SUMMARY} cannot be read: {_describe_error(error)}")
     missing = [name for name in ("epochs", "best", "test") if name not in summary]
@@ -254,6 +258,18 @@ def _read_results(path: Path, manifest: Mapping[str, Any], *, is_locked_by_calle
         examples_per_second=_parse_number(summary.get("examples_per_second"), float),
         parameters=_parse_number(summary.get("parameters"), int),
     )
+
+
+def _find_modification(path: Path, manifest: Mapping[str, Any], summary: bytes) -> str | None:
+    """Return what says that the summary or the config of a finished run does not have the hash in its manifest, or None."""
+    for name, content in ((SUMMARY, summary), (CONFIG, None)):
+        expected = find_recorded_hash(manifest, name)
+        if expected is None or (content is None and not is_file_inside(path, name)):
+            continue
+        content = read_inside(path, name, MAX_BYTES) if content is None else content
+        if sha256(content).hexdigest() != expected:
+            return describe_modification(name)
+    return None
 
 
 def _read_unfinished_run(path: Path, names: Collection[str], state: RunState) -> Run:
@@ -312,7 +328,11 @@ def _load_config(path: Path) -> dict[str, Any]:
 
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:
-    document = parse_json(read_inside(path, name, _MAX_FILE_BYTES))
+    return _parse_mapping(read_inside(path, name, _MAX_FILE_BYTES))
+
+
+def _parse_mapping(content: bytes) -> dict[str, Any]:
+    document = parse_json(content)
     if not isinstance(document, dict):
         raise ValueError("it is not a mapping")
     return document

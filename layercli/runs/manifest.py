@@ -241,6 +241,45 @@ def open_recorded(run: Path, name: str, max_bytes: int = _MAX_RECORDED_BYTES) ->
         raise LayercliError(
             Problem(code="run-directory", message=message, hint=hint, file=str(run / MANIFEST))
         )
+    return _open_with_hash(run, name, manifest["files"].get(name), max_bytes)
+
+
+def open_verified(run: Path, name: str) -> IO[bytes]:
+    """Return a file of a run for reading; of a finished run, a private copy whose bytes have the hash in the manifest.
+
+    A file without a recorded hash, such as one of an earlier version, is not verified.
+
+    Raises:
+        OSError: The file of an unfinished run, or one without a hash, cannot be opened.
+        LayercliError: The file was modified after training.
+    """
+    digest = find_recorded_hash(_read_document(run), name)
+    return open_inside(run, name) if digest is None else _open_with_hash(run, name, digest)
+
+
+def find_recorded_hash(manifest: Mapping[str, Any], name: str) -> str | None:
+    """Return the hash of a file of a finished run; None if the run is not finished, or has no hash of this file.
+
+    The values of the manifest may have any type.
+    """
+    files = manifest.get("files")
+    digest = files.get(name) if isinstance(files, dict) and MODEL in files else None
+    return digest if isinstance(digest, str) else None
+
+
+def describe_modification(name: str) -> str:
+    """Return a clause that says that a file does not have the hash in the manifest."""
+    return f"{name} was modified after training: its SHA-256 does not match {MANIFEST}"
+
+
+def _open_with_hash(
+    run: Path, name: str, expected: str | None, max_bytes: int = _MAX_RECORDED_BYTES
+) -> IO[bytes]:
+    """Return a private copy of a file of a run, whose bytes have a hash.
+
+    Raises:
+        LayercliError: The file is missing, has a different hash or is too large.
+    """
     try:
         with open_inside(run, name) as file:
             copy, digest = copy_with_hash(file, max_bytes)
@@ -249,12 +288,29 @@ def open_recorded(run: Path, name: str, max_bytes: int = _MAX_RECORDED_BYTES) ->
     except OSError as error:
         message = f"The file {name} of the run cannot be read: {describe_os_error(error)}."
     else:
-        if digest == manifest["files"].get(name):
+        if digest == expected:
             return copy
         copy.close()
-        message = f"{name} was modified after training: its SHA-256 does not match {MANIFEST}."
+        message = f"{describe_modification(name)}."
     hint = "Restore the file, or train the run again."
     raise LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(run / name)))
+
+
+PREDICTIONS_HASH: Final = "predictions"
+"""Key of the hash of the predictions of a fold, which are in the directory of the cross-validation."""
+
+
+def record_predictions(run: Path, predictions: Path) -> None:
+    """Write the hash of the predictions of a fold into the manifest of its run.
+
+    Raises:
+        LayercliError: The manifest cannot be read.
+        OSError: The predictions cannot be read, or the manifest cannot be written.
+    """
+    manifest = require_manifest(run)
+    with open_inside(predictions.parent, predictions.name) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    write_json(run / MANIFEST, {**manifest, PREDICTIONS_HASH: digest})
 
 
 _END_KEYS: Final = ("ended", "ended_by")

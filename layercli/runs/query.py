@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -23,6 +23,13 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+
+_MAX_COLUMNS: Final = 5_000
+"""Most columns of a table of runs; those of similar configs have about a hundred."""
+_MIN_COLUMNS: Final = 200
+"""Columns that a table of any number of runs can have."""
+_MAX_CELLS: Final = 2_000_000
+"""Most cells of a table of runs with more columns than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +92,38 @@ def list_run_keys(runs: Iterable[Run]) -> list[str]:
 
 @show_activity("Comparing the configs")
 def find_config_differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
-    """Return the config values that differ between these runs, by key; None for a run without the key."""
-    keys = dict.fromkeys(key for run in track_items(runs, len(runs)) for key in run.config)
-    values = {key: [run.config.get(key) for run in runs] for key in keys}
-    return {
-        key: run_values
-        for key, run_values in values.items()
-        if any(type(value) is not type(run_values[0]) or value != run_values[0] for value in run_values[1:])
-    }
+    """Return the config values that differ between these runs, by key; None for a run without the key.
+
+    If there are very many such keys, only those that most runs have are returned.
+    """
+    counts: dict[str, int] = {}
+    first: dict[str, Any] = {}
+    differing: set[str] = set()
+    for run in track_items(runs, len(runs)):
+        for key, value in run.config.items():
+            if value is not None:
+                counts[key] = counts.get(key, 0) + 1
+                known = first.setdefault(key, value)
+                if type(value) is not type(known) or value != known:
+                    differing.add(key)
+    counts = {key: count for key, count in counts.items() if key in differing or count < len(runs)}
+    return {key: [run.config.get(key) for run in runs] for key in choose_columns(counts, len(runs))}
+
+
+def limit_columns(rows: int) -> int:
+    """Return the most columns of a table with this number of rows."""
+    return min(_MAX_COLUMNS, max(_MIN_COLUMNS, _MAX_CELLS // max(rows, 1)))
+
+
+def choose_columns(counts: Mapping[str, int], rows: int) -> list[str]:
+    """Return the columns of a table of a bounded number of cells: in their order, those with a value in most rows.
+
+    Args:
+        counts: Column -> the number of rows that have a value.
+        rows: The number of rows.
+    """
+    chosen = set(sorted(counts, key=lambda name: -counts[name])[: limit_columns(rows)])
+    return [name for name in counts if name in chosen]
 
 
 def _sort_key(value: Any) -> tuple[bool, Any]:

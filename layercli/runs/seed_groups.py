@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import mean, stdev
 from typing import Any, Final
 
@@ -17,9 +18,11 @@ SIGNIFICANCE: Final = 0.05
 _IGNORED_KEYS: Final = ("seed", "name")
 MAX_SCORE: Final = 1e150
 """Results of a damaged run that are larger are left out: the squares of their differences would be infinite."""
+_MAX_TESTS: Final = 2_000
+"""Most tests of a comparison, each of which takes up to a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SeedGroup:
     """The finished runs of one config, by their seeds."""
 
@@ -32,7 +35,7 @@ class SeedGroup:
         is_one_folder = others and all(run.path.parent == first.path.parent for run in others)
         return (first.path.parent if is_one_folder else first.path).as_posix()
 
-    @property
+    @cached_property
     def scores(self) -> dict[str, dict[int, float]]:
         """The results that all runs have: name -> seed -> value."""
         scores = {seed: list_scores(run) for seed, run in self.runs.items()}
@@ -132,10 +135,13 @@ def find_seed_groups(runs: Iterable[Run]) -> list[SeedGroup]:
 def compare_groups(groups: Sequence[SeedGroup]) -> list[SeedTest]:
     """Return the tests of each later config against the first one, for each result that both have.
 
-    With more than two configs, the p values of a result are adjusted by Holm's method.
+    With more than two configs, the p values of a result are adjusted by Holm's method. Results after the first
+    ``_MAX_TESTS`` tests are left out.
     """
     tests: list[SeedTest] = []
     for name, first in (groups[0].scores if groups else {}).items():
+        if len(tests) >= _MAX_TESTS:
+            break
         found = [
             compare_by_seed(first, scores[name], name, position=position)
             for position, scores in enumerate((group.scores for group in groups[1:]), start=1)

@@ -11,6 +11,8 @@ from layercli.io.atomic import describe_os_error
 from layercli.runs import directory as runs
 from layercli.source.nodes import sanitize_text
 from layercli.sweep.plan import SweepPlan
+from layercli.sweep.sqlite_database import find_sqlite_file, make_connector
+from layercli.sweep.stored_trials import require_valid_trials
 from layercli.sweep.trials import MAX_RETRIES, silence_optuna
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ def open_study(plan: SweepPlan, directory: Path, storage: str | None, *, heartbe
     """
     import optuna
 
+    from layercli.sweep.results import list_trial_rows
     from layercli.sweep.samplers_and_pruners import make_pruner, make_sampler
 
     for attempts_left in reversed(range(_MAX_ATTEMPTS)):
@@ -98,14 +101,18 @@ def open_study(plan: SweepPlan, directory: Path, storage: str | None, *, heartbe
                     pruner=make_pruner(plan),
                     load_if_exists=True,
                 )
+                recorded_identity = study.user_attrs.get("identity")
                 break
         except LayercliError:
             raise
         except Exception as error:
-            if not attempts_left or "OperationalError" in type(error).__name__:
+            if (
+                not attempts_left
+                or isinstance(error, ValueError)
+                or "OperationalError" in type(error).__name__
+            ):
                 raise _make_storage_error(storage, directory, error) from None
             time.sleep(_RETRY_SECONDS)
-    recorded_identity = study.user_attrs.get("identity")
     if recorded_identity is None:
         study.set_user_attr("identity", plan.identity)
     elif recorded_identity != plan.identity:
@@ -114,7 +121,15 @@ def open_study(plan: SweepPlan, directory: Path, storage: str | None, *, heartbe
         )
         hint = "Choose a different `name:` for this sweep, or restore the files to resume the old one."
         raise LayercliError(plan.problem(("name",), "sweep-changed", message, hint))
-    running = len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)))
+    try:
+        trials = study.get_trials(deepcopy=False)
+        require_valid_trials(trials, len(plan.objectives))
+        if len(study.directions) != len(plan.objectives):
+            raise ValueError("its study must have a direction for each objective.")
+        list_trial_rows(plan, trials)
+    except Exception as error:  # what is stored may have been written by anybody
+        raise _make_storage_error(storage, directory, error) from None
+    running = sum(trial.state == optuna.trial.TrialState.RUNNING for trial in trials)
     if running > _MAX_RUNNING_TRIALS:  # each is failed and queued again
         reason = f"it has {running:,} running trials; the maximum is {_MAX_RUNNING_TRIALS:,}."
         raise _make_storage_error(storage, directory, ValueError(reason))
@@ -142,9 +157,12 @@ def _open_database(url: str, heartbeat: int) -> Any:
     for scheme in ("postgresql://", "postgres://"):
         if url.startswith(scheme):
             url = "postgresql+psycopg://" + url.removeprefix(scheme)
+    engine_arguments: dict[str, Any] = {"pool_pre_ping": True}
+    if (file := find_sqlite_file(RDBStorage._fill_storage_url_template(url))) is not None:
+        engine_arguments["creator"] = make_connector(file)
     return RDBStorage(
         url,
-        engine_kwargs={"pool_pre_ping": True},
+        engine_kwargs=engine_arguments,
         heartbeat_interval=heartbeat,
         grace_period=_GRACE_HEARTBEATS * heartbeat,
         heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.config.training.log_names import collect_limits
 from layercli.errors import LayercliError, make_file_error
 from layercli.io.atomic import describe_os_error, stage_file
+from layercli.io.regular import open_inside
 from layercli.reports.group_progress import GroupProgress
 from layercli.runs.crossval_directory import (
     PREDICTIONS_FILE,
@@ -20,8 +23,10 @@ from layercli.runs.crossval_directory import (
     Fold,
     open_crossval_directory,
 )
+from layercli.runs.directory import MANIFEST
 from layercli.runs.fold_groups import CONFIDENCE, FoldGroup, list_test_scores
 from layercli.runs.listing import read_run
+from layercli.runs.manifest import PREDICTIONS_HASH, require_manifest
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.ensemble_config import require_averageable
 from layercli.workflows.preflight import require_sections
@@ -114,6 +119,9 @@ def _make_damage_error(directory: CrossvalDirectory, error: Exception) -> Layerc
 def _summarize_folds(crossval: OpenCrossval, folds: Sequence[Fold]) -> dict[str, Any]:
     directory = crossval.directory
     runs = [read_run(directory.run_path(fold)) for fold in folds]
+    for run in runs:
+        if run.note is not None:
+            raise ValueError(f"the run {run.path.name} is {run.state}: {run.note}")
     group = FoldGroup(directory.path, runs)
     predictions = directory.path / PREDICTIONS_FILE
     examples = _merge_predictions(directory, folds, predictions)
@@ -150,13 +158,13 @@ def _merge_predictions(directory: CrossvalDirectory, folds: Sequence[Fold], outp
         header: list[str] | None = None
         for repeat in range(1, directory.repeats + 1):
             of_repeat = [fold for fold in folds if fold.repeat == repeat]
-            columns = _read_header(directory.predictions_path(of_repeat[0]))
+            columns = _read_header(directory, of_repeat[0])
             if header is None:
                 header = columns
                 writer.writerow(
                     [header[0], "fold", *(["repeat"] if directory.repeats > 1 else []), *header[1:]]
                 )
-            sources = [_iterate_rows(directory.predictions_path(fold), fold, directory) for fold in of_repeat]
+            sources = [_iterate_rows(directory, fold) for fold in of_repeat]
             merged: Iterator[list[str]] = (
                 heapq.merge(*sources, key=lambda row: int(row[0]))
                 if header[0] == _ROW
@@ -168,28 +176,38 @@ def _merge_predictions(directory: CrossvalDirectory, folds: Sequence[Fold], outp
     return rows
 
 
-def _read_header(path: Path) -> list[str]:
-    with path.open(encoding="utf-8", newline="") as file:
-        header = next(csv.reader(_read_lines(file, path)), [])
+def _read_header(directory: CrossvalDirectory, fold: Fold) -> list[str]:
+    header = next(csv.reader(_read_lines(directory, fold)), [])
     if not header:
-        raise ValueError(f"{path.name} is empty")
+        raise ValueError(f"{directory.predictions_path(fold).name} is empty")
     return header
 
 
-def _read_lines(file: TextIO, path: Path) -> Iterator[str]:
-    """Yield the lines of a file of predictions, each of which fits into memory."""
-    while line := file.readline(_MAX_LINE_LENGTH):
-        if len(line) == _MAX_LINE_LENGTH:
-            raise ValueError(f"{path.name} has a line of {_MAX_LINE_LENGTH:,} characters or more")
-        yield line
+def _read_lines(directory: CrossvalDirectory, fold: Fold) -> Iterator[str]:
+    """Yield the lines of the predictions of a fold, each of which fits into memory; at the end, compare their hash.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: A line is too long, or the file does not have the hash in the manifest of the fold, if it has one.
+    """
+    path = directory.predictions_path(fold)
+    digest = hashlib.sha256()
+    with open_inside(path.parent, path.name) as binary, TextIOWrapper(binary, "utf-8", newline="") as file:
+        while line := file.readline(_MAX_LINE_LENGTH):
+            if len(line) == _MAX_LINE_LENGTH:
+                raise ValueError(f"{path.name} has a line of {_MAX_LINE_LENGTH:,} characters or more")
+            digest.update(line.encode())
+            yield line
+    recorded = require_manifest(directory.run_path(fold)).get(PREDICTIONS_HASH)
+    if recorded is not None and recorded != digest.hexdigest():
+        raise ValueError(f"{path.name} was modified: its SHA-256 does not match {MANIFEST} of the fold")
 
 
-def _iterate_rows(path: Path, fold: Fold, directory: CrossvalDirectory) -> Iterator[list[str]]:
+def _iterate_rows(directory: CrossvalDirectory, fold: Fold) -> Iterator[list[str]]:
     added = [str(fold.number), *([str(fold.repeat)] if directory.repeats > 1 else [])]
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(_read_lines(file, path))
-        width = len(next(reader, []))
-        for row in reader:
-            if len(row) != width:
-                raise ValueError(f"{path.name} has a row of another length")
-            yield [row[0], *added, *row[1:]]
+    reader = csv.reader(_read_lines(directory, fold))
+    width = len(next(reader, []))
+    for row in reader:
+        if len(row) != width:
+            raise ValueError(f"{directory.predictions_path(fold).name} has a row of another length")
+        yield [row[0], *added, *row[1:]]

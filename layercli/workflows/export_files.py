@@ -12,6 +12,7 @@ from layercli.check import ValidConfig
 from layercli.errors import make_file_error
 from layercli.export_formats import EXPORT_FORMATS
 from layercli.io.atomic import report_write_errors, stage_file, write_bytes
+from layercli.io.regular import create_folder_inside
 
 
 def require_free_output(output_path: Path, format_name: str) -> None:
@@ -82,14 +83,15 @@ def copy_code_files(files: Mapping[str, Path], folder: Path) -> list[Path]:
     """Copy code files to the folder of the export, and return the copies.
 
     Raises:
-        LayercliError: The folder contains another file with the same name.
+        LayercliError: The folder contains another file with the same name, or a link in the place of a folder.
     """
     require_free_code_paths(files, folder)
     copied_files = []
     for relative_path, file in files.items():
         target = folder / relative_path
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(target, file.read_bytes())
+            with report_write_errors("The copy of the code", target):
+                create_folder_inside(folder, Path(relative_path).parent)
+                write_bytes(target, file.read_bytes())
             copied_files.append(target)
     return copied_files

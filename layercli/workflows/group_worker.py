@@ -12,6 +12,7 @@ from layercli.processes.pool_worker import Task, free_keras_memory, run_task
 from layercli.runs import directory as runs
 from layercli.runs.crossval_directory import CrossvalDirectory, Fold
 from layercli.runs.group_directory import GroupDirectory, Member
+from layercli.runs.manifest import record_predictions
 from layercli.runs.membership import describe_membership
 from layercli.runs.seed_directory import SeedDirectory
 from layercli.workflows.batch_size import find_shared_batch_size, has_auto_batch_size, with_batch_size
@@ -90,7 +91,9 @@ def _train_member(
         membership = describe_membership(directory.kind, run)
         train_new_run(valid, run_dir=str(run), trust=trust, is_interruptible=True, membership=membership)
     if isinstance(directory, CrossvalDirectory) and isinstance(member, Fold):
-        predict_set(str(run), "test", str(directory.predictions_path(member)), trust=trust)
+        predictions = directory.predictions_path(member)
+        predict_set(str(run), "test", str(predictions), trust=trust)
+        record_predictions(run, predictions)
 
 
 if __name__ == "__main__":

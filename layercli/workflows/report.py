@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -125,15 +125,14 @@ def _read_files(path: Path, *, is_locked_by_caller: bool) -> RunContent:
         raise make_unstarted_error(path)
     if run.state in ("foreign", "empty"):
         raise make_file_error(path, "run-directory", f"This is not a run directory: {run.note}.", hint)
-    summary = read_summary(path)
-    content = RunContent(
-        run,
-        history=read_records(path, HISTORY) or _list_epochs(summary),
-        diagnostics=_read_diagnostics(path),
-        summary=summary,
-        manifest=read_manifest_or_none(path),
-        config_text=_read_config_text(path),
-    )
+    content = RunContent(run, manifest=read_manifest_or_none(path), config_text=_read_config_text(path))
+    with _collect_problems(content):
+        content.summary = read_summary(path)
+    with _collect_problems(content):
+        content.history = read_records(path, HISTORY)
+    content.history = content.history or _list_epochs(content.summary)
+    with _collect_problems(content), suppress(OSError, ValueError):
+        content.diagnostics = list(read_diagnostics(path))
     notes = content.summary.get("notes")
     content.notes = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
     if run.note is not None:
@@ -144,11 +143,13 @@ def _read_files(path: Path, *, is_locked_by_caller: bool) -> RunContent:
     return content
 
 
-def _read_diagnostics(path: Path) -> list[dict[str, Any]]:
+@contextmanager
+def _collect_problems(content: RunContent) -> Iterator[None]:
+    """Add the problems of an error as warnings; the page is then without what could not be read."""
     try:
-        return list(read_diagnostics(path))
-    except (OSError, ValueError):
-        return []
+        yield
+    except LayercliError as error:
+        _add_problems(content, error)
 
 
 def _list_epochs(summary: Mapping[str, Any]) -> list[dict[str, Any]]:

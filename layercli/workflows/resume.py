@@ -29,6 +29,7 @@ from layercli.runs.open_run import EXTRA_BYTES, check_run_config, max_weight_byt
 from layercli.runs.resume_command import format_resume_command
 from layercli.runs.run_folder import inspect_run_folder
 from layercli.runs.seed_directory import read_seed_directory
+from layercli.runs.summary import is_printable_summary
 from layercli.runs.training_state import check_training_state
 from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import KeyPath, sanitize_text
@@ -250,23 +251,12 @@ def _read_summary(run: Path) -> dict[str, Any]:
         content = file.read(_MAX_SUMMARY_BYTES + 1)
     try:
         summary = parse_json(content)
-        if isinstance(summary, dict) and len(content) <= _MAX_SUMMARY_BYTES and _has_epochs(summary):
-            return summary
+        if len(content) <= _MAX_SUMMARY_BYTES and is_printable_summary(summary):
+            return {**summary, "run": str(run)}
     except ValueError:
         pass
     message = f"{runs.SUMMARY} does not contain the summary of a training."
     raise make_file_error(run / runs.SUMMARY, "run-directory", message)
-
-
-def _has_epochs(summary: Mapping[str, Any]) -> bool:
-    """Return whether each metric in the history of a summary has a value for the epoch whose weights the model has."""
-    epoch, history = summary.get("restored_epoch") or summary.get("epochs"), summary.get("history")
-    return (
-        type(epoch) is int
-        and isinstance(history, dict)
-        and isinstance(summary.get("test"), dict)
-        and all(isinstance(values, list) and 1 <= epoch <= len(values) for values in history.values())
-    )
 
 
 def _train_from_checkpoint(

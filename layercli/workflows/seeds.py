@@ -9,9 +9,9 @@ from typing import Any
 from layercli.check import ValidConfig, check_config, require_valid
 from layercli.config.training.seeds import list_seeds
 from layercli.distribution.cluster import is_group_process
-from layercli.errors import LayercliError
+from layercli.errors import LayercliError, make_file_error
 from layercli.reports.group_progress import GroupProgress
-from layercli.runs.listing import read_run
+from layercli.runs.listing import Run, read_run
 from layercli.runs.seed_directory import SeedDirectory, open_seed_directory
 from layercli.runs.seed_groups import SeedGroup, list_scores
 from layercli.workflows.preflight import require_sections
@@ -82,6 +82,8 @@ def train_seeds(opened: OpenSeeds, progress: GroupProgress) -> dict[str, Any]:
     with track_group(directory.path) as results:
         train_group(opened.request, directory, task, progress)
         runs = {member.seed: read_run(directory.run_path(member)) for member in directory.list_members()}
+        for run in runs.values():
+            _require_undamaged(run)
         summary = SeedGroup(runs).summarize_results()
         results |= list_group_results(summary)
     return {
@@ -93,3 +95,15 @@ def train_seeds(opened: OpenSeeds, progress: GroupProgress) -> dict[str, Any]:
         **summary,
         "problems": [problem.as_json() for problem in opened.valid.check_result.problems],
     }
+
+
+def _require_undamaged(run: Run) -> None:
+    """Check that the results of a run can be combined with others.
+
+    Raises:
+        LayercliError: A file of the run is damaged, or was modified.
+    """
+    if run.note is not None:
+        message = f"The run is {run.state}: {run.note}."
+        hint = "Restore its files, or remove this folder, and the seed is trained again."
+        raise make_file_error(run.path, "run-directory", message, hint)

@@ -107,6 +107,28 @@ def test_second_start_trains_nothing(folder, document):
     ]
 
 
+@pytest.mark.parametrize("name", ["predictions-2.csv", "3/summary.json"])
+def test_edited_results_of_a_fold_are_not_combined(folder, document, name):
+    path = folder / "cv" / name
+    before, predictions = path.read_text(), Path(document["predictions"]).read_bytes()
+    path.write_text(before.replace("0.", "0.1", 1))
+    result = crossval(folder, "--repeats", 2, "--json")
+    path.write_text(before)
+    assert result.exit_code == 1
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert f"{Path(name).name} was modified" in problem["message"]
+    assert Path(document["predictions"]).read_bytes() == predictions
+
+
+def test_predictions_without_a_recorded_hash_are_combined(folder, document):
+    for number in "1234":
+        path = folder / "cv" / number / "manifest.json"
+        manifest = json.loads(path.read_text())
+        assert len(manifest.pop("predictions")) == 64
+        path.write_text(json.dumps(manifest))
+    assert json.loads(crossval(folder, "--repeats", 2, "--json").stdout) == document
+
+
 def test_killed_fold_is_trained_or_finished(folder, document, tmp_path):
     assert document["ok"]
     copy = tmp_path / "cv"

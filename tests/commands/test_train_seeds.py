@@ -61,6 +61,18 @@ def test_second_start_trains_nothing(folder, document):
     assert quiet.stdout.split() == [str(folder / "s")]
 
 
+def test_edited_results_of_a_seed_are_not_combined(folder, document):
+    path = Path(document["seeds"][1]["run"]) / "summary.json"
+    before = path.read_text()
+    path.write_text(before.replace("0.", "0.1", 1))
+    result = train_seeds(folder, "--seeds", "8,3", "--json")
+    path.write_text(before)
+    assert result.exit_code == 1
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert problem["message"].startswith("The run is damaged: summary.json was modified after training")
+    assert problem["file"] == str(path.parent)
+
+
 def test_interrupted_seed_is_resumed(folder, document, tmp_path):
     from layercli.workflows.group_worker import claim_member
 

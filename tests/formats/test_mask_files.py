@@ -71,3 +71,13 @@ def test_what_cannot_be_written():
         write_masks(Path("out"), [chunk(CLASSES, "x/a.png", "y/a.png")], ["x", "y"], None)
     with pytest.raises(DataError, match="No such file"):
         write_masks(Path("out"), [chunk(CLASSES, "none.png")], [], None)
+
+
+def test_mask_is_not_written_through_a_link_in_the_folder(tmp_path):
+    image(Path("in/deep/a.png"), size=(2, 2))
+    for name in ("elsewhere", "out"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "out" / "deep").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="deep is a symbolic link"):
+        write_masks(tmp_path / "out", [chunk(CLASSES, "in/deep/a.png")], ["in"], None)
+    assert not list((tmp_path / "elsewhere").iterdir())

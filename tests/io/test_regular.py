@@ -3,11 +3,12 @@
 import hashlib
 import io
 import os
+from pathlib import Path
 
 import pytest
 
 from layercli.io import regular
-from layercli.io.regular import parse_json
+from layercli.io.regular import create_folder_inside, parse_json
 
 
 def test_integers_that_no_float_can_hold_are_refused():
@@ -89,3 +90,27 @@ def test_large_copies_are_on_disk(tmp_path, monkeypatch, size, is_in_memory):
         assert isinstance(copy, io.BytesIO) is is_in_memory
         assert copy.read() == content
     assert digest == hashlib.sha256(content).hexdigest()
+
+
+def test_folder_is_created_below_a_named_one_that_may_be_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "named").symlink_to("real")
+    create_folder_inside(tmp_path / "named", Path("a/b"))
+    create_folder_inside(tmp_path / "named", Path("a/b"))
+    create_folder_inside(tmp_path / "new" / "one", Path())
+    assert (tmp_path / "real" / "a" / "b").is_dir()
+    assert (tmp_path / "new" / "one").is_dir()
+
+
+@pytest.mark.parametrize("name", ["link", "link/x", "link/x/y", "dangling", "file", "../x", "/x"])
+def test_folder_is_not_created_through_a_link(tmp_path, name):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    (root / "link").symlink_to(elsewhere)
+    (root / "dangling").symlink_to(elsewhere / "missing")
+    (root / "file").touch()
+    with pytest.raises(OSError, match=r"is a symbolic link|is a file|is outside the directory"):
+        create_folder_inside(root, Path(name))
+    assert not list(elsewhere.iterdir())
+    assert not (tmp_path / "x").exists()

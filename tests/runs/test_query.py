@@ -7,8 +7,10 @@ import pytest
 from layercli.runs.listing import Run
 from layercli.runs.query import (
     Condition,
+    choose_columns,
     filter_by_name,
     find_config_differences,
+    limit_columns,
     list_run_keys,
     sort_runs,
 )
@@ -112,3 +114,25 @@ def test_command_that_resumes_a_run():
     assert format_resume_command("runs/a b") == "`layercli train --resume 'runs/a b'`"
     command = format_resume_command(Path("runs/1"), "--quiet", needs_trust=True)
     assert command == "`layercli train --resume runs/1 --quiet --trust`"
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(0, 5000), (1, 5000), (400, 5000), (500, 4000), (10_000, 200), (50_000, 200)]
+)
+def test_columns_of_a_table_are_bounded(rows, columns):
+    assert limit_columns(rows) == columns
+
+
+def test_columns_of_most_runs_are_chosen_in_their_order():
+    counts = {f"rare{index}": 1 for index in range(300)} | {"a": 7, "rare": 1, "b": 9}
+    chosen = choose_columns(counts, 50_000)
+    assert chosen == [*(f"rare{index}" for index in range(198)), "a", "b"]
+
+
+def test_configs_with_very_many_keys_are_compared_in_a_bounded_table():
+    runs = [make_run(str(number)) for number in range(2_000)]
+    for number, run in enumerate(runs):
+        run.__dict__["config"] = {"seed": number, **{f"k{number}_{key}": key for key in range(3)}}
+    differences = find_config_differences(runs)
+    assert len(differences) == 1_000
+    assert differences["seed"] == list(range(2_000))

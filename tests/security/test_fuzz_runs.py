@@ -72,6 +72,9 @@ def list_options(command, run, folder):
             folder / "p.csv",
             "--json",
         ),
+        "report": ("report", run, "--output", folder / "report.html", "--json"),
+        "print": ("train", "--resume", run),
+        "table": ("runs", "--format", "csv", run.parent),
         "resume": ("train", "--resume", run, "--json", "--allow-changes", "--set", "train.epochs=3"),
         "export": ("export", run, "--format", "keras", "--output", folder / "m.keras", "--json"),
         "import": ("import", run, "--output", folder / "m.yaml", "--json"),
@@ -81,7 +84,15 @@ def list_options(command, run, folder):
 @pytest.mark.usefixtures("alarm")
 @pytest.mark.parametrize(
     ("command", "count"),
-    [("runs", 40), ("evaluate", 5), ("predict", 3), ("resume", 6), ("export", 2), ("import", 5)],
+    [
+        ("runs", 40),
+        ("evaluate", 5),
+        ("predict", 3),
+        ("resume", 6),
+        ("export", 2),
+        ("import", 5),
+        ("report", 2),
+    ],
 )
 def test_damaged_run_is_answered(run, tmp_path, command, count, capfd):
     for seed in list_seeds(count):
@@ -99,6 +110,28 @@ def test_damaged_run_is_answered(run, tmp_path, command, count, capfd):
         if command != "resume":
             document = json.loads(result.stdout)
             assert command == "runs" or document["ok"] is (result.exit_code == 0), shown
+    capfd.readouterr()
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("name", ["summary.json", "history.jsonl", "manifest.json"])
+def test_damaged_results_are_printed_or_refused(run, tmp_path, name, capfd):
+    for seed in list_seeds(10):
+        rng = random.Random(f"results {name} {seed}")
+        copy = copy_run(run, run.parent / "copies" / "1")
+        *lines, last = (
+            (copy / name).read_text().splitlines() if name.endswith("l") else [(copy / name).read_text()]
+        )
+        document = json.loads(last)
+        for _ in range(rng.choice((1, 2, 4))):
+            damage_json(document, rng)
+        (copy / name).write_text("\n".join([*lines, json.dumps(document)]))
+        rehash(copy, copy / name)
+        for command in ("print", "table"):
+            signal.alarm(HANG_SECONDS)
+            result = invoke(*list_options(command, copy, tmp_path))
+            shown = f"seed {seed}: {json.dumps(document)[:1000]}\n{result.output[-2000:]}"
+            assert result.exit_code in (0, 1), shown
     capfd.readouterr()
 
 

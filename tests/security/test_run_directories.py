@@ -20,6 +20,7 @@ from layercli.runs.manifest import find_changed_files, open_recorded, read_manif
 from layercli.runs.open_run import open_run
 from layercli.runs.training_state import check_training_state
 from tests.running import invoke
+from tests.security.mutate import rehash
 
 
 @pytest.fixture
@@ -409,7 +410,24 @@ def test_name_of_a_changed_file_has_no_control_characters(copy):
 
 
 @pytest.mark.parametrize(
-    "change", [{"epochs": -5}, {"epochs": 99}, {"epochs": "2"}, {"history": [1]}, {"test": 1}]
+    "change",
+    [
+        {"epochs": -5},
+        {"epochs": 99},
+        {"epochs": "2"},
+        {"history": [1]},
+        {"test": 1},
+        {"seconds": {}},
+        {"examples_per_second": None},
+        {"parameters": True},
+        {"best": {"epoch": 1}},
+        {"best": {"epoch": 1, "monitor": "x"}},
+        {"best": {"epoch": "1", "monitor": "loss", "loss": 1}},
+        {"baseline": {"predicts": "mean"}},
+        {"notes": [1]},
+        {"stop_reason": 1},
+        {"lora": {}, "trainable_parameters": None},
+    ],
 )
 def test_edited_summary_is_not_printed(copy, change):
     summary = json.loads((copy / "summary.json").read_text()) | change
@@ -420,3 +438,13 @@ def test_edited_summary_is_not_printed(copy, change):
     result = invoke("train", "--resume", copy)
     assert result.exit_code == 1
     assert "does not contain the summary of a training" in " ".join(result.output.split())
+
+
+def test_summary_of_a_run_from_elsewhere_names_this_run(copy):
+    summary = json.loads((copy / "summary.json").read_text()) | {"run": "/elsewhere"}
+    (copy / "summary.json").write_text(json.dumps(summary))
+    rehash(copy, copy / "summary.json")
+    result = invoke("train", "--resume", copy)
+    assert result.exit_code == 0, result.output
+    assert "elsewhere" not in result.output
+    assert f"Model: {copy}/model.keras" in result.output

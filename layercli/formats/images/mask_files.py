@@ -12,6 +12,7 @@ from layercli.data.types import Array, DataError
 from layercli.formats.images.decode import measure_image, open_image
 from layercli.graph.finding import Finding
 from layercli.io.atomic import stage_file
+from layercli.io.regular import create_folder_inside
 
 
 def write_masks(
@@ -28,7 +29,7 @@ def write_masks(
     Raises:
         ValueError: there is no class for each pixel, two images have the same name, or a class is not a number or a color.
         DataError: an image cannot be read.
-        OSError: a file cannot be written.
+        OSError: a file cannot be written, or the folder contains a link in the place of a folder.
     """
     written: set[Path] = set()
     for chunk in chunks:
@@ -39,10 +40,11 @@ def write_masks(
             )
         values = _to_pixel_values(classes, names)
         for file, mask in zip(chunk["file"].tolist(), values, strict=True):
-            target = folder / _locate_mask(Path(file), inputs)
+            relative_path = _locate_mask(Path(file), inputs)
+            target = folder / relative_path
             if target in written:
                 raise ValueError(f"two images have the mask {target}")
-            target.parent.mkdir(parents=True, exist_ok=True)
+            create_folder_inside(folder, relative_path.parent)
             _write_mask(target, mask, _read_size(Path(file)))
             written.add(target)
     return len(written)
