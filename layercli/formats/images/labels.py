@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -30,8 +29,6 @@ from layercli.source.nodes import KeyPath, sanitize_text
 _TABLE_KEY: Final[KeyPath] = ("data", "labels", "path")
 _FILE_KEY: Final[KeyPath] = ("data", "labels", "file")
 _TARGET_KEY: Final[KeyPath] = ("data", "labels", "target")
-_LABEL_SEPARATORS: Final = re.compile(r'`label_separators(?:: \{.*?: ("[^"`]*")\})?`')
-"""The key of a table in a hint, with the separator to write, if any."""
 _MAX_REPORTED = 20
 _MAX_LISTED = 3
 
@@ -171,10 +168,6 @@ def _read_file_names(table: TableConfig, column: str) -> Examples:
     return load_examples(registry.load_new_dataset(table, table.path, state, has_targets=False))
 
 
-def _name_separator(match: re.Match[str]) -> str:
-    return "`separator`" if match[1] is None else f"`separator: {match[1]}`"
-
-
 def _point_to_labels(finding: Finding) -> Finding:
     """Return the finding of a table at the key of `labels` that it concerns."""
     key = finding.path[1] if len(finding.path) > 1 else "path"
@@ -184,8 +177,7 @@ def _point_to_labels(finding: Finding) -> Finding:
             hint = "Fill in the target, or remove the row."
         return replace(finding, path=_TARGET_KEY, hint=hint)
     if key == "label_separators":
-        hint = None if finding.hint is None else _LABEL_SEPARATORS.sub(_name_separator, finding.hint)
-        return replace(finding, path=("data", "labels", "separator"), hint=hint)
+        return replace(finding, path=("data", "labels", "separator"))
     if key in ("inputs", "types"):
         return replace(finding, path=_FILE_KEY)
     return replace(finding, path=_TABLE_KEY)
