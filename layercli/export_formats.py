@@ -5,6 +5,7 @@ A new format needs its name and entry here, and the module that the entry names.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -90,3 +91,43 @@ EXPORT_FORMATS: Final = {
     ),
 }
 """Name -> description."""
+
+_TO_ONNX: Final = "Write `--format onnx`, which other programs read or convert."
+
+OTHER_FORMATS: Final = {
+    name: hint
+    for names, hint in (
+        (
+            "tflite lite tensorflow_lite edgetpu",
+            "Write `--format litert`: LiteRT is the new name of TensorFlow Lite, and the file ends in .tflite.",
+        ),
+        (
+            "tf tensorflow pb protobuf graphdef frozen_graph",
+            "Write `--format saved_model`, the format of TensorFlow.",
+        ),
+        (
+            "tfjs tensorflowjs coreml mlmodel mlpackage",
+            "Write `--format saved_model`, which the converter of that format reads.",
+        ),
+        (
+            "h5 hdf5 weights",
+            "Write `--format keras`; "
+            '`keras.saving.load_model("model.keras").save_weights("model.weights.h5")` saves the weights in HDF5.',
+        ),
+        ("pt pth torch pytorch torchscript jit safetensors", _TO_ONNX),
+        ("openvino tensorrt trt ort onnxruntime ncnn mlir", _TO_ONNX),
+        ("py script code", "Write `--format python`."),
+    )
+    for name in names.split()
+}
+"""Formats and suffixes of other programs -> what to write; ``onnx-17`` and the like are in ``suggest_format``."""
+
+
+def suggest_format(name: str) -> str | None:
+    """Return what to write for the name of a format that does not exist, or None."""
+    folded = name.lower().lstrip(".").replace("-", "_").replace(" ", "_")
+    version = re.fullmatch(r"onnx_?(?:opset_?)?(\d{1,2})", folded, re.ASCII)
+    if version is not None:
+        return f"Write `--format onnx --opset {version[1]}`."
+    known = {known.replace("_", ""): known for known in EXPORT_FORMATS}.get(folded.replace("_", ""))
+    return OTHER_FORMATS.get(folded) if known is None else f"Write `--format {known}`."

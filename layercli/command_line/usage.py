@@ -12,6 +12,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from layercli.command_line.optional_values import add_left_out_values
 from layercli.errors import ExitCode, Problem
+from layercli.export_formats import suggest_format
+from layercli.schema.suggestions import find_closest
 from layercli.source.nodes import sanitize_text
 
 _CONFIG_OPTIONS: Final = {
@@ -92,6 +94,9 @@ _EXPECTED_VALUES: Final = {
     )
 }
 """Pydantic's message for an invalid value -> what is expected."""
+_UNKNOWN_CHOICE: Final = re.compile(r"'(.{0,60})' is not one of ((?:'[^']+'(?:, |\.))+)", re.DOTALL)
+"""Typer's message for a value that is not a choice."""
+_CHOICE: Final = re.compile(r"'([^']+)'")
 _EXTRA_ARGUMENTS: Final = "Got unexpected extra argument"
 _ANY_USAGE_ERROR: Final[Any] = BadParameter.__mro__[2]
 """Typer's base class of usage errors, which it does not export: unknown options, missing arguments, invalid values."""
@@ -214,7 +219,18 @@ def _explain_value(error: Any, args: Sequence[str]) -> str:
         if match := pattern.match(message):
             value = next((found for option in options if (found := _find_value(option, args)) != "VALUE"), "")
             return f"{match.expand(expected)}{value and ', got '}{value}."
-    return message.removeprefix("Value error, ")  # of Typer's own types
+    message = message.removeprefix("Value error, ")  # of Typer's own types
+    if (choice := _UNKNOWN_CHOICE.fullmatch(message)) is not None:
+        message = f"{message} {_suggest_choice(choice[1], options, _CHOICE.findall(choice[2]))}".rstrip()
+    return message
+
+
+def _suggest_choice(value: str, options: Sequence[str], choices: Sequence[str]) -> str:
+    """Return what to write instead of an unknown value of an option with choices; empty if nothing is close."""
+    hint = suggest_format(value) if "litert" in choices else None
+    match = find_closest(value, choices)
+    option = max(options, key=len, default="")
+    return hint or (f"Write `{option} {match}`." if match is not None and option.startswith("--") else "")
 
 
 def _suggest_for_extra_argument(message: str, known: set[str]) -> str:

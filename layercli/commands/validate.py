@@ -12,7 +12,7 @@ import typer
 from layercli.command_line.options import JsonOption, SetOption
 from layercli.errors import ExitCode, Problem, has_errors
 from layercli.reports.console import make_console, print_json
-from layercli.reports.problems import MAX_SHOWN_PROBLEMS, github_annotation, print_problems, problems_json
+from layercli.reports.problems import github_annotation, print_problems, problems_json
 from layercli.workflows.config_files import find_configs, find_problems_in_files
 
 
@@ -41,6 +41,12 @@ def command(
             "--fix", help="Apply the safe fixes, after showing the changes; unsafe fixes are only shown."
         ),
     ] = False,
+    show_all: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Show every problem, not only the first 20. github always shows every one."
+        ),
+    ] = False,
     json: JsonOption = False,
     set_: SetOption = None,
 ) -> None:
@@ -60,14 +66,14 @@ def command(
     has_problems = has_errors(problems)
     match ProblemFormat.JSON if json else format_:
         case ProblemFormat.JSON:
-            print_json({"ok": not has_problems, **problems_json(problems)})
+            print_json({"ok": not has_problems, **problems_json(problems, show_all=show_all)})
         case ProblemFormat.GITHUB:
-            for problem in problems[:MAX_SHOWN_PROBLEMS]:
+            for problem in problems:
                 print(github_annotation(problem))
             print(_format_summary(len(files), skipped, problems))
         case _:
             if problems:
-                print_problems(make_console(), problems)
+                print_problems(make_console(), problems, show_all=show_all, advice="Add --all to see all.")
             print(_format_summary(len(files), skipped, problems))
     raise typer.Exit(ExitCode.INVALID_INPUT if has_problems else ExitCode.OK)
 

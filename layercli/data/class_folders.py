@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -168,13 +168,22 @@ def _require_classes(folder: Path, by_class: dict[str, list[Path]], class_names:
         )
 
 
+def _is_same(file: Path, other: Path) -> bool:
+    return file.name == other.name and file.resolve() == other.resolve()
+
+
 def list_new_files(
-    paths: Sequence[str], suffixes: Sequence[str], class_names: tuple[str, ...], *, has_targets: bool
+    paths: Sequence[str],
+    suffixes: Sequence[str],
+    class_names: tuple[str, ...],
+    *,
+    has_targets: bool,
+    ignored_file: Path | None = None,
 ) -> tuple[list[Path], Array, tuple[Finding, ...]]:
     """Return files that are not from training, their labels (int32 of shape (files,)), and warnings about others.
 
     With ``has_targets`` each path is a folder with a folder for each class; otherwise it is a file, or a folder of files at
-    any depth.
+    any depth. There is no warning about ``ignored_file``, such as the table with the labels of images.
 
     Raises:
         DataError: there are no files, or a class is not one of ``class_names``.
@@ -200,7 +209,10 @@ def list_new_files(
         elif path.is_dir():
             listing = list_files(path, suffixes)
             files += listing.files
-            warnings += listing.make_warnings(suffixes)
+            skipped = [
+                file for file in listing.skipped if ignored_file is None or not _is_same(file, ignored_file)
+            ]
+            warnings += replace(listing, skipped=skipped).make_warnings(suffixes)
         else:
             files.append(require_file(str(path), PATH_KEY))
     if not files:

@@ -48,11 +48,15 @@ class ReaderState:
         return cls(inputs, batch.class_names, plan, kinds, columns)
 
     def class_names_of(self, target: str | None) -> tuple[str, ...] | None:
-        """Return the class names of a target: those of its labels, or its columns if it is one-hot."""
+        """Return the class names of a target: those of its labels, or its columns if it is one-hot.
+
+        A target that lists labels and has only one has two classes: examples without and with it.
+        """
         names = self.class_names.get(target) if isinstance(self.class_names, Mapping) else self.class_names
-        if names is None and self.target_kinds.get(target) == "one-hot":
-            return self.target_columns_of(target)
-        return names
+        columns = self.target_columns_of(target) if names is None else None
+        if columns is not None and len(columns) == 1:
+            return f"not {columns[0]}", columns[0]
+        return columns if self.target_kinds.get(target) == "one-hot" else names
 
     def target_columns_of(self, target: str | None) -> tuple[str, ...] | None:
         """Return the columns of a target that has a value for each of several columns."""

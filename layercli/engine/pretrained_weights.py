@@ -71,6 +71,7 @@ def _build_pretrained_model(
         except Exception as error:  # Keras has no common error for files of other models
             reason = _explain_failed_load(file, model, error)
             message = f"Cannot load {sanitize_text(str(file))} into {layer.type_name()}: {reason}"
+            hint = getattr(error, "hint", None) or hint
             raise LayercliError(valid.make_problem(path, "no-weights", message, hint)) from error
     return model
 

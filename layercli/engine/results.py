@@ -240,22 +240,25 @@ def _make_results(
         return None
     if kind.kind == "labels":
         names = name_classes(kind, size, target.columns, target.kind)
-        return OutputResults(kind, ignored, LabelResult(names))
+        majority = _find_majority(constant, kind, size)
+        return OutputResults(kind, ignored, LabelResult(names, majority=majority))
     has_score = kind.kind in ("two", "sign")
     scores = ScoreResult(is_probability=kind.has_probabilities) if has_score else None
     names = name_classes(kind, size, target.class_names, target.kind)
     majority = _find_majority(constant, kind, output.shape[-1])
-    result = ClassResult(names, has_positions=output.ndim > 2, majority=majority)
+    result = ClassResult(
+        names, has_positions=output.ndim > 2, majority=None if majority is None else int(majority)
+    )
     naive_classes = ClassResult(names) if has_naive else None
     return OutputResults(kind, ignored, result, scores, naive_classes)
 
 
-def _find_majority(constant: Array | None, kind: OutputKind, units: int) -> int | None:
-    """Return the class that a guess predicts; None if it is unknown."""
+def _find_majority(constant: Array | None, kind: OutputKind, units: int) -> Any:
+    """Return the class that a guess predicts, or whether it predicts each label; None if it is unknown."""
     if constant is None or not constant.size or constant.size % units:
         return None
     predicted = interpret_output(constant.reshape(-1, units)[:1], kind).predicted
-    return None if predicted is None else int(predicted[0])
+    return None if predicted is None else predicted[0]
 
 
 def _name_numbers(

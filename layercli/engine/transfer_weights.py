@@ -84,9 +84,10 @@ def transfer_weights(
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
             reason = sanitize_text(str(error) or type(error).__name__, limit=200).rstrip(".")
             message = f"Cannot read weights from {sanitize_text(str(file))}: {reason}."
-            raise LayercliError(
-                valid.make_problem(WEIGHTS_PATH, "unreadable-file", message, _FILE_HINT)
-            ) from None
+            hint = getattr(error, "hint", None) or _FILE_HINT
+            if hint != _FILE_HINT and file.suffix == ".keras":
+                hint = 'Save the model again with Keras: `keras.saving.load_model("old.keras").save("new.keras")`.'
+            raise LayercliError(valid.make_problem(WEIGHTS_PATH, "unreadable-file", message, hint)) from None
         _transfer_vocabularies(assembled, valid, vocabularies, result)
         if not result.transferred:
             reasons = "; ".join(f"`{name}`: {why}" for name, why in list(result.mismatched.items())[:3])

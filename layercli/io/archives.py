@@ -38,6 +38,10 @@ WEIGHTS_FILE: Final = "model.weights.h5"
 class ArchiveError(ValueError):
     """A damaged or malicious archive."""
 
+    def __init__(self, reason: str, hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
 
 def require_stored(file: IO[bytes]) -> None:
     """Check that the bytes of a file are on the disk: a sparse file can declare any size.
@@ -237,7 +241,8 @@ def _check_dataset(item: Any) -> None:
     # A compressed part expands to any size before HDF5 compares it with that of the array; Keras writes no parts.
     if item.chunks is not None or item.id.get_create_plist().get_nfilters():
         raise ArchiveError(
-            "an array of the weights is compressed or stored in parts, which Keras does not do"
+            "an array of the weights is compressed or stored in parts, which Keras does not do",
+            "Write the file without: `h5repack -f NONE -l CONTI weights.h5 plain.weights.h5`, or as docs/pretrained.md shows.",
         )
 
 

@@ -31,6 +31,8 @@ def describe_missing_file(path: Path) -> str | None:
         exists = path.exists()
     except (OSError, ValueError):
         exists = False
+    if exists and path.is_dir():
+        return "is a folder, not a file"
     return "is not a regular file" if exists else "does not exist"
 
 

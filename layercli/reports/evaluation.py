@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MAX_SHOWN_CLASSES: Final = 30
+_MAX_SHOWN_LABELS: Final = 5
 _UNLIMITED_WIDTH: Final = 1_000_000
 _MAX_NAME_LENGTH: Final = 24
 _SCORE_TITLES: Final = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "brier": "Brier score"}
@@ -53,17 +54,28 @@ def _print_classes(console: Console, document: Mapping[str, Any]) -> None:
     if _has_many(rows):
         console.print(f"The {len(shown)} of {len(rows):,} classes with the lowest F1.")
     if "baseline" in document:
-        baseline = document["baseline"]
-        console.print(
-            f"Always predicting {_quote_name(baseline['class'])} would have an accuracy of "
-            f"{_format_optional(baseline['accuracy'])}."
-        )
+        console.print(describe_guess(document["baseline"]))
     if naive := document.get("naive_forecast"):
         console.print(
             f"Repeating the last known class would have an accuracy of {_format_optional(naive['accuracy'])}."
         )
     if "confusion" in document:
         _print_confusion(console, document)
+
+
+def describe_guess(baseline: Mapping[str, Any]) -> str:
+    """Return a sentence with the results of a constant prediction of a class, or of several labels."""
+    accuracy = _format_optional(baseline["accuracy"])
+    if "class" in baseline:
+        return f"Always predicting {_quote_name(baseline['class'])} would have an accuracy of {accuracy}."
+    labels = baseline["labels"]
+    names = ", ".join(map(_quote_name, labels[:_MAX_SHOWN_LABELS]))
+    more = f" and {len(labels) - _MAX_SHOWN_LABELS:,} others" if len(labels) > _MAX_SHOWN_LABELS else ""
+    guess = f"{names}{more}" if labels else "no label"
+    return (
+        f"Predicting the more frequent value of each label ({guess}) would have an accuracy of {accuracy} over all labels "
+        f"and a macro average F1 of {_format_optional(baseline['f1'])}."
+    )
 
 
 def _has_many(rows: Sequence[Mapping[str, Any]]) -> bool:

@@ -16,23 +16,28 @@ if TYPE_CHECKING:
 MAX_SHOWN_PROBLEMS = 20
 
 
-def print_problems(console: Console, problems: Sequence[Problem]) -> None:
-    """Print the first problems, and the total if there are more."""
+def print_problems(
+    console: Console, problems: Sequence[Problem], *, show_all: bool = False, advice: str = ""
+) -> None:
+    """Print the first problems, and the total with the advice how to see the others if there are more; or all."""
     from rich.text import Text
 
-    for problem in problems[:MAX_SHOWN_PROBLEMS]:
+    shown = problems if show_all else problems[:MAX_SHOWN_PROBLEMS]
+    for problem in shown:
         # Wrap at words on a terminal; elsewhere print one line per problem, for other programs.
         console.print(_problem_text(problem, console.width), soft_wrap=not console.is_terminal)
-    if len(problems) > MAX_SHOWN_PROBLEMS:
-        console.print(
-            Text(f"… and {len(problems) - MAX_SHOWN_PROBLEMS} more; {len(problems)} problems in total.")
+    if len(problems) > len(shown):
+        line = (
+            f"… and {len(problems) - len(shown)} more; {len(problems)} problems in total. {advice}".rstrip()
         )
+        console.print(Text(line), soft_wrap=not console.is_terminal)
 
 
-def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
-    """Return the ``problems`` of a JSON document: the first ones, and ``problem_count`` if there are more."""
-    document: dict[str, Any] = {"problems": [problem.as_json() for problem in problems[:MAX_SHOWN_PROBLEMS]]}
-    if len(problems) > MAX_SHOWN_PROBLEMS:
+def problems_json(problems: Sequence[Problem], *, show_all: bool = False) -> dict[str, Any]:
+    """Return the ``problems`` of a JSON document: the first ones, and ``problem_count`` if there are more; or all."""
+    shown = problems if show_all else problems[:MAX_SHOWN_PROBLEMS]
+    document: dict[str, Any] = {"problems": [problem.as_json() for problem in shown]}
+    if len(problems) > len(shown):
         document["problem_count"] = len(problems)
     return document
 

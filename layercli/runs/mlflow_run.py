@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from layercli.config.training.callbacks import MLFLOW_FILE
+from layercli.check import ValidConfig
+from layercli.config.training.callbacks import MLFLOW_FILE, MLflow
+from layercli.errors import LayercliError
 from layercli.io.atomic import write_json
 from layercli.io.lock import make_lock
 from layercli.io.regular import parse_json, read_inside
 from layercli.runs.membership import Membership
-from layercli.source.nodes import sanitize_text
+from layercli.source.nodes import KeyPath, sanitize_text
 
+_ADDRESS: Final = "MLFLOW_TRACKING_URI"
 _MAX_VALUE_LENGTH: Final = 500
 """The longest parameter value, in characters, that every MLflow store accepts."""
 _MAX_BATCH: Final = 100
@@ -75,10 +79,55 @@ class MlflowRun:
 
 def has_mlflow_address() -> bool:
     """Return whether MLflow has an address; without one it uses the database of the current folder, which may be anyone's."""
-    import mlflow
+    mlflow: Any = sys.modules.get("mlflow")  # a program that has set an address has imported it
+    return bool(os.environ.get(_ADDRESS)) or (mlflow is not None and bool(mlflow.is_tracking_uri_set()))
 
-    is_set: Any = mlflow.is_tracking_uri_set  # it has no types
-    return bool(is_set())
+
+def require_mlflow_address(valid: ValidConfig, path: KeyPath) -> None:
+    """Check that MLflow has an address, without importing it.
+
+    Raises:
+        LayercliError: It has none.
+    """
+    if not has_mlflow_address():
+        message = f"MLflow has no server: the environment variable {_ADDRESS} is not set."
+        hint = "Set it to the address of a server or of a database, such as `sqlite:///mlflow.db`, or remove the callback."
+        raise LayercliError(valid.make_problem(path, "training-failed", message, hint))
+
+
+def require_mlflow(callback: MLflow, valid: ValidConfig, path: KeyPath) -> None:
+    """Check that MLflow has an address and answers.
+
+    Raises:
+        LayercliError: It has none, refuses it, or cannot be reached.
+    """
+    require_mlflow_address(valid, path)
+    with report_mlflow_errors(valid, path):
+        from mlflow import MlflowClient
+
+        MlflowClient().get_experiment_by_name(name_experiment(callback, valid))
+
+
+def name_experiment(callback: MLflow, valid: ValidConfig) -> str:
+    """Return the name of the experiment to which a callback logs."""
+    return callback.experiment or valid.check_result.name
+
+
+@contextmanager
+def report_mlflow_errors(valid: ValidConfig, path: KeyPath) -> Iterator[None]:
+    """Report that MLflow refuses a run or cannot be reached as a problem of the callback at this path.
+
+    Raises:
+        LayercliError: MLflow raised an error.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        message = f"MLflow refused the run: {sanitize_text(str(error), limit=300).rstrip('.')}."
+        hint = f"Check the environment variable {_ADDRESS}, or remove the callback."
+        raise LayercliError(valid.make_problem(path, "training-failed", message, hint)) from None
 
 
 def start_mlflow_run(

@@ -225,6 +225,17 @@ def _explain_patience(mapping: Mapping[str, object], _: str) -> str:
     return f"Write `callbacks: [{{type: EarlyStopping, monitor: val_loss, patience: {patience}}}]` instead."
 
 
+_METRIC_NAME: Final = re.compile(r"\w{1,60}", re.ASCII)
+
+
+def _explain_monitor(metric: str) -> str:
+    shown = metric if _METRIC_NAME.fullmatch(metric) else "val_loss"
+    return (
+        f"Write `callbacks: [{{type: EarlyStopping, monitor: {shown}, restore_best_weights: true}}]` for the weights of "
+        f"the best epoch; `objective: {{metric: {shown}}}` belongs in a sweep file."
+    )
+
+
 def _explain_learning_rate(mapping: Mapping[str, object], _: str) -> str:
     rate, optimizer = _choose_number(mapping, "learning_rate lr", 0.001), mapping.get("optimizer", "Adam")
     written = f"{{type: {optimizer if _is_short(optimizer) else 'Adam'}, learning_rate: {rate}}}"
@@ -445,6 +456,61 @@ EXPLAINED_TYPES: Final[Mapping[str, Mapping[str, str]]] = {
         ("kaiming he", "Write `he_uniform` or `he_normal`."),
         ("lecun", "Write `lecun_uniform` or `lecun_normal`."),
     ),
+    "data type": split_names(
+        *(
+            (name, f"Write {{type: sklearn, dataset: {name}}}.")
+            for name in ("digits", "iris", "wine", "breast_cancer", "diabetes")
+        ),
+        (
+            "mnist fashion_mnist cifar10 cifar100 imdb reuters boston_housing california_housing kmnist svhn",
+            'layercli has no download for it. Save its arrays with `numpy.savez("data.npz", x=x, y=y)`, and write '
+            "{type: npz, path: data.npz, features: x, target: y}.",
+        ),
+        (
+            "folder image_folder ImageFolder images_folder image_dir image_directory image_dataset directory dir imagenet "
+            "image_dataset_from_directory folder_dataset class_folders",
+            "Write {type: images, path: photos, size: [64, 64]} for a folder of images for each class, or "
+            "{type: text, path: texts} for one of texts.",
+        ),
+        (
+            "image img picture png jpg jpeg",
+            "Write {type: images, path: photos, size: [64, 64]}.",
+        ),
+        (
+            "text_folder text_directory txt text_dataset_from_directory nlp",
+            "Write {type: text, path: texts}.",
+        ),
+        (
+            "csv_file csv_files table tabular tsv delimited text_table dataframe pandas pandas_csv file",
+            "Write {type: csv, path: table.csv, target: label}; a DataFrame is saved with "
+            '`df.to_csv("table.csv", index=False)`.',
+        ),
+        (
+            "excel xlsx xls spreadsheet sql sqlite database",
+            "Save the table as a CSV file, and write {type: csv, path: table.csv, target: label}.",
+        ),
+        (
+            "json json_lines ndjson",
+            "Write {type: jsonl, path: rows.jsonl, target: label}: the file has an object in each line.",
+        ),
+        ("arrow ipc", "Write {type: feather, path: table.feather, target: label}."),
+        ("parquet_file pq", "Write {type: parquet, path: table.parquet, target: label}."),
+        (
+            "numpy array arrays numpy_array ndarray npz_file tensor tensors mat matlab hdf5 h5 pickle pkl pt",
+            'Save the arrays with `numpy.savez("data.npz", x=x, y=y)`, and write '
+            "{type: npz, path: data.npz, features: x, target: y}.",
+        ),
+        (
+            "tfds tensorflow_datasets huggingface hf datasets torchvision torch tfrecord tfrecords tf_data keras builtin "
+            "custom function generator audio video wav dataloader dataset",
+            "Write a function that returns `(x, y)` as arrays in a file data.py, and {type: python, function: data.py:load}; "
+            "run with --trust.",
+        ),
+        (
+            "url http https s3 gcs web remote local",
+            "Write the format of the file, such as {type: csv, path: table.csv, target: label}.",
+        ),
+    ),
     "optimizer": split_names(
         ("RAdam", "Write {type: Adam, learning_rate: 0.001}."),
         ("LBFGS Rprop ASGD", "Keras does not have it. Write `Adam`, for example."),
@@ -499,6 +565,8 @@ def explain_key(
         title: The name of the type of the mapping, such as LSTM.
     """
     new = find_renamed_key(name, known_keys)
+    if name == "objective" and new == "loss" and str(mapping.get(name)).startswith("val_"):
+        return _explain_monitor(str(mapping[name]))
     if new is not None:
         is_keras_object = not title.startswith(("`", "A ")) and not title.endswith(" data")
         return Suggestion(f"{'Keras calls it' if is_keras_object else 'Write'} `{new}`.", new)

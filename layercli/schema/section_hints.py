@@ -57,7 +57,10 @@ CONFIG_HINTS: Final = split_names(
     ("output output_dir log_dir save_dir", _OUTPUT_DIRECTORY),
     ("hyperparameters hparams params variables parameters", _VARIABLES),
     ("include base inherit defaults", _BASE),
-    ("sweep search", "Write a sweep in a separate file; `layercli sweep --help` describes it."),
+    (
+        "sweep search space trials objective objectives sampler pruner",
+        "Write a sweep in a separate file; `layercli sweep --help` describes it.",
+    ),
     (
         "imports custom_objects",
         "Name own code where it is used, such as `type: layers.py:Scale`, and run with --trust.",
@@ -299,3 +302,33 @@ ARRAYS_HINTS: Final = _PREPROCESSING | split_names(
     ),
 )
 """Key of arrays -> a hint."""
+
+_OBJECTIVE: Final = "Write `objective: {metric: val_accuracy, direction: maximize}`."
+
+SWEEP_HINTS: Final = split_names(
+    ("memory", "Write `limits: {memory_mib: 512}`."),
+    ("metric monitor direction mode goal maximize minimize optimize target", _OBJECTIVE),
+    ("config model_config", "Write `base: config.yaml`."),
+    (
+        "parameters search_space params hyperparameters",
+        "Write `space: {train.batch_size: {choice: [16, 32]}}`.",
+    ),
+    ("n_trials num_trials max_trials count run_cap num_samples budget", "Write `trials: <50>`."),
+    ("method algorithm search_alg strategy", "Write `sampler: RandomSampler` or `sampler: TPESampler`."),
+    ("early_terminate scheduler", "Write `pruner: MedianPruner` or `pruner: HyperbandPruner`."),
+    ("jobs", "It is an option of the command: `--jobs 4`."),
+    ("storage", "It is an option of the command: `--storage postgresql://...`."),
+)
+"""Key of a sweep file -> a hint."""
+
+OBJECTIVE_HINTS: Final = split_names(
+    (
+        "name monitor value key target",
+        "Write `metric: val_accuracy`, with the name of a value that training logs.",
+    ),
+    (
+        "goal mode order maximize minimize",
+        "Write `direction: maximize` or `direction: minimize`, next to `metric`.",
+    ),
+)
+"""Key of ``objective`` -> a hint."""

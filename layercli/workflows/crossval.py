@@ -31,7 +31,7 @@ from layercli.source.nodes import sanitize_text
 from layercli.workflows.ensemble_config import require_averageable
 from layercli.workflows.preflight import require_sections
 from layercli.workflows.run_group import GroupRequest, hash_config, train_group
-from layercli.workflows.tracking import list_group_results, track_group
+from layercli.workflows.tracking import list_group_results, require_tracking, track_group
 from layercli.workflows.training_run import require_trainable
 
 _ROW = "row"
@@ -69,6 +69,7 @@ def open_crossval(request: CrossvalRequest) -> OpenCrossval:
     valid = require_valid(check_config(request.file, [*request.overrides, *first.overrides]))
     require_sections(valid)
     require_trainable(valid, trust=request.trust)
+    require_tracking(valid)
     if request.ensemble:
         require_averageable(valid, count=request.folds * request.repeats)
     document = valid.to_resolved_dict(is_for_run=True)

@@ -129,10 +129,10 @@ class FinishedRun:
                 ).train
         except DataError as error:
             findings += [*error.findings, *check_readable_inputs(error, data)]
-        problems = [finding.to_file_problem(paths[0]) for finding in findings]
+        problems = [finding.to_new_data_problem(paths[0]) for finding in findings]
         if any(problem.severity == "error" for problem in problems):
             raise LayercliError(problems)
-        return examples, meanings, [finding.to_file_problem(paths[0]) for finding in dataset.findings]
+        return examples, meanings, [finding.to_new_data_problem(paths[0]) for finding in dataset.findings]
 
     def resolve_data(self) -> DataConfig:
         """Return the data section with absolute paths."""

@@ -169,6 +169,8 @@ def _describe_table(table: TablePreview, columns: TableColumns) -> list[str]:
     elif columns.label_separator is not None:
         meaning = describe_label_list(columns.label_separator, meaning)
     notes.append(f"Read {table.row_count:,} rows. Target: {target} ({columns.target_reason}), {meaning}.")
+    if columns.target_reason.startswith("the last column"):
+        notes.append("No name says which column is the target: `--target COLUMN` names a different one.")
     notes += [
         f"`{sanitize_text(column.name, limit=60)}` {column.note}."
         for column in columns.targets

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from layercli.data.tables.label_lists import LABEL_SEPARATORS
 from layercli.formats.preview import ColumnPreview, TablePreview
 
-_SEPARATORS: Final = (";", "|", ",", " ")
 _MIN_REPEATED_PARTS: Final = 0.9
 """Share of the parts of values that must be in other values, for the parts to be labels."""
 _MAX_LABELS: Final = 100
@@ -38,7 +38,9 @@ def find_label_list(table: TablePreview, column: ColumnPreview) -> LabelList | N
         values = [*dict.fromkeys(text for text in texts if text is not None)]
     else:
         return None
-    return next((found for separator in _SEPARATORS if (found := _split_values(values, separator))), None)
+    return next(
+        (found for separator in LABEL_SEPARATORS if (found := _split_values(values, separator))), None
+    )
 
 
 def _split_values(values: Sequence[str], separator: str) -> LabelList | None:

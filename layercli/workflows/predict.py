@@ -15,11 +15,13 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from layercli.activity import show_activity
 from layercli.config.data.tables import TableConfig
 from layercli.errors import LayercliError, Problem, Severity, make_file_error
+from layercli.formats.images.config import IMAGE_SUFFIXES
 from layercli.formats.registry import iterate_new_rows, load_new_dataset
 from layercli.formats.text.config import Text
 from layercli.graph.checks.ids import check_ids, has_id_layers
 from layercli.io.atomic import stage_file
 from layercli.io.paths import is_file
+from layercli.schema.suggestions import list_names
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.evaluate import SPLIT_NAMES, SplitName, list_set_files, load_run_splits
 from layercli.workflows.finished_run import FinishedRun
@@ -324,6 +326,11 @@ def _open_examples(
     if isinstance(data, TableConfig) and data.windows is None:
         plan = finished_run.load_reader_state().table_plan
         assert plan is not None
+        folder = next((path for path in inputs if Path(path).is_dir()), None)
+        if folder is not None:
+            columns = list_names(replace(plan, targets={}).columns)
+            message = f"The input of this model must be a table with the columns {columns}, got a folder."
+            raise make_file_error(folder, "unreadable-data", message, "Name its files with `--input`.")
         return check_row_ids(finished_run, iterate_new_rows(data, _open_sources(inputs, stack), plan, keep))
     paths = [_save_stream(path, data, stack) for path in inputs]
     if data.example_suffixes is not None:
@@ -438,6 +445,16 @@ def _save_stream(name: str, data: DataConfig, stack: ExitStack) -> str:
     return str(copy)
 
 
+def _check_file_type(path: str, suffixes: Sequence[str]) -> Problem | None:
+    """Return a problem if a file for a model of images or texts is a table or has arrays, by its suffix."""
+    suffix = Path(path).suffix.lower()
+    if suffix in suffixes or suffix not in _OTHER_SUFFIXES or not Path(path).is_file():
+        return None
+    message = f"The input of this model must be files that end in {', '.join(suffixes)}, or a folder of them, got {suffix}."
+    hint = "Name such files, or their folder, with `--input`."
+    return Problem(code="unreadable-data", message=message, hint=hint, file=path)
+
+
 def iterate_files(
     finished_run: FinishedRun, data: DataConfig, paths: Sequence[str], warnings: list[Problem]
 ) -> Iterator[NewExamples]:
@@ -453,7 +470,13 @@ def iterate_files(
     from layercli.data.types import DataError
 
     state = finished_run.load_reader_state()
-    listed, _, left_out = list_new_files(paths, data.example_suffixes or (), (), has_targets=False)
+    suffixes = data.example_suffixes or ()
+    problems = [problem for path in paths if (problem := _check_file_type(path, suffixes)) is not None]
+    if problems:
+        raise LayercliError(problems)
+    labels = getattr(finished_run.resolve_data(), "labels", None)
+    table = None if labels is None else Path(labels.path)
+    listed, _, left_out = list_new_files(paths, suffixes, (), has_targets=False, ignored_file=table)
     warnings += [finding.to_file_problem(paths[0]) for finding in left_out]
     files = data.select_examples(listed)
     empty: Examples | None = None
@@ -478,6 +501,25 @@ def iterate_files(
         yield NewExamples(examples or empty, tuple(errors), columns)  # type: ignore[arg-type]
 
 
+_OTHER_SUFFIXES: Final = (
+    *(
+        ".csv",
+        ".tsv",
+        ".parquet",
+        ".feather",
+        ".arrow",
+        ".jsonl",
+        ".json",
+        ".xlsx",
+        ".npz",
+        ".npy",
+        ".yaml",
+        ".yml",
+    ),
+    *IMAGE_SUFFIXES,
+    ".txt",
+)
+"""Files of other kinds of data: for a model that reads a file for each example, they are mistaken for its examples."""
 _FILES_AT_ONCE: Final = 128
 """Files that are read together."""
 
@@ -566,7 +608,7 @@ def report_data_errors(source: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise LayercliError(finding.to_file_problem(source) for finding in error.findings) from None
+        raise LayercliError(finding.to_new_data_problem(source) for finding in error.findings) from None
     except (OSError, EOFError, zlib.error, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"The input cannot be read: {sanitize_text(reason, limit=200)}."

@@ -35,6 +35,7 @@ from layercli.source.load import MAX_BYTES
 from layercli.source.nodes import KeyPath, sanitize_text
 from layercli.workflows.batch_size import with_batch_size
 from layercli.workflows.preflight import require_sections
+from layercli.workflows.tracking import require_tracking
 from layercli.workflows.training_run import (
     TrainingInputs,
     TrainingRun,
@@ -195,6 +196,7 @@ def resume_run(
         )
         return _read_summary(run)
     require_trainable(valid, trust=trust)
+    require_tracking(valid)
     with lock_run(run), report_disk_errors(run, valid):
         remove_partial_files(run)
         checkpoint = _load_last_checkpoint(resumable, progress)

@@ -16,7 +16,7 @@ from layercli.runs.seed_directory import SeedDirectory, open_seed_directory
 from layercli.runs.seed_groups import SeedGroup, list_scores
 from layercli.workflows.preflight import require_sections
 from layercli.workflows.run_group import GroupRequest, hash_config, train_group
-from layercli.workflows.tracking import list_group_results, track_group
+from layercli.workflows.tracking import list_group_results, require_tracking, track_group
 from layercli.workflows.training_run import require_trainable
 
 
@@ -43,6 +43,7 @@ def open_seeds(request: GroupRequest, seeds: int | Sequence[int]) -> OpenSeeds:
     require_sections(valid)
     _require_one_process(valid)
     require_trainable(valid, trust=request.trust)
+    require_tracking(valid)
     document = valid.to_resolved_dict(is_for_run=True)
     del document["seed"]
     directory = open_seed_directory(

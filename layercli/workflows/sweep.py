@@ -14,7 +14,7 @@ from layercli.reports.sweep import SweepProgress
 from layercli.sweep.plan import SweepPlan
 from layercli.sweep.study import make_sweep_directory, open_study
 from layercli.sweep.trials import find_owner, identify_process, retry_trial, tally_trials
-from layercli.workflows.tracking import track_group
+from layercli.workflows.tracking import require_tracking, track_group
 
 if TYPE_CHECKING:
     import optuna
@@ -44,8 +44,9 @@ def open_sweep(
     """Create or open the directory and the study of a sweep.
 
     Raises:
-        LayercliError: The directory or the storage cannot be used.
+        LayercliError: A callback cannot log, or the directory or the storage cannot be used.
     """
+    require_tracking(plan.base)
     directory = make_sweep_directory(plan, storage)
     study = open_study(plan, directory, storage, heartbeat=heartbeat)
     task = {

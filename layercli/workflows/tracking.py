@@ -1,12 +1,13 @@
-"""The end of a training for the programs that track it: MLflow and TensorBoard."""
+"""The start and the end of a training for the programs that track it: MLflow and TensorBoard."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from layercli import runtime
 from layercli.activity import show_activity
@@ -16,11 +17,42 @@ from layercli.errors import LayercliError
 from layercli.page.markdown import escape_markdown
 from layercli.reports.formatting import format_number
 from layercli.runs import directory as runs
-from layercli.runs.mlflow_run import open_mlflow_run
+from layercli.runs.mlflow_run import open_mlflow_run, require_mlflow
 from layercli.schema.component import Component
 from layercli.source.scalars import is_number
 
 _Tracked = TypeVar("_Tracked", bound=Component)
+_CALLBACK_PACKAGES: Final = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
+"""Callbacks that require an optional package."""
+
+
+def require_tracking(valid: ValidConfig) -> None:
+    """Check that the callbacks can log, before anything is made and TensorFlow is loaded.
+
+    Raises:
+        LayercliError: A package is not installed; or MLflow has no address, refuses it, or cannot be reached.
+    """
+    train = valid.config.train
+    callbacks = () if train is None else tuple(train.iterate_callbacks())
+    problems = []
+    for callback, path, _ in callbacks:
+        package = _CALLBACK_PACKAGES.get(callback.type_name())
+        if package is not None and find_spec(package) is None:
+            message = (
+                f"The callback {callback.type_name()} requires the package {package}, which is not installed."
+            )
+            hint = f"Install it: `pip install 'layercli[{package}]'`."
+            problems.append(valid.make_problem(path, "missing-package", message, hint))
+    if problems:
+        raise LayercliError(problems)
+    for callback, path, _ in callbacks:
+        if isinstance(callback, MLflow) and _is_first_process():
+            require_mlflow(callback, valid, path)
+
+
+def _is_first_process() -> bool:
+    """Return whether this process logs; in a group of processes only the first one does."""
+    return runtime.cluster is None or not runtime.cluster.rank
 
 
 @contextmanager
@@ -110,9 +142,9 @@ def _write_card(run_dir: Path, output: Path, summary: Mapping[str, Any]) -> None
 
 
 def _find_callbacks(valid: ValidConfig, kind: type[_Tracked]) -> list[_Tracked]:
-    """Return the callbacks of a type that this process logs for; in a group of processes only the first one does."""
+    """Return the callbacks of a type that this process logs for."""
     train = valid.config.train
-    if train is None or (runtime.cluster is not None and runtime.cluster.rank):
+    if train is None or not _is_first_process():
         return []
     return [callback for callback, _, _ in train.iterate_callbacks() if isinstance(callback, kind)]
 

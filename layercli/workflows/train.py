@@ -22,6 +22,7 @@ from layercli.runs.membership import MANIFEST_KEY, Membership
 from layercli.workflows.initial_weights import require_initial_weights
 from layercli.workflows.preflight import read_memory_limit, require_sections
 from layercli.workflows.signals import TrainingInterruptedError
+from layercli.workflows.tracking import require_tracking
 from layercli.workflows.training_run import (
     TrainingRun,
     load_training_inputs,
@@ -58,6 +59,7 @@ def train_new_run(
     started_at = time.perf_counter()
     progress = progress or SilentProgress()
     require_trainable(valid, trust=trust)
+    require_tracking(valid)
     require_initial_weights(valid)
     run = runs.create_run(valid.check_result.name, run_dir)
     publish_run_path(run)

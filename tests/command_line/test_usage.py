@@ -1,6 +1,7 @@
 """Usage errors say what to write instead of an option or a command of another program."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 from layercli.command_line.optional_values import add_left_out_values
 from layercli.command_line.usage import _find_value, is_json_requested
+from layercli.export_formats import EXPORT_FORMATS, OTHER_FORMATS, suggest_format
 from tests.running import HANG_SECONDS, invoke
 
 
@@ -31,6 +33,38 @@ def error_of(*args):
 )
 def test_option_of_another_program_is_explained(args, advice):
     assert advice in error_of("train", "c.yaml", *args)
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("tflite", "Write `--format litert`: LiteRT is the new name of TensorFlow Lite"),
+        ("saved-model", "Write `--format saved_model`."),
+        ("SavedModel", "Write `--format saved_model`."),
+        ("pb", "Write `--format saved_model`, the format of TensorFlow."),
+        ("ONNX", "Write `--format onnx`."),
+        ("onnx-17", "Write `--format onnx --opset 17`."),
+        (".pt", "Write `--format onnx`, which other programs read or convert."),
+        ("h5", 'save_weights("model.weights.h5")` saves the weights in HDF5.'),
+        ("keras3", "Write `--format keras`."),
+    ],
+)
+def test_format_of_another_program_is_explained(name, advice):
+    found = error_of("export", "runs/x", "--format", name)
+    assert f"'{name}' is not one of 'keras', 'saved_model', 'onnx', 'litert', 'python'." in found
+    assert advice in found
+
+
+def test_each_other_format_names_an_export_format():
+    for name, hint in OTHER_FORMATS.items():
+        assert re.match(r"Write `--format (\w+)`", hint)[1] in EXPORT_FORMATS
+        assert suggest_format(f".{name.upper()}") == hint
+    assert suggest_format("pdf") is None
+
+
+def test_misspelt_choice_suggests_the_closest_one():
+    assert "Write `--part validation`." in error_of("evaluate", "runs/x", "--part", "validatoin")
+    assert "Write" not in error_of("evaluate", "runs/x", "--part", "everything")
 
 
 def test_misspelt_option_suggests_the_closest_one():

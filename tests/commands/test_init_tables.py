@@ -217,3 +217,11 @@ def test_ids_that_only_look_like_numbers_and_dates_without_end_are_read():
     parquet.write_table(pa.table(columns), "t.parquet")
     config, _ = init("t.parquet")
     assert config["data"]["target"] == "k"
+
+
+@pytest.mark.parametrize(("name", "is_guess"), [("vibration", True), ("label", False)])
+def test_target_that_is_only_the_last_column_is_a_guess(tmp_path, name, is_guess):
+    rows = [f"{index % 7},{index % 5 / 3}" for index in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join([f"speed,{name}", *rows]))
+    output = invoke("init", tmp_path / "t.csv", "--output", tmp_path / "c.yaml").output
+    assert ("No name says which column is the target: `--target COLUMN`" in output) == is_guess

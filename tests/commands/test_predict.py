@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from dataclasses import replace
 from threading import Thread
 from types import SimpleNamespace
 
@@ -14,7 +15,9 @@ import pytest
 from PIL import Image
 from pyarrow import csv as arrow_csv
 
+from layercli.data.class_folders import list_new_files
 from layercli.data.predictions import PREDICTION_WRITERS
+from layercli.graph.finding import Finding
 from layercli.runs.directory import READER_STATE
 from layercli.workflows.predict import PREDICTION_SUFFIXES, predict_to_file
 from tests.running import invoke, problems, train, write_config
@@ -133,6 +136,65 @@ def test_new_examples_are_evaluated_by_class_names(run, tmp_path):
     ]
     assert document["metrics"]["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
     assert "3 new examples: loss " in invoke("evaluate", run, "--data", path).stdout
+
+
+def test_hints_for_new_data_do_not_change_the_config_of_the_run():
+    finding = Finding(
+        code="not-finite",
+        message="`x` is missing.",
+        path=("data",),
+        hint="Remove those rows, or set a replacement: `missing: {numbers: median}`.",
+    )
+    assert finding.to_new_data_problem("n.csv").hint == (
+        "Correct these values in the file, or remove their rows; `missing: {numbers: median}` would need a new training."
+    )
+    other = replace(finding, hint="Did you mean `missing_days`?")
+    assert other.to_new_data_problem("n.csv") == other.to_file_problem("n.csv")
+
+
+def test_infinite_number_in_new_data_is_corrected_in_the_file(run, tmp_path):
+    (tmp_path / "new.csv").write_text("size,weight,kind\n1,inf,plum\n")
+    [problem] = json.loads(invoke("evaluate", run, "--data", tmp_path / "new.csv", "--json").stdout)[
+        "problems"
+    ]
+    assert problem["code"] == "not-finite"
+    assert problem["hint"].startswith("Correct these values in the file, or remove their rows; `missing: {")
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("labels.csv", ".csv"), ("a.jsonl", ".jsonl"), ("c.yaml", ".yaml")]
+)
+def test_table_for_a_model_of_images_names_the_suffixes(image_run, tmp_path, name, suffix):
+    (tmp_path / name).write_text("file,kind\n")
+    result = invoke(
+        "predict", image_run, "--input", tmp_path / name, "--output", tmp_path / "p.csv", "--json"
+    )
+    [problem] = json.loads(result.stdout)["problems"]
+    assert problem["message"] == (
+        "The input of this model must be files that end in .png, .jpg, .jpeg, .bmp, .gif, .webp, .tif, .tiff, or a folder "
+        f"of them, got {suffix}."
+    )
+    assert not (tmp_path / "p.csv").exists()
+
+
+def test_folder_for_a_model_of_tables_names_the_columns(run, tmp_path):
+    result = invoke("predict", run, "--input", tmp_path, "--output", tmp_path / "p.csv", "--json")
+    [problem] = json.loads(result.stdout)["problems"]
+    assert problem["message"] == (
+        "The input of this model must be a table with the columns `size`, `weight`, got a folder."
+    )
+
+
+def test_table_of_the_labels_is_not_a_skipped_file(tmp_path):
+    for name in ("a.png", "labels.csv", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    files, _, warnings = list_new_files(
+        [str(tmp_path)], (".png",), (), has_targets=False, ignored_file=tmp_path / "labels.csv"
+    )
+    assert [file.name for file in files] == ["a.png"]
+    assert [finding.message.rpartition(": ")[2] for finding in warnings] == [
+        "1 .txt (the first is notes.txt)."
+    ]
 
 
 def test_unknown_class_is_rejected(run, tmp_path):

@@ -107,6 +107,21 @@ def test_github_annotations(folder):
     ]
 
 
+def test_problems_after_the_first_20_are_shown_on_request(folder):
+    layers = ["  - {type: Dense, units: '5'}"] * 23
+    (folder / "many.yaml").write_text("\n".join(["model:", "  input: [4]", "  layers:", *layers, ""]))
+
+    def count(*options):
+        return invoke("validate", "many.yaml", *options).stdout.count("`units` must be")
+
+    assert (count(), count("--all"), count("--format", "github")) == (20, 23, 23)
+    some, every = (
+        json.loads(invoke("validate", "many.yaml", "--json", *more).stdout) for more in ([], ["--all"])
+    )
+    assert (len(some["problems"]), some["problem_count"]) == (20, 23)
+    assert (len(every["problems"]), every.get("problem_count")) == (23, None)
+
+
 @pytest.mark.usefixtures("folder")
 def test_json_option_equals_json_format():
     assert invoke("validate", "a", "--json").stdout == invoke("validate", "a", "--format", "json").stdout

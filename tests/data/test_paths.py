@@ -18,7 +18,7 @@ def test_pipe_or_folder_is_not_a_file(place):
     os.mkfifo(place / "pipe.csv")
     assert (
         refusal(type="npz", path="folder.npz", target="y", features="x")[1]
-        == "folder.npz is not a regular file."
+        == "folder.npz is a folder, not a file."
     )
     assert refusal(type="csv", path="pipe.csv", target="y")[1] == "pipe.csv is not a regular file."
     assert refusal(type="csv", path="*.none", target="y")[1] == "No file matches *.none."

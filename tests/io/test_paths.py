@@ -17,7 +17,7 @@ def test_regular_files_folders_and_impossible_names(tmp_path):
         irregular,
         absent,
         absent,
-        irregular,
+        "is a folder, not a file",
     ]
 
 

@@ -8,6 +8,9 @@ import pytest
 import yaml
 
 from layercli.check import check_config
+from layercli.config.data.section import DATA_TYPES
+from layercli.errors import LayercliError
+from layercli.schema.other_names import EXPLAINED_TYPES
 from layercli.schema.section_hints import (
     ARRAYS_HINTS,
     CONFIG_HINTS,
@@ -15,12 +18,15 @@ from layercli.schema.section_hints import (
     IMAGES_HINTS,
     MISSING_HINTS,
     MODEL_HINTS,
+    OBJECTIVE_HINTS,
     SPLIT_HINTS,
+    SWEEP_HINTS,
     TEXT_HINTS,
     TRAIN_HINTS,
     WINDOWS_HINTS,
     fill_examples,
 )
+from layercli.sweep.plan import read_sweep_plan
 
 CSV = {"type": "csv", "path": "t.csv", "target": "price"}
 SECTIONS = {
@@ -100,6 +106,74 @@ def test_each_key_has_its_hint(name):
 def test_hints_have_the_values_of_the_config(section, hint):
     [problem] = list_problems(make_config({"data": CSV}, ("train",), **section))
     assert problem.hint == hint
+
+
+@pytest.mark.parametrize("name", EXPLAINED_TYPES["data type"])
+def test_hints_for_types_of_data_are_valid(name):
+    config = make_config({"data": CSV | {"type": name}}, ())
+    [hint] = [problem.hint for problem in list_problems(config) if problem.code == "unknown-type"]
+    sections = [yaml.safe_load(text) for text in re.findall(r"\{type: [^}]+\}", hint)]
+    assert sections
+    for section in sections:
+        assert DATA_TYPES.parse(section).type_name().lower() == section["type"]
+
+
+def test_objective_of_a_config_is_the_value_to_monitor():
+    [problem] = list_problems(make_config({"data": CSV}, ("train",), objective="val_mae"))
+    assert "{type: EarlyStopping, monitor: val_mae, restore_best_weights: true}" in problem.hint
+    assert "`objective: {metric: val_mae}` belongs in a sweep file" in problem.hint
+
+
+SWEEP = {
+    "base": "c.yaml",
+    "space": {"train.epochs": {"int": [1, 3]}},
+    "objective": {"metric": "val_mae", "direction": "minimize"},
+}
+
+
+def check_sweep(sweep):
+    config = make_config({"data": CSV | {"split": {"validation": 0.5}}}, ("train",), metrics=["mae"])
+    config["model"]["input"] = [3]
+    Path("c.yaml").write_text(yaml.safe_dump(config))
+    Path("s.yaml").write_text(yaml.safe_dump(sweep))
+    try:
+        return read_sweep_plan("s.yaml")[1]
+    except LayercliError as error:
+        return list(error.problems)
+
+
+@pytest.mark.parametrize(
+    ("objective", "hint"),
+    [
+        ("val_mae", "Write {metric: val_mae}."),
+        ("minimize", "Write {metric: val_accuracy, direction: minimize}."),
+        ("Max", "Write {metric: val_accuracy, direction: maximize}."),
+        ("the loss", "Write {metric: val_accuracy}."),
+    ],
+)
+def test_objective_that_is_a_name(objective, hint):
+    for keys in ({"objective": objective}, {"objectives": [objective], "objective": None}):
+        [problem] = [each for each in check_sweep(SWEEP | keys) if each.code == "wrong-type"]
+        assert problem.hint == hint
+    named = yaml.safe_load(hint.removeprefix("Write ").removesuffix("."))
+    assert check_sweep(SWEEP | {"objective": named | {"metric": "val_mae"}}) == []
+
+
+@pytest.mark.parametrize("hints", [SWEEP_HINTS, OBJECTIVE_HINTS])
+def test_hints_of_sweep_files_are_valid(hints):
+    for name, hint in hints.items():
+        wrong = {name: 3} if hints is SWEEP_HINTS else {"objective": SWEEP["objective"] | {name: "max"}}
+        [problem] = check_sweep(SWEEP | wrong)
+        assert problem.hint == fill_examples(hint, name, {name: 3})
+        for snippet in re.findall(r"`([a-z_]+: [^`]+)`", problem.hint):
+            [(key, value)] = yaml.safe_load(snippet).items()
+            if key == "objective":
+                keys = {key: value | {"metric": "val_mae"}}
+            elif hints is OBJECTIVE_HINTS:
+                keys = {"objective": SWEEP["objective"] | {key: "val_mae" if key == "metric" else value}}
+            else:
+                keys = {key: "c.yaml" if key == "base" else value}
+            assert check_sweep(SWEEP | keys) == [], snippet
 
 
 @pytest.mark.parametrize("name", SECTIONS)

@@ -7,6 +7,7 @@ import struct
 import time
 import zipfile
 import zlib
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -283,3 +284,31 @@ def test_array_of_other_versions_is_refused():
     npy.write_array(stream, np.zeros(2), version=(3, 0))
     with pytest.raises(archives.ArchiveError, match="an array has an invalid header: KeyError"):
         archives._read_npy(stream.getvalue(), npy, np)
+
+
+def test_compressed_weights_are_converted_as_the_docs_show(tmp_path, monkeypatch):
+    values = np.arange(6, dtype="float32").reshape(2, 3)
+
+    def build(file):
+        file.attrs["keras_version"] = "3"
+        group = file.create_group("layers/dense/vars")
+        group.attrs["name"] = "dense"
+        group.create_dataset("0", data=values, compression="gzip").attrs["unit"] = "m"
+        group.create_dataset("1", data=np.float32(7))
+
+    with pytest.raises(ArchiveError) as caught:
+        check_hdf5(hdf5(tmp_path / "weights.h5", build), 1000)
+    assert "h5repack -f NONE -l CONTI weights.h5 plain.weights.h5" in caught.value.hint
+    page = (Path(__file__).parents[2] / "docs" / "pretrained.md").read_text()
+    [code] = re.findall(r"```python\n(import h5py\n.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    check_hdf5(tmp_path / "plain.weights.h5", 1000)
+    with h5py.File("plain.weights.h5") as file:
+        group = file["layers/dense/vars"]
+        assert (file.attrs["keras_version"], group.attrs["name"], group["0"].attrs["unit"]) == (
+            "3",
+            "dense",
+            "m",
+        )
+        assert (group["0"][()].tolist(), group["1"][()]) == (values.tolist(), 7)

@@ -157,7 +157,7 @@ def test_total_size_limit_applies_before_reading_all_files(write, monkeypatch):
         ("[a.yaml]", '`extends` must be a file name, got ["a.yaml"].'),
         ("null", "`extends` must be a file name, got null."),
         ("/etc/passwd", '`extends` must be a file that ends in .yaml or .yml, got "/etc/passwd".'),
-        ("folder.yaml", "The extended file folder.yaml is not a regular file."),
+        ("folder.yaml", "The extended file folder.yaml is a folder, not a file."),
         ('"${name}.yaml"', "`extends` cannot contain variables, since it is read before them."),
         ("x" * 5000 + ".yaml", None),
         ('"a\\0.yaml"', None),

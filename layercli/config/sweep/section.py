@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, PlainValidator, field_validator
+from pydantic import BeforeValidator, Field, PlainValidator, field_validator
 
 from layercli.config.names import RunName
 from layercli.config.sweep.pruners import PRUNERS
@@ -12,10 +12,14 @@ from layercli.config.sweep.samplers import SAMPLERS
 from layercli.config.sweep.search_space import SearchParameter, SearchParameterField
 from layercli.schema.component import Component
 from layercli.schema.field_types import NameOrComponent, PositiveInt
-from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel
+from layercli.schema.section_hints import OBJECTIVE_HINTS, SWEEP_HINTS
+from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel, value_error
+from layercli.source.nodes import quote_value
 
 STATIC_METRICS: Final = ("parameters", "flops")
 """Objectives that follow from the config; training does not log them."""
+
+_DIRECTIONS: Final = {"max": "maximize", "maximize": "maximize", "min": "minimize", "minimize": "minimize"}
 
 
 class Limits(StrictModel):
@@ -66,6 +70,7 @@ class Objective(StrictModel):
     """The objective of a sweep."""
 
     example: ClassVar[str | None] = "objective: {metric: val_accuracy, direction: maximize}"
+    hints: ClassVar[dict[str, str]] = OBJECTIVE_HINTS
 
     metric: Annotated[
         str,
@@ -85,19 +90,28 @@ class Objective(StrictModel):
         return "`objective`"
 
 
+def _require_mapping(value: Any) -> Any:
+    """Refuse an objective that is only a name, with the mapping to write.
+
+    Raises:
+        PydanticCustomError: It is a text.
+    """
+    if not isinstance(value, str):
+        return value
+    direction = _DIRECTIONS.get(value.lower())
+    name = value if re.fullmatch(r"\w{1,60}", value, re.ASCII) and direction is None else "val_accuracy"
+    end = "" if direction is None else f", direction: {direction}"
+    message = f"`objective` must be a mapping, got the string {quote_value(value)}."
+    raise value_error("wrong-type", message, f"Write {{metric: {name}{end}}}.")
+
+
+ObjectiveField = Annotated[Objective, BeforeValidator(_require_mapping)]
+
+
 class SweepConfig(StrictModel):
     """A sweep file."""
 
-    hints: ClassVar[dict[str, str]] = {
-        "memory": "Write `limits: {memory_mib: 512}`.",
-        "metric": "It belongs under `objective:`.",
-        "direction": "It belongs under `objective:`.",
-        "config": "Write `base: config.yaml`.",
-        "parameters": "Write `space:`.",
-        "n_trials": "Write `trials:`.",
-        "jobs": "It is an option of the command: `--jobs 4`.",
-        "storage": "It is an option of the command: `--storage postgresql://...`.",
-    }
+    hints: ClassVar[dict[str, str]] = SWEEP_HINTS
 
     name: Annotated[RunName | None, Field(description="Name of the sweep; null: the file's name.")] = None
     base: Annotated[
@@ -116,11 +130,11 @@ class SweepConfig(StrictModel):
         ),
     ]
     objective: Annotated[
-        Objective | None,
+        ObjectiveField | None,
         Field(description="The value to optimize.", examples=[{"metric": "val_accuracy"}]),
     ] = None
     objectives: Annotated[
-        list[Objective] | None,
+        list[ObjectiveField] | None,
         Field(
             min_length=1,
             max_length=8,

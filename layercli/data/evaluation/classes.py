@@ -93,10 +93,15 @@ class ClassResult:
 
 
 class LabelResult:
-    """Counts for several labels, of which an example can have any number."""
+    """Counts for several labels, of which an example can have any number.
 
-    def __init__(self, label_names: Sequence[str]) -> None:
+    ``majority`` says for each label whether a guess predicts it: whether most training examples have it; None takes
+    that of the added examples.
+    """
+
+    def __init__(self, label_names: Sequence[str], *, majority: Array | None = None) -> None:
         self._names = label_names
+        self._majority = majority
         self._examples = 0
         self._counts = np.zeros((3, len(label_names)), np.int64)
 
@@ -125,6 +130,19 @@ class LabelResult:
             "per_class": rows,
             "macro": _average(precision, recall, f1, np.full(len(names), 1 / len(names))),
             "weighted": _average(precision, recall, f1, shares),
+            "baseline": self._compare_with_guess(true),
+        }
+
+    def _compare_with_guess(self, true: Array) -> dict[str, Any]:
+        """Return the results of predicting the more frequent value of each label; ``true`` is the examples of each label."""
+        is_guessed = true * 2 > self._examples if self._majority is None else self._majority
+        shares = true / self._examples
+        f1 = np.where(is_guessed, _divide(2 * true, true + self._examples), 0.0)
+        return {
+            "targets": "evaluated" if self._majority is None else "training",
+            "labels": [name for name, is_one in zip(self._names, is_guessed, strict=True) if is_one],
+            "accuracy": float(np.where(is_guessed, shares, 1 - shares).mean()),
+            "f1": float(f1.mean()),
         }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from layercli.data.types import Array
+
+LABEL_SEPARATORS: Final = (";", "|", ",", " ")
+"""Usual separators of labels, the most certain ones first."""
 
 
 class SplitLabels(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final, NoReturn
@@ -10,7 +11,7 @@ from layercli.config.data.tables import TableConfig
 from layercli.data.labels import MAX_CLASSES, describe_unknown_label
 from layercli.data.tables.arrow import is_number_type, is_text_type, list_values
 from layercli.data.tables.files import LocateRow
-from layercli.data.tables.label_lists import find_unknown_labels, split_labels
+from layercli.data.tables.label_lists import LABEL_SEPARATORS, find_unknown_labels, split_labels
 from layercli.data.tables.plan import TablePlan, TargetPlan
 from layercli.data.types import Array, DataError, raise_data_error
 from layercli.graph.finding import Finding
@@ -34,6 +35,8 @@ class TargetInference:
         self._declared_kind = data.target_type_of(output)
         self._separator = data.label_separators.get(column)
         self._row_count = 0
+        self._separator_counts: Counter[str] = Counter()
+        """Number of values that contain each separator, the declared one and usual ones."""
         self._values: set[Any] = set()
         self._arrow_types: set[Any] = set()
         self._missing_count = 0
@@ -49,6 +52,7 @@ class TargetInference:
             return
         if self._separator is not None:
             self._row_count += len(column)
+            self._count_separators(column)
             if len(self._values) <= MAX_CLASSES:
                 self._values |= set(compute.unique(split_labels(column, self._separator).labels).to_pylist())
             return
@@ -65,6 +69,35 @@ class TargetInference:
         if not pa.types.is_integer(column.type):
             column = column.cast(pa.string())
         self._values |= set(list_values(compute.unique(column))) - {None}
+
+    def _count_separators(self, column: Any) -> None:
+        import pyarrow as pa
+        from pyarrow import compute
+
+        texts = column.cast(pa.string())
+        for separator in dict.fromkeys((str(self._separator), *LABEL_SEPARATORS)):
+            found = compute.sum(compute.match_substring(texts, separator)).as_py()
+            self._separator_counts[separator] += found or 0
+            if separator == self._separator and found:
+                break  # the others are only for a hint
+
+    def _warn_of_unused_separator(self, separator: str) -> Iterator[Finding]:
+        """Warn if no value contains the separator, so that each value is one label."""
+        if self._separator_counts[separator]:
+            return
+        column = sanitize_text(self.column, limit=60)
+        others = [other for other in LABEL_SEPARATORS if self._separator_counts[other]]
+        yield Finding(
+            code="unused-separator",
+            message=f'The separator "{sanitize_text(separator)}" is in no value of the target `{column}`, so each value is one '
+            "label.",
+            path=("data", "label_separators", self.column),
+            hint=f'Write `label_separators: {{{column}: "{others[0]}"}}`, which '
+            f"{self._separator_counts[others[0]]:,} of {self._row_count:,} values contain."
+            if others
+            else "Remove `label_separators`: then the values are classes.",
+            severity="warning",
+        )
 
     def infer(self, plan: TablePlan, locate_row: LocateRow) -> TablePlan:
         """Return the plan with the kind of this target: numbers, labels from 0, or labels with class names.
@@ -108,6 +141,7 @@ class TargetInference:
             received = f"{count:,} labels in {self._row_count:,} rows"
         elif count:
             target = TargetPlan((self.column,), label_separator=separator, labels=tuple(sorted(self._values)))
+            plan = plan.with_findings(self._warn_of_unused_separator(separator))
             return replace(plan, targets={**plan.targets, self._output: target})
         return raise_data_error(
             f"The target `{sanitize_text(self.column, limit=60)}` must have {expected}, got {received} "

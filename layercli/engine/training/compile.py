@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from layercli.engine.custom_objects import create_custom_object
 from layercli.engine.keras_objects import keras_object
 from layercli.engine.training.metric_conversion import build_metric
 from layercli.engine.training.position_weights import fit_positions
-from layercli.errors import LayercliError
 from layercli.graph.best_epoch import monitor_direction
 from layercli.schema.component import Component
 from layercli.source.nodes import KeyPath
@@ -92,24 +90,14 @@ def _to_keras_objects(components: Any, namespace: Any, valid: ValidConfig) -> An
     )
 
 
-_CALLBACK_PACKAGES = {"TensorBoard": "tensorboard", "MLflow": "mlflow"}
-"""Callbacks that require an optional package."""
-
-
 def build_callback(callback: Component, run_dir: Path, valid: ValidConfig, path: KeyPath) -> Any:
     """Create the Keras callback at this path of the config; it writes its files into the run directory.
 
     Raises:
-        LayercliError: the callback requires a package that is not installed.
+        LayercliError: MLflow has no address, refuses the run or cannot be reached.
     """
     if isinstance(callback, CustomObject):
         return create_custom_object(callback, callback.keras_arguments(), valid)
-    type_name = callback.type_name()
-    package = _CALLBACK_PACKAGES.get(type_name)
-    if package is not None and find_spec(package) is None:
-        message = f"The callback {type_name} requires the package {package}, which is not installed."
-        hint = f"Install it: `pip install 'layercli[{package}]'`."
-        raise LayercliError(valid.make_problem(path, "missing-package", message, hint))
     if isinstance(callback, MLflow):
         from layercli.engine.training.mlflow_callback import build_mlflow_callback
 

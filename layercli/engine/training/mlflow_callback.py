@@ -11,13 +11,18 @@ import keras
 from layercli import runtime
 from layercli.check import ValidConfig
 from layercli.config.training.callbacks import MLflow
-from layercli.errors import LayercliError
 from layercli.runs.git_state import parse_git_state
 from layercli.runs.manifest import read_manifest_or_none
 from layercli.runs.membership import parse_membership
-from layercli.runs.mlflow_run import MlflowRun, has_mlflow_address, start_mlflow_run
+from layercli.runs.mlflow_run import (
+    MlflowRun,
+    name_experiment,
+    report_mlflow_errors,
+    require_mlflow_address,
+    start_mlflow_run,
+)
 from layercli.source.leaves import format_key_path, iterate_leaves
-from layercli.source.nodes import KeyPath, sanitize_text
+from layercli.source.nodes import KeyPath
 
 
 def build_mlflow_callback(callback: MLflow, run_dir: Path, valid: ValidConfig, path: KeyPath) -> Any:
@@ -30,12 +35,7 @@ def build_mlflow_callback(callback: MLflow, run_dir: Path, valid: ValidConfig, p
     """
     if runtime.cluster is not None and runtime.cluster.rank:
         return _Tracker(None)
-    from mlflow.exceptions import MlflowException
-
-    if not has_mlflow_address():
-        message = "MLflow has no server: the environment variable MLFLOW_TRACKING_URI is not set."
-        hint = "Set it to the address of a server or of a database, such as `sqlite:///mlflow.db`, or remove the callback."
-        raise LayercliError(valid.make_problem(path, "training-failed", message, hint))
+    require_mlflow_address(valid, path)
     document = valid.to_resolved_dict()
     settings = {key: document[key] for key in ("seed", "data", "train")}
     parameters = {
@@ -46,15 +46,9 @@ def build_mlflow_callback(callback: MLflow, run_dir: Path, valid: ValidConfig, p
     manifest = read_manifest_or_none(run_dir) or {}
     git = parse_git_state(manifest)
     tags = {} if git is None else {"mlflow.source.git.commit": git["commit"]}
-    experiment = callback.experiment or valid.check_result.name
-    try:
+    experiment = name_experiment(callback, valid)
+    with report_mlflow_errors(valid, path):
         run = start_mlflow_run(run_dir, experiment, parameters, tags, parse_membership(manifest))
-    except (MlflowException, OSError) as error:
-        reason = sanitize_text(str(error), limit=300).rstrip(".")
-        hint = "Check the environment variable MLFLOW_TRACKING_URI, or remove the callback."
-        raise LayercliError(
-            valid.make_problem(path, "training-failed", f"MLflow refused the run: {reason}.", hint)
-        ) from None
     return _Tracker(run)
 
 

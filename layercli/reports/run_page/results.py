@@ -15,6 +15,7 @@ from layercli.page.html import (
     make_scroll_area,
     make_table,
 )
+from layercli.reports.evaluation import describe_guess
 from layercli.reports.formatting import format_number
 from layercli.reports.run_page.content import EvaluationContent, OutputContent, RunContent
 from layercli.reports.run_page.summary import SET_TITLES
@@ -238,8 +239,7 @@ def _make_class_table(document: Mapping[str, Any]) -> Markup:
         parts.append(make_element("p", note, class_="muted"))
     baseline = document.get("baseline")
     if baseline:
-        guess, accuracy = _quote_name(baseline["class"]), _format_optional(baseline["accuracy"])
-        parts.append(make_element("p", f"Always predicting {guess} would have an accuracy of {accuracy}."))
+        parts.append(make_element("p", describe_guess(baseline)))
     return join_markup(parts)
 
 

@@ -149,7 +149,12 @@ def _describe_output(output: OutputContent, where: str, examples: int) -> Iterat
                 f"{'once' if first['count'] == 1 else format(first['count'], ',') + ' times'}."
             )
     elif "per_class" in document:
-        yield f"{where}, the average F1 of its labels is {format_number(document['macro']['f1'])}."
+        text = f"{where}, the average F1 of its labels is {format_number(document['macro']['f1'])}"
+        if guess := document.get("baseline"):
+            text += (
+                f"; predicting the more frequent value of each label would have {format_number(guess['f1'])}"
+            )
+        yield f"{text}."
     if output.calibration_error is not None and examples >= _FEW_EXAMPLES:
         yield (
             f"Its probabilities{of} differ from the observed frequencies by "

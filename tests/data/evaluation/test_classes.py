@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import (
     classification_report,
     confusion_matrix,
+    f1_score,
     jaccard_score,
     precision_recall_fscore_support,
 )
@@ -108,6 +110,35 @@ def test_several_labels_equal_those_of_scikit_learn():
     for average in ("macro", "weighted"):
         expected = precision_recall_fscore_support(true, predicted, average=average)[:3]
         assert list(document[average].values()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("knows_training", [True, False])
+def test_guess_of_several_labels_equals_a_dummy_classifier(knows_training):
+    training, true = RANDOM.random((2, 40, 3)) < [[[0.8, 0.3, 0.6]], [[0.7, 0.6, 0.2]]]
+    dummy = DummyClassifier(strategy="most_frequent").fit(true, training if knows_training else true)
+    guess = dummy.predict(true)
+    result = LabelResult(("a", "b", "c"), majority=guess[0] if knows_training else None)
+    result.add(true[:30], ~true[:30])
+    result.add(true[30:], ~true[30:])
+    baseline = result.to_json()["baseline"]
+    assert baseline["targets"] == ("training" if knows_training else "evaluated")
+    assert baseline["labels"] == [name for name, is_one in zip("abc", guess[0], strict=True) if is_one]
+    assert baseline["accuracy"] == pytest.approx((guess == true).mean())
+    assert baseline["f1"] == pytest.approx(f1_score(true, guess, average="macro", zero_division=0))
+
+
+def test_guess_of_labels_that_half_of_the_examples_have():
+    true = np.array([[True, False], [False, True]])
+    guess = DummyClassifier(strategy="most_frequent").fit(true, true).predict(true)
+    assert not guess.any()
+    result = LabelResult(("a", "b"))
+    result.add(true, true)
+    assert result.to_json()["baseline"] == {
+        "targets": "evaluated",
+        "labels": [],
+        "accuracy": 0.5,
+        "f1": 0.0,
+    }
 
 
 def test_label_that_never_occurs_is_zero():

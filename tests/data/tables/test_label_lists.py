@@ -132,3 +132,30 @@ def test_wrong_sections_are_refused(keys, message):
         f"data: {{type: csv, path: t.csv, {keys}{separators}}}\nmodel: {{input: [1], layers: [Dense]}}\n"
     )
     assert message in " ".join(problem.message for problem in check_config("c.yaml").problems)
+
+
+@each_reading
+@pytest.mark.parametrize(
+    ("separator", "hint"),
+    [
+        ("|", 'Write `label_separators: {tags: ";"}`, which 3 of 6 values contain.'),
+        (";", None),
+    ],
+)
+def test_separator_that_never_occurs_is_a_warning(stream, separator, hint):
+    dataset = load(stream, label_separators={"tags": separator})
+    found = [(finding.code, finding.severity, finding.hint) for finding in dataset.findings]
+    assert found == ([] if hint is None else [("unused-separator", "warning", hint)])
+
+
+@each_reading
+def test_only_label_names_both_classes(stream):
+    Path("t.csv").write_text("n,tags\n1,cat\n2,\n3,cat\n")
+    dataset = load(stream)
+    [finding] = dataset.findings
+    assert (
+        finding.message
+        == 'The separator ";" is in no value of the target `tags`, so each value is one label.'
+    )
+    assert finding.hint == "Remove `label_separators`: then the values are classes."
+    assert ReaderState.from_dataset(dataset).class_names_of(None) == ("not cat", "cat")

@@ -69,11 +69,11 @@ def fake(monkeypatch):
 def test_calls_of_the_mlflow_client(config, fake, tmp_path):
     run = train(config, tmp_path / "run")
     assert run.result.exit_code == 0, run.result.output
-    assert fake.calls[:2] == [
-        ("get_experiment_by_name", ("flowers",), {}),
+    assert fake.calls[:3] == [
+        *[("get_experiment_by_name", ("flowers",), {})] * 2,  # before TensorFlow is loaded, and when it logs
         ("create_experiment", ("flowers",), {}),
     ]
-    method, args, options = fake.calls[2]
+    method, args, options = fake.calls[3]
     assert (method, args, options["run_name"]) == ("create_run", ("7",), str(run.path))
     assert options["tags"]["layercli.run"] == str(run.path)
     assert json.loads((run.path / "mlflow.json").read_text()) == {"run_id": "r1"}
@@ -93,7 +93,7 @@ def test_calls_of_the_mlflow_client(config, fake, tmp_path):
     fake.calls.clear()
     resumed = invoke("train", "--resume", run.path, "--set", "train.epochs=3")
     assert resumed.exit_code == 0, resumed.output
-    assert fake.calls[:2] == [("get_run", ("r1",), {}), ("update_run", ("r1",), {"status": "RUNNING"})]
+    assert fake.calls[1:3] == [("get_run", ("r1",), {}), ("update_run", ("r1",), {"status": "RUNNING"})]
     assert ("set_tag", ("r1", "resumed.train.epochs", "3"), {}) in fake.calls
     steps = [options["step"] for method, args, options in fake.calls if args[1:2] == ("loss",) and options]
     assert steps == [3]
@@ -165,6 +165,8 @@ def test_database_of_the_current_folder_is_not_used(config, fake, tmp_path):
     result = train(config, run).result
     assert problems(result)[0][0] == "training-failed"
     assert "MLflow has no server: the environment variable MLFLOW_TRACKING_URI is not set." in result.stdout
+    assert (run.exists(), "loading TensorFlow" in result.stderr) == (False, False)
+    run.mkdir()
     (run / "mlflow.json").write_text('{"run_id": "r1"}')
     assert open_mlflow_run(run) is None
     assert fake.calls == []
@@ -237,11 +239,22 @@ def test_invalid_store_is_reported_before_training(config, tmp_path, monkeypatch
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://x")
     mlflow.set_tracking_uri("nonsense://x")
     assert problems(train(config, tmp_path / "run").result)[0][0] == "training-failed"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("options", [("crossval", "--folds", "2"), ("train", "--seeds", "2")])
+def test_group_of_trainings_checks_mlflow_before_its_directory(config, fake, tmp_path, options):
+    fake.failing = {"get_experiment_by_name"}
+    command, *others = options
+    result = invoke(command, config, *others, "--run-dir", tmp_path / "group", "--json")
+    assert problems(result)[0][0] == "training-failed"
+    assert not (tmp_path / "group").exists()
 
 
 def test_missing_mlflow_reports_install_command(config, tmp_path, monkeypatch):
-    monkeypatch.setattr("layercli.engine.training.compile.find_spec", lambda _: None)
+    monkeypatch.setattr("layercli.workflows.tracking.find_spec", lambda _: None)
     result = train(config, tmp_path / "run").result
+    assert not (tmp_path / "run").exists()
     assert problems(result)[0][0] == "missing-package"
     assert "pip install 'layercli[mlflow]'" in result.stdout
 
