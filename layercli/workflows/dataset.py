@@ -103,6 +103,7 @@ def _check_all_examples(
 
     model_inputs = list(valid.graph.inputs)
     findings = [
+        *dataset.findings,  # first, because they can be the cause of a mismatch with the model
         *resolve_model_inputs(valid.config, facts)[1],
         *check_examples(statistics, data, dataset.locate_row),
         *check_constant_columns(
@@ -113,7 +114,6 @@ def _check_all_examples(
     ]
     if data.facts() is None:  # otherwise the config check reports this
         findings.extend(check_consistency(valid.config, valid.shapes, facts))
-    findings.extend(dataset.findings)
     findings.extend(check_leaks(dataset, data))
     findings.extend(_check_held_out(valid, dataset, data, findings))
     return findings

@@ -227,3 +227,15 @@ def test_id_that_is_too_large_names_layer_row_and_column(stream):
     )
     Path("ids.yaml").write_text(IDS.replace("input_dim: 5", "input_dim: 13") % stream)
     assert invoke("inspect-data", "ids.yaml").exit_code == 0
+
+
+@pytest.mark.usefixtures("place")
+def test_separator_in_no_value_is_reported_before_the_size_of_the_target():
+    Path("t.csv").write_text("x,tags\n1,cat dog\n2,dog\n3,cat\n4,cat dog\n")
+    Path("c.yaml").write_text(
+        'data: {type: csv, path: t.csv, target: tags, label_separators: {tags: ";"}}\n'
+        "model: {input: [1], layers: [{type: Dense, units: 2, activation: sigmoid}]}\n"
+        "train: {loss: binary_crossentropy}\n"
+    )
+    codes = [code for code, _ in problems(invoke("inspect-data", "c.yaml", "--json"))]
+    assert codes[:2] == ["unused-separator", "target-mismatch"]

@@ -98,6 +98,22 @@ def test_booleans_and_other_separators():
 
 
 @pytest.mark.parametrize(
+    ("table", "hint"),
+    [
+        ("file,kind\n4,x;y\n1,y\n", 'Write `separator: ";"`, which 1 of 2 values contain.'),
+        ("file,kind\n4,x\n1,y\n", "Remove `separator`: then the values are classes."),
+        ("file,kind\n4,x y\n1,y\n", None),
+    ],
+)
+def test_separator_that_never_occurs_is_a_warning(table, hint):
+    dataset = read(table, labels=LISTS)
+    found = [each for each in dataset.findings if each.code != "skipped-files"]
+    assert [(each.code, each.path, each.hint) for each in found] == (
+        [] if hint is None else [("unused-separator", ("data", "labels", "separator"), hint)]
+    )
+
+
+@pytest.mark.parametrize(
     "name", ["A/1.PNG", "a/1.png", "a/1", "1.png", "1", "flowers/a/1.png", "./a/1.png", "a\\1.png"]
 )
 def test_files_may_be_named_in_several_ways(name):

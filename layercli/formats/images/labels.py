@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -29,6 +30,8 @@ from layercli.source.nodes import KeyPath, sanitize_text
 _TABLE_KEY: Final[KeyPath] = ("data", "labels", "path")
 _FILE_KEY: Final[KeyPath] = ("data", "labels", "file")
 _TARGET_KEY: Final[KeyPath] = ("data", "labels", "target")
+_SEPARATOR_OF_COLUMN: Final = re.compile(r'`label_separators(?:(: )\{.*: (".*")\})?`')
+"""The key of a table, with or without the separator of a column."""
 _MAX_REPORTED = 20
 _MAX_LISTED = 3
 
@@ -58,12 +61,16 @@ def read_labels(data: Images, listing: FolderFiles) -> TableLabels:
     """
     labels = data.labels
     assert labels is not None
-    files, examples, errors = _read_rows(data, FileIndex(listing, Path(labels.path).parent))
+    files, examples, errors, table_warnings = _read_rows(data, FileIndex(listing, Path(labels.path).parent))
     targets, class_names = (np.empty(0), None) if examples is None else _combine_targets(examples)
     value_names = () if examples is None else _name_values(data, examples)
     table = Path(labels.path).absolute()
     listing = replace(listing, skipped=[path for path in listing.skipped if path.absolute() != table])
-    warnings = [*listing.make_warnings(IMAGE_SUFFIXES), *_report_unlabelled(data, listing, files)]
+    warnings = [
+        *listing.make_warnings(IMAGE_SUFFIXES),
+        *table_warnings,
+        *_report_unlabelled(data, listing, files),
+    ]
     return TableLabels(files, targets, class_names, value_names, tuple(warnings), tuple(errors))
 
 
@@ -99,7 +106,7 @@ def read_new_labels(
             new = new.with_arguments(target_type="labels")
         listing = list_files(folder, IMAGE_SUFFIXES) if folder.is_dir() else FolderFiles(folder, [], [])
         index = FileIndex(listing, table.parent)
-        new_files, examples, errors = _read_rows(new, index, near_table=table.parent)
+        new_files, examples, errors, _ = _read_rows(new, index, near_table=table.parent)
         if examples is None:
             raise DataError(*errors)
         files += new_files
@@ -134,8 +141,10 @@ def _encode_as_trained(labels: Array, names: tuple[str, ...] | None, trained: tu
 
 def _read_rows(
     data: Images, index: FileIndex, *, near_table: Path | None = None
-) -> tuple[list[Path], Examples | None, list[Finding]]:
-    """Return the image and the targets of each row; with findings, only the images that were found, and no targets.
+) -> tuple[list[Path], Examples | None, list[Finding], list[Finding]]:
+    """Return the image and the targets of each row, the errors, and the warnings of the table.
+
+    With errors, return only the images that were found, and no targets.
 
     Raises:
         DataError: the table cannot be read.
@@ -145,8 +154,11 @@ def _read_rows(
     if isinstance(table, Csv):
         table = table.with_arguments(**_sniff_form(Path(table.path[0])))
     errors: list[Finding] = []
+    warnings: list[Finding] = []
     try:
-        examples = load_examples(registry.load_dataset(table))
+        dataset = registry.load_dataset(table)
+        warnings += map(_point_to_labels, dataset.findings)
+        examples = load_examples(dataset)
     except DataError as error:
         errors += dict.fromkeys(map(_point_to_labels, error.findings))
         if any(finding.path != _TARGET_KEY for finding in errors):
@@ -158,7 +170,7 @@ def _read_rows(
     names = [str(name) for name in column[:, 0]]
     files, wrong = _find_files(names, lambda row: registry.locate_row(table, row), index, near_table)
     errors += wrong
-    return files, None if errors else examples, errors
+    return files, None if errors else examples, errors, warnings
 
 
 def _read_file_names(table: TableConfig, column: str) -> Examples:
@@ -177,7 +189,8 @@ def _point_to_labels(finding: Finding) -> Finding:
             hint = "Fill in the target, or remove the row."
         return replace(finding, path=_TARGET_KEY, hint=hint)
     if key == "label_separators":
-        return replace(finding, path=("data", "labels", "separator"))
+        hint = _SEPARATOR_OF_COLUMN.sub(r"`separator\1\2`", finding.hint or "")
+        return replace(finding, path=("data", "labels", "separator"), hint=hint or None)
     if key in ("inputs", "types"):
         return replace(finding, path=_FILE_KEY)
     return replace(finding, path=_TABLE_KEY)
