@@ -11,6 +11,7 @@ from layercli.config.model import MAX_RANK, InputSpec
 from layercli.config.names import INPUT
 from layercli.graph.finding import Finding
 from layercli.layers.shapes import Shape, Tensor, format_shape, product_of
+from layercli.schema.flow_style import format_value
 from layercli.schema.suggestions import did_you_mean, list_names
 from layercli.source.nodes import KeyPath, format_path, quote_value, sanitize_text
 
@@ -39,9 +40,18 @@ def resolve_model_inputs(
         return None, [_make_missing_input_finding(config)]
     specs = input_specs if input_specs is not None else {INPUT: input_spec} if input_spec is not None else {}
     declared = getattr(config.data, "inputs", None)
+    known = None if config.data is None else config.data.declared_input
     findings: list[Finding] = []
     if facts is not None:
         findings += _check_inputs(specs, facts, config)
+    elif known is not None and None not in known.shape[1:] and len(specs) == 1:
+        [(name, spec)] = specs.items()
+        path, shape = _locate_inputs(specs, config)[name], known.shape[1:]
+        findings += _check_input_shape(spec.shape, shape, path, config)
+        if (
+            findings
+        ):  # the shape of the data, so that no layer has a problem that only follows from the declaration
+            return {name: Tensor((None, *shape), spec.dtype)}, findings
     elif isinstance(declared, dict):
         findings += _check_input_names(specs, declared, config)
     return {name: spec.to_tensor() for name, spec in specs.items()}, findings
@@ -133,9 +143,10 @@ def _make_missing_input_finding(config: Config | None, shape: list[int | None] |
     if data is None:
         message = "`model.input` is required: the shape of one example, without the batch axis."
     else:
+        reason = "because {} has no declared shape" if data.declared_input is None else "with {}"
         message = (
             "`model.input`, the shape of one example without the batch axis, is required "
-            f"because {data.title()} has no declared shape."
+            f"{reason.format(data.title())}."
         )
     # Imported here: few configs lack an input.
     from layercli.config.data.tables import TableConfig
@@ -153,10 +164,23 @@ def _make_missing_input_finding(config: Config | None, shape: list[int | None] |
         if shape is not None
         else f"Add `input: {_example_shape(config)}`, for example."
         if data is None
+        else f"Add `input: {_format_input(data.declared_input)}`"
+        + (
+            ", where C is the number of channels: 1, 3 or 4."
+            if None in data.declared_input.shape[1:]
+            else "."
+        )
+        if data.declared_input is not None
         else f"Add the shape of the examples without their first axis, for example `input: {_example_shape(config)}` for "
         f"examples of shape (n, {_example_shape(config)[1:-1]})."
     )
     return Finding(code="missing-key", message=message, path=_INPUT_PATH, hint=hint, at_key=True)
+
+
+def _format_input(x: Tensor) -> str:
+    """Return the value of `model.input` for a tensor with a batch axis."""
+    shape = ["C" if size is None else size for size in x.shape[1:]]
+    return format_value(shape if x.dtype == "float32" else {"shape": shape, "dtype": x.dtype})
 
 
 def _example_shape(config: Config | None) -> str:
@@ -171,7 +195,8 @@ def _check_input_shape(declared: Shape, actual: Shape, path: KeyPath, config: Co
     if _is_matching_shape(declared, actual):
         return
     name = path[-1]
-    hint = f"Set `{name}: {list(actual)}`" + (", or remove `input`." if path == _INPUT_PATH else ".")
+    is_optional = path == _INPUT_PATH and config.data is not None and config.data.facts() is not None
+    hint = f"Set `{name}: {list(actual)}`" + (", or remove `input`." if is_optional else ".")
     has_shape = config.data is not None and "shape" in type(config.data).model_fields
     size = product_of(declared)
     if has_shape and size == product_of(actual):

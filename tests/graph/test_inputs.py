@@ -61,11 +61,48 @@ def test_missing_input_suggests_a_shape_that_the_first_layer_accepts(layer, shap
     )
 
 
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [
+        ("{type: images, path: p, size: [8, 6], channels: 1}", "Add `input: [8, 6, 1]`."),
+        ("{type: text, path: p}", "Add `input: {shape: [1], dtype: string}`."),
+        (
+            "{type: images, path: p, size: [8, 6]}",
+            "Add `input: [8, 6, C]`, where C is the number of channels: 1, 3 or 4.",
+        ),
+    ],
+)
+def test_missing_input_suggests_the_shape_that_the_data_declares(data, hint):
+    text = f"data: {data}\nmodel:\n  layers: [Flatten]"
+    (problem,) = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))).problems
+    assert problem.hint == hint
+
+
+IMAGES = "{type: images, path: p, size: [8, 8], channels: 3}"
+
+
+@pytest.mark.parametrize(
+    ("declared", "x"),
+    [
+        ("[3, 8, 8]", Tensor((None, 8, 8, 3))),
+        ("{shape: [8, 8, 1], dtype: uint8}", Tensor((None, 8, 8, 3), "uint8")),
+    ],
+)
+def test_input_that_contradicts_the_size_of_images_is_a_mismatch(declared, x):
+    inputs, findings = resolve(f"input: {declared}", data=IMAGES)
+    assert inputs == {"input": x}
+    assert [(code, hint) for code, _, _, hint in findings] == [("input-mismatch", "Set `input: [8, 8, 3]`.")]
+
+
+def test_input_with_free_axes_fits_the_size_of_images():
+    assert resolve("input: [null, null, 3]", data=IMAGES) == ({"input": Tensor((None, None, None, 3))}, [])
+
+
 @pytest.mark.parametrize("shape", [(5,), (4, 1), (2, 2), ()])
 def test_declared_input_of_another_shape_is_a_mismatch(shape):
     shown = {(5,): "(5,)", (4, 1): "(4, 1)", (2, 2): "(2, 2)", (): "()"}[shape]
     message = f"`model.input` declares shape (4,), but an example of the data has shape {shown}."
-    hint = f"Set `input: {list(shape)}`, or remove `input`."
+    hint = f"Set `input: {list(shape)}`."
     _, findings = resolve("input: [4]", single(*shape))
     assert findings == [("input-mismatch", ("model", "input"), message, hint)]
 

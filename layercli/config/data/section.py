@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, T
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from layercli.layers.shapes import Shape
+from layercli.layers.shapes import Shape, Tensor
 from layercli.schema.addresses import find_address_fault, is_address, join_directory, show_address
 from layercli.schema.component import Catalogue, Component
 from layercli.schema.section_hints import SPLIT_HINTS
@@ -396,6 +396,11 @@ class DataConfig(Component):
 
     def find_declared_target(self, output: str) -> TargetFacts | None:  # noqa: ARG002 - most types must be read
         """Return what is known about the target of an output before the data is read; None if that is nothing."""
+        return None
+
+    @property
+    def declared_input(self) -> Tensor | None:
+        """The only input of the model, with the batch axis; axes that only the data determines are None, as is all of it."""
         return None
 
     def facts(self) -> DataFacts | None:

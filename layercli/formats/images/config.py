@@ -9,6 +9,7 @@ from layercli.config.data.section import DataConfig, TargetFacts, TargetTypeFiel
 from layercli.config.data.tables import MAX_SEPARATOR_LENGTH, TABLE_FORMATS, TableConfig, TextOrList
 from layercli.formats.images.mask_names import without_masks
 from layercli.formats.table_types import find_table_type
+from layercli.layers.shapes import Tensor
 from layercli.schema.addresses import join_directory
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.section_hints import IMAGES_HINTS
@@ -175,6 +176,10 @@ class Images(DataConfig):
             f"Decode each image with Pillow, apply its EXIF rotation, convert it{mode}{size}; "
             "values are from 0 to 255.",
         )
+
+    @property
+    def declared_input(self) -> Tensor | None:
+        return None if self.size is None else Tensor((None, *self.size, self.channels))
 
     @property
     def has_class_folders(self) -> bool:

@@ -10,6 +10,7 @@ from layercli.config.data.tables import TABLE_FORMATS, TableConfig, is_column_ch
 from layercli.config.names import INPUT
 from layercli.formats.csv.config import Csv, EncodingField, check_encoding
 from layercli.formats.table_types import find_table_type
+from layercli.layers.shapes import Tensor
 from layercli.schema.addresses import join_directory
 from layercli.schema.section_hints import TEXT_HINTS
 from layercli.schema.strict_model import ArgumentError, ExpectedText, value_error
@@ -71,6 +72,10 @@ class Text(DataConfig):
     @property
     def example_suffixes(self) -> tuple[str, ...] | None:
         return TEXT_SUFFIXES if self.column is None else None
+
+    @property
+    def declared_input(self) -> Tensor:
+        return Tensor((None, 1), "string")
 
     @property
     def can_be_remote(self) -> bool:
