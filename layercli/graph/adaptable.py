@@ -105,6 +105,22 @@ def with_output_sizes(layer: Layer, sizes: Iterator[int]) -> Layer:
     )
 
 
+def read_output_sizes(layer: Layer, completed: Layer) -> list[int]:
+    """Return the sizes that ``completed`` has for the own and nested vocabularies of a layer; empty if they differ in type."""
+    if layer.type_name() != completed.type_name():
+        return []
+    if layer.learns_output_size:
+        size = getattr(completed, "max_tokens", None)
+        return [] if size is None or not getattr(completed, "pad_to_max_tokens", False) else [size]
+    pairs = zip(inner_layers(layer), inner_layers(completed), strict=False)
+    return [size for pair in pairs for size in read_output_sizes(*pair)]
+
+
+def count_size_learners(layer: Layer) -> int:
+    """Return the number of own and nested vocabularies whose size a layer learns."""
+    return int(layer.learns_output_size) or sum(map(count_size_learners, inner_layers(layer)))
+
+
 def _has_learned_mean(layer: Component) -> bool:
     return layer.type_name() == "Normalization" and getattr(layer, "mean", None) is None
 

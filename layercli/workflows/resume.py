@@ -15,10 +15,12 @@ from layercli.check import ValidConfig, check_config, require_valid
 from layercli.config.training.callbacks import iterate_output_paths
 from layercli.config.training.resume_changes import ResumeChanges, select_stage
 from layercli.errors import LayercliError, Problem, make_file_error
+from layercli.graph.adaptable import count_size_learners, read_output_sizes
 from layercli.graph.metrics import adopt_completed_metrics
 from layercli.io.atomic import describe_os_error, remove_partial_files, write_bytes
 from layercli.io.credentials import describe_command
 from layercli.io.regular import parse_json, read_inside
+from layercli.reports.formatting import count_noun
 from layercli.reports.training_progress import SilentProgress
 from layercli.runs import directory as runs
 from layercli.runs import manifest as manifests
@@ -122,6 +124,7 @@ def open_for_resume(
     if config or overrides:
         text = None if config else content.decode("utf-8-sig")
         given = require_valid(check_config(config or str(path / runs.CONFIG), overrides, text=text))
+        given = _adopt_output_sizes(own_config, given)
         valid = replace(given, config=adopt_completed_metrics(own_config.config, given.config))
         require_sections(valid)
         valid = with_batch_size(valid, own_train.batch_size)  # what the start of the run found
@@ -139,6 +142,21 @@ def open_for_resume(
         differences=differences,
         sections=(before["train"], after["train"]),
     )
+
+
+def _adopt_output_sizes(own_config: ValidConfig, given: ValidConfig) -> ValidConfig:
+    """Return the given config, with the sizes of vocabularies that the start of the run learned."""
+    started = {node.name: node.layer for node in own_config.graph.nodes}
+    learners = [node for node in given.graph.nodes if node.name in given.shapes.size_learners]
+    sizes = {
+        node.name: read_output_sizes(node.layer, started[node.name])
+        for node in learners
+        if node.name in started
+    }
+    known = {
+        node.name for node in learners if len(sizes.get(node.name, [])) == count_size_learners(node.layer)
+    }
+    return given.with_output_sizes({name: sizes[name] for name in known}) if known else given
 
 
 def _require_single_run(path: Path) -> None:
@@ -204,7 +222,8 @@ def resume_run(
             {"epoch": checkpoint.epoch, "step": checkpoint.step} if checkpoint else {"epoch": 0, "step": 0}
         )
         progress.print_message(
-            f"Run {run}: resuming after {position['epoch']} epochs and {position['step']} steps."
+            f"Run {run}: resuming after {count_noun(position['epoch'], 'epoch')} and "
+            f"{count_noun(position['step'], 'step')}."
         )
         _warn_of_other_environment(resumable, progress)
         changes = resumable.find_changes(checkpoint)

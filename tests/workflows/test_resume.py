@@ -11,9 +11,11 @@ import keras
 import numpy as np
 import pytest
 
+from layercli.check import check_config, require_valid
 from layercli.config.training.registry import CALLBACKS
 from layercli.engine.training import snapshot
 from layercli.engine.training.callback_state import CALLBACK_STATE_ATTRIBUTES
+from layercli.workflows import resume as resume_workflow
 from tests.interrupting import STACKS, Killed, assert_same, at_block, kill, outcome, write
 from tests.running import invoke, line_of, problems, train
 
@@ -290,3 +292,36 @@ def test_adapted_values_are_restored():
         learned = json.loads(json.dumps(snapshot._layer_state(layer)))
         snapshot.restore_layers([again], snapshot.Snapshot({}, {"layers": [learned]}))
         np.testing.assert_array_equal(np.asarray(layer(numbers)), np.asarray(again(numbers)))
+
+
+LOOKUP_MODEL = """
+model:
+  input: {{shape: [3, 1], dtype: string}}
+  layers:
+    - {{type: {layer}}}
+    - Flatten
+    - {{type: Dense, units: 1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("layer", "learned", "is_adopted"),
+    [
+        ("StringLookup, output_mode: one_hot", ", max_tokens: 4, pad_to_max_tokens: true", True),
+        ("StringLookup, output_mode: one_hot", ", max_tokens: 4", False),
+        (
+            "TimeDistributed, layer: {type: StringLookup, output_mode: one_hot",
+            ", max_tokens: 4, pad_to_max_tokens: true",
+            True,
+        ),
+    ],
+)
+def test_resume_adopts_sizes_of_vocabularies_that_the_run_learned(layer, learned, is_adopted):
+    end = "}" * layer.count("{")
+    given, own = (
+        require_valid(check_config("c.yaml", text=LOOKUP_MODEL.format(layer=f"{layer}{each}{end}")))
+        for each in ("", learned)
+    )
+    adopted = resume_workflow._adopt_output_sizes(own, given).to_resolved_dict()
+    assert (adopted == own.to_resolved_dict()) is is_adopted
+    assert (adopted == given.to_resolved_dict()) is not is_adopted
