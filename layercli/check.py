@@ -20,7 +20,15 @@ from layercli.config.model import LAYERS_PATH
 from layercli.config.names import INPUT
 from layercli.config.partial import build_partial_config
 from layercli.config.training.custom_objects import CUSTOM_NOUNS, CustomObject, find_custom_objects
-from layercli.errors import MAX_PROBLEMS, LayercliError, Problem, Severity, TooManyProblemsError, has_errors
+from layercli.errors import (
+    MAX_PROBLEMS,
+    InvalidConfigError,
+    LayercliError,
+    Problem,
+    Severity,
+    TooManyProblemsError,
+    has_errors,
+)
 from layercli.graph.adaptable import with_output_sizes
 from layercli.graph.build import CustomPart, Graph, build_graph
 from layercli.graph.build import GraphNode as GraphNode
@@ -278,10 +286,10 @@ def require_valid(check_result: CheckResult) -> ValidConfig:
     """Return the config if it has no errors.
 
     Raises:
-        LayercliError: The config has errors. Contains every problem.
+        InvalidConfigError: The config has errors. Contains every problem.
     """
     if not check_result.ok or check_result.config is None or check_result.shapes is None:
-        raise LayercliError(check_result.problems)
+        raise InvalidConfigError(check_result.problems)
     return ValidConfig(check_result, check_result.config, check_result.shapes)
 
 

@@ -19,7 +19,7 @@ from layercli import runtime
 from layercli.activity import show_activity
 from layercli.command_line.completion import COMPLETION_VARIABLE, print_completions
 from layercli.command_line.usage import Command, Group, is_json_requested
-from layercli.errors import ExitCode, LayercliError, Problem
+from layercli.errors import ExitCode, InvalidConfigError, LayercliError, Problem
 from layercli.io.atomic import make_system_error
 from layercli.reports.activity_line import ActivityLine
 from layercli.version import __version__
@@ -153,12 +153,13 @@ def _print_interruption(*, json: bool) -> None:
 
 def _print_error(error: LayercliError, *, json: bool) -> None:
     from layercli.reports.console import make_console, print_json
-    from layercli.reports.problems import print_problems, problems_json
+    from layercli.reports.problems import ALL_ADVICE, print_problems, problems_json
 
     if json:
         print_json({"ok": False, **problems_json(error.problems)})
     else:
-        print_problems(make_console(error=True), error.problems)
+        advice = ALL_ADVICE if isinstance(error, InvalidConfigError) else ""
+        print_problems(make_console(error=True), error.problems, advice=advice)
 
 
 def _open_missing_streams() -> None:

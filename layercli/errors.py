@@ -112,6 +112,10 @@ class LayercliError(Exception):
         return "\n".join(f"{problem.location_prefix}{problem.full_message}" for problem in self.problems)
 
 
+class InvalidConfigError(LayercliError):
+    """The problems that ``validate`` finds in a config, too."""
+
+
 class TooManyProblemsError(LayercliError):
     """The first problems of a text with too many of them."""
 

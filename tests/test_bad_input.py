@@ -396,6 +396,14 @@ def test_thousands_of_errors_are_counted_and_twenty_shown(command):
     ]
 
 
+@pytest.mark.parametrize("name", ["show", "train", "inspect-data", "build"])
+def test_other_commands_name_the_command_that_shows_all_errors(command, name):
+    result = command(name, "model:\n  input: [4]\n  layers:\n" + "    - Dens\n" * 23)
+    assert result.stderr.splitlines()[-1] == (
+        "… and 3 more; 23 problems in total. `layercli validate --all` shows all of a config."
+    )
+
+
 HARMLESS = {
     "markup": ("[/foo]", "[/foo]"),
     "closing markup": ("[/]", "[/]"),

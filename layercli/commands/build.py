@@ -18,7 +18,7 @@ from layercli.command_line.options import (
 from layercli.plot.render import PLOT_SUFFIXES
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json
 from layercli.reports.model_shapes import print_model_summary
-from layercli.reports.problems import print_problems, problems_json
+from layercli.reports.problems import ALL_ADVICE, print_problems, problems_json
 from layercli.workflows.build import BuiltModel, build_model, require_vocabularies, save_model
 from layercli.workflows.initial_weights import describe_transfer
 from layercli.workflows.plot import ThemeName, write_plot
@@ -98,7 +98,7 @@ def command(
         if json:
             print_json({"ok": True, **_build_json(valid), "output": None, "plot": plot})
         else:
-            print_problems(make_console(error=True), valid.check_result.problems)
+            print_problems(make_console(error=True), valid.check_result.problems, advice=ALL_ADVICE)
             make_console().print(f"Drew {plot}.", soft_wrap=True)
         return
     with redirect_stdout_for_json(json):
@@ -113,7 +113,7 @@ def command(
         weights_entry = {} if built.transfer is None else {"weights": built.transfer.as_json()}
         print_json({"ok": True, **_build_json(built.valid), "output": output, **plot_entry, **weights_entry})
         return
-    print_problems(make_console(error=True), built.valid.check_result.problems)
+    print_problems(make_console(error=True), built.valid.check_result.problems, advice=ALL_ADVICE)
     out = make_console()
     _print_model(out, built)
     if target is not None:

@@ -9,7 +9,7 @@ import typer
 from layercli.command_line.options import JsonOption, SetOption, TrustOption
 from layercli.reports.console import is_terminal, make_console, print_json
 from layercli.reports.crossval import make_fold_progress, print_crossval_summary, print_next_commands
-from layercli.reports.problems import print_problems
+from layercli.reports.problems import ALL_ADVICE, print_problems
 from layercli.source.load import STDIN
 from layercli.workflows.crossval import CrossvalRequest, open_crossval, run_crossval
 from layercli.workflows.ensemble import write_ensemble
@@ -47,7 +47,7 @@ def command(
         config, set_ or (), run_dir, jobs, trust, folds=folds, repeats=repeats, ensemble=ensemble
     )
     crossval = open_crossval(request)
-    print_problems(make_console(error=True), crossval.valid.check_result.problems)
+    print_problems(make_console(error=True), crossval.valid.check_result.problems, advice=ALL_ADVICE)
     out = make_console(error=json)
     total = folds * repeats
     done = sum(map(crossval.directory.is_finished, crossval.directory.list_members()))

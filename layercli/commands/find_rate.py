@@ -12,7 +12,7 @@ from layercli.command_line.options import JsonOption, SetOption, TrustOption, re
 from layercli.io.paths import is_file
 from layercli.page.charts import require_charts
 from layercli.reports.console import make_console, print_json, redirect_stdout_for_json, replace_non_finite
-from layercli.reports.problems import print_problems
+from layercli.reports.problems import ALL_ADVICE, print_problems
 from layercli.reports.rate_curve import print_rate_curve
 from layercli.reports.training_progress import SilentProgress, TrainingProgress
 from layercli.source.load import STDIN
@@ -78,7 +78,7 @@ def command(
             raise typer.BadParameter("--write requires a regular file, which can be read again and replaced.")
         change_rate(config, valid, lowest, set_ or ())  # an error before the test
     out, errors = make_console(error=json), make_console(error=True)
-    print_problems(errors, valid.check_result.problems)
+    print_problems(errors, valid.check_result.problems, advice=ALL_ADVICE)
     progress = TrainingProgress(out, live=False, is_verbose=False) if not json else SilentProgress()
     with redirect_stdout_for_json(json):
         test = find_rate(

@@ -12,7 +12,7 @@ from layercli.command_line.options import JsonOption, SetOption
 from layercli.graph.stages import plan_stages
 from layercli.reports.console import make_console, print_json
 from layercli.reports.model_shapes import describe_stages
-from layercli.reports.problems import print_problems, problems_json
+from layercli.reports.problems import ALL_ADVICE, print_problems, problems_json
 from layercli.reports.provenance import describe_provenance
 from layercli.reports.show import origins_json, print_yaml, render_annotated_yaml
 from layercli.runs.listing import is_run
@@ -55,7 +55,7 @@ def command(
             {"ok": True, "config": valid.to_resolved_dict(), **planned, **origins, **origin, **problems}
         )
         return
-    print_problems(make_console(error=True), valid.check_result.problems)
+    print_problems(make_console(error=True), valid.check_result.problems, advice=ALL_ADVICE)
     lines = [*describe_stages(stages), *(f"{title}: {value}" for title, value in provenance.items())]
     comments = "".join(f"# {line}\n" for line in lines)
     print_yaml((render_annotated_yaml(valid) if explain else to_yaml(valid.to_resolved_dict())) + comments)

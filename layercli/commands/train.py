@@ -19,7 +19,7 @@ from layercli.distribution.cluster import count_shared_gpus, join_cluster
 from layercli.distribution.process_group import ProcessGroup
 from layercli.distribution.run_paths import copy_run, make_scratch_run_path
 from layercli.reports.console import is_terminal, make_console, print_json, redirect_stdout_for_json
-from layercli.reports.problems import print_problems
+from layercli.reports.problems import ALL_ADVICE, print_problems
 from layercli.reports.seeds import make_seed_progress, print_seed_summary
 from layercli.reports.training import print_training_summary
 from layercli.reports.training_progress import QuietProgress, SilentProgress, TrainingProgress
@@ -110,7 +110,7 @@ def command(
         raise typer.Exit(ProcessGroup(["train", *sys.argv[2:]], size=gpus, restarts=0).run())
     warnings = join_cluster(valid)
     if resumable is None:
-        print_problems(make_console(error=True), valid.check_result.problems)
+        print_problems(make_console(error=True), valid.check_result.problems, advice=ALL_ADVICE)
     print_problems(make_console(error=True), warnings)
     visible_progress = (
         QuietProgress(make_console(error=True))
@@ -190,7 +190,7 @@ def _train_seeds(
         )
     opened = open_seeds(request, seeds)
     directory = opened.directory
-    print_problems(make_console(error=True), opened.valid.check_result.problems)
+    print_problems(make_console(error=True), opened.valid.check_result.problems, advice=ALL_ADVICE)
     members = [*directory.list_members()]
     done = sum(map(directory.is_finished, members))
     finished_note = f"; {done} are finished" if done else ""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 MAX_SHOWN_PROBLEMS = 20
+ALL_ADVICE = "`layercli validate --all` shows all of a config."
 
 
 def print_problems(

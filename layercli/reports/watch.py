@@ -8,7 +8,7 @@ from layercli.check import CheckResult, ValidConfig
 from layercli.errors import has_errors
 from layercli.reports.formatting import format_count, format_short_count
 from layercli.reports.model_shapes import inspection_json, print_inspection
-from layercli.reports.problems import print_problems, problems_json
+from layercli.reports.problems import ALL_ADVICE, print_problems, problems_json
 from layercli.source.nodes import sanitize_text
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ def draw_result(console: Console, result: CheckResult) -> None:
     valid = _with_shapes(result)
     if valid is not None:
         print_inspection(console, valid, None)
-    print_problems(console, result.problems)
+    print_problems(console, result.problems, advice=ALL_ADVICE)
     console.print(f"{describe_result(result)} Watching for changes; Ctrl-C ends.")
 
 
 def print_result(console: Console, result: CheckResult) -> None:
     """Print one line for a change, and its problems."""
     console.print(describe_result(result), soft_wrap=True)
-    print_problems(console, result.problems)
+    print_problems(console, result.problems, advice=ALL_ADVICE)
 
 
 def describe_result(result: CheckResult) -> str:
