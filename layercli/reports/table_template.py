@@ -92,7 +92,7 @@ class TableColumns:
         """Whether past values of the target are the only sensible inputs: there are only dates and numbers over time."""
         used = (*self.numbers, *self.categories, *self.texts)
         others = {column.name for column in used} - set(self.series_keys)
-        is_number = self.class_names is None and not self.more_targets
+        is_number = self.class_names is None and self.target_form == "value" and self.label_separator is None
         return self.series is not None and is_number and not others
 
     @property
@@ -168,9 +168,9 @@ def _make_forecast_template(
     name: str, paths: Sequence[str], table: TablePreview, columns: TableColumns, size: ModelSize
 ) -> ConfigTemplate:
     """Return choices for a forecast of the next row from the rows before it."""
-    target = quote_yaml_text(columns.target.name)
+    targets, count = [quote_yaml_text(column.name) for column in columns.targets], len(columns.targets)
     # A sequence does not contain rows without a target.
-    gaps = columns.target.missing_count
+    gaps = sum(column.missing_count for column in columns.targets)
     run_length = (table.row_count - gaps) // (gaps + columns.series_count)
     per_series = table.row_count // columns.series_count // _WINDOWS_IN_TABLE
     length = max(2, min(_MAX_WINDOW_LENGTH, per_series, run_length // 2))
@@ -187,7 +187,7 @@ def _make_forecast_template(
     data = [
         *_describe_table(table, columns),
         *_list_data_keys(paths, table, replace(columns, dates=dates)),
-        f"  inputs: {{past: [{target}]}}",
+        *(_wrap_list("  inputs: {past: ", targets, "}")),
         f"  windows: {windows}   # input: {length} rows; output: the target of the next row",
         *([f"  missing: {{{', '.join(missing)}}}"] if missing else []),
         format_split(table.row_count, is_stratified=False, files=columns.held_out)
@@ -197,12 +197,12 @@ def _make_forecast_template(
     return ConfigTemplate(
         name,
         "sequences",
-        (length, 1),
+        (length, count),
         None,
         size,
         data,
         [
-            f"  inputs: {{past: [{length}, 1]}}",
+            f"  inputs: {{past: [{length}, {count}]}}",
             "  layers:",
             "    - {type: Normalization, name: rows}",
             f"    - {{type: GRU, name: pattern, units: {_FORECAST_UNITS[size]}}}",
@@ -210,12 +210,13 @@ def _make_forecast_template(
         [
             "    - {type: Flatten, name: numbers, inputs: rows}",
             "    - {type: Concatenate, inputs: [pattern, numbers]}   # a linear model of the rows next to the GRU",
-            "    - {type: Dense, name: change, units: 1, kernel_initializer: zeros}",
+            f"    - {{type: Dense, name: change, units: {count}, kernel_initializer: zeros}}",
             f"    - {{type: Cropping1D, inputs: rows, cropping: [{length - 1}, 0]}}",
             "    - {type: Flatten, name: last}",
             "    - {type: Add, inputs: [last, change]}   # the model starts with the last number as its forecast",
             "    - {type: Normalization, invert: true}   # to the target's units: its mean and variance are learned",
         ],
+        output_units=count,
         row_count=table.row_count,
     )
 

@@ -65,6 +65,8 @@ _VOID: Final = 255
 """The usual value of pixels without a class."""
 _MIN_ROWS_PER_CLASS: Final = 5
 _MAX_LISTED_REASONS: Final = 2
+_ROWS_PER_GAP: Final = 50
+"""Rows for each missing number of a forecast of all columns, whose windows do not contain such rows."""
 _UNSUITABLE_KINDS: Final = {
     "text": "it is free text",
     "date": "it is a date",
@@ -90,6 +92,13 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
         table, [other for other in others if other.name not in left_out]
     )
     series = series or _find_count(table, column)
+    if target is None and len(targets) == 1 and reason.startswith("the last column"):
+        sensors = _find_sensors(table, column, series) if series is not None and not series_keys else []
+        if sensors:
+            column, *_ = targets = sensors
+            reason = "each number of the next row, because no name says which column is the target"
+            form, others = "value", [other for other in others if other not in targets]
+            left_out = _list_left_out(table, targets, {}) | set_reasons
     left_out |= {name: "every date is the same" for name, use in dates.items() if not use.features}
     group = None if series is not None else _find_group(table, targets, left_out)
     has_others = any(other.name not in left_out and other.name != group for other in others)
@@ -103,7 +112,7 @@ def assign_columns(path: Path, table: TablePreview, target: str | None, *others_
         left_out = {name: why for name, why in left_out.items() if name not in {other.name for other in used}}
     label_list = find_label_list(table, column) if len(targets) == 1 else None
     class_names = _list_classes(column, table.row_count)
-    is_number = class_names is None and label_list is None and len(targets) == 1
+    is_number = form == "value" and (len(targets) > 1 or (class_names is None and label_list is None))
     if not used and (series is None or not is_number):  # only a number can be predicted from its past
         raise _make_input_error(path, column, left_out)
     _require_rows(path, table, targets)
@@ -218,6 +227,19 @@ def _find_count(table: TablePreview, target: ColumnPreview) -> str | None:
         if is_regular_count(numbers):
             return column.name
     return None
+
+
+def _find_sensors(table: TablePreview, last: ColumnPreview, series: str) -> list[ColumnPreview]:
+    """Return the columns of a series over time if there are several, and all are almost complete quantities."""
+    left_out = _list_left_out(table, [], {})
+    used = [column for column in table.columns if column.name not in {*left_out, series}]
+    are_quantities = all(
+        column.kind in ("number", "integer") and not column.is_boolean and not column.is_code
+        for column in used
+    )
+    is_class = _list_classes(last, table.row_count) is not None
+    has_gaps = sum(column.missing_count for column in used) * _ROWS_PER_GAP > table.row_count
+    return used if len(used) > 1 and are_quantities and not is_class and not has_gaps else []
 
 
 def _find_group(

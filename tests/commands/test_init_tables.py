@@ -111,6 +111,22 @@ def test_forecast_starts_with_the_last_number():
     assert layercli.build("config.yaml").predict(past, verbose=0).tolist() == [[7.5], [-2.0]]
 
 
+@pytest.mark.tensorflow
+def test_forecast_of_several_columns_starts_with_their_last_numbers():
+    rows = [f"2024-{n // 28 + 1:02}-{n % 28 + 1:02},{n % 9}.5,{n * 7 % 31}" for n in range(112)]
+    Path("t.csv").write_text("\n".join(["day,heat,load", *rows]))
+    config, note = init("t.csv")
+    assert (
+        "`heat`, `load` (each number of the next row, because no name says which column is the target)"
+        in note
+    )
+    assert config["data"]["target"] == config["data"]["inputs"]["past"] == ["heat", "load"]
+    assert config["data"]["windows"]["horizon"] == 1
+    past = np.zeros((1, config["data"]["windows"]["length"], 2), np.float32)
+    past[0, -1] = [7.5, -2.0]
+    assert layercli.build("config.yaml").predict(past, verbose=0).tolist() == [[7.5, -2.0]]
+
+
 @pytest.mark.parametrize(
     ("labels", "separator"),
     [

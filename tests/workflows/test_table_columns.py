@@ -217,6 +217,34 @@ def test_several_series_are_a_forecast_by_their_key(tmp_path):
     assert (columns.series, columns.series_keys, columns.is_forecast) == ("day", ("store",), False)
 
 
+@pytest.mark.parametrize(
+    ("header", "change", "targets"),
+    [
+        ("time,heat,load", lambda n: (n, n * 7 % 31), ["heat", "load"]),
+        ("time,heat,target", lambda n: (n, n * 7 % 31), ["target"]),
+        ("time,heat,load", lambda n: (n, n % 2), ["load"]),
+        ("time,heat,load", lambda n: ("ab"[n % 2], n * 7 % 31), ["load"]),
+        ("time,heat,load", lambda n: (3, n * 7 % 31), ["load"]),
+        ("time,heat,load", lambda n: ("" if n < 2 else n, n * 7 % 31), ["heat", "load"]),
+        ("time,heat,load", lambda n: ("" if n < 3 else n, n * 7 % 31), ["load"]),
+    ],
+)
+def test_numbers_over_time_without_a_target_are_all_forecast(tmp_path, header, change, targets):
+    rows = []
+    for n in range(100):
+        heat, load = change(n)
+        heat = heat if isinstance(heat, str) else f"{heat * 3 % 17}.5"
+        rows.append(f"2024-{n // 28 + 1:02}-{n % 28 + 1:02},{heat},{load}")
+    columns = assign(tmp_path, header, rows)
+    assert names(columns.targets) == targets
+    if len(targets) > 1:
+        assert columns.is_forecast
+        assert not columns.left_out
+        assert columns.target_reason == (
+            "each number of the next row, because no name says which column is the target"
+        )
+
+
 def test_years_and_a_number_are_a_forecast(tmp_path):
     rows = [f"{1950 + n},{n % 9}.5" for n in range(60)]
     columns = assign(tmp_path, "year,level", rows)
