@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from layercli.data.examples import Examples
     from layercli.data.new_examples import NewExamples
     from layercli.data.predictions import ColumnChunk
+    from layercli.data.tables.plan import TablePlan
     from layercli.data.types import Array
 
 DEFAULT_PREDICTION_BATCH = 128
@@ -323,15 +324,15 @@ def _open_examples(
     if keep and not is_table:
         message = f"`--keep` names columns of a table, but the input is {data.title()}."
         raise make_file_error(inputs[0], "unreadable-data", message, "Remove `--keep`.")
-    if isinstance(data, TableConfig) and data.windows is None:
+    if isinstance(data, TableConfig):
         plan = finished_run.load_reader_state().table_plan
-        assert plan is not None
-        folder = next((path for path in inputs if Path(path).is_dir()), None)
-        if folder is not None:
-            columns = list_names(replace(plan, targets={}).columns)
-            message = f"The input of this model must be a table with the columns {columns}, got a folder."
-            raise make_file_error(folder, "unreadable-data", message, "Name its files with `--input`.")
-        return check_row_ids(finished_run, iterate_new_rows(data, _open_sources(inputs, stack), plan, keep))
+        assert plan is not None  # a run of tables has one
+        problems = [problem for path in inputs if (problem := _check_table(path, plan)) is not None]
+        if problems:
+            raise LayercliError(problems)
+        if data.windows is None:
+            rows = iterate_new_rows(data, _open_sources(inputs, stack), plan, keep)
+            return check_row_ids(finished_run, rows)
     paths = [_save_stream(path, data, stack) for path in inputs]
     if data.example_suffixes is not None:
         return iterate_files(finished_run, data, paths, warnings)
@@ -443,6 +444,18 @@ def _save_stream(name: str, data: DataConfig, stack: ExitStack) -> str:
         while block := source.read(1 << 20):
             target.write(block)
     return str(copy)
+
+
+def _check_table(path: str, plan: TablePlan) -> Problem | None:
+    """Return a problem if the path for a model of tables is a folder, or an image by its suffix."""
+    suffix = Path(path).suffix.lower()
+    is_folder = Path(path).is_dir()
+    if not is_folder and (suffix not in IMAGE_SUFFIXES or not Path(path).is_file()):
+        return None
+    columns = list_names(replace(plan, targets={}).columns)
+    message = f"The input of this model must be a table with the columns {columns}, got {'a folder' if is_folder else suffix}."
+    hint = "Name its files with `--input`." if is_folder else "Name such a table with `--input`."
+    return Problem(code="unreadable-data", message=message, hint=hint, file=path)
 
 
 def _check_file_type(path: str, suffixes: Sequence[str]) -> Problem | None:

@@ -177,11 +177,14 @@ def test_table_for_a_model_of_images_names_the_suffixes(image_run, tmp_path, nam
     assert not (tmp_path / "p.csv").exists()
 
 
-def test_folder_for_a_model_of_tables_names_the_columns(run, tmp_path):
-    result = invoke("predict", run, "--input", tmp_path, "--output", tmp_path / "p.csv", "--json")
+@pytest.mark.parametrize(("name", "received"), [("", "a folder"), ("a.JPG", ".jpg")])
+def test_other_data_for_a_model_of_tables_names_the_columns(run, tmp_path, name, received):
+    if name:
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff")
+    result = invoke("predict", run, "--input", tmp_path / name, "--output", tmp_path / "p.csv", "--json")
     [problem] = json.loads(result.stdout)["problems"]
     assert problem["message"] == (
-        "The input of this model must be a table with the columns `size`, `weight`, got a folder."
+        f"The input of this model must be a table with the columns `size`, `weight`, got {received}."
     )
 
 
