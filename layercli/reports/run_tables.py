@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _GAP: Final = "  "
 """The space between two columns."""
+_MIN_LABEL: Final = 24
+"""Fewest characters to which a label is cut."""
+_MIN_ROOM: Final = 10
+"""Fewest characters in which the middle of a column is cut."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +81,43 @@ def _format_line(columns: Sequence[RunColumn], cells: Sequence[str]) -> str:
     return _GAP.join(padded).rstrip()
 
 
+def shorten_label(console: Console, label: RunColumn, columns: Sequence[RunColumn]) -> RunColumn:
+    """Return the label with at most half the width of the terminal, or 24 characters, if the columns do not fit next to it.
+
+    Its cells are cut in the middle, but not if two of them would be equal.
+    """
+    limit = max(console.width // 2, _MIN_LABEL)
+    if fits_terminal(console, [label, *columns]) or label.width <= limit:
+        return label
+    cells = [_cut_middle(cell, limit) for cell in label.cells]
+    return replace(label, cells=cells) if len(set(cells)) == len(set(label.cells)) else label
+
+
+def _cut_column(column: RunColumn, limit: int) -> RunColumn:
+    """Return the column with at most ``limit`` characters."""
+    if column.width <= limit:
+        return column
+    cells = [_cut_middle(cell, limit) for cell in column.cells]
+    return replace(column, title=_cut_middle(column.title, limit), cells=cells)
+
+
+def _cut_middle(text: str, limit: int) -> str:
+    """Return the text with at most ``limit`` characters on a terminal, without its middle."""
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(text) <= limit:
+        return text
+    half = (limit - 1) // 2
+    return f"{set_cell_size(text, half)}…{set_cell_size(text[::-1], half)[::-1]}"
+
+
 def split_columns(
     console: Console, label: RunColumn, columns: Sequence[RunColumn]
 ) -> Iterator[list[RunColumn]]:
-    """Yield columns that fit the terminal together, each time with the label in front."""
+    """Yield columns that fit the terminal together, each time with the label in front; wider ones are cut in the middle."""
+    room = console.width - label.width - len(_GAP)
+    if console.is_terminal and room >= _MIN_ROOM:
+        columns = [_cut_column(column, room) for column in columns]
     group: list[RunColumn] = []
     for column in columns:
         if group and console.is_terminal and _measure_width([label, *group, column]) > console.width:

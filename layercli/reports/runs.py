@@ -18,6 +18,7 @@ from layercli.reports.run_tables import (
     format_csv,
     format_markdown,
     print_columns,
+    shorten_label,
     split_columns,
 )
 from layercli.runs.query import choose_columns, find_config_differences
@@ -37,6 +38,7 @@ _MAX_ROW_DIFFERENCES: Final = 12
 """Most config values in the list of runs."""
 _HASH_LENGTH: Final = 10
 """Characters of a hash that is shown."""
+_SHORTENED: Final = "Long paths are shortened; `--format csv` has all of them."
 _DATE: Final = "date"
 _TITLES: Final = frozenset(
     {"run", _DATE, "state", "epochs", "best", "test", "time", "params", "name", "loss"}
@@ -50,10 +52,14 @@ def print_runs(console: Console, runs: Sequence[Run], key: str | None) -> None:
     """Print a row for each run: date, results, the value of ``key``, and the config values that differ."""
     listed = [run for run in runs if run.state in _LISTED_STATES]
     if listed:
-        hidden = print_columns(console, _choose_dates(console, _make_columns(listed, key)))
+        label, *columns = _make_columns(listed, key)
+        shown_label = shorten_label(console, label, columns)
+        hidden = print_columns(console, _choose_dates(console, [shown_label, *columns]))
         if hidden:
             titles = ", ".join(column.title for column in hidden)
             _print_sentence(console, f"Not shown: {titles}. `--format csv` has every column.", style="dim")
+        if shown_label is not label:
+            _print_sentence(console, _SHORTENED, style="dim")
     for run in runs:
         if run.note is not None:
             text = f"{run.path.as_posix()} is {run.state}: {run.note}."
@@ -216,11 +222,15 @@ def print_run_comparison(console: Console, runs: Sequence[Run], differences: Map
     else:
         label = RunColumn("run", titles, is_text=True)
         parts = [rows, {_shorten_path(path, differing): values for path, values in differing.items()}]
+        all_columns = [RunColumn(name, values) for part in parts for name, values in part.items()]
+        shown_label = shorten_label(console, label, all_columns)
         for part in parts:
             columns = [RunColumn(sanitize_text(name, limit=60), values) for name, values in part.items()]
-            for group in split_columns(console, label, columns):
+            for group in split_columns(console, shown_label, columns):
                 print_columns(console, group)
                 console.print()
+        if shown_label is not label:
+            _print_sentence(console, _SHORTENED, style="dim")
     if hidden_results:
         console.print(f"… and {len(hidden_results)} more results.")
     if len(differences) > len(differing):

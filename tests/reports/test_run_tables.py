@@ -11,6 +11,7 @@ from layercli.reports.run_tables import (
     format_csv,
     format_markdown,
     print_columns,
+    shorten_label,
     split_columns,
 )
 
@@ -79,3 +80,34 @@ def test_tables_for_other_programs():
     columns = [RunColumn("run", ["=a|b", "x,y"], is_text=True), RunColumn("loss", ["-1", "2"])]
     assert format_csv(columns) == 'run,loss\n\'=a|b,-1\n"x,y",2\n'
     assert format_markdown(columns) == "| run | loss |\n| --- | ---: |\n| =a\\|b | -1 |\n| x,y | 2 |\n"
+
+
+LONG = RunColumn("run", [f"runs/{'abcdefghij' * 4}/{number}" for number in (1, 20)], is_text=True)
+
+
+@pytest.mark.parametrize(
+    ("width", "cells"),
+    [
+        (60, ["runs/abcdefghi…ijabcdefghij/1", "runs/abcdefghi…jabcdefghij/20"]),
+        (40, ["runs/abcdef…bcdefghij/1", "runs/abcdef…cdefghij/20"]),
+        (58, LONG.cells),
+    ],
+)
+def test_long_label_is_cut_in_the_middle_if_columns_do_not_fit(width, cells):
+    columns = [COUNTS] if width == 58 else [COUNTS, RunColumn("time", ["1" * 20])]
+    label = shorten_label(terminal(width), LONG, columns)
+    assert label.cells == cells
+    assert shorten_label(Console(file=StringIO(), width=width), LONG, columns) is LONG
+
+
+def test_labels_that_differ_only_in_the_middle_are_not_cut():
+    label = RunColumn("run", [f"{'a' * 30}{number}{'b' * 30}" for number in (1, 2)])
+    assert shorten_label(terminal(60), label, [COUNTS]) is label
+
+
+def test_column_that_is_wider_than_the_room_next_to_the_label_is_cut():
+    wide = RunColumn("name", ["0123456789" * 2, "日本" * 8])
+    [[_, column]] = split_columns(terminal(24), NAMES, [wide])
+    assert column.cells == ["012345…456789", "日本日…本日本"]
+    [[_, whole]] = split_columns(terminal(20), NAMES, [wide])
+    assert whole is wide
