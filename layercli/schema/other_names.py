@@ -698,7 +698,15 @@ def explain_type(kind: str, name: str, mapping: Mapping[str, object] | None = No
         return explain(mapping or {})
     if (new := _type_names_by_key("renamed", kind).get(wanted)) is not None:
         return Suggestion(f"Write {new}." if new.startswith("{") else f"Keras calls it `{new}`.", new)
-    return _type_names_by_key("explained", kind).get(wanted)
+    hint = _type_names_by_key("explained", kind).get(wanted)
+    if hint is None or kind != "data type" or "path" not in (mapping or {}):
+        return hint
+    only = _DATA_ENTRY.fullmatch(hint)
+    return hint if only is None else Suggestion(f"Write `type: {only[1]}`.", only[1])
+
+
+_DATA_ENTRY: Final = re.compile(r"Write \{type: (\w+), path: [^}]*\}\.")
+"""A hint that is only the entry of a data type with a path; a section that has one needs only the type."""
 
 
 @cache

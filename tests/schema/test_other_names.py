@@ -580,3 +580,26 @@ def test_component_of_another_tool_has_one_hint(section, entry, hint):
     )
     text = f"model: {{input: [4], layers: [{layer}]}}\ntrain: {{{train}}}\n"
     assert [problem.hint for problem in check_config("c.yaml", text=text).problems] == [hint]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("image", "Write `type: images`."),
+        ("pq", "Write `type: parquet`."),
+        (
+            "json",
+            "Write {type: jsonl, path: rows.jsonl, target: label}: the file has an object in each line.",
+        ),
+        ("iris", "Write {type: sklearn, dataset: iris}."),
+    ],
+)
+def test_section_with_a_path_needs_only_another_type(name, hint):
+    assert explain_type("data type", name, {"type": name, "path": "p"}) == hint
+    assert "{type: " in str(explain_type("data type", name, {"type": name}))
+
+
+def test_size_of_images_is_described_by_its_axes():
+    text = "data: {type: images, path: p, size: 32}\nmodel: {input: [32, 32, 3], layers: [Flatten]}\n"
+    [problem] = check_config("c.yaml", text=text).problems
+    assert problem.message == "`size` must be a list [height, width], or null, got 32."

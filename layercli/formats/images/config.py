@@ -13,7 +13,7 @@ from layercli.layers.shapes import Tensor
 from layercli.schema.addresses import join_directory
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.section_hints import IMAGES_HINTS
-from layercli.schema.strict_model import ArgumentError, StrictModel
+from layercli.schema.strict_model import ArgumentError, ExpectedText, StrictModel
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 """The file name suffixes of images, in lower case."""
@@ -128,6 +128,7 @@ class Images(DataConfig):
     ]
     size: Annotated[
         list[PositiveInt] | None,
+        ExpectedText("a list [height, width]"),
         Field(
             min_length=2,
             max_length=2,
