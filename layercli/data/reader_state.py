@@ -54,7 +54,7 @@ class ReaderState:
         """
         names = self.class_names.get(target) if isinstance(self.class_names, Mapping) else self.class_names
         if names is not None:
-            return names
+            return tuple(names)
         columns = self.target_columns_of(target)
         if columns is not None and len(columns) == 1:
             return f"not {columns[0]}", columns[0]
