@@ -16,6 +16,7 @@ from layercli.runs.checkpoints import CheckpointDirectory
 from layercli.runs.manifest import is_finished, require_manifest
 
 EXAMPLES = 497
+"""297 for training, 100 for validation and 100 for the test."""
 HEAD = {"type": "Dense", "units": 10, "activation": "softmax"}
 STACKS: dict[str, dict[str, Any]] = {
     "dense": {
