@@ -108,8 +108,11 @@ def load_original(model_file: ModelFile, assembled: AssembledModel, valid: Valid
         ) from error
 
 
-def find_import_excess(valid: ValidConfig) -> str | None:
-    """Return why running the original and the rebuilt model costs too much, or None if it does not."""
+def find_import_excess(valid: ValidConfig, available: int | None) -> str | None:
+    """Return why running the original and the rebuilt model costs too much, or None if it does not.
+
+    ``available`` is the memory that this process can reserve, if it is known.
+    """
     costs = [
         estimate_forward_cost(
             infer_length_shapes(valid, length),
@@ -120,7 +123,7 @@ def find_import_excess(valid: ValidConfig) -> str | None:
         )
         for length in CANDIDATE_LENGTHS
     ]
-    return next((excess for cost in costs if (excess := cost.find_excess()) is not None), None)
+    return next((excess for cost in costs if (excess := cost.find_excess(available)) is not None), None)
 
 
 def compare_models(
