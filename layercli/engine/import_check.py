@@ -26,7 +26,7 @@ from layercli.engine.compare import (
 )
 from layercli.engine.comparison_inputs import (
     ComparisonCase,
-    infer_length_shapes,
+    infer_run_shapes,
     is_length_accepted,
     random_inputs,
 )
@@ -115,7 +115,7 @@ def find_import_excess(valid: ValidConfig, available: int | None) -> str | None:
     """
     costs = [
         estimate_forward_cost(
-            infer_length_shapes(valid, length),
+            infer_run_shapes(valid, length),
             IMPORT_BATCH_SIZE,
             passes=_IMPORT_PASSES,
             output_copies=_OUTPUT_COPIES,

@@ -20,8 +20,8 @@ MAX_LOOP_STEPS: Final = 20_000
 """Timesteps of all loops of one forward pass; each takes about a millisecond, however small it is."""
 MAX_BYTES: Final = 2 << 30
 """Memory of the outputs of the layers for the batch, and of the tensors inside a layer."""
-MAX_WEIGHT_BYTES: Final = 2 << 30
-"""Memory of the weights, each of which exists twice while it is initialized."""
+MAX_WEIGHT_BYTES: Final = 3 << 29
+"""Memory of the weights; the largest one exists up to three times while it is initialized."""
 MAX_APPLICATION_BYTES: Final = 3 << 30
 """Memory inside the models of ``keras.applications``; two images of 512x512 take 1.1 GiB in ResNet50."""
 _SLOW_FACTOR: Final = 20
@@ -46,7 +46,7 @@ _FAMILY_COPIES: Final = {
     "normalization": 3,
     "activations": 3,
     "recurrent": 3,
-    "spectrograms": 16,
+    "spectrograms": 4,
 }
 """Tensors inside a layer, each as large as its largest input or output; one in other families."""
 _LAYER_COPIES: Final = {
@@ -107,7 +107,7 @@ class ForwardCost:
             (self.weight_bytes, MAX_WEIGHT_BYTES, "for the weights"),
         ):
             if needed > limit:
-                return f"it needs {needed / (1 << 30):.1f} GiB {subject}, and the limit is {limit >> 30} GiB"
+                return f"it needs {needed / (1 << 30):.1f} GiB {subject}, and the limit is {limit / (1 << 30):g} GiB"
         if available is not None and self.reserved_bytes > available:
             reserved, limit_text = (
                 f"{size / (1 << 30):.1f} GiB" for size in (self.reserved_bytes, available)
@@ -238,6 +238,7 @@ def _count_workspace(row: NodeShapes, batch_size: int) -> int:
     values = _count_copies(row.node.layer) * largest + 2 * _count_scores(layer, inputs)
     if inputs and row.outputs:
         values += _count_encoded(layer, inputs[0], row.outputs[0])
+        values += _count_frames(layer, inputs[0])
         values += sum(_POOLED_COPIES * count for count, _ in _list_pooled(layer, inputs[0]))
     return batch_size * _VALUE_BYTES * values + count_convolution_scratch(row) // _TOUCHED_SCRATCH
 
@@ -260,6 +261,15 @@ def _count_encoded(layer: Layer, x: Tensor, output: Tensor) -> int:
     is_encoded = layer.type_name() == "CategoryEncoding" or getattr(layer, "output_mode", "int") != "int"
     is_encoded = is_encoded and layer.family in ("preprocessing", "lookup")
     return 2 * _count_values(x) * (output.shape[-1] or 1) if is_encoded and output.shape[1:] else 0
+
+
+def _count_frames(layer: Layer, x: Tensor) -> int:
+    """Return the values of the frames of a MelSpectrogram, and of their transforms."""
+    if layer.type_name() != "MelSpectrogram":
+        return 0
+    arguments = layer.arguments()
+    frames = _count_values(x) // arguments["sequence_stride"] + 1
+    return int(frames * (4 * arguments["fft_length"] + 2 * arguments["num_mel_bins"]))
 
 
 def _list_pooled(layer: Layer, x: Tensor) -> list[tuple[int, int]]:

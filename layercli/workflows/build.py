@@ -148,9 +148,9 @@ def check_forward_pass(
     if valid.shapes.size_learners:
         return valid, None, warnings
     require_memory(valid, copies=1)
-    from layercli.engine.comparison_inputs import EXAMPLE_BATCH_SIZE, find_probe_length, infer_length_shapes
+    from layercli.engine.comparison_inputs import EXAMPLE_BATCH_SIZE, find_probe_length, infer_run_shapes
 
-    probed = infer_length_shapes(valid, find_probe_length(valid))
+    probed = infer_run_shapes(valid, find_probe_length(valid))
     excess = estimate_forward_cost(probed, EXAMPLE_BATCH_SIZE).find_excess(read_memory_limit())
     if excess is not None:
         return valid, None, [*warnings, _make_costly_warning(valid, excess)]

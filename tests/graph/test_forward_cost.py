@@ -39,8 +39,13 @@ def find_excess(layers: str, shape: str) -> str | None:
         ("{type: ContrastLimitedAdaptiveHistogramEqualization}", "[1024, 1024, 3]", "for the outputs"),
         ("{type: TimeDistributed, layer: {type: Dense, units: 92054}}", "[205, 8, 8]", "for the outputs"),
         ("{type: Dense, units: 4, activation: sparsemax}", "[50000000, 1]", "for the outputs"),
+        (
+            "{type: MelSpectrogram, fft_length: 3, sequence_stride: 2, sequence_length: 3, max_freq: 0.5}",
+            "[1000, 2938]",
+            "3.1 GiB for the outputs",
+        ),
         ("{type: Identity}", "{shape: [40000000, 3], dtype: string}", "for the outputs"),
-        ("{type: Dense, units: 1000000}", "[1000]", "3.7 GiB for the weights, and the limit is 2 GiB"),
+        ("{type: Dense, units: 1000000}", "[1000]", "3.7 GiB for the weights, and the limit is 1.5 GiB"),
         ("{type: LSTM, units: 8192}", "[1, 1]", "it takes 1.1e+13 operations"),
         ("{type: AdaptiveMaxPooling1D, output_size: 9}", "[368793, 8]", "operations"),
         ("{type: MaxPooling2D, pool_size: 2000, strides: 1, padding: same}", "[2000, 2000, 1]", "operations"),
@@ -68,6 +73,7 @@ def test_small_configs_cannot_cost_much(layers: str, shape: str, reason: str) ->
         ),
         ("{type: Dense, units: 50257, activation: softmax}", "[1024, 768]"),
         ("{type: Conv2D, filters: 32, kernel_size: [128, 1]}", "[128, 200, 1]"),
+        ("{type: MelSpectrogram}", "[480000]"),
     ],
 )
 def test_honest_models_are_within_the_limits(layers: str, shape: str) -> None:
@@ -99,6 +105,13 @@ def test_costly_forward_pass_is_left_out_with_a_warning() -> None:
     assert warning.message == (
         "The shapes were not compared with a forward pass: it has 40,000 timesteps in loops, and the limit is 20,000."
     )
+
+
+def test_cost_of_layers_that_refuse_the_length_is_counted() -> None:
+    text = "model: {input: [null, null, 3], layers: [{type: CategoryEncoding, num_tokens: 2000000}]}"
+    _, forward, [warning] = check_forward_pass(require_valid(check_config("model.yaml", text=text)))
+    assert forward is None
+    assert "GiB for the outputs of the layers" in warning.message
 
 
 @pytest.mark.parametrize(
