@@ -189,7 +189,7 @@ def _count_operations(row: NodeShapes) -> int:
     values = sum(math.prod(dim or 1 for dim in output.shape[1:]) for output in row.outputs)
     moved = values * math.prod(window)
     x = row.inputs[0] if row.inputs else None
-    moved += sum(2 * count * size for count, size in _list_pooled(layer, x)) if x is not None else 0
+    moved += sum(4 * count * size for count, size in _list_pooled(layer, x)) if x is not None else 0
     is_slow = layer.type_name() not in _FAST_LAYERS and layer.family != "applications"
     is_slow = is_slow or any(output.dtype in _SLOW_DTYPES for output in row.outputs)
     return (_SLOW_FACTOR if is_slow else 1) * ((row.flops or 0) + moved)
