@@ -38,7 +38,7 @@ def command(
         typer.Option(
             "--allow-host",
             metavar="NAME",
-            help="A name that requests from this machine may have in the headers Host and Origin, such as that of a proxy.",
+            help="A name that requests may have in the headers Host and Origin, such as that of this server or of a proxy.",
         ),
     ] = None,
     max_batch: Annotated[

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def make_console(*, error: bool = False) -> Console:
     """Return a console on standard output or standard error; it prints text as it is, without markup.
 
-    Control characters of a text, and those that change its direction, are replaced, so that a name cannot control a terminal.
+    Control characters of a text, and those that change its direction, are replaced, so that a name cannot control a terminal;
+    so are characters that the encoding of the output does not have.
     If the reader of a pipe goes away, as in ``layercli ... | head``, the console discards the rest of the output.
     """
     from rich.console import Console
@@ -33,6 +34,8 @@ def make_console(*, error: bool = False) -> Console:
         ) -> Iterable[Segment]:
             for segment in super().render(renderable, options):
                 text = segment.text if segment.control else replace_unprintable(segment.text)
+                if not text.isascii() and not _is_utf(self.encoding):
+                    text = text.replace("─", "-").encode(self.encoding, "replace").decode(self.encoding)
                 yield segment if text is segment.text else Segment(text, segment.style)
 
         def on_broken_pipe(self) -> None:
@@ -40,6 +43,11 @@ def make_console(*, error: bool = False) -> Console:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
     return PipedConsole(stderr=error, markup=False, highlight=False, emoji=False, soft_wrap=False)
+
+
+def _is_utf(encoding: str) -> bool:
+    """Return whether an encoding has all characters."""
+    return encoding.lower().startswith("utf")
 
 
 def make_table(
@@ -81,7 +89,7 @@ def print_plain_table(
                 for column, (part, width) in enumerate(zip(parts, widths, strict=True))
             ]
             lines.append(f" {'   '.join(padded)} ")
-    line = "─" if console.encoding.startswith("utf") else "-"
+    line = "─" if _is_utf(console.encoding) else "-"
     blank = " " * len(lines[0])
     lines = [blank, lines[0], f" {line * (len(blank) - 2)} ", *lines[1:], blank]
     console.print("\n".join(lines), soft_wrap=True)
@@ -104,7 +112,8 @@ def redirect_stdout_for_json(json: bool) -> Iterator[None]:
 
 def print_json(document: Mapping[str, Any]) -> None:
     """Print the JSON document of a command, with null for NaN and infinity."""
-    text = json.dumps(replace_non_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    escapes = not _is_utf(getattr(sys.stdout, "encoding", None) or "utf-8")
+    text = json.dumps(replace_non_finite(document), indent=2, ensure_ascii=escapes, allow_nan=False)
     sys.stdout.write(_escape_unprintable(_compact_lists(text)) + "\n")
     sys.stdout.flush()
 

@@ -236,6 +236,8 @@ def _read_results(path: Path, manifest: Mapping[str, Any], *, is_locked_by_calle
         return Run(path, "empty", note)
     if not names & {CONFIG, MANIFEST, HISTORY, SUMMARY}:
         return Run(path, "foreign", "it contains no files of a run")
+    if not manifest and MANIFEST in names:
+        return Run(path, "damaged", f"{MANIFEST} cannot be read, so the files of the run cannot be verified")
     files = manifest.get("files")
     if SUMMARY not in names or (isinstance(files, dict) and MODEL not in files):
         return _read_unfinished_run(path, names, "unfinished")

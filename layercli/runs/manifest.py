@@ -236,12 +236,14 @@ def open_recorded(run: Path, name: str, max_bytes: int = _MAX_RECORDED_BYTES) ->
     """
     manifest = read_manifest_or_none(run)
     if manifest is None:
-        message = f"{MANIFEST} cannot be read, so the files of the run cannot be verified."
-        hint = "Restore it, or train again."
-        raise LayercliError(
-            Problem(code="run-directory", message=message, hint=hint, file=str(run / MANIFEST))
-        )
+        raise _make_unreadable_error(run)
     return _open_with_hash(run, name, manifest["files"].get(name), max_bytes)
+
+
+def _make_unreadable_error(run: Path) -> LayercliError:
+    message = f"{MANIFEST} cannot be read, so the files of the run cannot be verified."
+    hint = "Restore it, or train again."
+    return LayercliError(Problem(code="run-directory", message=message, hint=hint, file=str(run / MANIFEST)))
 
 
 def open_verified(run: Path, name: str) -> IO[bytes]:
@@ -251,9 +253,12 @@ def open_verified(run: Path, name: str) -> IO[bytes]:
 
     Raises:
         OSError: The file of an unfinished run, or one without a hash, cannot be opened.
-        LayercliError: The file was modified after training.
+        LayercliError: The file was modified after training, or the manifest is present but cannot be read.
     """
-    digest = find_recorded_hash(_read_document(run), name)
+    manifest = _read_document(run)
+    if not manifest and os.path.lexists(run / MANIFEST):
+        raise _make_unreadable_error(run)
+    digest = find_recorded_hash(manifest, name)
     return open_inside(run, name) if digest is None else _open_with_hash(run, name, digest)
 
 

@@ -217,7 +217,8 @@ async def _predict(service: Service, request: Request) -> Response:
     model = service.model
     with _Body(service) as body:
         content = await body.read(request)
-        prepared = await _call_function(len(content) <= _SMALL_BYTES, _prepare_rows, model, content)
+        async with service.limit_parsing(len(content)):
+            prepared = await _call_function(len(content) <= _SMALL_BYTES, _prepare_rows, model, content)
         del content
         answer = await service.predict(model, prepared)
     return await _call_function(len(answer.errors) <= _SMALL_ROWS, _make_rows_response, answer)
@@ -253,9 +254,10 @@ async def _infer(service: Service, request: Request) -> Response:
     with _Body(service) as body:
         content = await body.read(request)
         length = request.headers.get(HEADER_LENGTH)
-        parsed, prepared = await _call_function(
-            len(content) <= _SMALL_BYTES, _prepare_tensors, model, content, length
-        )
+        async with service.limit_parsing(len(content)):
+            parsed, prepared = await _call_function(
+                len(content) <= _SMALL_BYTES, _prepare_tensors, model, content, length
+            )
         del content
         answer = await service.predict(model, prepared)
     return await _call_function(

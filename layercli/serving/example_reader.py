@@ -167,7 +167,15 @@ def describe_inputs(names: Sequence[str]) -> str:
 
 
 def to_json_value(value: Any) -> Any:
-    """Return a value of a tensor as JSON has it: bytes as text, and NaN as null."""
+    """Return a value of a tensor as JSON has it: bytes as text, and NaN as null.
+
+    Raises:
+        RequestError: A text is not UTF-8.
+    """
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            message = f"A text must be UTF-8; its byte {error.start + 1} is not."
+            raise make_bad_request(message, "Encode texts as UTF-8.", path="inputs") from None
     return None if isinstance(value, float) and np.isnan(value) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
@@ -11,6 +12,7 @@ from layercli.io.regular import require_few_values
 from layercli.serving.request_errors import RequestError, make_bad_request, make_request_error
 from layercli.source.nodes import sanitize_text
 
+_ESCAPED_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _MAX_DEPTH: Final = 64
 """Deepest nesting: rows of arrays with as many axes as NumPy supports."""
 
@@ -49,7 +51,23 @@ def parse_json_body(content: bytes) -> dict[str, Any] | list[Any]:
     if not isinstance(document, (dict, list)):
         raise make_bad_request("The request must be a JSON object or a list.")
     _check_depth(document)
+    if _ESCAPED_SURROGATE.search(content):
+        _check_characters(document)
     return document
+
+
+def _check_characters(document: Any) -> None:
+    """Check that texts have only complete characters: an escape can be half of one.
+
+    Raises:
+        RequestError: A text has half a character.
+    """
+    try:
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        code = ord(error.object[error.start])
+        message = f"The text of the request has `\\u{code:04x}`, which is only half of a character."
+        raise make_bad_request(message, "Write texts with a JSON library.") from None
 
 
 def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Requests that a browser on this machine sends for a web page of someone else."""
+"""Requests that a browser sends for a web page of someone else."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ _LOCAL_NAME: Final = "localhost"
 
 
 def require_known_origin(request: Request, hosts: Collection[str]) -> None:
-    """Check the names in the headers of a request that came from this machine: addresses of this machine, or in ``hosts``.
+    """Check the names in the headers of a request: those of a local network, in ``hosts``, or an address as ``Host``.
 
-    A web page can let its own name lead to this machine, and then send requests and read the answers; or send them from
-    another address. Names without a dot are those of a local network.
+    A web page can let its own name lead to this server, and then send requests and read the answers; or send them from
+    another address. Names without a dot are those of a local network; an address cannot lead to another one. An ``Origin``
+    can also be the page of this server.
 
     Raises:
         RequestError: A name is another one.
     """
-    server = request.scope.get("server")
-    if server is None or not _is_loopback(server[0]):
-        return
+    host_names = {_find_name(value) for value in request.headers.getlist("Host")}
     for header in ("Host", "Origin"):
         for value in request.headers.getlist(header):
             name = _find_name(value)
-            is_local = bool(name) and ("." not in name or name.split(".")[-1] == _LOCAL_NAME)
-            if not (is_local or _is_loopback(name) or name in hosts):
+            is_same = name in host_names if header == "Origin" else _is_address(name)
+            if not (is_same or _is_local(name) or name in hosts):
                 raise make_request_error(
                     HTTPStatus.FORBIDDEN,
                     "unknown-origin",
-                    f"The header `{header}` must name this machine, got {sanitize_text(value, limit=80)}.",
-                    f"If it is the name of your proxy or page, start the server with `--allow-host "
+                    f"The header `{header}` must name this server, got {sanitize_text(value, limit=80)}.",
+                    f"If it is the name of this server, or of your proxy or page, start the server with `--allow-host "
                     f"{sanitize_text(name, limit=80) or 'NAME'}`.",
                 )
 
@@ -52,9 +51,17 @@ def _find_name(value: str) -> str:
         return ""
 
 
-def _is_loopback(name: str) -> bool:
+def _is_address(name: str) -> bool:
     try:
-        address = ip_address(name)
+        ip_address(name)
     except ValueError:
         return False
+    return True
+
+
+def _is_local(name: str) -> bool:
+    """Return whether a name cannot be one of the Internet: it has no dot, is below ``localhost``, or is a loopback address."""
+    if not _is_address(name):
+        return bool(name) and ("." not in name or name.split(".")[-1] == _LOCAL_NAME)
+    address = ip_address(name)
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback

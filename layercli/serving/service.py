@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -18,6 +18,8 @@ from layercli.serving.served_model import Answer, ServedModel
 
 _BODIES_IN_MEMORY: Final = 8
 """Largest bodies that may be in memory together."""
+_LARGE_BYTES: Final = 1 << 20
+"""Bodies above this size are parsed one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Service:
         self.is_draining = False
         """Whether the server ends: it is not ready, and takes no new requests."""
         self._run, self._trust = run, trust
+        self._large_parsing = asyncio.Lock()
         self._active = 0
         self._body_bytes = 0
         self._reloading = asyncio.Lock()
@@ -93,6 +96,15 @@ class Service:
                 "Send the request again later.",
                 retry_after=1,
             )
+
+    @asynccontextmanager
+    async def limit_parsing(self, size: int) -> AsyncIterator[None]:
+        """Wait until no other large body is parsed: its values take many times its bytes."""
+        if size <= _LARGE_BYTES:
+            yield
+            return
+        async with self._large_parsing:
+            yield
 
     async def predict(self, model: ServedModel, prepared: Prepared) -> Answer:
         """Return the answer to a request.

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
+class StoredValueError(ValueError):
+    """A value in a storage that no sweep writes, or too many."""
+
+
 def _is_text(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
@@ -83,25 +87,25 @@ def require_valid_trials(trials: Iterable[FrozenTrial], objective_count: int) ->
     """Check the values and attributes that a sweep reads of its trials.
 
     Raises:
-        ValueError: One has a type that no sweep writes.
+        StoredValueError: One has a type that no sweep writes.
     """
     for number, trial in enumerate(trials):
         if trial.number != number:
-            raise ValueError(f"its trial {number} has the number {trial.number}.")
+            raise StoredValueError(f"its trial {number} has the number {trial.number}.")
         for attributes, kinds in (
             (trial.user_attrs, _USER_ATTRIBUTES),
             (trial.system_attrs, _SYSTEM_ATTRIBUTES),
         ):
             for name, is_valid in kinds.items():
                 if name in attributes and not is_valid(attributes[name]):
-                    raise ValueError(f"its trial {number} has an invalid value of `{name}`.")
+                    raise StoredValueError(f"its trial {number} has an invalid value of `{name}`.")
         values = trial.values or []
         if trial.state.name == "COMPLETE" and len(values) != objective_count:
-            raise ValueError(f"its trial {number} must have a value for each objective.")
+            raise StoredValueError(f"its trial {number} must have a value for each objective.")
         if not all(map(is_number, (*values, *trial.intermediate_values.values()))):
-            raise ValueError(f"its trial {number} has a value that is not a number.")
+            raise StoredValueError(f"its trial {number} has a value that is not a number.")
         if not all(type(epoch) is int for epoch in trial.intermediate_values):
-            raise ValueError(f"its trial {number} has an epoch that is not an integer.")
+            raise StoredValueError(f"its trial {number} has an epoch that is not an integer.")
         times = (trial.datetime_start, trial.datetime_complete)
         if any(time is not None and time.tzinfo is not None for time in times):
-            raise ValueError(f"its trial {number} has a time with a time zone.")
+            raise StoredValueError(f"its trial {number} has a time with a time zone.")

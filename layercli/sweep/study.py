@@ -11,8 +11,8 @@ from layercli.io.atomic import describe_os_error
 from layercli.runs import directory as runs
 from layercli.source.nodes import sanitize_text
 from layercli.sweep.plan import SweepPlan
-from layercli.sweep.sqlite_database import find_sqlite_file, make_connector
-from layercli.sweep.stored_trials import require_valid_trials
+from layercli.sweep.sqlite_database import DatabaseError, find_sqlite_file, make_connector
+from layercli.sweep.stored_trials import StoredValueError, require_valid_trials
 from layercli.sweep.trials import MAX_RETRIES, silence_optuna
 
 if TYPE_CHECKING:
@@ -125,30 +125,46 @@ def open_study(plan: SweepPlan, directory: Path, storage: str | None, *, heartbe
         trials = study.get_trials(deepcopy=False)
         require_valid_trials(trials, len(plan.objectives))
         if len(study.directions) != len(plan.objectives):
-            raise ValueError("its study must have a direction for each objective.")
+            raise StoredValueError("its study must have a direction for each objective.")
         list_trial_rows(plan, trials)
     except Exception as error:  # what is stored may have been written by anybody
         raise _make_storage_error(storage, directory, error) from None
     running = sum(trial.state == optuna.trial.TrialState.RUNNING for trial in trials)
     if running > _MAX_RUNNING_TRIALS:  # each is failed and queued again
         reason = f"it has {running:,} running trials; the maximum is {_MAX_RUNNING_TRIALS:,}."
-        raise _make_storage_error(storage, directory, ValueError(reason))
+        raise _make_storage_error(storage, directory, StoredValueError(reason))
     return study
 
 
 def _make_storage_error(storage: str | None, directory: Path, error: Exception) -> LayercliError:
-    reason = sanitize_text(str(getattr(error, "orig", None) or error).strip().split("\n")[0], limit=200)
-    if isinstance(error, OSError):
-        reason = f"{describe_os_error(error)}."
+    reason, hint = _explain_storage_error(error, is_database=storage is not None)
     description = "The database of `--storage`" if storage else f"The journal {directory / JOURNAL_FILE}"
     message = f"{description} cannot be used: {reason}"
-    return LayercliError(
-        Problem(
-            code="sweep-storage",
-            message=message,
-            hint="For example `--storage postgresql://user:password@host/database`." if storage else None,
-        )
-    )
+    return LayercliError(Problem(code="sweep-storage", message=message, hint=hint))
+
+
+def _explain_storage_error(error: Exception, *, is_database: bool) -> tuple[str, str]:
+    """Return why a storage cannot be used, and what to do; the texts of Optuna about broken values say neither."""
+    import sqlite3
+
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    cause = getattr(error, "orig", None) or error
+    reason = sanitize_text(str(cause).strip().split("\n")[0], limit=200)
+    if isinstance(error, OSError):
+        return f"{describe_os_error(error)}.", "Check the file, and the permissions of its folder."
+    if isinstance(cause, sqlite3.Error):
+        return reason, f"Check that no other program uses it. {_NEW_DATABASE_HINT}"
+    if is_database and kinds & {"OperationalError", "InterfaceError"}:
+        return reason, "Check the address, and that the database runs and accepts its user."
+    if is_database and kinds & {"ArgumentError", "ImportError"}:
+        return reason, "For example `--storage postgresql://user:password@host/database`."
+    if not isinstance(error, (StoredValueError, DatabaseError)):
+        reason = "it has a value that no sweep writes."
+    return reason, _NEW_DATABASE_HINT if is_database else _NEW_JOURNAL_HINT
+
+
+_NEW_DATABASE_HINT = "Restore it from a copy, or pass a new database, such as `--storage sqlite:///new.db`."
+_NEW_JOURNAL_HINT = "Restore it from a copy, or choose a different `name:` to start a new sweep."
 
 
 def _open_database(url: str, heartbeat: int) -> Any:
@@ -176,5 +192,5 @@ def _open_journal(directory: Path) -> Any:
     size = path.stat().st_size if path.exists() else 0
     if size > _MAX_JOURNAL_BYTES:
         reason = f"it has {size:,} bytes; the maximum is {_MAX_JOURNAL_BYTES:,}."
-        raise _make_storage_error(None, directory, ValueError(reason))
+        raise _make_storage_error(None, directory, StoredValueError(reason))
     return open_journal(path)

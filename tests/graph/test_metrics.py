@@ -335,6 +335,13 @@ def test_metric_is_completed(declared, inputs, changes):
             "label_weights",
         ),
         (
+            {"type": "AUC", "multi_label": True, "thresholds": [0.5] * 3_333_334},
+            "tags",
+            "`thresholds` of 3 labels must have at most 3,333,333 values, got 3,333,334.",
+            "Decrease it, or remove `multi_label`.",
+            "thresholds",
+        ),
+        (
             {"type": "AUC", "from_logits": True},
             "binary",
             "AUC converts logits to probabilities, but the last layer already applies sigmoid.",

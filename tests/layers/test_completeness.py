@@ -18,6 +18,7 @@ from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
 from layercli.reports.catalogue import parse_layer_example
 from layercli.source.nodes import normalize_type_name
+from tests.layers.errors import argument_error
 from tests.layers.parity import assert_parity, static
 
 OTHERS = [
@@ -256,3 +257,23 @@ def held(layer):
 def test_error_for_a_cell_as_a_layer():
     with pytest.raises(ShapeError, match="cannot be used as a layer"):
         LAYERS.parse({"type": "LSTMCell", "units": 2}).infer((Tensor((None, 3)),))
+
+
+@pytest.mark.parametrize(
+    ("value", "argument", "most"),
+    [
+        ({"type": "AugMix"}, "num_chains", 10),
+        ({"type": "AugMix"}, "chain_depth", 10),
+        ({"type": "RandAugment"}, "num_ops", 20),
+        ({"type": "Equalization"}, "bins", 65_536),
+        ({"type": "MelSpectrogram"}, "fft_length", 65_536),
+        ({"type": "MelSpectrogram"}, "num_mel_bins", 4096),
+        ({"type": "SpectralNormalization", "layer": "Flatten"}, "power_iterations", 100),
+        ({"type": "TextVectorization"}, "ngrams", 20),
+    ],
+)
+def test_argument_that_sets_an_amount_of_work_is_bounded(value, argument, most):
+    assert LAYERS.parse(value | {argument: most}).arguments()[argument] == most
+    message, _, path = argument_error(value | {argument: most + 1})
+    assert path == (argument,)
+    assert f"{most:,}" in message

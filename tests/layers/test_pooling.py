@@ -236,3 +236,29 @@ def test_pooling_accepts_capitals_as_in_keras(kind, arguments):
 def test_adaptive_pooling_refuses_capitals():
     value = {"type": "AdaptiveMaxPooling1D", "output_size": 2, "data_format": "Channels_First"}
     assert_parity(value, (None, 6, 4))
+
+
+@pytest.mark.parametrize(
+    ("value", "shape", "argument", "span"),
+    [
+        (
+            {"type": "MaxPooling1D", "pool_size": 1_000_001, "strides": 1},
+            (None, 16, 2),
+            "pool_size",
+            "1000001",
+        ),
+        (
+            {"type": "Conv1D", "filters": 2, "kernel_size": 3, "dilation_rate": 500_000},
+            (None, 16, 2),
+            "dilation_rate",
+            "1000001",
+        ),
+    ],
+)
+def test_padded_window_has_a_largest_size(value, shape, argument, span):
+    kind = value["type"]
+    assert shape_error_with_hint(value | {"padding": "same"}, shape) == (
+        f"The window of {kind} must have at most 1,000,000 positions with `padding: same`, got {span}. "
+        f"Use a smaller `{argument}`.",
+        argument,
+    )

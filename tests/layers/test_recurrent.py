@@ -237,6 +237,15 @@ def test_image_instead_of_sequence_is_explained():
     )
 
 
+def test_loop_that_is_too_long_to_be_unrolled_is_explained():
+    assert LAYERS.parse(LSTM | {"unroll": True}).infer((Tensor((None, 1000, 3)),))
+    assert shape_error(LSTM | {"unroll": True}, (None, 1001, 3)) == (
+        "`unroll` of LSTM must be false for more than 1,000 timesteps, got 1,001: each one becomes a part of the graph.",
+        "Remove `unroll`.",
+        "unroll",
+    )
+
+
 def test_stateful_is_explained():
     assert shape_error(LSTM | {"stateful": True}, (None, 5, 3)) == (
         "LSTM with `stateful: true` needs a fixed batch size, got (None, 5, 3).",

@@ -1,3 +1,4 @@
+import io
 import json
 import math
 
@@ -99,3 +100,12 @@ def test_printed_json_escapes_changes_of_text_direction(capsys):
     text = capsys.readouterr().out
     assert text.isascii()
     assert json.loads(text) == {"name": HOSTILE}
+
+
+def test_output_has_only_characters_of_its_encoding(monkeypatch):
+    output = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr("sys.stdout", output)
+    make_console().print("\u2500 \u00e9 \u2713")
+    print_json({"name": "\u2713"})
+    output.flush()
+    assert output.buffer.getvalue() == b'- \xe9 ?\n{\n  "name": "\\u2713"\n}\n'

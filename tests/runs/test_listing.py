@@ -152,3 +152,13 @@ def test_results_are_computed_once(run):
 def test_trust_is_needed_if_the_manifest_says_so(tmp_path, text, needs_trust):
     (tmp_path / "manifest.json").write_text(f'{{"needs_trust": {text}}}')
     assert read_run(tmp_path).needs_trust is needs_trust
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_run_whose_manifest_cannot_be_read_is_damaged(tmp_path, content):
+    (tmp_path / "summary.json").write_text('{"epochs": 1, "best": {}, "test": {}}')
+    assert read_run(tmp_path).state == "finished"  # of a version without manifests
+    (tmp_path / "manifest.json").write_text(content)
+    run = read_run(tmp_path)
+    assert run.state == "damaged"
+    assert run.note == "manifest.json cannot be read, so the files of the run cannot be verified"

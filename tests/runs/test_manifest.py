@@ -1,5 +1,6 @@
 """Manifests of hand-made runs, with published SHA-256 values."""
 
+import hashlib
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from layercli.errors import LayercliError
 from layercli.runs import manifest as manifests
 from layercli.runs.listing import read_run
+from layercli.runs.manifest import open_verified
 from layercli.runs.open_run import open_run
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -133,3 +135,20 @@ def test_huge_number_of_a_format_is_not_printed(run):
     (run / "manifest.json").write_text(json.dumps({"format": 10**19, "versions": 3}))
     with pytest.raises(LayercliError, match="by a newer layercli in format unknown,"):
         manifests.require_manifest(run)
+
+
+def test_file_is_verified_if_the_manifest_has_its_hash(tmp_path):
+    (tmp_path / "summary.json").write_text("a")
+    digest = hashlib.sha256(b"a").hexdigest()
+    with open_verified(tmp_path, "summary.json") as file:  # of a version without manifests
+        assert file.read() == b"a"
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"files": {"model.keras": digest, "summary.json": digest}}))
+    with open_verified(tmp_path, "summary.json") as file:
+        assert file.read() == b"a"
+    (tmp_path / "summary.json").write_text("b")
+    with pytest.raises(LayercliError, match="modified after training"):
+        open_verified(tmp_path, "summary.json")
+    manifest.write_text("{")
+    with pytest.raises(LayercliError, match="cannot be read, so the files"):
+        open_verified(tmp_path, "summary.json")

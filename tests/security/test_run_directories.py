@@ -109,7 +109,7 @@ def test_pipe_in_a_run_does_not_stop_the_listing(tmp_path, name):
     good, bad = tmp_path / "runs" / "good", tmp_path / "runs" / "bad"
     for run in (good, bad):
         (run / "checkpoints").mkdir(parents=True)
-        (run / "manifest.json").write_text("{}")
+        (run / "manifest.json").write_text('{"files": {}}')
     (bad / name).unlink(missing_ok=True)
     os.mkfifo(bad / name)
     found = {}

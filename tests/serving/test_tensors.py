@@ -1,5 +1,6 @@
 """Bodies, rows and tensors of requests at their limits, without a server."""
 
+import asyncio
 import gzip
 import struct
 import zlib
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from layercli.io import regular
+from layercli.serving.batcher import BatchLimits
 from layercli.serving.compression import decompress_body
 from layercli.serving.example_reader import (
     describe_value,
@@ -19,6 +21,7 @@ from layercli.serving.example_reader import (
 )
 from layercli.serving.json_body import parse_json_body
 from layercli.serving.request_errors import RequestError
+from layercli.serving.service import ServerLimits, Service
 from layercli.serving.tensors import TensorSpec, find_datatype, parse_inference_request
 
 
@@ -53,6 +56,10 @@ def test_json_is_nested_at_most_64_levels_deep(depth):
         (b"[\n  1,,", "The request is not JSON: Expecting value in line 2, column 5."),
         (b'"ab\xff"', "The request must be UTF-8; byte 4 is not."),
         (b"[NaN]", "NaN is not JSON."),
+        (
+            rb'["\uD83D\uDE00", "\ud800"]',
+            "The text of the request has `\\ud800`, which is only half of a character.",
+        ),
         (b"3", "The request must be a JSON object or a list."),
         (b"[" + b"1" * 5000 + b"]", "The request has a number with too many digits."),
     ],
@@ -131,8 +138,8 @@ def test_values_of_rows_are_described():
         "description": "pixels",
     }
     assert describe_value(TensorSpec("a", "BYTES", (-1,)))["type"] == ["string", "number", "boolean", "null"]
-    values = [b"\xc3\xa9\xff", float("nan"), 1.5, "nan", None]
-    assert [to_json_value(value) for value in values] == ["é\ufffd", None, 1.5, "nan", None]
+    values = [b"\xc3\xa9", float("nan"), 1.5, "nan", None]
+    assert [to_json_value(value) for value in values] == ["é", None, 1.5, "nan", None]
 
 
 def request(*inputs, binary=b"", **document):
@@ -285,9 +292,36 @@ def test_outputs_that_are_sent_as_bytes():
     assert (others.is_binary("x"), others.is_binary("y")) == (True, False)
 
 
-def test_bodies_in_memory_are_limited():
-    from layercli.serving.service import Service
+def test_texts_of_tensors_must_be_utf_8():
+    assert to_json_value("\u00e9".encode()) == "\u00e9"
+    assert refusal(to_json_value, b"a\xff") == (400, "A text must be UTF-8; its byte 2 is not.", "inputs")
 
+
+def test_large_bodies_are_parsed_one_after_the_other():
+    limits = ServerLimits(BatchLimits(1, 0, 1, 1), 1 << 24)
+
+    async def count_together(size):
+        service = Service("run", SimpleNamespace(name="a", version="1"), limits, trust=False)
+        entered = 0
+
+        async def parse():
+            nonlocal entered
+            async with service.limit_parsing(size):
+                entered += 1
+                await asyncio.sleep(60)
+
+        tasks = [asyncio.create_task(parse()) for _ in range(3)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        return entered
+
+    assert asyncio.run(count_together(1 << 20)) == 3
+    assert asyncio.run(count_together((1 << 20) + 1)) == 1
+
+
+def test_bodies_in_memory_are_limited():
     service = SimpleNamespace(_body_bytes=0, limits=SimpleNamespace(max_body=10))
     Service.add_body_bytes(service, 80)
     status, message, _ = refusal(Service.add_body_bytes, service, 1)

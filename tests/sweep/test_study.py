@@ -275,7 +275,29 @@ def test_unreachable_database_is_a_problem(begin):
     (problem,) = error.value.problems
     assert problem.code == "sweep-storage"
     assert "Connection refused" in problem.message  # the first line of the driver's error
+    assert problem.hint == "Check the address, and that the database runs and accepts its user."
     assert "\n" not in problem.message
+
+
+@pytest.mark.parametrize("storage", ["x", "nothing://host/database"])
+def test_wrong_address_of_a_database_has_an_example(begin, storage):
+    plan, directory, _ = begin()
+    with pytest.raises(LayercliError) as error:
+        open_study(plan, directory, storage, heartbeat=1)
+    assert error.value.problems[0].hint == "For example `--storage postgresql://user:password@host/database`."
+
+
+def test_journal_with_broken_values_says_what_to_restore(begin):
+    plan, directory, _ = begin()
+    journal = directory / "journal.jsonl"
+    journal.write_text(
+        journal.read_text().replace('"user_attr":{"identity":', '"user_attr":{"identity":'[:-1] + ', "x":')
+    )
+    with pytest.raises(LayercliError) as error:
+        open_study(plan, directory, None, heartbeat=1)
+    (problem,) = error.value.problems
+    assert problem.message.endswith("journal.jsonl cannot be used: it has a value that no sweep writes.")
+    assert problem.hint == "Restore it from a copy, or choose a different `name:` to start a new sweep."
 
 
 def test_sparse_journal_is_refused_before_it_is_read(begin):

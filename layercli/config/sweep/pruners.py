@@ -8,6 +8,9 @@ from layercli.schema.component import Catalogue, Component
 from layercli.schema.field_types import NonNegativeInt, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText
 
+_MAX_RUNGS: Final = 30
+"""Most rungs to skip: with more, the first one has more epochs than a training can have."""
+
 UnprunedTrials: TypeAlias = Annotated[
     NonNegativeInt, Field(description="Trials that must be complete before one is pruned.")
 ]
@@ -55,7 +58,9 @@ class SuccessiveHalvingPruner(Component):
     reduction_factor: Annotated[
         int, Field(ge=2, le=1000, description="Promotes one in this many trials.")
     ] = 4
-    min_early_stopping_rate: Annotated[NonNegativeInt, Field(description="Number of rungs to skip.")] = 0
+    min_early_stopping_rate: Annotated[
+        int, Field(ge=0, le=_MAX_RUNGS, description="Number of rungs to skip.")
+    ] = 0
     bootstrap_count: BootstrapCount = 0
 
     def check(self) -> None:

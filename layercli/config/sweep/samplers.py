@@ -5,7 +5,12 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import Field
 
 from layercli.schema.component import Catalogue, Component
-from layercli.schema.field_types import MAX_INT32, NonNegativeInt, PositiveInt
+from layercli.schema.field_types import MAX_INT32, NonNegativeInt
+
+_MAX_CANDIDATES: Final = 10_000
+"""Most candidates of a value, each of which is compared with all earlier trials."""
+_MAX_GENERATION: Final = 10_000
+"""Most trials of a generation; Optuna has a number for each in memory."""
 
 Seed: TypeAlias = Annotated[
     int | None,
@@ -22,7 +27,9 @@ class TPESampler(Component):
     """Tree-structured Parzen estimator: draws near good values."""
 
     n_startup_trials: RandomTrials = 10
-    n_ei_candidates: Annotated[PositiveInt, Field(description="Number of candidates for each value.")] = 24
+    n_ei_candidates: Annotated[
+        int, Field(gt=0, le=_MAX_CANDIDATES, description="Number of candidates for each value.")
+    ] = 24
     seed: Seed = None
     multivariate: Annotated[
         bool | None, Field(description="Whether to draw values jointly; null: Optuna decides.")
@@ -72,8 +79,12 @@ class CmaEsSampler(Component):
     seed: Seed = None
     consider_pruned_trials: Annotated[bool, Field(description="Whether pruned trials count.")] = False
     popsize: Annotated[
-        PositiveInt | None,
-        Field(description="Trials per generation; null: depends on the size of the space."),
+        int | None,
+        Field(
+            gt=0,
+            le=_MAX_GENERATION,
+            description="Trials per generation; null: depends on the size of the space.",
+        ),
     ] = None
     use_separable_cma: Annotated[bool, Field(description="Whether to ignore covariances.")] = False
     with_margin: Annotated[bool, Field(description="Whether integers keep a margin.")] = False
@@ -93,7 +104,9 @@ class GPSampler(Component):
 class NSGAIISampler(Component):
     """Genetic algorithm: crosses the best trials."""
 
-    population_size: Annotated[int, Field(ge=2, le=MAX_INT32, description="Trials per generation.")] = 50
+    population_size: Annotated[int, Field(ge=2, le=_MAX_GENERATION, description="Trials per generation.")] = (
+        50
+    )
     mutation_prob: Annotated[
         Probability | None, Field(description="Probability of changing a value; null: 1 / number of values.")
     ] = None

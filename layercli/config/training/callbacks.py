@@ -80,6 +80,10 @@ def _parse_update_freq(value: Any) -> str | int:
     raise value_error(code, message, "For example `update_freq: epoch`.")
 
 
+_MAX_PROFILED_BATCHES: Final = 1000
+"""Most batches to profile: what they do is in memory until the last one."""
+
+
 def _parse_profile_batch(value: Any) -> int | list[int]:
     pair = list(value) if isinstance(value, (list, tuple)) else [value]
     are_integers = all(type(item) is int and 0 <= item <= MAX_INT32 for item in pair)
@@ -89,6 +93,10 @@ def _parse_profile_batch(value: Any) -> int | list[int]:
         expected = "an integer of at least 0 or a list of the first and the last batch"
         message = f"`profile_batch` must be {expected}, got {quote_value(value)}."
         raise value_error("bad-argument", message, "For example `profile_batch: [10, 20]`.")
+    if pair[-1] - pair[0] >= _MAX_PROFILED_BATCHES:
+        message = f"`profile_batch` must be at most {_MAX_PROFILED_BATCHES:,} batches, got {pair[-1] - pair[0] + 1:,}."
+        hint = f"Write `profile_batch: [{pair[0]}, {min(pair[0] + 10, MAX_INT32)}]`."
+        raise value_error("out-of-range", message, hint)
     return pair if isinstance(value, (list, tuple)) else value
 
 

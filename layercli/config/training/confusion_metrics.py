@@ -1,7 +1,7 @@
 """Keras's metrics of true and false positives and negatives."""
 
 import math
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, PlainValidator
 
@@ -41,6 +41,8 @@ TopK = Annotated[
     PositiveInt | None, Field(description="Number of most probable classes that are positive; null: all.")
 ]
 ClassId = Annotated[NonNegativeInt | None, Field(description="The class to measure; null: all together.")]
+_MAX_CURVE_VALUES: Final = 10_000_000
+"""Most values of the curves of all labels; Keras keeps four numbers for each."""
 ThresholdCount = Annotated[int, Field(le=100_000, description="Number of thresholds to try.")]
 
 
@@ -217,3 +219,10 @@ class AUC(_ConfusionMetric):
                 f"`label_weights` must have {units} items, one for each unit, got {len(self.label_weights)}."
             )
             raise MetricMismatchError(message, f"Set {units} weights.", "label_weights")
+        count = self.num_thresholds if self.thresholds is None else len(self.thresholds)
+        argument = "num_thresholds" if self.thresholds is None else "thresholds"
+        if self.multi_label and units * count > _MAX_CURVE_VALUES:
+            most = _MAX_CURVE_VALUES // units
+            message = f"`{argument}` of {units:,} labels must have at most {most:,} values, got {count:,}."
+            hint = "Decrease it, or remove `multi_label`."
+            raise MetricMismatchError(message, hint, argument)

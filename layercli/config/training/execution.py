@@ -80,7 +80,9 @@ class CheckpointsConfig(StrictModel):
     minutes: Annotated[
         float | None, Field(gt=0, description="Minutes between checkpoints; null: no limit.", examples=[10])
     ] = None
-    keep: Annotated[PositiveInt, Field(description="Number of checkpoints to keep.", examples=[3])] = 3
+    keep: Annotated[
+        int, Field(gt=0, le=10_000, description="Number of checkpoints to keep.", examples=[3])
+    ] = 3
 
     @classmethod
     def title(cls) -> str:

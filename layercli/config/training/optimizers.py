@@ -270,7 +270,7 @@ class Muon(Optimizer):
     muon_c: _MuonCoefficient = 2.0315
     adam_lr_ratio: Annotated[NonNegative, Field(description="AdamW's learning rate, relative to Muon's.")] = 1
     momentum: Momentum = 0.95
-    ns_steps: Annotated[int, Field(ge=0, le=1000, description="Number of Newton-Schulz iterations.")] = 5
+    ns_steps: Annotated[int, Field(ge=0, le=100, description="Number of Newton-Schulz iterations.")] = 5
     nesterov: Nesterov = True
     rms_rate: Annotated[
         float | None, Field(ge=0, description="Root mean square of a step; null: not scaled.")

@@ -20,7 +20,7 @@ from layercli.config.training.types import ClassAxis
 from layercli.schema.field_types import NonNegativeInt
 from layercli.schema.strict_model import ArgumentError
 
-NumClasses = Annotated[int, Field(gt=0, le=10_000, description="Number of classes.", examples=[10])]
+NumClasses = Annotated[int, Field(gt=0, le=4096, description="Number of classes.", examples=[10])]
 TargetClassIds = Annotated[
     list[NonNegativeInt], Field(min_length=1, description="The classes to measure.", examples=[[0, 1]])
 ]

@@ -1,7 +1,8 @@
 """Layers over sequences, images and volumes: axes between the batch and the channels."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from math import prod
+from typing import ClassVar, Final
 
 from layercli.layers.base import StandardLayer
 from layercli.layers.shapes import (
@@ -18,6 +19,9 @@ from layercli.layers.shapes import (
 SEQUENCE_INPUT = "sequences of shape (batch, steps, channels), rank 3"
 IMAGE_INPUT = "images of shape (batch, height, width, channels), rank 4"
 VOLUME_INPUT = "volumes of shape (batch, depth, height, width, channels), rank 5"
+
+_MAX_PADDED_WINDOW: Final = 1_000_000
+"""Most positions of a window that can be larger than its input; Keras pads the input to it, or visits each one."""
 
 
 class SpatialLayer(StandardLayer):
@@ -75,17 +79,25 @@ class SpatialLayer(StandardLayer):
         """Return the number of positions of a sliding window along each axis.
 
         Raises:
-            ShapeError: the window is larger than the input.
+            ShapeError: the window is larger than the input, or than any useful padding.
         """
         dilation = dilation or (1,) * len(window)
+        spans = [window_span(size, gap) for size, gap in zip(window, dilation, strict=True)]
+        if padding != "valid" and prod(spans) > _MAX_PADDED_WINDOW:
+            argument = "dilation_rate" if max(dilation) > 1 else argument
+            raise ShapeError(
+                f"The window of {self.title()} must have at most {_MAX_PADDED_WINDOW:,} positions with `padding: {padding}`, "
+                f"got {format_lengths(spans)}.",
+                hint=f"Use a smaller `{argument}`.",
+                argument=argument,
+            )
         lengths = self.spatial_lengths(x)
         axes = zip(lengths, window, strides, dilation, strict=True)
         output_lengths = tuple(
             window_length(length, size, stride, padding, gap) for length, size, stride, gap in axes
         )
         if padding == "valid" and any(count is not None and count <= 0 for count in output_lengths):
-            span = [window_span(size, gap) for size, gap in zip(window, dilation, strict=True)]
-            spread = f", dilated to {format_lengths(span)}" if max(dilation) > 1 else ""
+            spread = f", dilated to {format_lengths(spans)}" if max(dilation) > 1 else ""
             message = (
                 f"{self.title()} has a window of {format_lengths(window)}{spread}, "
                 f"but its input {format_shape(x.shape)} has only {format_lengths(lengths)} positions."

@@ -350,8 +350,8 @@ class AugMix(AugmentationLayer):
     """
 
     value_range: ValueRange = (0, 255)
-    num_chains: Annotated[PositiveInt, Field(description="Number of chains.")] = 3
-    chain_depth: Annotated[PositiveInt, Field(description="Maximum number of changes in a chain.")] = 3
+    num_chains: Annotated[int, Field(gt=0, le=10, description="Number of chains.")] = 3
+    chain_depth: Annotated[int, Field(gt=0, le=10, description="Maximum number of changes in a chain.")] = 3
     factor: Annotated[StrictUnitFactor, Field(description="Strength of each change.")] = 0.3
     alpha: Annotated[
         float, Field(description="Concentration of the mixing weights of the chains; larger: more even.")
@@ -372,7 +372,7 @@ class RandAugment(AugmentationLayer):
     """
 
     value_range: ValueRange = (0, 255)
-    num_ops: Annotated[PositiveInt, Field(description="Number of changes.")] = 2
+    num_ops: Annotated[int, Field(gt=0, le=20, description="Number of changes.")] = 2
     factor: Annotated[StrictUnitFactor, Field(description="Strength of each change.")] = 0.5
     interpolation: Interpolation = "bilinear"
     seed: Seed = None

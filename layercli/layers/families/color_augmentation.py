@@ -1,6 +1,6 @@
 """Keras's random image augmentation layers: colors, contrast and sharpness."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import Field
 
@@ -18,11 +18,14 @@ from layercli.layers.families.augmentation import (
     limit_pair,
 )
 from layercli.layers.shapes import ShapeError, Tensor, format_shape
-from layercli.schema.field_types import PositiveInt, Size2D
+from layercli.schema.field_types import Size2D
+
+_MAX_BLUR: Final = 255
+"""Largest height and width of a blur; there is a window for each image and channel."""
 
 
 def _is_odd_pair(first: Any, second: Any) -> bool:
-    return all(isinstance(size, int) and size > 0 and size % 2 for size in (first, second))
+    return all(isinstance(size, int) and 0 < size <= _MAX_BLUR and size % 2 for size in (first, second))
 
 
 class AutoContrast(AugmentationLayer):
@@ -67,7 +70,7 @@ class Equalization(AugmentationLayer):
     must_be_nested: ClassVar[bool] = True  # Keras declares its input itself as its output: a cycle
 
     value_range: ValueRange = (0, 255)
-    bins: Annotated[PositiveInt, Field(description="Number of brightness levels.")] = 256
+    bins: Annotated[int, Field(gt=0, le=65_536, description="Number of brightness levels.")] = 256
     data_format: DataFormat = None
 
     def output(self, x: Tensor) -> Tensor:
@@ -176,7 +179,7 @@ class RandomGaussianBlur(AugmentationLayer):
     factor: Strength = 1.0
     kernel_size: Annotated[
         int | list[int],
-        NumberPair("an odd positive integer or a list of 2", _is_odd_pair),
+        NumberPair(f"an odd integer from 1 to {_MAX_BLUR} or a list of 2", _is_odd_pair),
         Field(description="Height and width of the blur."),
     ] = 3
     sigma: Annotated[UnitFactor, Field(description="Standard deviation of the blur.")] = 1.0

@@ -115,7 +115,7 @@ class ConvLSTM(RecurrentLayer, NestingLayer):
         return step
 
     def output(self, x: Tensor) -> tuple[Tensor, ...]:
-        self.check_batch_size(x)
+        self.check_sequence(x)
         step = self._step_shape(x)
         return self.build_outputs(x.shape[0], x.shape[1], step, [step, step])
 

@@ -33,7 +33,7 @@ def _require_list(value: Any) -> Any:
     return value
 
 
-_MAX_NGRAM = 1000
+_MAX_NGRAM = 20
 _NGRAMS_TEXT = f"a positive integer of at most {_MAX_NGRAM:,} or a list of such integers"
 
 

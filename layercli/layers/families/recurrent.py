@@ -1,6 +1,6 @@
 """Keras's recurrent layers and their cells."""
 
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
@@ -36,6 +36,7 @@ ForgetBias = Annotated[bool, Field(description="Whether the forget gate's bias s
 UseCudnn = Annotated[
     Literal["auto", True, False], Field(description="Whether to use cuDNN; auto: if it can.")
 ]
+_MAX_UNROLLED_STEPS: Final = 1000
 Unroll = Annotated[bool, Field(description="Whether the loop over timesteps is unrolled.")]
 
 
@@ -306,12 +307,19 @@ class RecurrentLayer(RecurrentStep):
                 )
             raise RankError(str(error), hint=hint) from None
 
-    def check_batch_size(self, x: Tensor) -> None:
-        """Check that a stateful layer has a fixed batch size.
+    def check_sequence(self, x: Tensor) -> None:
+        """Check that a stateful layer has a fixed batch size, and that an unrolled loop is short.
 
         Raises:
-            ShapeError: the layer is stateful and the batch size unknown.
+            ShapeError: the layer is stateful and the batch size unknown, or the loop has too many timesteps to be unrolled.
         """
+        if self.unroll and x.shape[1] is not None and x.shape[1] > _MAX_UNROLLED_STEPS:
+            raise ShapeError(
+                f"`unroll` of {self.title()} must be false for more than {_MAX_UNROLLED_STEPS:,} timesteps, "
+                f"got {x.shape[1]:,}: each one becomes a part of the graph.",
+                hint="Remove `unroll`.",
+                argument="unroll",
+            )
         if self.stateful and x.shape[0] is None:
             raise ShapeError(
                 f"{self.title()} with `stateful: true` needs a fixed batch size, got {format_shape(x.shape)}.",
@@ -329,7 +337,7 @@ class RecurrentLayer(RecurrentStep):
         return tuple(Tensor(each, self.compute_dtype) for each in shapes)
 
     def output(self, x: Tensor) -> tuple[Tensor, ...]:
-        self.check_batch_size(x)
+        self.check_sequence(x)
         states: list[Shape] = [(size,) for size in self.state_sizes]
         return self.build_outputs(x.shape[0], x.shape[1], (self.output_size,), states)
 
@@ -429,7 +437,7 @@ class RNN(RecurrentLayer, NestingLayer):
         if not has_custom_layers(self):
             return super().infer(inputs)
         x = self.require_one_input(inputs)
-        self.check_batch_size(x)
+        self.check_sequence(x)
         step = _find_declared_step(self.cells)
         is_known = step is not None and not self.return_state
         outputs = self.build_outputs(x.shape[0], x.shape[1], step or (), []) if is_known else ()

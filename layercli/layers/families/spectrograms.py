@@ -28,14 +28,14 @@ class MelSpectrogram(_SpectrogramLayer):
     input_description: ClassVar[str] = "sound of shape (batch, samples), rank 2 or more"
     rank_range: ClassVar[tuple[int, int | None]] = (2, None)
 
-    fft_length: Annotated[PositiveInt, Field(description="Length of the Fourier transform.")] = 2048
+    fft_length: Annotated[int, Field(gt=0, le=65_536, description="Length of the Fourier transform.")] = 2048
     sequence_stride: Annotated[PositiveInt, Field(description="Samples from one frame to the next.")] = 512
     sequence_length: Annotated[
         PositiveInt | None, Field(description="Samples in a frame, up to `fft_length`; null: as many.")
     ] = None
     window: Annotated[Literal["hann", "hamming"] | None, Field(description="Window on each frame.")] = "hann"
     sampling_rate: Annotated[PositiveInt, Field(description="Samples in a second.")] = 16000
-    num_mel_bins: Annotated[PositiveInt, Field(description="Number of pitches.")] = 128
+    num_mel_bins: Annotated[int, Field(gt=0, le=4096, description="Number of pitches.")] = 128
     min_freq: Annotated[float, Field(ge=0, description="Lowest frequency, in hertz.")] = 20.0
     max_freq: Annotated[
         float | None, Field(gt=0, description="Highest frequency, in hertz; null: half of `sampling_rate`.")

@@ -14,7 +14,6 @@ from layercli.layers.dtypes import FLOATS
 from layercli.layers.families.recurrent import RecurrentLayer
 from layercli.layers.parse_layer import InnerLayer
 from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, multiply_dims
-from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
 _UNKNOWN = InferredLayer((), (), None, has_known_weights=False)
@@ -231,7 +230,9 @@ class SpectralNormalization(Wrapper):
             examples=[{"type": "Dense", "units": 8}],
         ),
     ]
-    power_iterations: Annotated[PositiveInt, Field(description="Steps that estimate the spectral norm.")] = 1
+    power_iterations: Annotated[
+        int, Field(gt=0, le=100, description="Steps that estimate the spectral norm.")
+    ] = 1
 
     def run_dtype(self, declared: str, dtype: str) -> str:
         return declared if dtype in FLOATS else dtype

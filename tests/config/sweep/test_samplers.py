@@ -4,6 +4,7 @@ import inspect
 
 import optuna
 import pytest
+from pydantic import ValidationError
 
 from layercli.config.sweep.pruners import PRUNERS
 from layercli.config.sweep.samplers import SAMPLERS
@@ -53,6 +54,21 @@ def test_pruner_arguments_and_defaults_match_optuna(name):
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_optuna_accepts_the_declared_arguments(name):
     getattr(optuna.samplers, name)(**SAMPLERS.parse({"type": name, "seed": 0}).arguments())
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "name", "argument", "most"),
+    [
+        (SAMPLERS, "TPESampler", "n_ei_candidates", 10_000),
+        (SAMPLERS, "CmaEsSampler", "popsize", 10_000),
+        (SAMPLERS, "NSGAIISampler", "population_size", 10_000),
+        (PRUNERS, "SuccessiveHalvingPruner", "min_early_stopping_rate", 30),
+    ],
+)
+def test_argument_that_sets_an_amount_of_work_is_bounded(catalogue, name, argument, most):
+    assert catalogue.parse({"type": name, argument: most}).arguments()[argument] == most
+    with pytest.raises(ValidationError, match=f"{most:,}.*, got {most + 1}"):
+        catalogue.parse({"type": name, argument: most + 1})
 
 
 def test_catalogues_cover_all_optuna_samplers_and_pruners():

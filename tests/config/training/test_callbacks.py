@@ -90,6 +90,7 @@ def test_mode_with_a_keras_warning_is_rejected():
         ("TensorBoard", {"update_freq": "step"}, "update_freq"),
         ("TensorBoard", {"update_freq": []}, "update_freq"),
         ("TensorBoard", {"profile_batch": "2,3"}, "profile_batch"),
+        ("TensorBoard", {"profile_batch": [1, 1001]}, "profile_batch"),
     ],
 )
 def test_arguments_that_fail_late_are_rejected(name, arguments, at):
