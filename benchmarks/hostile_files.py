@@ -1,6 +1,6 @@
 """Measure the time and memory of ``layercli validate`` on files that are made to stop it or to fill the memory.
 
-The commands that print every layer are also measured on long models.
+The commands that print every layer are also measured on long models, and ``inspect-shapes`` on models that cost much to run.
 
 python benchmarks/hostile_files.py [NAME...]
 """
@@ -134,6 +134,28 @@ FILES["one vocabulary"] = (
     + ", ".join(f"w{number}" for number in range(110_000))
     + "]}\n"
 )
+RUN = {
+    "a long loop": stack("{type: LSTM, units: 1}", 1, "[1000000, 1]"),
+    "a large encoding": stack("{type: CategoryEncoding, num_tokens: 2000000}", 1, "[null, null, 3]"),
+    "large steps of a pooling": stack(
+        "{type: AdaptiveAveragePooling3D, output_size: [500000, 3, 5]}", 1, "[5, 8, 8, 3]"
+    ),
+    "large windows of a pooling": stack("{type: AdaptiveMaxPooling1D, output_size: 9}", 1, "[368793, 8]"),
+    "a large padding": stack("{type: ZeroPadding1D, padding: [0, 500000000]}", 1, "[null, 1]"),
+    "a dilated convolution": stack(
+        "{type: Conv2DTranspose, filters: 1000, kernel_size: [33, 1000], dilation_rate: [3, 4096]}",
+        1,
+        "[null, null, 3]",
+    ),
+    "a high window": stack("{type: Conv2D, filters: 1, kernel_size: [128, 1]}", 1, "[128, 2000, 1]"),
+    "an orthogonal initializer": stack("{type: LSTM, units: 8192}", 1, "[1, 1]"),
+    "histograms": stack("{type: ContrastLimitedAdaptiveHistogramEqualization}", 1, "[1024, 1024, 3]"),
+    "many texts": stack("{type: Identity}", 1, "{shape: [40000000, 3], dtype: string}").replace(
+        "input: {shape: [40000000, 3], dtype: string}", "inputs: {x: {shape: [40000000, 3], dtype: string}}"
+    ),
+    "outputs near the limit": stack("{type: UpSampling2D, size: 2}", 1, "[4000, 4000, 1]"),
+}
+"""Models that cost much to run, for ``inspect-shapes``."""
 OPTIONS = {
     "many --set": [f"--set=model.layers.a{n * 3}.units={n % 7 + 1}" for n in range(3000)],
 }
@@ -143,6 +165,8 @@ PRINTED = ("sound layers", "sound wrappers", "one vocabulary")
 PRINTING: dict[str, list[str]] = {"show": [], "inspect-shapes": ["--static"], "diff": []}
 SECONDS, MEBIBYTES = 2.0, 300
 """The bounds for any text of at most 1 MiB."""
+RUN_SECONDS, RUN_MEBIBYTES = 60.0, 3000
+"""The bounds with a forward pass; importing Keras takes 5 s and 600 MiB of them."""
 
 
 def measure(text: str, options: list[str], command: str = "validate") -> tuple[float, int, str]:
@@ -159,10 +183,16 @@ def measure(text: str, options: list[str], command: str = "validate") -> tuple[f
         return usage.ru_utime + usage.ru_stime, usage.ru_maxrss >> 10, said[-1]
 
 
-def report(name: str, text: str, command: str, options: list[str]) -> None:
+def report(
+    name: str,
+    text: str,
+    command: str,
+    options: list[str],
+    bounds: tuple[float, int] = (SECONDS, MEBIBYTES),
+) -> None:
     """Measure one command and print the result."""
     seconds, memory, said = measure(text, options, command)
-    mark = "TOO MUCH" if seconds > SECONDS or memory > MEBIBYTES else ""
+    mark = "TOO MUCH" if seconds > bounds[0] or memory > bounds[1] else ""
     print(
         f"{name:24} {command:14} {len(text) >> 10:5} KiB {seconds:5.2f} s {memory:4} MiB  {said[:100]} {mark}",
         flush=True,
@@ -176,6 +206,10 @@ def main() -> None:
             report(name, text, "validate", OPTIONS.get(name, []))
             for command, options in PRINTING.items() if name in PRINTED else ():
                 report(name, text, command, options)
+    print(f"Bounds of a forward pass: {RUN_SECONDS} s of the processor, {RUN_MEBIBYTES} MiB.")
+    for name, text in RUN.items():
+        if not sys.argv[1:] or name in sys.argv[1:]:
+            report(name, text, "inspect-shapes", [], (RUN_SECONDS, RUN_MEBIBYTES))
 
 
 if __name__ == "__main__":

@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from sklearn.datasets import load_digits
 
 from layercli.runs.checkpoints import CheckpointDirectory
 from layercli.runs.manifest import is_finished, require_manifest
 
+EXAMPLES = 497
+"""297 for training, 100 for validation and 100 for the test."""
 HEAD = {"type": "Dense", "units": 10, "activation": "softmax"}
 STACKS: dict[str, dict[str, Any]] = {
     "dense": {
-        "shape": None,
+        "shape": [64],
         "layers": [
             "Normalization",
             {"type": "Dense", "units": 16, "activation": "relu"},
@@ -61,14 +64,16 @@ STACKS: dict[str, dict[str, Any]] = {
 def write(kind: str, directory: Path, **section: Any) -> Path:
     """Write a config of one of the stacks on a subset of digits, with frequent checkpoints."""
     stack = STACKS[kind]
-    data = {"type": "sklearn", "dataset": "digits", "split": {"validation": 100, "test": 1400}}
-    if stack["shape"]:
-        data["shape"] = stack["shape"]
+    x, y = load_digits(return_X_y=True)
+    x = x[:EXAMPLES].astype("float32").reshape(-1, *stack["shape"])
+    np.savez(directory / "digits.npz", x=x, y=y[:EXAMPLES])
+    split = {"validation": 100, "test": 100}
+    data = {"type": "npz", "path": "digits.npz", "features": "x", "target": "y", "split": split}
     document = {
         "name": kind,
         "seed": 11,
         "data": data,
-        "model": {"layers": [*stack["layers"], HEAD]},
+        "model": {"input": stack["shape"], "layers": [*stack["layers"], HEAD]},
         "train": {
             "epochs": 4,
             "batch_size": 32,

@@ -4,6 +4,7 @@ import ast
 import io
 import re
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,31 @@ def banned_lines(path, lines):
                 yield f"{path.relative_to(ROOT)}:{line}: {match[0]!r}, better: {better}"
 
 
+@cache
+def read_module(path):
+    """Return the string literals of a module with their line numbers, and its classes and functions."""
+    nodes = [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    texts = [
+        (node.lineno, node.value)
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    documented = [
+        (node.lineno, node.name, ast.get_docstring(node), is_undecorated_function(node))
+        for node in nodes
+        if isinstance(node, ast.ClassDef | ast.FunctionDef)
+    ]
+    return texts, documented
+
+
+def is_undecorated_function(node):
+    return isinstance(node, ast.FunctionDef) and not node.decorator_list
+
+
 def read_english(path):
     """Return the string literals of a module, and its comments if one may be banned, with their line numbers."""
+    yield from read_module(path)[0]
     source = path.read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.lineno, node.value
     if any(ANY.search(line.partition("#")[2]) for line in source.splitlines() if "#" in line):
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
             if token.type == tokenize.COMMENT:
@@ -91,12 +111,10 @@ def test_docstrings_are_a_noun_or_an_imperative(package):
     folder = ROOT / package
     found = []
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef | ast.FunctionDef):
-                first = (ast.get_docstring(node) or "-").split()[0]
-                is_function = isinstance(node, ast.FunctionDef) and not node.decorator_list
-                if first in CLAUSES or (is_function and first in ARTICLES):
-                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} starts with {first!r}")
+        for line, name, docstring, is_function in read_module(path)[1]:
+            first = (docstring or "-").split()[0]
+            if first in CLAUSES or (is_function and first in ARTICLES):
+                found.append(f"{path.relative_to(ROOT)}:{line}: {name} starts with {first!r}")
     assert found == []
 
 

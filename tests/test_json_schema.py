@@ -3,6 +3,7 @@
 import json
 import re
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,17 +18,21 @@ from layercli.reports.catalogue import parse_layer_example
 from tests.docs.test_language_and_tables import EXAMPLES
 from tests.running import CONFIGS, invoke
 
-SCHEMA = config_schema()
-VALIDATOR = Draft202012Validator(SCHEMA)
+
+@cache
+def validator():
+    """Return a validator of configs. Building the schema takes a second, which processes save that only collect."""
+    return Draft202012Validator(config_schema())
 
 
 def errors(document):
-    return [error.message for error in VALIDATOR.iter_errors(document)]
+    return [error.message for error in validator().iter_errors(document)]
 
 
 def layer_errors(layer):
     """Return the errors of a layer by the definition of its type; a whole config tries the names of all types."""
-    definition = {"$ref": f"#/$defs/layer.{LAYERS.load(layer['type']).type_name()}", "$defs": SCHEMA["$defs"]}
+    name = LAYERS.load(layer["type"]).type_name()
+    definition = {"$ref": f"#/$defs/layer.{name}", "$defs": validator().schema["$defs"]}
     return [error.message for error in Draft202012Validator(definition).iter_errors(layer)]
 
 
@@ -44,7 +49,7 @@ def own_example(name):
 
 
 def test_schema_is_valid():
-    schema, seen = deepcopy(SCHEMA), set()
+    schema, seen = deepcopy(validator().schema), set()
     for definition in schema["$defs"].values():
         fields = definition.get("properties", {})
         for key, field in fields.items():
@@ -202,10 +207,10 @@ def test_schema_rejects_invalid_configs(document, tmp_path):
 
 
 def test_descriptions_and_references_are_complete():
-    text = json.dumps(SCHEMA)
+    text = json.dumps(validator().schema)
     for part in text.split('"$ref": "#/$defs/')[1:]:
-        assert part.partition('"')[0] in SCHEMA["$defs"]
-    for name, definition in SCHEMA["$defs"].items():
+        assert part.partition('"')[0] in validator().schema["$defs"]
+    for name, definition in validator().schema["$defs"].items():
         if "." in name:
             assert definition["description"], name
             for key, field in definition["properties"].items():
@@ -214,7 +219,7 @@ def test_descriptions_and_references_are_complete():
 
 def test_schema_command_prints_or_writes(tmp_path):
     printed = invoke("schema").stdout
-    assert json.loads(printed) == json.loads(json.dumps(SCHEMA))
+    assert json.loads(printed) == json.loads(json.dumps(validator().schema))
     assert invoke("schema", "--json").stdout == printed
     assert invoke("schema", "--output", tmp_path / "s.json").exit_code == 0
     assert (tmp_path / "s.json").read_text() == printed

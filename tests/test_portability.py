@@ -60,14 +60,14 @@ EXCEPTIONS = {
 
 def find_unguarded_uses(source):
     """Return the line and the name of each use that a system can lack, in functions without a guard."""
-    tree = ast.parse(source)
-    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    for node in ast.walk(tree):
+    nodes, lines = [*ast.walk(ast.parse(source))], source.splitlines()
+    functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    for node in nodes:
         name = find_posix_name(node)
         if name is None:
             continue
         around = [each for each in functions if each.lineno <= node.lineno <= each.end_lineno]
-        if not any(GUARDS.search(ast.get_source_segment(source, each)) for each in around):
+        if not any(GUARDS.search("\n".join(lines[each.lineno - 1 : each.end_lineno])) for each in around):
             yield node.lineno, name
 
 
@@ -92,8 +92,9 @@ def find_posix_name(node):
 FOLDERS = sorted({path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")})
 
 
-def list_files(folder):
-    return [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] == folder]
+def list_files(name):
+    path = PACKAGE / name
+    return [path] if path.is_file() else [*path.rglob("*.py")]
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

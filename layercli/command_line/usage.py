@@ -12,7 +12,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from layercli.command_line.optional_values import add_left_out_values
 from layercli.errors import ExitCode, Problem
-from layercli.export_formats import suggest_format
 from layercli.schema.suggestions import find_closest
 from layercli.source.nodes import sanitize_text
 
@@ -227,6 +226,8 @@ def _explain_value(error: Any, args: Sequence[str]) -> str:
 
 def _suggest_choice(value: str, options: Sequence[str], choices: Sequence[str]) -> str:
     """Return what to write instead of an unknown value of an option with choices; empty if nothing is close."""
+    from layercli.export_formats import suggest_format  # only mistakes need it
+
     hint = suggest_format(value) if "litert" in choices else None
     match = find_closest(value, choices)
     option = max(options, key=len, default="")

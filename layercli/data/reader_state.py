@@ -53,10 +53,12 @@ class ReaderState:
         A target that lists labels and has only one has two classes: examples without and with it.
         """
         names = self.class_names.get(target) if isinstance(self.class_names, Mapping) else self.class_names
-        columns = self.target_columns_of(target) if names is None else None
+        if names is not None:
+            return tuple(names)
+        columns = self.target_columns_of(target)
         if columns is not None and len(columns) == 1:
             return f"not {columns[0]}", columns[0]
-        return columns if self.target_kinds.get(target) == "one-hot" else names
+        return columns if self.target_kinds.get(target) == "one-hot" else None
 
     def target_columns_of(self, target: str | None) -> tuple[str, ...] | None:
         """Return the columns of a target that has a value for each of several columns."""

@@ -12,8 +12,9 @@ import tensorflow as tf
 from layercli.activity import show_activity
 from layercli.check import ValidConfig
 from layercli.data.examples import Subset, iterate_batches
-from layercli.data.types import Array, Inputs
+from layercli.data.types import Array, DataError, Inputs
 from layercli.engine.assemble import AssembledModel, select_output
+from layercli.engine.keras_errors import layer_error
 from layercli.errors import LayercliError, Problem
 from layercli.graph.adaptable import (
     ADAPTABLE_LAYERS,
@@ -48,7 +49,7 @@ def adapt_layers(assembled: AssembledModel, valid: ValidConfig, subset: Subset) 
             batches = partial(layer_inputs, assembled, valid, node, subset)
             if node.name in scaled_outputs:
                 batches = partial(_layer_targets, valid, node, scaled_outputs[node.name], subset)
-            adapt_layer(layer, node.layer, batches)
+            adapt_node(layer, node, valid, batches)
         for learner in adaptable_layers(layer, node.layer):
             problems += _check_vocabulary_size(learner, node, valid)
             problems += _check_line_breaks(learner, node, valid)
@@ -100,6 +101,20 @@ def read_vocabulary(layer: Any) -> dict[str, Any]:
         "vocabulary": [word if isinstance(word, str) else int(word) for word in words],
         "idf_weights": weights,
     }
+
+
+def adapt_node(layer: Any, node: GraphNode, valid: ValidConfig, batches: BatchFactory) -> None:
+    """Adapt the Keras layer of a node to its input batches.
+
+    Raises:
+        LayercliError: Keras cannot compute the layer's statistics, for example in another dtype than that of its input.
+    """
+    try:
+        adapt_layer(layer, node.layer, batches)
+    except (LayercliError, DataError):
+        raise
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise layer_error(node, valid, f"`{node.name}` cannot adapt to its input", error, ()) from error
 
 
 def adapt_layer(layer: Any, component: Component, batches: BatchFactory) -> None:

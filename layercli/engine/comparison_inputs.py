@@ -87,6 +87,25 @@ def infer_length_shapes(valid: ValidConfig, length: int) -> ModelShapes:
     return infer_graph_shapes(replace(valid.graph, inputs=inputs), valid.config.model.dtype)
 
 
+def infer_run_shapes(valid: ValidConfig, length: int) -> ModelShapes:
+    """Return the shapes of a run if axes of unknown length have this size.
+
+    A layer that no longer accepts its input, although Keras may, has the shapes that are declared without the length.
+    """
+    inferred = infer_length_shapes(valid, length)
+
+    def fill(x: Tensor | None) -> Tensor | None:
+        return x and Tensor(fill_shape(x.shape, EXAMPLE_BATCH_SIZE, length), x.dtype)
+
+    rows = []
+    for row, declared in zip(inferred.rows, valid.shapes.rows, strict=True):
+        if not row.outputs:
+            outputs = tuple(filter(None, map(fill, declared.outputs)))
+            row = replace(declared, inputs=tuple(map(fill, declared.inputs)), outputs=outputs)
+        rows.append(row)
+    return ModelShapes(inferred.graph, rows, {row.node.name: row for row in rows})
+
+
 def examples_to_inputs(examples: Examples, graph: Graph) -> dict[str, Array]:
     """Return the arrays of each model input by its name, in the input's dtype."""
     arrays = examples.x if isinstance(examples.x, Mapping) else {next(iter(graph.inputs)): examples.x}

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from layercli.check import ValidConfig
-from layercli.engine.adapt import adapt_layer, to_tensor
+from layercli.engine.adapt import adapt_node, to_tensor
 from layercli.engine.assemble import AssembledModel, call_layer, select_output, shape_mismatch_problem
 from layercli.engine.comparison_inputs import EXAMPLE_BATCH_SIZE, find_probe_length, random_inputs
 from layercli.engine.keras_errors import layer_error
@@ -68,7 +68,7 @@ def run_forward_pass(
 def _run_layer(assembled: AssembledModel, node: GraphNode, valid: ValidConfig, inputs: Sequence[Any]) -> Any:
     layer = assembled.layers[node.name]
     if should_adapt(node):
-        adapt_layer(layer, node.layer, partial(iter, inputs[:1]))  # without a vocabulary, a lookup fails
+        adapt_node(layer, node, valid, partial(iter, inputs[:1]))  # without a vocabulary, a lookup fails
     try:
         return call_layer(layer, node, list(inputs), training=False)
     except Exception as error:

@@ -26,7 +26,7 @@ from layercli.engine.compare import (
 )
 from layercli.engine.comparison_inputs import (
     ComparisonCase,
-    infer_length_shapes,
+    infer_run_shapes,
     is_length_accepted,
     random_inputs,
 )
@@ -108,11 +108,14 @@ def load_original(model_file: ModelFile, assembled: AssembledModel, valid: Valid
         ) from error
 
 
-def find_import_excess(valid: ValidConfig) -> str | None:
-    """Return why running the original and the rebuilt model costs too much, or None if it does not."""
+def find_import_excess(valid: ValidConfig, available: int | None) -> str | None:
+    """Return why running the original and the rebuilt model costs too much, or None if it does not.
+
+    ``available`` is the memory that this process can reserve, if it is known.
+    """
     costs = [
         estimate_forward_cost(
-            infer_length_shapes(valid, length),
+            infer_run_shapes(valid, length),
             IMPORT_BATCH_SIZE,
             passes=_IMPORT_PASSES,
             output_copies=_OUTPUT_COPIES,
@@ -120,7 +123,7 @@ def find_import_excess(valid: ValidConfig) -> str | None:
         )
         for length in CANDIDATE_LENGTHS
     ]
-    return next((excess for cost in costs if (excess := cost.find_excess()) is not None), None)
+    return next((excess for cost in costs if (excess := cost.find_excess(available)) is not None), None)
 
 
 def compare_models(

@@ -9,7 +9,7 @@ from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.data.examples import Subset
-from layercli.engine.adapt import adapt_layer, adapt_layers, layer_inputs
+from layercli.engine.adapt import adapt_layers, adapt_node, layer_inputs
 from layercli.engine.assemble import assemble_model
 from layercli.engine.custom_layers import create_layer
 from layercli.graph.adaptable import inner_layers
@@ -29,7 +29,7 @@ def learn_output_sizes(valid: ValidConfig, subset: Subset) -> dict[str, list[int
             if above.graph.nodes:
                 assembled = assemble_model(above)
                 adapt_layers(assembled, above, subset)
-            adapt_layer(layer, node.layer, partial(layer_inputs, assembled, above, node, subset))
+            adapt_node(layer, node, above, partial(layer_inputs, assembled, above, node, subset))
             sizes[node.name] = list(_read_sizes(layer, node.layer))
     return sizes
 

@@ -14,7 +14,7 @@ from layercli.config.model import MAX_ELEMENTS
 from layercli.graph.adaptable import learns_output_size, with_output_sizes
 from layercli.graph.build import Graph, GraphNode
 from layercli.layers.base import InferredLayer, Layer, Weight, use_dtype_policy
-from layercli.layers.initializer_shapes import check_initializers
+from layercli.layers.initializer_shapes import check_initializers, check_regularizers
 from layercli.layers.shapes import (
     LearnedShape,
     LearnedSize,
@@ -284,6 +284,7 @@ def _infer_layer(layer: Layer, node: GraphNode, inputs: tuple[Tensor, ...]) -> I
         inferred = layer.infer_named(inputs, node.input_keys)
         _check_sizes(inferred)
         check_initializers(layer, inferred.weights if inferred.has_known_weights else ())
+        check_regularizers(layer, inferred)
     except ShapeError as error:
         is_learned = any(isinstance(dim, LearnedSize) for x in inputs for dim in x.shape)
         for size in _OTHER_SIZES if is_learned and not isinstance(error, RankError) else ():

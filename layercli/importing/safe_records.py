@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from typing import Any, Final
 
 from layercli.config.model import DTYPES
@@ -113,11 +113,11 @@ def _is_allowed(record: Mapping[str, Any], custom_names: Collection[str]) -> boo
     if not isinstance(module, str) or record.get("registered_name") not in (None, name, config):
         return False
     if name == "function":
-        return module in _FUNCTION_MODULES and isinstance(config, str) and config in ACTIVATIONS
+        return module in _FUNCTION_MODULES and _is_name_in(config, ACTIVATIONS)
     if not isinstance(config, dict) or record.get("registered_name") not in (None, name):
         return False
     if name == "DTypePolicy":
-        return module == "keras" and config.get("name") in _DTYPE_POLICIES
+        return module == "keras" and _is_name_in(config.get("name"), _DTYPE_POLICIES)
     if module == "keras.layers":
         return name in LAYERS.modules or name == "InputLayer"
     if module in _CATALOGUES:
@@ -138,12 +138,19 @@ def _is_allowed_data(name: str, record: Mapping[str, Any]) -> bool:
     if not isinstance(config, dict):
         return False
     if name in ("__tensor__", "__numpy__", "__keras_tensor__"):
-        return config.get("dtype") in DTYPES
+        return _is_name_in(config.get("dtype"), DTYPES)
     return False
 
 
+def _is_name_in(value: object, names: Container[str]) -> bool:
+    """Return whether any JSON value is one of the names; a list or a mapping has no hash."""
+    return isinstance(value, str) and value in names
+
+
 def _is_model(record: Mapping[str, Any]) -> bool:
-    return record.get("class_name") in MODEL_CLASSES and record.get("module") in _MODEL_MODULES
+    return _is_name_in(record.get("class_name"), MODEL_CLASSES) and _is_name_in(
+        record.get("module"), _MODEL_MODULES
+    )
 
 
 def _has_one_build_shape(record: Mapping[str, Any]) -> bool:

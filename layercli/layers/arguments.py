@@ -4,7 +4,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, PlainValidator
 
-from layercli.layers.object_registry import ACTIVATIONS, CONSTRAINTS, INITIALIZERS, REGULARIZERS
+from layercli.layers.object_registry import (
+    ACTIVATIONS,
+    CONSTRAINTS,
+    INITIALIZERS,
+    REGULARIZERS,
+    UNUSABLE_ACTIVATIONS,
+)
 from layercli.schema.field_types import MAX_INT32, CaseInsensitive, NameOrComponent, reference_schema
 from layercli.schema.other_names import explain_type, strip_module
 from layercli.schema.strict_model import ExpectedText, mismatch_error, value_error
@@ -62,6 +68,13 @@ def parse_activation(value: Any) -> str:
         name = value.strip().lower().replace("-", "_")
         if name in ACTIVATIONS:
             return name
+        if name in UNUSABLE_ACTIVATIONS:
+            message = f"The activation `{name}` cannot be used in a layer: {UNUSABLE_ACTIVATIONS[name]}."
+            raise value_error(
+                "unknown-type",
+                message,
+                "Use a different one, such as `relu`, or a custom layer that calls it.",
+            )
         folded = {known.replace("_", ""): known for known in ACTIVATIONS}
         if name.replace("_", "") in folded:
             return folded[name.replace("_", "")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
-from layercli.layers.base import Layer, Weight
-from layercli.layers.object_registry import INITIALIZERS
+from layercli.layers.base import InferredLayer, Layer, Weight
+from layercli.layers.object_registry import INITIALIZERS, REGULARIZERS
 from layercli.layers.shapes import Shape, ShapeError, format_shape
 from layercli.schema.component import Component
 
@@ -38,6 +39,47 @@ def check_initializers(layer: Layer, weights: Iterable[Weight], *, is_nested: bo
                 hint=f"Write `dtype: mixed_bfloat16`, or a different `{argument}`, such as `glorot_uniform`.",
                 argument=None if is_nested else argument,
             )
+
+
+def count_orthogonal_operations(layer: Layer, weights: Iterable[Weight]) -> int:
+    """Return the multiply-adds of the orthogonal initializers: they decompose a matrix of the size of the weight."""
+    layer, operations = find_innermost_layer(layer), 0
+    for weight in weights:
+        _, component = _find_initializer(layer, weight)
+        name = component.type_name() if isinstance(component, Component) else component
+        if name is not None and INITIALIZERS.find(name) == "Orthogonal" and weight.shape:
+            sides = (math.prod(weight.shape[:-1]), weight.shape[-1])
+            operations += max(sides) * min(sides) ** 2
+    return operations
+
+
+def check_regularizers(layer: Layer, inferred: InferredLayer) -> None:
+    """Check that an orthogonal regularizer has a matrix, as Keras requires.
+
+    Raises:
+        ShapeError: The weight or the output has a different number of axes.
+    """
+    regularized = [("activity_regularizer", "an output", output.shape) for output in inferred.outputs]
+    regularized += [
+        (f"{weight.name.rpartition('/')[2]}_regularizer", "a weight", weight.shape)
+        for weight in (inferred.weights if inferred.has_known_weights else ())
+    ]
+    for argument, subject, shape in regularized:
+        component = getattr(layer, argument, None)
+        name = component.type_name() if isinstance(component, Component) else component
+        is_orthogonal = isinstance(name, str) and REGULARIZERS.find(name) == "OrthogonalRegularizer"
+        if is_orthogonal and len(shape) != 2:
+            raise ShapeError(
+                f"`{argument}: {name}` requires {subject} with 2 axes, got {format_shape(shape)}.",
+                hint=f"Remove `{argument}`.",
+                argument=argument,
+            )
+
+
+def find_innermost_layer(layer: Layer) -> Layer:
+    """Return the layer inside a wrapper, such as TimeDistributed; without a wrapper, the layer itself."""
+    inner = getattr(layer, "layer", None)
+    return find_innermost_layer(inner) if isinstance(inner, Layer) else layer
 
 
 def _find_initializer(layer: Layer, weight: Weight) -> tuple[str, Component | str | None]:

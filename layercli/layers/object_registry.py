@@ -9,7 +9,6 @@ ACTIVATIONS: Final = (
     "elu",
     "exponential",
     "gelu",
-    "glu",
     "hard_shrink",
     "hard_sigmoid",
     "hard_silu",
@@ -36,8 +35,13 @@ ACTIVATIONS: Final = (
     "swish",
     "tanh",
     "tanh_shrink",
-    "threshold",
 )
+
+UNUSABLE_ACTIVATIONS: Final = {
+    "glu": "it halves the last axis, but Keras's layers declare that it keeps the axis",
+    "threshold": "it requires arguments, but Keras's layers pass none",
+}
+"""Functions of ``keras.activations`` with which a layer fails or has another shape than Keras declares."""
 
 INITIALIZERS: Final = Catalogue[Component](
     noun="initializer",

@@ -22,6 +22,8 @@ DOTTED_NAME = rf"{IDENTIFIER}(?:\.{IDENTIFIER})*"
 """Patterns of a name in Python, and of a module with its packages."""
 MAX_INT32 = 2**31 - 1
 """Largest size of an axis or a window: TensorFlow's kernels count in 32 bits."""
+MAX_FLOAT32 = 3.4028234663852886e38
+"""Largest number that TensorFlow converts to float32."""
 
 _SizesSchema = WithJsonSchema({"type": ["integer", "array"]})
 _NumbersSchema = WithJsonSchema({"type": ["number", "array"]})
@@ -193,6 +195,8 @@ def measure_shape(value: Any) -> tuple[int, ...]:
         return (len(value), *(inner.pop() if inner else ()))
     if not is_number(value) or not math.isfinite(value):
         raise mismatch_error("wrong-type", _NUMBERS_TEXT, value, _suggest_fraction(value))
+    if abs(value) > MAX_FLOAT32:
+        raise mismatch_error("out-of-range", f"{_NUMBERS_TEXT} up to {MAX_FLOAT32:.2e}", value)
     return ()
 
 

@@ -14,7 +14,7 @@ from layercli.graph.forward_cost import estimate_forward_cost
 from layercli.io.atomic import report_write_errors, stage_file
 from layercli.workflows.initial_weights import load_initial_weights, require_initial_weights
 from layercli.workflows.output_sizes import read_output_sizes, try_output_sizes
-from layercli.workflows.preflight import require_memory, require_trust
+from layercli.workflows.preflight import read_memory_limit, require_memory, require_trust
 
 if TYPE_CHECKING:
     from layercli.engine.assemble import AssembledModel
@@ -148,10 +148,10 @@ def check_forward_pass(
     if valid.shapes.size_learners:
         return valid, None, warnings
     require_memory(valid, copies=1)
-    from layercli.engine.comparison_inputs import EXAMPLE_BATCH_SIZE, find_probe_length, infer_length_shapes
+    from layercli.engine.comparison_inputs import EXAMPLE_BATCH_SIZE, find_probe_length, infer_run_shapes
 
-    probed = infer_length_shapes(valid, find_probe_length(valid))
-    excess = estimate_forward_cost(probed, EXAMPLE_BATCH_SIZE).find_excess()
+    probed = infer_run_shapes(valid, find_probe_length(valid))
+    excess = estimate_forward_cost(probed, EXAMPLE_BATCH_SIZE).find_excess(read_memory_limit())
     if excess is not None:
         return valid, None, [*warnings, _make_costly_warning(valid, excess)]
     from layercli.engine.assemble import assemble_model, with_built_weights

@@ -29,7 +29,7 @@ from layercli.runs import directory as runs
 from layercli.runs.open_run import open_model_file, open_run, require_weights
 from layercli.source.nodes import sanitize_text
 from layercli.workflows.build import save_model
-from layercli.workflows.preflight import require_memory, require_trust
+from layercli.workflows.preflight import read_memory_limit, require_memory, require_trust
 
 if TYPE_CHECKING:
     from layercli.engine.import_check import ModelComparison
@@ -126,7 +126,7 @@ def _compare_with_original(
 
     assembled = assemble_model(valid)
     original = load_original(archive, assembled, valid)
-    excess = find_import_excess(valid)
+    excess = find_import_excess(valid, read_memory_limit())
     should_scale = archive.kind == "json" and excess is None
     copy_original_weights(original, assembled, valid, layer_calls, is_untrained=should_scale)
     comparison = compare_models(original, assembled, valid, layer_calls, outputs, custom, excess)

@@ -195,6 +195,11 @@ def read_memory_limit() -> int | None:
         limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     except (ValueError, OSError, AttributeError):
         return None
+    with suppress(ImportError):  # Windows
+        import resource
+
+        address_space, _ = resource.getrlimit(resource.RLIMIT_AS)
+        limits += [address_space] if address_space != resource.RLIM_INFINITY else []
     for path in _CGROUP_LIMIT_FILES:
         try:
             limits.append(int(path.read_text()))

@@ -706,6 +706,24 @@ def test_keras_applications_survive_the_round_trip(name, tmp_path):
     keras.backend.clear_session()
 
 
+def test_blocks_of_mobilenet_and_efficientnet_survive_the_round_trip(imported):
+    def build(x):
+        y = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+        y = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.999)(y))
+        scale = layers.Reshape((1, 1, 4))(layers.GlobalAveragePooling2D()(y))
+        y = layers.multiply([y, layers.Conv2D(4, 1, activation="sigmoid")(scale)])
+        y = layers.Dropout(0.2, noise_shape=(None, 1, 1, 1))(y)
+        return layers.add([y, x])
+
+    result, document, config = imported(functional(build, (8, 8, 4)))
+    assert result.exit_code == 0, document
+    written = {layer["type"]: layer for layer in config["model"]["layers"] if isinstance(layer, dict)}
+    assert written["ReLU"]["max_value"] == 6.0
+    assert (written["Dropout"]["rate"], written["Dropout"]["noise_shape"]) == (0.2, [None, 1, 1, 1])
+    assert document["parameters"] == 3 * 3 * 4 + 4 * 4 + (4 * 4 + 4)
+    assert document["largest_difference"] < 1e-6
+
+
 def test_archive_and_json_have_the_same_layers(tmp_path):
     model = functional(lambda x: layers.Add()([layers.Dense(4)(x), x]), (4,))
     model.save(tmp_path / "model.keras")

@@ -55,9 +55,7 @@ def test_every_layer_page_is_complete_and_fits_the_terminal(name):
 @pytest.mark.parametrize("name", LAYERS.names)
 def test_every_layer_json_is_complete(name):
     page = json.loads(json.dumps(layer_json(LAYERS.load(name)), allow_nan=False))
-    assert [argument["name"] for argument in page["arguments"]].sort() == [
-        *LAYERS.load(name).model_fields
-    ].sort()
+    assert {argument["name"] for argument in page["arguments"]} == set(LAYERS.load(name).model_fields)
     assert all(argument["description"] and argument["takes"] for argument in page["arguments"])
     required = [argument["required"] for argument in page["arguments"]]
     assert required == sorted(required, reverse=True)

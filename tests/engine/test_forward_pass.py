@@ -7,6 +7,7 @@ from layercli import api
 from layercli.engine.assemble import assemble_model
 from layercli.engine.comparison_inputs import find_index_limit, find_probe_length, random_array
 from layercli.engine.forward_pass import run_forward_pass
+from layercli.errors import LayercliError
 from layercli.layers.shapes import Tensor
 from tests.running import invoke, problems
 
@@ -139,3 +140,12 @@ def test_custom_layer_that_drops_a_mask_is_a_warning_at_its_line(tmp_path, layer
     assert result.exit_code == 0
     (problem,) = json.loads(result.stdout)["problems"]
     assert (problem["code"], problem["line"], problem["severity"]) == ("dropped-mask", 5, "warning")
+
+
+def test_layer_that_cannot_adapt_to_its_input_is_an_error_at_its_line(tmp_path):
+    text = "model: {input: [4], layers: [{type: Normalization, dtype: mixed_float16, autocast: false}]}"
+    with pytest.raises(LayercliError) as caught:
+        forward(tmp_path, text)
+    [problem] = caught.value.problems
+    assert (problem.code, problem.path, problem.line) == ("layer-refused", "model.layers[0]", 1)
+    assert problem.message.startswith("`normalization` cannot adapt to its input: ")

@@ -78,7 +78,7 @@ def test_input_size_gives_finite_outputs(load_rebuilt):
     assert np.isfinite(reference.outputs[0]).all()
     assembled.layers["dense"].bias.assign([0.0, 0.0, 0.1, 0.0])
     with pytest.raises(LayercliError, match=r"differs by .* of the largest output"):
-        import_check.compare_models(model, assembled, valid, calls, outputs, refuse_custom_class)
+        import_check.compare_models(model, assembled, valid, calls, outputs, refuse_custom_class, None)
 
 
 def test_difference_includes_sensitivity_of_original(load_rebuilt):
@@ -86,11 +86,11 @@ def test_difference_includes_sensitivity_of_original(load_rebuilt):
         [keras.Input((4,)), layers.Rescaling(1e4), layers.Activation("tanh"), layers.Dense(3)]
     )
     assembled, valid, calls, outputs = load_rebuilt(steep)
-    found = import_check.compare_models(steep, assembled, valid, calls, outputs, refuse_custom_class)
+    found = import_check.compare_models(steep, assembled, valid, calls, outputs, refuse_custom_class, None)
     assert (found.largest_difference, found.sensitivity) == (0.0, None)
     assembled.layers["dense"].kernel.assign(assembled.layers["dense"].kernel * (1 + 2**-21))
-    found = import_check.compare_models(steep, assembled, valid, calls, outputs, refuse_custom_class)
+    found = import_check.compare_models(steep, assembled, valid, calls, outputs, refuse_custom_class, None)
     assert 0 < found.largest_difference < 1e-5
     assembled.layers["dense"].kernel.assign(assembled.layers["dense"].kernel * 1.5)
     with pytest.raises(LayercliError, match="The original itself changes by"):
-        import_check.compare_models(steep, assembled, valid, calls, outputs, refuse_custom_class)
+        import_check.compare_models(steep, assembled, valid, calls, outputs, refuse_custom_class, None)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from layercli.layers.object_registry import ACTIVATIONS
 from layercli.layers.registry import LAYERS
 from layercli.layers.shapes import ShapeError, Tensor
+from tests.layers.errors import argument_error
 from tests.layers.parity import assert_built_alike, assert_parity
 
 SHAPES = [
@@ -49,7 +50,7 @@ VALUES = {
         {"alpha_initializer": "nope"},
     ],
     "ELU": [{}, {"alpha": 0.5}, {"alpha": -1}],
-    "Softmax": [{}, {"axis": 1}, {"axis": -2}, {"axis": [1, 2]}, {"axis": 7}],
+    "Softmax": [{}, {"axis": -1}, {"axis": 0}],
 }
 CASES = [({"type": kind} | arguments) for kind, values in VALUES.items() for arguments in values]
 
@@ -83,6 +84,19 @@ def test_slopes_are_shared_as_in_keras(axes, shape):
 )
 def test_any_shared_axes_agree_with_keras(shape, axes):
     assert_parity({"type": "PReLU", "shared_axes": axes}, (None, *shape))
+
+
+@pytest.mark.parametrize("axis", [1, -2, [1, 2], [0, -1], None])
+def test_softmax_axes_agree_with_keras(axis):
+    assert_parity({"type": "Softmax", "axis": axis}, (None, 4, 3))
+
+
+def test_softmax_axis_that_keras_cannot_use_is_an_error():
+    layer = LAYERS.load("Softmax").model_validate({"axis": [1, 7]})
+    with pytest.raises(ShapeError, match=r"cannot use axis 7 of \(None, 4, 3\)"):
+        layer.infer((Tensor((None, 4, 3)),))
+    with pytest.raises(Exception, match="Invalid reduction dimension"):
+        keras.layers.Softmax(axis=[1, 7])(keras.ops.ones((2, 4, 3)))
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -141,3 +155,16 @@ def test_a_slope_for_an_unknown_axis_is_explained():
 @pytest.mark.parametrize("shape", [(None,), (None, 8), (None, None, 3)])
 def test_softmax_over_everything_agrees_with_keras(shape):
     assert_parity({"type": "Softmax", "axis": None}, shape)
+
+
+@pytest.mark.parametrize("name", ["glu", "threshold"])
+def test_activations_that_layers_cannot_use_are_explained(name):
+    message, hint, _ = argument_error({"type": "Dense", "units": 4, "activation": name})
+    assert message.startswith(f"The activation `{name}` cannot be used in a layer: ")
+    assert hint == "Use a different one, such as `relu`, or a custom layer that calls it."
+
+
+def test_keras_declares_a_wrong_shape_for_glu():
+    layer = keras.layers.Activation("glu")
+    assert layer(keras.KerasTensor((None, 4))).shape == (None, 4)
+    assert layer(keras.ops.ones((2, 4))).shape == (2, 2)

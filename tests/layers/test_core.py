@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from layercli.check import check_config
 from layercli.engine.keras_objects import keras_object
 from layercli.layers.object_registry import CONSTRAINTS, INITIALIZERS, REGULARIZERS
 from layercli.layers.registry import LAYERS
@@ -264,3 +265,36 @@ def test_activity_regularizer_that_cannot_be_saved_is_refused(kind):
         keras.layers.serialize(layer)
     with pytest.raises(ValidationError, match="Keras cannot save"):
         LAYERS.parse({"type": kind, "activity_regularizer": "l2"})
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "argument"),
+    [
+        ("{type: ReLU, activity_regularizer: OrthogonalRegularizer}", "[8, 8, 3]", "activity_regularizer"),
+        (
+            "{type: Conv2D, filters: 2, kernel_size: 3, kernel_regularizer: {type: OrthogonalRegularizer}}",
+            "[8, 8, 3]",
+            "kernel_regularizer",
+        ),
+        ("{type: Dense, units: 2, bias_regularizer: OrthogonalRegularizer}", "[4]", "bias_regularizer"),
+    ],
+)
+def test_orthogonal_regularizer_requires_a_matrix(layer, shape, argument):
+    [problem] = check_config("m.yaml", text=f"model: {{input: {shape}, layers: [{layer}]}}").problems
+    assert problem.path == f"model.layers[0].{argument}"
+    assert problem.hint == f"Remove `{argument}`."
+    with pytest.raises(ValueError, match="rank 2"):
+        keras.regularizers.OrthogonalRegularizer()(keras.ops.ones((2, 3, 4)))
+
+
+def test_orthogonal_regularizer_of_a_matrix_is_valid():
+    layer = "{type: Dense, units: 2, kernel_regularizer: OrthogonalRegularizer, activity_regularizer: OrthogonalRegularizer}"
+    assert check_config("m.yaml", text=f"model: {{input: [4], layers: [{layer}]}}").ok
+
+
+def test_mask_value_must_fit_into_float32():
+    text = "model: {input: [8, 3], layers: [{type: Masking, mask_value: 1.0e+39}]}"
+    [problem] = check_config("m.yaml", text=text).problems
+    assert (problem.code, problem.path) == ("out-of-range", "model.layers[0].mask_value")
+    with pytest.raises(ValueError, match="out of range"):
+        keras.layers.Masking(1e39)(keras.ops.ones((2, 8, 3)))

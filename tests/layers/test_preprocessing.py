@@ -1,3 +1,4 @@
+import keras
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,10 +60,35 @@ def test_shared_arguments_agree_with_keras(kind, arguments):
 @pytest.mark.parametrize("scale", [2, 0.5, [1.0, 2.0, 3.0], "a", None, [[1.0], [1.0, 2.0]]])
 def test_rescaling_agrees_with_keras(scale):
     ours = static({"type": "Rescaling", "scale": scale}, Tensor((None, 4)))
-    if isinstance(scale, (int, float)) or scale == [1.0, 2.0, 3.0]:
+    if isinstance(scale, (int, float)):
         check("Rescaling", {"scale": scale, "offset": scale})
     else:
         assert isinstance(ours, str)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shape", "fits"),
+    [
+        ([1.0, 2.0, 3.0], (None, 3), True),
+        ([1.0, 2.0, 3.0], (None, 8, None), True),
+        ([[1.0], [2.0]], (None, 2, 3), True),
+        ([5.0], (None, 4), True),
+        ([1.0, 2.0, 3.0], (None, 4), False),
+        ([[1.0], [2.0]], (None, 3, 3), False),
+        (3.5e38, (None, 4), False),
+    ],
+)
+def test_rescaling_fits_its_input_as_in_keras(scale, shape, fits):
+    layer = keras.layers.Rescaling(scale)
+    x = keras.ops.ones([2, *(dim or 3 for dim in shape[1:])])
+    if fits:
+        assert_parity({"type": "Rescaling", "scale": scale}, shape)
+        assert layer(x).shape == x.shape
+        return
+    ours = static({"type": "Rescaling", "scale": scale}, Tensor(shape))
+    assert isinstance(ours, str)
+    with pytest.raises(Exception, match=r"out of range|Incompatible shapes"):
+        layer(x)
 
 
 @pytest.mark.parametrize("axis", [-1, 1, 0, 3, -4, None, [], [1], [1, 2], [2, 1], [-1, -1], [1, -1], [0]])

@@ -46,7 +46,7 @@ DOUBLING = ", ".join(
     f"b{number}: {{layers: [{{block: b{number + 1}, inputs: [input, input]}}]}}" for number in range(45)
 )
 
-NAMED = f"{{input: [4], layers: [{{type: Dense, units: 1, name: {'a' * 60}, repeat: 9000}}]"
+NAMED = f"{{input: [4], layers: [{{type: Dense, units: 1, name: {'a' * 60}, repeat: 3000}}]"
 PATTERNS = "[" + ", ".join(f"'*{'?' * 200}{number}b'" for number in range(100)) + "]"
 RANKS = "{" + ", ".join(f"'*{'?' * 200}{number}b': 1" for number in range(100)) + "}"
 MAPPING = "{" + ", ".join(f"x{number}: input" for number in range(9000)) + "}"

@@ -83,7 +83,6 @@ def test_own_database_is_opened_again(database):
         ),
         ("CREATE TRIGGER t BEFORE INSERT ON trials BEGIN SELECT 1; END", "it has the trigger t, which"),
         ("CREATE TABLE other (x)", "it has the table other, which"),
-        ("CREATE VIRTUAL TABLE v USING fts5(x)", "it has the table v, which"),
         ("CREATE INDEX i ON trials (abs(number))", "it has the index i of an expression"),
         ("CREATE INDEX i ON trials (number) WHERE number > 1", "it has the index i of an expression"),
         ("ALTER TABLE trials ADD COLUMN x", "its table trials is not the one"),

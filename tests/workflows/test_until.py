@@ -105,7 +105,7 @@ def test_minutes_count_over_interruptions(uninterrupted, tmp_path, monkeypatch):
         at_block(patch, 1, one_minute_later)
         at_block(patch, 3, kill)
         with pytest.raises(Killed):
-            train(config, tmp_path / "run", "--set", "train.until.minutes=1.9")
+            train(config, tmp_path / "run", "--set", "train.until.minutes=1.99")
     with monkeypatch.context() as patch:
         at_block(patch, 1, one_minute_later)
         assert "in epoch 1 of 3" in resume(tmp_path / "run")["stop_reason"]

@@ -8,7 +8,7 @@ from layercli.layers.arguments import ActivationName as ActivationName
 from layercli.layers.arguments import Constraint, Initializer, Regularizer
 from layercli.layers.base import StandardLayer, Weight, refuse_activity_regularizer
 from layercli.layers.dtypes import FLOATS, INTEGERS, NUMBERS
-from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape
+from layercli.layers.shapes import Shape, ShapeError, Tensor, format_shape, resolve_axis
 from layercli.schema.field_types import Axes
 from layercli.schema.suggestions import Suggestion
 
@@ -118,6 +118,15 @@ class Softmax(_ActivationLayer):
     axis: Annotated[
         Axes | None, Field(description="Axis or axes along which the output adds up to 1; null: all.")
     ] = -1
+
+    def output(self, x: Tensor) -> Tensor:
+        for axis in [self.axis] if isinstance(self.axis, int) else self.axis or ():
+            if resolve_axis(axis, x.rank) is None:
+                message = f"{self.title()} cannot use axis {axis} of {format_shape(x.shape)}."
+                raise ShapeError(
+                    message, hint="Axis 0 is the batch, axis -1 is the last one.", argument="axis"
+                )
+        return super().output(x)
 
     def accepts_mask(self, x: Tensor, mask: Shape) -> bool:
         return len(mask) == x.rank

@@ -22,7 +22,7 @@ from layercli.layers.bases.weight_arguments import (
 )
 from layercli.layers.dtypes import ANY_DTYPE
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, multiply_dims
-from layercli.schema.field_types import MAX_INT32, PositiveInt
+from layercli.schema.field_types import MAX_FLOAT32, MAX_INT32, PositiveInt
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
 from layercli.source.nodes import quote_value
 
@@ -373,7 +373,9 @@ class Masking(StandardLayer):
     input_description: ClassVar[str] = "sequences of shape (batch, timesteps, features)"
     keeps_dtype: ClassVar[bool] = True
 
-    mask_value: Annotated[float, Field(description="The value that marks a timestep to skip.")] = 0.0
+    mask_value: Annotated[
+        float, Field(ge=-MAX_FLOAT32, le=MAX_FLOAT32, description="The value that marks a timestep to skip.")
+    ] = 0.0
 
     @property
     def creates_mask(self) -> bool:

@@ -123,6 +123,17 @@ class Rescaling(StandardLayer):
     offset: Annotated[NestedNumbers, Field(description="Number to add after scaling.")] = 0.0
 
     def output(self, x: Tensor) -> Tensor:
+        for argument in ("scale", "offset"):
+            shape = measure_shape(getattr(self, argument))
+            sizes = zip(reversed(shape), reversed(x.shape), strict=False)
+            if len(shape) > x.rank or any(size != 1 and dim not in (None, size) for size, dim in sizes):
+                raise ShapeError(
+                    f"`{argument}` has the shape {format_shape(shape)}, which does not fit the input {format_shape(x.shape)}.",
+                    hint=f"Write one number, or a list with one number for each of the {x.shape[-1]} values of the last axis."
+                    if isinstance(x.shape[-1], int)
+                    else "Write one number.",
+                    argument=argument,
+                )
         return Tensor(x.shape, self.compute_dtype)
 
 
