@@ -138,3 +138,35 @@ def test_size_in_memory_counts_the_values_of_a_file(tmp_path):
     data = DATA_TYPES.parse({"type": "csv", "path": str(tmp_path / "t.csv"), "target": "b"})
     # 12 bytes of text, and 12 bytes for each of 6 values
     assert CsvFiles(data)._count_table_bytes(tmp_path / "t.csv", 1000) == 12 + 12 * 6
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_wide_table_is_read_by_its_texts(place, monkeypatch, stream):
+    monkeypatch.setattr(reader, "_MAX_INFERRED_COLUMNS", 3)
+    text = "a,b,c,name,y\n 1 ,NA,,x,no\n2,2.5, NA ,y,yes\n3,-1e1,?,NA,no\n"
+    inputs = {"numbers": ["a", "b", "c"], "name": "name"}
+    examples = load_dataset(DATA_TYPES.parse(csv(place, text, inputs=inputs, stream=stream)))
+    batch = next(iter(examples.batches(3)))
+    np.testing.assert_array_equal(
+        batch.x["numbers"], np.array([[1, np.nan, np.nan], [2, 2.5, np.nan], [3, -10, np.nan]], np.float32)
+    )
+    assert batch.x["name"].tolist() == [["x"], ["y"], [""]]
+    assert batch.y.tolist() == [0, 1, 0]
+
+
+def test_wide_table_has_the_types_of_all_its_texts(place, monkeypatch):
+    monkeypatch.setattr(reader, "_MAX_INFERRED_COLUMNS", 3)
+    monkeypatch.setattr(reader, "_BLOCK_BYTES", 32)
+    (place / "t.csv").write_text("a,b,c,d,e\n" + "1,1,1,,2\n" * 40 + "2,2.5,x,,3\n")
+    files = CsvFiles(
+        DATA_TYPES.parse({"type": "csv", "path": "t.csv", "target": "e", "types": {"e": "text"}})
+    )
+    table = files.read_table(place / "t.csv", {"a", "b", "c", "d", "e"})
+    assert [str(kind) for kind in table.schema.types] == ["int64", "double", "string", "null", "string"]
+    assert len(table) == 41
+    assert table.slice(40).to_pylist() == [{"a": 2, "b": 2.5, "c": "x", "d": None, "e": "3"}]
+
+
+def test_wide_table_without_rows_is_refused(place, monkeypatch):
+    monkeypatch.setattr(reader, "_MAX_INFERRED_COLUMNS", 1)
+    assert "has no rows" in refusal(**csv(place, "a,b,y\n"))[1]

@@ -78,7 +78,7 @@ def test_all_wrong_lines_are_reported_together(place):
     assert messages[1] == "line 3: not a JSON object."
     assert messages[2].startswith("line 4, column 13 is not JSON: ")
     assert messages[3] == "line 5: objects are more than 8 levels deep."
-    assert messages[4].startswith("line 6")
+    assert messages[4] == "line 6 has too many lists or objects inside of each other."
 
 
 def test_first_text_among_numbers_is_located(place):

@@ -664,3 +664,11 @@ def test_number_unlike_the_others_is_named(tmp_path, values, is_sentinel):
     assert [
         note.startswith(f"`v` has {values[0]} in 15 rows, unlike its other values") for note in notes
     ] == [True] * is_sentinel
+
+
+def test_names_longer_than_the_usual_sample_are_read_whole(tmp_path):
+    names = [f"{'gene' * 60}{number}" for number in range(1200)]  # 290 KB
+    rows = "".join(",".join([str(row % 7)] * 1200) + "\n" for row in range(30))
+    table = preview(tmp_path, ",".join(names) + "\n" + rows)
+    assert [column.name for column in table.columns] == names
+    assert table.row_count == 30

@@ -88,7 +88,9 @@ class SeriesIds:
         encoded = [table.column(name).combine_chunks().dictionary_encode("encode") for name in self._columns]
         codes = np.zeros(len(table), dtype=np.int64)
         for column in encoded:
-            codes = codes * len(column.dictionary) + column.indices.to_numpy()
+            # Numbered again after each column, so that the codes of many columns do not exceed 64 bits.
+            pairs = codes * len(column.dictionary) + column.indices.to_numpy()
+            codes = np.unique(pairs, return_inverse=True)[1].ravel()
         distinct, first_rows, inverse = np.unique(codes, return_index=True, return_inverse=True)
         ids = np.empty(len(distinct), dtype=np.int32)
         for index in np.argsort(first_rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -50,6 +50,10 @@ _MIN_STREAMED_BYTES: Final = 1 << 25
 """Larger files are read one block after the other."""
 _SAMPLE_ROWS: Final = 100
 """Rows that show whether the first line has names."""
+_BLOCK_BYTES_PER_COLUMN: Final = 1 << 10
+"""A block of a wide table has a few hundred rows, because each column takes time for each block."""
+_MAX_INFERRED_COLUMNS: Final = 2048
+"""A wider table is read as texts: Arrow takes up to 45 KB for each column of which it infers the type."""
 _FIRST_INEXACT: Final = 1 << 24
 """From here, float32 does not have all integers, such as ids."""
 
@@ -154,6 +158,11 @@ class CsvFiles:
         import pyarrow as pa
         from pyarrow import csv
 
+        if (
+            len(columns) > _MAX_INFERRED_COLUMNS
+            and (wide := self._read_wide_table(file, columns)) is not None
+        ):
+            return wide
         if file.stat().st_size > _MIN_STREAMED_BYTES:
             table = self._read_blocks(file, columns)
             if table is not None:
@@ -167,26 +176,50 @@ class CsvFiles:
         self._require_text(file, table)
         return normalize_table(table, self.data)
 
+    def _read_wide_table(self, file: Path, columns: set[str]) -> Any:
+        """Return all rows of many columns, whose types are those of their texts; None if there are no rows."""
+        import pyarrow as pa
+
+        blocks = []
+        for table in self.iterate_texts(file):
+            blocks.append(table.select([name for name in table.column_names if name in columns]))
+        types = self._infer_types(blocks)
+        return pa.concat_tables([_cast_texts(block, types) for block in blocks]) if blocks else None
+
     def _read_blocks(self, file: Path, columns: set[str]) -> Any:
         """Return all rows of these columns, one block after the other, which takes less memory but uses one core.
 
         Return None if a later value has a different type than the first block, or the file cannot be read.
         """
         import pyarrow as pa
-        from pyarrow import csv
 
-        options, blocks = self._read_options(file, columns), []
         kept = self._list_exact_columns()
         try:
-            with open_arrow_stream(file, self.data) as stream, csv.open_csv(stream, **options) as reader:
-                for batch in reader:
-                    block = pa.Table.from_batches([batch])
-                    self._require_text(file, block)
-                    blocks.append(_shrink_numbers(normalize_table(block, self.data), kept))
+            blocks = [_shrink_numbers(table, kept) for table in self._iterate_blocks(file, columns)]
         except (pa.ArrowKeyError, *READ_ERRORS):
             return None
         pa.default_memory_pool().release_unused()
-        return pa.concat_tables(blocks, promote_options="permissive") if blocks else None
+        return pa.concat_tables(blocks, promote_options="permissive")
+
+    def _iterate_blocks(
+        self, file: Path, columns: set[str], types: dict[str, Any] | None = None
+    ) -> Iterator[Any]:
+        """Yield the rows of these columns, some at a time; an empty table if there are none.
+
+        Without ``types`` the first block determines them.
+        """
+        import pyarrow as pa
+        from pyarrow import csv
+
+        options, is_empty = self._read_options(file, columns, types=types), True
+        with open_arrow_stream(file, self.data) as stream, csv.open_csv(stream, **options) as reader:
+            for batch in reader:
+                is_empty = False
+                block = pa.Table.from_batches([batch])
+                self._require_text(file, block)
+                yield normalize_table(block, self.data)
+            if is_empty:
+                yield normalize_table(reader.schema.empty_table(), self.data)
 
     def _require_text(self, file: Path, table: Any) -> None:
         """Check that no column has bytes that are not in the encoding of the file; pyarrow reads such a column as bytes."""
@@ -206,6 +239,8 @@ class CsvFiles:
 
         names = self._read_header(file).names
         options = self._read_options(file, set(names), types=dict.fromkeys(names, pa.string()))
+        # The words for missing values are removed later, and here Arrow would keep a copy of them for each column.
+        options["convert_options"].null_values = [""]
         try:
             with open_arrow_stream(file, self.data) as stream, csv.open_csv(stream, **options) as reader:
                 for batch in reader:
@@ -259,7 +294,11 @@ class CsvFiles:
             "read_options": csv.ReadOptions(
                 column_names=header.names,
                 skip_rows=header.line_count,
-                block_size=max(_BLOCK_BYTES, _HEADER_FACTOR * sum(map(len, header.raw))),
+                block_size=max(
+                    _BLOCK_BYTES,
+                    _BLOCK_BYTES_PER_COLUMN * len(header.raw),
+                    _HEADER_FACTOR * sum(map(len, header.raw)),
+                ),
             ),
             "parse_options": csv.ParseOptions(delimiter=data.separator, newlines_in_values=True),
             "convert_options": csv.ConvertOptions(
@@ -283,10 +322,18 @@ class CsvFiles:
         import pyarrow as pa
 
         try:
+            columns = set(self._read_header(file).names)
+            is_wide = len(columns) > _MAX_INFERRED_COLUMNS
+            if is_wide and (types := self._infer_types(self.iterate_texts(file))):
+                self._write_row_groups(
+                    target, (_cast_texts(each, types) for each in self.iterate_texts(file))
+                )
+                return
             try:
-                self._write_row_groups(file, target, None)
+                self._write_row_groups(target, self._iterate_blocks(file, columns))
             except pa.ArrowInvalid:  # a later value has a different type than the first block
-                self._write_row_groups(file, target, self._infer_types(file))
+                types = self._infer_types(self.iterate_texts(file))
+                self._write_row_groups(target, self._iterate_blocks(file, columns, types))
         except (pa.ArrowKeyError, *READ_ERRORS) as error:
             self._raise_unreadable(file, error)
 
@@ -298,53 +345,46 @@ class CsvFiles:
         targets = [column for _, column, _ in self.data.target_references]
         return {*self.data.split.key_columns.values(), *times, *series, *targets, *self.data.dates}
 
-    def _write_row_groups(self, file: Path, target: Path, types: dict[str, Any] | None) -> None:
+    def _write_row_groups(self, target: Path, tables: Iterable[Any]) -> None:
         import pyarrow as pa
-        from pyarrow import csv, parquet
+        from pyarrow import parquet
 
-        options = self._read_options(file, set(self._read_header(file).names), types=types)
         kept = self._list_exact_columns()
-        with open_arrow_stream(file, self.data) as stream, csv.open_csv(stream, **options) as reader:
-            writer, pending, rows = None, [], 0
-            try:
-                for batch in reader:
-                    block = pa.Table.from_batches([batch])
-                    self._require_text(file, block)
-                    table = _cast_to_float32(normalize_table(block, self.data), kept)
-                    if writer is None:
-                        writer = parquet.ParquetWriter(
-                            target,
-                            table.schema,
-                            compression="lz4",
-                            use_dictionary=False,
-                            write_statistics=False,
-                        )
-                        group_size = compute_group_rows(table)
-                    pending.append(table)
-                    rows += len(table)
-                    while rows >= group_size:
-                        merged = pa.concat_tables(pending)
-                        writer.write_table(merged[:group_size], row_group_size=group_size)
-                        pending, rows = [merged[group_size:]], rows - group_size
-                    if sum(each.nbytes for each in pending) > _MAX_PENDING_BYTES:
-                        # Later rows have longer texts than the first ones, which determine the size of a group.
-                        writer.write_table(pa.concat_tables(pending), row_group_size=group_size)
-                        pending, rows = [], 0
+        writer, pending, rows = None, [], 0
+        try:
+            for each in tables:
+                table = _cast_to_float32(each, kept)
                 if writer is None:
-                    empty = _cast_to_float32(normalize_table(reader.schema.empty_table(), self.data), kept)
-                    writer = parquet.ParquetWriter(target, empty.schema)
-                elif rows:
+                    writer = parquet.ParquetWriter(
+                        target,
+                        table.schema,
+                        compression="lz4",
+                        use_dictionary=False,
+                        write_statistics=False,
+                    )
+                    group_size = compute_group_rows(table)
+                pending.append(table)
+                rows += len(table)
+                while rows >= group_size:
+                    merged = pa.concat_tables(pending)
+                    writer.write_table(merged[:group_size], row_group_size=group_size)
+                    pending, rows = [merged[group_size:]], rows - group_size
+                if sum(each.nbytes for each in pending) > _MAX_PENDING_BYTES:
+                    # Later rows have longer texts than the first ones, which determine the size of a group.
                     writer.write_table(pa.concat_tables(pending), row_group_size=group_size)
-            finally:
-                if writer is not None:
-                    writer.close()
+                    pending, rows = [], 0
+            if writer is not None and rows:
+                writer.write_table(pa.concat_tables(pending), row_group_size=group_size)
+        finally:
+            if writer is not None:
+                writer.close()
 
-    def _infer_types(self, file: Path) -> dict[str, Any]:
-        """Return the type of each column, inferred from all of its values."""
+    def _infer_types(self, tables: Iterable[Any]) -> dict[str, Any]:
+        """Return the type of each column of tables of texts, inferred from all of its values."""
         import pyarrow as pa
 
         inferred: dict[str, Any] = {}
-        for table in self.iterate_texts(file):
+        for table in tables:
             for name in table.column_names:
                 is_text = self.data.types.get(name) == "text" or name in self.data.dates
                 inferred[name] = (
@@ -505,6 +545,17 @@ def _shrink_numbers(table: Any, kept: set[str]) -> Any:
         if is_shrunk and (compute.max(compute.abs(column)).as_py() or 0) < _FIRST_INEXACT:
             column = column.cast(pa.float32())
         columns.append(column)
+    return pa.Table.from_arrays(columns, names=table.column_names)
+
+
+def _cast_texts(table: Any, types: Mapping[str, Any]) -> Any:
+    """Return a table of texts with its columns in their types."""
+    import pyarrow as pa
+
+    columns = [
+        pa.nulls(len(column)) if pa.types.is_null(types[name]) else column.cast(types[name])
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    ]
     return pa.Table.from_arrays(columns, names=table.column_names)
 
 

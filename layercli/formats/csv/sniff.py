@@ -26,6 +26,9 @@ _SIMILAR_RATE: Final = 0.95
 """A part of the lines can be damaged, so that another character divides a few more of them."""
 _SAMPLE_BYTES: Final = 1 << 18
 _SAMPLE_LINES: Final = 200
+_MIN_SAMPLE_LINES: Final = 8
+"""Lines that a sample has, even if they are long, up to ``_MAX_SAMPLE_BYTES``."""
+_MAX_SAMPLE_BYTES: Final = 1 << 24
 _NUMBER: Final = re.compile(r"[-+]?[$€£]?(?:\d[\d.,']*|[.,]\d+)(?:[eE][-+]?\d+)?%?")
 _INTEGER: Final = re.compile(r"\d{1,9}")
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?')
@@ -263,10 +266,13 @@ def suggest_separator(name: str, found: str, wanted: str) -> str:
 def read_first_lines(file: Path, data: Csv) -> list[str]:
     """Return some of the first lines of a file."""
     with open_utf8(file, data) as stream:
-        content = stream.read(_SAMPLE_BYTES)
+        content, size = stream.read(_SAMPLE_BYTES), _SAMPLE_BYTES
+        while len(content) == size < _MAX_SAMPLE_BYTES and len(content.splitlines()) <= _MIN_SAMPLE_LINES:
+            size *= 2
+            content += stream.read(size - len(content))
     lines = _LINE_END.split(content.decode("utf-8-sig", errors="replace"))
     # The last line may be cut.
-    return lines[: max(1, min(_SAMPLE_LINES, len(lines) - (len(content) == _SAMPLE_BYTES)))]
+    return lines[: max(1, min(_SAMPLE_LINES, len(lines) - (len(content) == size)))]
 
 
 def _split_lines(lines: Sequence[str], separator: str) -> list[tuple[int, list[str]]]:

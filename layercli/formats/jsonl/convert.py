@@ -132,6 +132,10 @@ def _make_line_finding(file: Path, number: int, error: Exception) -> Finding:
     hint = 'Each line must be a JSON object, such as {"age": 30, "job": "clerk"}.'
     if isinstance(error, json.JSONDecodeError):
         return make_data_finding(f"{place}, column {error.colno} is not JSON: {error.msg}.", PATH_KEY, hint)
+    if isinstance(error, RecursionError):
+        return make_data_finding(
+            f"{place} has too many lists or objects inside of each other.", PATH_KEY, hint
+        )
     if isinstance(error, UnicodeDecodeError):
         hint = f"Convert it: `iconv -f ENCODING -t UTF-8 {shell_name(file)} > utf8.jsonl`."
         return make_data_finding(f"{place} is not UTF-8.", PATH_KEY, hint)

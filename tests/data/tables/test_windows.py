@@ -16,7 +16,7 @@ from layercli.data.examples import ShuffleSeed, load_examples
 from layercli.data.reader_state import ReaderState
 from layercli.data.tables import windows as windows_module
 from layercli.data.tables.plan import TablePlan
-from layercli.data.tables.row_order import order_rows
+from layercli.data.tables.row_order import SeriesIds, order_rows
 from layercli.data.tables.windows import find_window_starts, split_segments
 from layercli.data.types import DataError
 from layercli.formats.csv import reader as csv_reader
@@ -509,3 +509,15 @@ def test_rows_of_sets_are_those_of_the_file(tmp_path):
     splits = load_dataset(data).split(data.split, seed=0, shuffle=True)
     assert [rows.tolist() for rows in splits.rows] == [[4], [], [7, 8]]
     assert [load_examples(subset).y.tolist() for subset in splits.subsets] == [[5], [], [8, 9]]
+
+
+def test_series_of_many_columns_with_many_values_stay_different():
+    numbers = np.arange(8192)  # 8192 ** 5 is 2 ** 65
+    columns = dict.fromkeys("abcde", numbers)
+    table = pa.table(columns | {"a": np.roll(numbers, 1)})
+    assert SeriesIds(list(table.column_names)).assign(table).tolist() == numbers.tolist()
+    # The first two rows differ only in the first column, whose code is multiplied by 2 ** 64.
+    first = {"a": [0, 1, *range(65536)], **{name: [0, 0, *range(65536)] for name in "bcde"}}
+    ids = SeriesIds(list("abcde")).assign(pa.table(first))
+    assert ids[:3].tolist() == [0, 1, 0]
+    assert len(np.unique(ids)) == 65537
