@@ -148,33 +148,37 @@ def _make_missing_input_finding(config: Config | None, shape: list[int | None] |
             "`model.input`, the shape of one example without the batch axis, is required "
             f"{reason.format(data.title())}."
         )
+    hint = _suggest_input(config, shape)
+    return Finding(code="missing-key", message=message, path=_INPUT_PATH, hint=hint, at_key=True)
+
+
+def _suggest_input(config: Config | None, shape: list[int | None] | None) -> str:
+    """Return the hint with the input of a model that declares none: that of the data, or the shape of Keras code."""
     # Imported here: few configs lack an input.
     from layercli.config.data.tables import TableConfig
 
-    is_table = isinstance(data, TableConfig)
-    windows = data.windows if isinstance(data, TableConfig) else None
-    length = "" if windows is None else f"{windows.length}, "
-    named = data.inputs if isinstance(data, TableConfig) and data.inputs and not data.dates else None
-    hint = (
-        f"Add `inputs: {{{', '.join(f'{name}: [{length}{len(columns)}]' for name, columns in named.items())}}}`."
-        if named is not None
-        else f"Add `input: [{length}N]`, where N is the number of input columns."
-        if is_table
-        else f"Add `input: {quote_value(shape)}`."
-        if shape is not None
-        else f"Add `input: {_example_shape(config)}`, for example."
-        if data is None
-        else f"Add `input: {_format_input(data.declared_input)}`"
-        + (
-            ", where C is the number of channels: 1, 3 or 4."
-            if None in data.declared_input.shape[1:]
-            else "."
+    data = None if config is None else config.data
+    if isinstance(data, TableConfig):
+        length = "" if data.windows is None else f"{data.windows.length}, "
+        if not data.inputs or data.dates:
+            return f"Add `input: [{length}N]`, where N is the number of input columns."
+        sizes = {name: f"[{length}{len(columns)}]" for name, columns in data.inputs.items()}
+        if sizes.keys() == {INPUT}:
+            return f"Add `input: {sizes[INPUT]}`."
+        return f"Add `inputs: {{{', '.join(f'{name}: {size}' for name, size in sizes.items())}}}`."
+    if shape is not None:
+        return f"Add `input: {quote_value(shape)}`."
+    example = _example_shape(config)
+    if data is None:
+        return f"Add `input: {example}`, for example."
+    if data.declared_input is None:
+        return (
+            f"Add the shape of the examples without their first axis, for example `input: {example}` for "
+            f"examples of shape (n, {example[1:-1]})."
         )
-        if data.declared_input is not None
-        else f"Add the shape of the examples without their first axis, for example `input: {_example_shape(config)}` for "
-        f"examples of shape (n, {_example_shape(config)[1:-1]})."
-    )
-    return Finding(code="missing-key", message=message, path=_INPUT_PATH, hint=hint, at_key=True)
+    has_channels = None not in data.declared_input.shape[1:]
+    end = "." if has_channels else ", where C is the number of channels: 1, 3 or 4."
+    return f"Add `input: {_format_input(data.declared_input)}`{end}"
 
 
 def _format_input(x: Tensor) -> str:

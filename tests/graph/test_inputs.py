@@ -202,3 +202,30 @@ def test_limits_of_an_input_shape(shape, message):
     else:
         assert [code for code, _ in found] == ["out-of-range"]
         assert message in found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ("", "Add `input: [N]`, where N is the number of input columns."),
+        (
+            ", windows: {length: 6, horizon: 1}",
+            "Add `input: [6, N]`, where N is the number of input columns.",
+        ),
+        (", inputs: {input: [a, b, c]}", "Add `input: [3]`."),  # `input` is no name of `model.inputs`
+        (", inputs: {numbers: [a, b]}", "Add `inputs: {numbers: [2]}`."),
+        (", inputs: {a: [u], b: [v, w]}", "Add `inputs: {a: [1], b: [2]}`."),
+    ],
+)
+def test_hint_for_a_missing_input_of_a_table_is_valid(options, hint):
+    text = f"data: {DATA[:-1]}{options}}}\nmodel: {{layers: [{{type: Dense, units: 1}}]}}"
+
+    def check(text):
+        result = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path())))
+        return [(problem.code, problem.hint) for problem in result.problems]
+
+    assert check(text) == [("missing-key", hint)]
+    if "N" not in hint:
+        fixed = check(text.replace("layers:", hint.split("`")[1] + ", layers:"))
+        assert ("missing-key", hint) not in fixed
+        assert "bad-name" not in dict(fixed)
