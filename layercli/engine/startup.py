@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from layercli import runtime
 from layercli.activity import show_activity
@@ -34,7 +35,10 @@ def start_keras() -> None:
         capture_native_stderr(),
     ):
         import keras
+        from keras.src.layers.preprocessing import index_lookup  # not public
 
+        # Keras opens the files of vocabularies in the encoding of the locale: "Köln" would become another word.
+        vars(index_lookup)["open"] = partial(open, encoding="utf-8")
         if runtime.cluster is not None:
             from layercli.engine.training.multi_worker import connect_workers
 

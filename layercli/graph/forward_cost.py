@@ -32,6 +32,7 @@ _FAST_LAYERS: Final = frozenset(
         "EinsumDense",
         "Conv1D",
         "Conv2D",
+        "Conv3D",
         "MultiHeadAttention",
         "GroupQueryAttention",
         "Attention",

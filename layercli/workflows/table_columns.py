@@ -314,10 +314,10 @@ def _choose_target(path: Path, table: TablePreview, target: str | None) -> tuple
 
 
 def _is_class_number(column: ColumnPreview, pixel: ColumnPreview) -> bool:
-    """Return whether a column has few integers from 0, and fewer than a column of pixels."""
+    """Return whether a column has some integers from 0, and fewer than a column of pixels; a border of images has one."""
     return (
         column.kind == "integer"
-        and len(column.values) <= _MAX_CLASSES
+        and 1 < len(column.values) <= _MAX_CLASSES
         and float(column.values[-1]) == len(column.values) - 1
         and float(column.values[-1]) < float(pixel.values[-1])
     )

@@ -1,9 +1,11 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
 from layercli.runtime import capture_native_stderr
-from tests.running import CONFIGS, run_python
+from tests.running import CONFIGS, HANG_SECONDS, run_python
 
 HIDDEN = ("sklearn", "scipy", "pandas")
 
@@ -67,3 +69,28 @@ def test_native_output_is_shown_only_after_a_failure(capfd):
     with pytest.raises(ImportError), capture_native_stderr():
         fail()
     assert capfd.readouterr().err == "why it failed"
+
+
+@pytest.mark.slow
+def test_vocabularies_are_utf8_in_every_locale(tmp_path):
+    code = f"""
+import layercli.engine
+import keras
+layer = keras.layers.StringLookup()
+layer.adapt(["K\\xf6ln"])
+layer.save_assets({str(tmp_path)!r})
+other = keras.layers.StringLookup()
+other.load_assets({str(tmp_path)!r})
+print(ascii(list(map(str, other.get_vocabulary()))), open({str(tmp_path / "x")!r}, "w").encoding)
+"""
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=True,
+    )
+    assert done.stdout == "['[UNK]', 'K\\xf6ln'] ANSI_X3.4-1968\n"
+    assert (tmp_path / "vocabulary.txt").read_bytes() == b"K\xc3\xb6ln"

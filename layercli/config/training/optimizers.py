@@ -232,16 +232,22 @@ class ScheduleFreeAdamW(Optimizer):
     ] = 0
 
 
+_MAX_REPETITIONS = 2
+"""Each repetition in a regular expression multiplies the time of a search by the length of a name; those of groups, without end."""
+
+
 def _parse_layer_pattern(value: Any) -> str:
     try:
-        if isinstance(value, str) and value and len(value) <= 100:
+        is_short = isinstance(value, str) and 0 < len(value) <= 100
+        if is_short and "(" not in value and sum(map(value.count, "*+{")) <= _MAX_REPETITIONS:
             re.compile(value)
             return value
     except re.error:
         pass
     raise value_error(
         "bad-pattern",
-        f"`exclude_layers` must contain parts of layer names or regular expressions, got {quote_value(value)}.",
+        "`exclude_layers` must contain parts of layer names, or regular expressions without groups and with at most "
+        f"{_MAX_REPETITIONS} repetitions, got {quote_value(value)}.",
         "For example `exclude_layers: [head]`.",
     )
 

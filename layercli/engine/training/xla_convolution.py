@@ -60,7 +60,8 @@ def _convolve(
     """Return the convolution of (batch, ..., channels) as the product of the patches with the kernel."""
     x, kernel = tf.convert_to_tensor(input), tf.convert_to_tensor(filters)
     patches = None
-    if _has_known_channels_last(x, data_format) and kernel.shape[-2] == x.shape[-1]:
+    has_one_batch_axis = kernel.shape.rank == x.shape.rank
+    if has_one_batch_axis and _has_known_channels_last(x, data_format) and kernel.shape[-2] == x.shape[-1]:
         steps, gaps = _list_sizes(strides, x), _list_sizes(dilations, x)
         patches = _gather_patches(x, tuple(kernel.shape[:-2]), steps, padding, gaps)
     if patches is None:

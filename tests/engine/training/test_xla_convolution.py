@@ -155,6 +155,8 @@ def test_calls_of_custom_layers_are_understood():
     calls = [
         lambda: tf.nn.convolution(input=x, filters=kernel),
         lambda: tf.nn.convolution(x, kernel, [1, 1], "VALID", name="sums"),
+        lambda: tf.nn.conv2d(x[None], kernel, 1, "VALID"),
+        lambda: tf.nn.convolution(x[None], kernel),  # two batch axes
         lambda: tf.nn.max_pool(x, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID"),
         lambda: tf.nn.max_pool(input=x, ksize=2, strides=2, padding="VALID", data_format="NHWC"),
         lambda: tf.nn.max_pool(x, 2, 2, [[0, 0], [1, 1], [1, 1], [0, 0]]),
