@@ -15,7 +15,7 @@ from layercli.data.cache import Cache
 from layercli.data.memory import MEMORY_DIVISOR
 from layercli.data.new_examples import NewExamples
 from layercli.data.tables.arrow import normalize_table
-from layercli.data.tables.files import list_repeated_names
+from layercli.data.tables.files import check_column_count, list_repeated_names
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
@@ -100,6 +100,7 @@ class CsvFiles:
     def column_names(self, file: Path) -> list[str]:
         """Return the names of its columns."""
         header = self._read_header(file)
+        check_column_count(file, len(header.raw))
         try:
             self._check_first_lines(file, header)
         except READ_ERRORS as error:
