@@ -163,8 +163,8 @@ def _find_split_column(columns: Sequence[ColumnPreview]) -> tuple[str | None, di
 
     found, reasons = None, {}
     for column in columns:
-        sets = {SPLIT_OF_NAME.get(value.lower()) for value in column.values}
-        if column.kind == "category" and len(sets) > 1 and {0} < sets <= {0, 1, 2}:
+        sets = {SPLIT_OF_NAME.get(value.lower()) for value in column.values if column.kind == "category"}
+        if len(sets) > 1 and {0} < sets <= {0, 1, 2}:
             reasons[column.name] = "it names the set of each row"
             if 1 not in sets:
                 reasons[column.name] += ", but no row is validation"
@@ -172,6 +172,7 @@ def _find_split_column(columns: Sequence[ColumnPreview]) -> tuple[str | None, di
                 found = column.name
         elif (
             column.kind == "integer"
+            and len(column.values) <= len(_SET_NUMBERS)
             and {"0", "1"} <= set(column.values) <= _SET_NUMBERS
             and _SPLIT_NAME.fullmatch(column.name)
         ):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from layercli.config.data.section import DATA_TYPES
+from layercli.data.examples import load_examples
 from layercli.formats.csv import reader
 from layercli.formats.csv.reader import CsvFiles
 from layercli.formats.registry import load_dataset
@@ -170,3 +171,34 @@ def test_wide_table_has_the_types_of_all_its_texts(place, monkeypatch):
 def test_wide_table_without_rows_is_refused(place, monkeypatch):
     monkeypatch.setattr(reader, "_MAX_INFERRED_COLUMNS", 1)
     assert "has no rows" in refusal(**csv(place, "a,b,y\n"))[1]
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_wide_table_is_read_as_a_narrow_table(place, monkeypatch, stream):
+    lines = [
+        "day;time;flag;comma;word;big;zero;code;y",
+        "2020-01-01;2020-01-01 10:00;true;1,5;NA;9007199254740993;007;007;0",
+        "2021-12-31;2021-01-01 10:00;False;;3;9007199254740995;012; x;1",
+        "2022-02-28;2022-01-01;true;-0,5;null;1;1;?;1",
+    ]
+    inputs = {"n": ["comma", "flag", "word", "zero"], "big": "big", "code": "code", "d": ["day.year"]}
+    keys = {"decimal": ",", "dates": {"day": ["year"]}, "types": {"flag": "number"}}
+    found = []
+    for extra, limit in (("", 2048), (";1", 1)):
+        monkeypatch.setattr(reader, "_MAX_INFERRED_COLUMNS", limit)
+        text = "\n".join(line + extra for line in lines)
+        section = csv(place, text, separator=";", inputs=inputs, stream=stream) | keys
+        x = load_examples(load_dataset(DATA_TYPES.parse(section))).x
+        refused = [
+            refusal(**csv(place, text, separator=";", inputs={"a": name}, stream=stream))
+            for name in ("day", "time")
+        ]
+        found.append(({name: (array.dtype, array.tolist()) for name, array in x.items()}, refused))
+    assert repr(found[0]) == repr(found[1])
+    values, refused = found[0]
+    assert repr(values["n"][1]) == "[[1.5, 1.0, nan, 7.0], [nan, 0.0, 3.0, 12.0], [-0.5, 1.0, nan, 1.0]]"
+    assert values["code"][1] == [["007"], ["x"], [""]]
+    assert (
+        refused[0][1] == 'The column `day` must contain numbers, got dates (t.csv, line 2 has "2020-01-01").'
+    )

@@ -1,13 +1,18 @@
 """feather data: types, compression, damaged files, and files that are made to fill memory."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
 
 from layercli.config.data.section import DATA_TYPES
+from layercli.data.examples import load_examples
+from layercli.data.tables import files
 from layercli.formats.feather import reader
 from layercli.formats.feather.sizes import measure_batches
+from layercli.formats.preview import PreviewError, preview_table
 from layercli.formats.registry import load_dataset, locate_row
 from tests.formats.helpers import refusal
 
@@ -175,3 +180,35 @@ def test_long_texts_are_written_in_small_row_groups(place, monkeypatch, tmp_path
     written = parquet.ParquetFile(tmp_path / "t.parquet")
     assert [written.metadata.row_group(group).num_rows for group in range(2)] == [3, 3]
     assert written.read().column("t").to_pylist() == ["x" * 50, "y", "y", "x" * 50, None, "y"]
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_values_that_parquet_lacks_are_read(place, stream):
+    table = pa.table(
+        {
+            "second": pa.array([0, 10**17, 86_400], pa.int64()).cast(pa.timestamp("s")),
+            "hundreds": pa.array([100, None, 98_765_432_100], pa.decimal128(9, -2)),
+            "none": pa.array([b"", None, b""], pa.binary(0)),
+            "y": [0.5, 1.5, 2.5],
+        }
+    )
+    feather.write_feather(table, place / "t.feather")
+    inputs = {"n": ["second", "hundreds"], "none": "none"}
+    section = {"inputs": inputs, "dates": {"second": ["day"]}, "types": {"none": "text"}, "stream": stream}
+    x = load_examples(load_dataset(DATA_TYPES.parse(SECTION | section))).x
+    expected = np.array([[1, 100], [np.nan, np.nan], [2, 98_765_432_100]], np.float32)
+    np.testing.assert_array_equal(x["n"], expected)
+    assert x["none"].tolist() == [[""], [""], [""]]
+
+
+def test_table_with_too_many_columns_is_refused(place, monkeypatch):
+    monkeypatch.setattr(files, "_MAX_COLUMNS", 2)
+    table = pa.table({"a": [1], "b": [2], "y": [0]})
+    feather.write_feather(table, place / "t.feather")
+    parquet.write_table(table, place / "t.parquet")
+    (place / "t.csv").write_text("a,b,y\n1,2,0\n")
+    for kind in ("feather", "parquet", "csv"):
+        message = f"t.{kind} has 3 columns, and a table at most 2."
+        assert refusal(**SECTION | {"type": kind, "path": f"t.{kind}"})[1] == message
+        with pytest.raises(PreviewError, match=re.escape(message)):
+            preview_table(place / f"t.{kind}")

@@ -127,3 +127,27 @@ def test_bytes_that_are_not_text_cannot_be_a_column_of_texts(place):
     assert refusal(**data, types={"b": "text"}, inputs={"b": ["b"]})[1] == (
         "The column `b` must contain text, got bytes that are not UTF-8."
     )
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_digits_in_bytes_are_numbers(place, monkeypatch, stream):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    keys = parquet(place, a=pa.array([b"3", None, b"-7"]), y=[0.5, 1.5, 2.5])
+    section = DATA_TYPES.parse(keys | {"inputs": {"n": ["a"]}, "stream": stream})
+    x = load_examples(load_dataset(section)).x
+    np.testing.assert_array_equal(x["n"], np.array([[3], [np.nan], [-7]], np.float32))
+    assert preview_table(place / "t.parquet").columns[0].values == ("-7", "3")
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_column_of_times_that_cannot_be_read_is_named(place, monkeypatch, stream):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    numbers = pa.array([300_000_000_000_000, 0], pa.int64())
+    times = {"far": numbers.cast(pa.timestamp("ms")), "t": numbers.cast(pa.timestamp("ms", "Mars/X"))}
+    keys = parquet(place, **times, y=[0.5, 1.5]) | {"stream": stream}
+    place_in_file = 't.parquet, which has "11476-08-15 05:20:00.000"'
+    message = f"The column `far` must contain numbers, got dates ({place_in_file})."
+    assert refusal(**keys, inputs={"n": ["far"]})[1] == message
+    section = DATA_TYPES.parse(keys | {"inputs": {"n": ["t"]}, "dates": {"t": ["hour"]}})
+    with pytest.raises(DataError, match='The column `t` has the unknown time zone "Mars/X"'):
+        load_examples(load_dataset(section))

@@ -100,10 +100,10 @@ def concatenate_tables(tables: Sequence[Any]) -> Any:
 def normalize_table(table: Any, data: TableConfig) -> Any:
     """Return the table with trimmed names and texts, declared column types, and nulls for missing-value texts.
 
-    Durations become seconds.
+    Durations become seconds, and bytes texts.
 
     Raises:
-        DataError: a column cannot be converted to its declared type.
+        DataError: a column cannot be converted to its declared type, has bytes that are not UTF-8, or an unknown time zone.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -120,6 +120,10 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
             column = column.cast(pa.string() if pa.types.is_string_view(column.type) else pa.binary())
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
+        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            column = _convert_to_text(name, column)
+        if len(column) and pa.types.is_timestamp(column.type) and column.type.tz is not None:
+            _check_time_zone(name, column.type)
         if pa.types.is_duration(column.type):
             micros = column.cast(pa.duration("us"), safe=False).cast(pa.int64())
             column = compute.divide(micros.cast(pa.float64()), 1e6)
@@ -142,6 +146,26 @@ def normalize_table(table: Any, data: TableConfig) -> Any:
     return pa.Table.from_arrays(columns, names=names)
 
 
+def _check_time_zone(name: str, kind: Any) -> None:
+    """Check that the time zone of a type of timestamps is known.
+
+    Raises:
+        DataError: it is not.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    try:
+        compute.local_timestamp(pa.array([0], pa.int64()).cast(kind))
+    except pa.ArrowInvalid:
+        raise_data_error(
+            f"The column `{sanitize_text(name, limit=60)}` has the unknown time zone "
+            f'"{sanitize_text(kind.tz, limit=40)}".',
+            PATH_KEY,
+            "Save its times in UTC.",
+        )
+
+
 def _convert_to_text(name: str, column: Any) -> Any:
     """Return the values of a column as texts.
 
@@ -162,11 +186,16 @@ def _convert_to_text(name: str, column: Any) -> Any:
 
 
 def list_values(column: Any) -> list[Any]:
-    """Return the values of an Arrow column; all as texts if it has dates outside of the years of Python, from 1 to 9999."""
+    """Return the values of an Arrow column; all as texts if it has dates outside of the years of Python, from 1 to 9999.
+
+    Times in an unknown time zone are returned in UTC.
+    """
     import pyarrow as pa
 
     try:
         values: list[Any] = column.to_pylist()
     except (OverflowError, ValueError):
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp(column.type.unit))
         values = column.cast(pa.string()).to_pylist()
     return values

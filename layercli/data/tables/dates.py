@@ -157,18 +157,18 @@ def convert_date_column(column: Any, order: str | None) -> Any:
     if pa.types.is_timestamp(kind):
         if kind.tz is not None:
             column = pc.local_timestamp(column)
-        return _remove_far_dates(column, kind.unit).cast(pa.timestamp("us"), safe=False)
+        return remove_far_dates(column, kind.unit).cast(pa.timestamp("us"), safe=False)
     if pa.types.is_time(kind):
         micros = column.cast(pa.time64("us"), safe=False).cast(pa.int64())
         return micros.cast(pa.timestamp("us"))
     if pa.types.is_date(kind):
-        return _remove_far_dates(column, "D" if pa.types.is_date32(kind) else "ms").cast(pa.timestamp("us"))
+        return remove_far_dates(column, "D" if pa.types.is_date32(kind) else "ms").cast(pa.timestamp("us"))
     if pa.types.is_null(kind) or order is None:
         return pa.nulls(len(column), pa.timestamp("us"))
     return pa.array(parse_dates(column, order), pa.timestamp("us"))
 
 
-def _remove_far_dates(column: Any, unit: str) -> Any:
+def remove_far_dates(column: Any, unit: str) -> Any:
     """Return an Arrow column of dates in a unit, without those that a number of microseconds cannot hold."""
     import pyarrow as pa
     from pyarrow import compute as pc

@@ -6,11 +6,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from layercli.data.types import raise_data_error
+from layercli.data.types import PATH_KEY, raise_data_error
 from layercli.graph.finding import Finding
 from layercli.source.nodes import sanitize_text
+
+_MAX_COLUMNS: Final = 100_000
 
 LocateRow = Callable[[str, int], str]
 """Return file and line of a row (from 0), given a column; for row -1, of the column's first value that is not a number."""
@@ -39,6 +41,20 @@ class TableFiles(Protocol):
 
     def locate_value(self, file: Path, column: str, row: int) -> str | None:
         """Return the location of a row (from 0); for row -1, of the column's first value that is not a number, or None."""
+
+
+def check_column_count(file: Path, count: int) -> None:
+    """Check that a table does not have more columns than can be inspected in a minute.
+
+    Raises:
+        DataError: it has.
+    """
+    if count > _MAX_COLUMNS:
+        raise_data_error(
+            f"{sanitize_text(str(file))} has {count:,} columns, and a table at most {_MAX_COLUMNS:,}.",
+            PATH_KEY,
+            "Save the numbers as one array with `numpy.savez`, and use `type: npz`.",
+        )
 
 
 def read_common_columns(files: TableFiles, paths: Sequence[Path]) -> list[str]:

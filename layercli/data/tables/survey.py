@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +25,8 @@ from layercli.source.nodes import sanitize_text
 
 MAX_VALUES: Final = 1000
 """Distinct values that are counted."""
+_MAX_FRACTIONS: Final = 100
+"""Distinct values of a batch of plain numbers with fractions; with more, they are quantities, which nobody counts."""
 MAX_MISSING_ROWS: Final = 4
 """Rows without a value that are remembered for each column."""
 _MAX_COUNTED: Final = 100_000
@@ -129,6 +131,8 @@ class TableSurvey:
     """The last rows that are not examples, in their order."""
     header_row: int | None = None
     """The first row, from 0, that repeats the names of the columns."""
+    plain_numbers: Mapping[str, Array] = field(default_factory=dict)
+    """The columns in which all texts are plain numbers -> the numbers of the sample: float64 of shape (rows,)."""
 
     def find_leaks(self, target: str) -> dict[str, str]:
         """Return the columns that probably contain the target, each with the reason."""
@@ -154,11 +158,13 @@ class TableSurvey:
     def _read_array(self, facts: ColumnFacts) -> Array:
         import pyarrow as pa
 
+        if facts.kind in ("number", "integer") and facts.name in self.plain_numbers:
+            return self.plain_numbers[facts.name]
         column = self.sample.column(facts.name)
         if facts.kind in ("number", "integer"):
             if pa.types.is_string(column.type):
                 column = convert_numbers(column, self.number_format)
-            return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+            return _to_float_array(column)
         return np.asarray(column.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False), dtype=object)
 
 
@@ -180,7 +186,9 @@ class _ColumnSurvey:
         self.first_texts: tuple[str, ...] = ()
         """The first value."""
         self.distinct: set[str] | None = set()
-        """None if there are too many."""
+        """The distinct values if ``counts`` is None; None if there are too many."""
+        self.plain_numbers: list[Array] | None = []
+        """The numbers of the first rows, float64; None if a text is not a plain number."""
         self.sentences = 0
         """Number of values with several blanks."""
         self.lowest: float = np.inf
@@ -202,28 +210,44 @@ class _ColumnSurvey:
         self.has_dates = self.has_dates or is_date_type(column.type)
         if not pa.types.is_string(column.type):
             column = column.cast(pa.string())
-        known = column.drop_null()
+        known = column.drop_null() if column.null_count else column
         if not len(known):
+            self._keep_numbers(pa.nulls(len(column), pa.float64()), rows)
             return
         self.first_texts = self.first_texts or (known[0].as_py(),)
         numbers = self.texts.add(column, rows)
+        self._keep_numbers(numbers, rows)
         if self.texts.numbers * 2 <= self.texts.values:
             self._add_dates(column, known, rows)
             self.sentences += pc.sum(pc.greater(pc.count_substring(known, " "), 2)).as_py()
         if self.texts.numbers * _GAP_SHARE > self.texts.values:
             self._add_range(convert_numbers(known, self.texts.number_format) if numbers is None else numbers)
             self._add_compact_dates(column, rows)
-        if self.counts is None and self.texts.numbers == self.texts.values and not self.texts.is_integral:
-            self.distinct = None  # quantities, which nobody counts
+        are_fractions = self.texts.numbers == self.texts.values and not self.texts.is_integral
+        if self.counts is None and are_fractions:
+            self.distinct = None
             return
         counted = pc.value_counts(known)
+        if are_fractions and len(counted) > _MAX_FRACTIONS:
+            self.counts = self.distinct = None
+            return
         values = list_values(counted.field("values"))
-        if self.distinct is not None:
-            self.distinct.update(values)
-            self.distinct = self.distinct if len(self.distinct) <= _MAX_COUNTED else None
         if self.counts is not None:
             self.counts.update(dict(zip(values, counted.field("counts").to_pylist(), strict=True)))
-            self.counts = self.counts if len(self.counts) <= MAX_VALUES else None
+            if len(self.counts) > MAX_VALUES:
+                self.distinct, self.counts = set(self.counts), None
+        elif self.distinct is not None:
+            self.distinct.update(values)
+        if self.distinct is not None and len(self.distinct) > _MAX_COUNTED:
+            self.distinct = None
+
+    def _keep_numbers(self, numbers: Any, rows: Array) -> None:
+        """Keep the numbers of the first rows, or none if ``numbers`` is None: a text is not a plain number."""
+        if numbers is None:
+            self.plain_numbers = None
+        elif self.plain_numbers is not None and rows[0] < MAX_LEAK_ROWS:
+            found = _to_float_array(numbers[: MAX_LEAK_ROWS - int(rows[0])])
+            self.plain_numbers.append(found)
 
     def _add_dates(self, column: Any, known: Any, rows: Array) -> None:
         if self.dates is None:
@@ -246,9 +270,7 @@ class _ColumnSurvey:
             self.compact_dates = None
 
     def _add_range(self, found: Any) -> None:
-        import pyarrow as pa
-
-        numbers = np.asarray(found.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+        numbers = _to_float_array(found)
         numbers = numbers[np.isfinite(numbers)]
         if not len(numbers):
             return
@@ -264,7 +286,7 @@ class _ColumnSurvey:
         """Remove a text from the values of the column."""
         if self.counts is not None:
             del self.counts[text]
-        if self.distinct is not None:
+        elif self.distinct is not None:
             self.distinct.discard(text)
 
     def finish(self, position: int) -> ColumnFacts:
@@ -277,7 +299,7 @@ class _ColumnSurvey:
 
     def _finish_column(self, position: int) -> ColumnFacts:
         texts, known = self.texts, self.texts.values
-        distinct = None if self.distinct is None else len(self.distinct)
+        distinct = self._count_distinct()
         is_unique = known > _MIN_UNIQUE_ROWS and (distinct is None or distinct == known)
         facts = ColumnFacts(self.name, "category", self._list_texts(), self.missing, distinct)
         note = None
@@ -364,6 +386,11 @@ class _ColumnSurvey:
                 return f"has different values for {shown}, which differ only in capital letters"
         return None
 
+    def _count_distinct(self) -> int | None:
+        """Return the number of distinct values; None if there are too many."""
+        values = self.distinct if self.counts is None else self.counts
+        return None if values is None else len(values)
+
     def _list_distinct(self) -> tuple[str, ...]:
         """Return some different texts of the column."""
         return (
@@ -427,7 +454,7 @@ class _ColumnSurvey:
             "integer" if texts.is_integral else "number",
             values,
             self.missing + count,
-            None if self.distinct is None else len(self.distinct),
+            self._count_distinct(),
             id_reason=self._find_id_reason(position, is_unique=is_unique) if texts.is_integral else None,
             strays=dict(texts.strays),
             stray_count=count,
@@ -472,6 +499,13 @@ class _ColumnSurvey:
         if spread <= _DENSITY * count or _ID_NAME.fullmatch(self.name) or self.highest > _MAX_EXACT:
             return "an id, different in every row"
         return None
+
+
+def _to_float_array(numbers: Any) -> Array:
+    """Return Arrow numbers as float64 with NaN for null, of shape (rows,)."""
+    import pyarrow as pa
+
+    return np.asarray(numbers.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
 
 
 def _to_float(text: str) -> float | None:
@@ -526,7 +560,12 @@ def survey_table(
         surveys[footer.column].remove(footer.text)
     columns = [survey.finish(position) for position, survey in enumerate(surveys.values())]
     found = pa.concat_tables(sample) if sample else pa.table({})
-    return TableSurvey(columns, rows, found, number_format, footers, header_row)
+    plain = {
+        survey.name: np.concatenate(survey.plain_numbers)
+        for survey in surveys.values()
+        if survey.plain_numbers
+    }
+    return TableSurvey(columns, rows, found, number_format, footers, header_row, plain)
 
 
 def _find_footers(
@@ -602,22 +641,26 @@ def find_number_format(survey: TableSurvey, *, prefers_comma: bool) -> dict[str,
     }
     if prefers_comma:
         formats[thousands,] = formats.pop((thousands,))
-    columns = _select_format_columns(survey.sample[:_FORMAT_ROWS])
+    is_default = survey.number_format == NumberFormat()
+    columns = _select_format_columns(survey.sample[:_FORMAT_ROWS], survey.plain_numbers if is_default else ())
     counts = {keys: _count_numbers(columns, number_format) for keys, number_format in formats.items()}
     # If several fit equally, the first.
     return dict(max(counts.items(), key=lambda item: item[1])[0])
 
 
-def _select_format_columns(rows: Any) -> list[Any]:
-    """Return columns that show the format of numbers: some that are not plain numbers; without one, the format is plain."""
+def _select_format_columns(rows: Any, plain_names: Collection[str]) -> list[Any]:
+    """Return columns that show the format of numbers: some that are not plain numbers; without one, the format is plain.
+
+    ``plain_names`` are columns of plain numbers.
+    """
     from pyarrow import compute as pc
 
     plain: list[Any] = []
     others: list[Any] = []
-    for column in rows.columns:
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
         if len(others) >= _FORMAT_COLUMNS:
             break
-        if cast_plain_numbers(column, NumberFormat()) is None:
+        if name not in plain_names and cast_plain_numbers(column, NumberFormat()) is None:
             if pc.any(pc.match_substring_regex(column, r"\d")).as_py():
                 others.append(column)
         elif len(plain) < _FORMAT_COLUMNS:

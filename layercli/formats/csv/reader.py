@@ -15,7 +15,7 @@ from layercli.data.cache import Cache
 from layercli.data.memory import MEMORY_DIVISOR
 from layercli.data.new_examples import NewExamples
 from layercli.data.tables.arrow import normalize_table
-from layercli.data.tables.files import list_repeated_names
+from layercli.data.tables.files import check_column_count, list_repeated_names
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
@@ -100,6 +100,7 @@ class CsvFiles:
     def column_names(self, file: Path) -> list[str]:
         """Return the names of its columns."""
         header = self._read_header(file)
+        check_column_count(file, len(header.raw))
         try:
             self._check_first_lines(file, header)
         except READ_ERRORS as error:
@@ -560,17 +561,28 @@ def _cast_texts(table: Any, types: Mapping[str, Any]) -> Any:
 
 
 def _widen_type(current: Any, column: Any) -> Any:
-    """Return the type of ``current`` and of a column of texts together; None if all values are missing."""
+    """Return the type of ``current`` and of a column of texts together; None if all values are missing.
+
+    The types are those that pyarrow infers for values in a file, apart from times of day.
+    """
     import pyarrow as pa
 
     if column.null_count == len(column):
         return current
-    for kind in [pa.int64(), pa.float64()] if current is None else [current, pa.float64()]:
-        try:
-            column.cast(kind)
-        except pa.ArrowInvalid:
+    widening = [
+        [pa.int64(), pa.float64()],
+        [pa.date32(), pa.timestamp("s"), pa.timestamp("ns")],
+        [pa.timestamp("s", "UTC"), pa.timestamp("ns", "UTC")],
+    ]
+    for kinds in widening:
+        if current is not None and current not in kinds:
             continue
-        return kind
+        for kind in kinds[0 if current is None else kinds.index(current) :]:
+            try:
+                column.cast(kind)
+            except pa.ArrowInvalid:
+                continue
+            return kind
     return pa.string()
 
 

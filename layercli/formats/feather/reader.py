@@ -11,6 +11,8 @@ import numpy as np
 from layercli.data.memory import describe_excess
 from layercli.data.new_examples import NewExamples
 from layercli.data.tables.arrow_check import ColumnCheck
+from layercli.data.tables.dates import remove_far_dates
+from layercli.data.tables.files import check_column_count
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import PATH_KEY, Array, raise_data_error
 from layercli.formats.csv.source import refuse_other_formats
@@ -26,6 +28,8 @@ _MAX_BATCH_BYTES: Final = 1 << 30
 _ROWS_AT_ONCE: Final = 1 << 16
 _BYTES_AT_ONCE: Final = 1 << 26
 """Bytes of texts that are written together."""
+_MAX_PRECISION: Final = 76
+"""Digits of the longest decimal numbers of Arrow."""
 _ARROW_ERRORS: Final = (OSError, ValueError, NotImplementedError, LookupError)
 """The base classes of pyarrow's errors."""
 
@@ -55,6 +59,7 @@ class FeatherFiles(ConvertedFiles):
             _check_batches(file, sizes)
             with pa.memory_map(str(file)) as source:
                 reader = pa.ipc.open_file(source)
+                check_column_count(file, len(reader.schema))
                 schema = pa.schema(list(map(_simplify_field, reader.schema)))
                 with parquet.ParquetWriter(target, schema, compression="lz4") as writer:
                     check, expanded = ColumnCheck(file), sum(sizes)
@@ -124,6 +129,10 @@ def _simplify_field(field: Any) -> Any:
         kind = kind.value_type
     if pa.types.is_string_view(kind):
         kind = pa.large_string()
+    if pa.types.is_fixed_size_binary(kind) and not kind.byte_width:
+        kind = pa.binary()
+    if pa.types.is_decimal(kind) and kind.scale < 0:
+        kind = pa.decimal256(min(_MAX_PRECISION, kind.precision - kind.scale), 0)
     is_unused = any(
         check(kind) for check in (pa.types.is_nested, pa.types.is_interval, pa.types.is_run_end_encoded)
     )
@@ -155,6 +164,8 @@ def _simplify_column(column: Any, kind: Any) -> Any:
 
     if pa.types.is_list(kind):
         return pa.nulls(len(column), kind)
+    if pa.types.is_timestamp(column.type):  # Parquet has no seconds, and fewer milliseconds
+        return remove_far_dates(column, column.type.unit)
     return column.cast(kind) if column.type != kind else column
 
 

@@ -55,7 +55,10 @@ _FREE_PIXELS = 1 << 20
 _PLAUSIBLE_PIXELS_PER_BYTE = 512
 """Photos have less than 10, and drawings and masks that are not blank less than this number."""
 _MAX_EXCESS_PIXELS = 1 << 31
-"""Most pixels above these limits in all images of a data set; decoding them takes about 20 seconds."""
+"""Most pixels above these limits in all images of a data set; decoding them takes about 20 seconds of processor time."""
+_CHEAP_MODES = frozenset({"1", "L", "P"})
+_CHEAP_PIXELS = 5
+"""Pixels of one byte or bit, such as those of masks, that count as one; decoding all of them takes about 40 seconds."""
 
 Result = TypeVar("Result")
 budget = ByteBudget(MAX_ITEM_BYTES)
@@ -76,11 +79,14 @@ class ExcessPixels:
             self._files.clear()
             self._total = 0
 
-    def add(self, file: Path, pixels: int, file_bytes: int) -> bool:
-        """Add an image, which counts once; return False if all images would have too many such pixels together."""
+    def add(self, file: Path, image: Any, file_bytes: int) -> bool:
+        """Add an image of Pillow, which counts once; return False if all would have too many such pixels together."""
+        pixels = image.width * image.height
         excess = pixels - _FREE_PIXELS - _PLAUSIBLE_PIXELS_PER_BYTE * file_bytes
         if excess <= 0:
             return True
+        if image.mode in _CHEAP_MODES and not image.info.get("interlace"):
+            excess //= _CHEAP_PIXELS
         with self._lock:
             if file in self._files:
                 return True
@@ -177,7 +183,7 @@ def open_image(
                 if size is not None and is_jpeg:  # decode only what the requested size needs
                     height, width = size[::-1] if _find_turn(image) in _TURNS_THAT_SWAP_SIDES else size
                     image.draft(None, (width, height))
-                if is_decoded and not excess_pixels.add(file, image.width * image.height, file_bytes):
+                if is_decoded and not excess_pixels.add(file, image, file_bytes):
                     return make_data_finding(
                         f"The {noun} {sanitize_text(str(file))} has {image.width * image.height:,} pixels in only "
                         f"{file_bytes:,} bytes; the data has too many of this kind to decode.",

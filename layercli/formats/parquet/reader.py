@@ -12,9 +12,9 @@ from layercli.data.cache import Cache
 from layercli.data.memory import raise_too_large
 from layercli.data.new_examples import NewExamples
 from layercli.data.paths import expand_paths
-from layercli.data.tables.arrow import find_storage_type, is_bytes_type, normalize_table
+from layercli.data.tables.arrow import find_storage_type, is_bytes_type, list_values, normalize_table
 from layercli.data.tables.columns import check_trained_columns
-from layercli.data.tables.files import TableFiles, list_repeated_names
+from layercli.data.tables.files import TableFiles, check_column_count, list_repeated_names
 from layercli.data.tables.flat_columns import list_flat_fields, read_flat_columns
 from layercli.data.tables.new_rows import iterate_row_groups
 from layercli.data.tables.open import declare_trained_columns
@@ -79,6 +79,7 @@ class ParquetFiles:
     def column_names(self, file: Path) -> list[str]:
         """Return the names of its columns."""
         with self._open_file(file) as source:
+            check_column_count(file, source.metadata.num_columns)
             return [name.strip() for name in source.schema_arrow.names]
 
     def find_repeated_names(self, file: Path) -> dict[str, list[int]]:
@@ -121,6 +122,7 @@ class ParquetFiles:
         """Yield the rows of all columns that can be used, some at a time; bytes that are texts as texts."""
         import pyarrow as pa
 
+        self.column_names(file)
         unusable = set(self.list_unusable_columns(file))
         with self._open_file(file) as source:
             schema = source.schema_arrow
@@ -160,8 +162,8 @@ class ParquetFiles:
                 return sanitize_text(str(file))  # its values may be of any size
             # Few rows at a time: texts may be long.
             for batch in source.iter_batches(_LOCATED_ROWS, columns=[flat[0].name], use_threads=False):
-                for value in batch.column(0).drop_null()[:1]:
-                    shown = sanitize_text(str(value.as_py()), limit=40)
+                for value in list_values(batch.column(0).drop_null()[:1]):
+                    shown = sanitize_text(str(value), limit=40)
                     return f'{sanitize_text(str(file))}, which has "{shown}"'
         return None
 
