@@ -97,6 +97,23 @@ def test_outputs_without_later_readers_are_released() -> None:
     assert all_held == drawn + inside + 8000 * 5
 
 
+def find_memory(layer: str, shape: str) -> int:
+    text = f"model: {{inputs: {{x: {shape}}}, layers: [{layer}]}}"
+    return estimate_forward_cost(require_valid(check_config("model.yaml", text=text)).shapes, 1).memory_bytes
+
+
+def test_only_encodings_hold_a_vector_for_each_index() -> None:
+    indices = "{shape: [100], dtype: int64}"
+    vectors = 2 * 100 * 50 * 4  # two float32 vectors of 50 values for each of 100 indices
+    encoded = find_memory("{type: CategoryEncoding, num_tokens: 50}", indices)
+    hashed = find_memory("{type: Hashing, num_bins: 50, output_mode: multi_hot}", indices)
+    assert vectors < hashed == encoded < vectors + 10_000
+    assert find_memory("{type: Hashing, num_bins: 50}", indices) < 10_000
+    lookup = "{type: IntegerLookup, vocabulary: [1, 2, 3], output_mode: multi_hot}"
+    assert 2 * 100 * 4 * 4 < find_memory(lookup, indices) < 10_000
+    assert find_memory("{type: Dense, units: 50}", "[100]") < 10_000
+
+
 def test_limits_themselves_are_allowed() -> None:
     assert ForwardCost(1_500_000_000_000, 20_000, 2 << 30).find_excess() is None
 
