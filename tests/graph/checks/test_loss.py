@@ -163,7 +163,7 @@ def test_channels_first_layer_on_an_image_with_the_channels_last():
             "text, path: t.csv, column: x, target: y",
             3,
             "mean_squared_error",
-            ("wrong-units", "model.layers[0].units"),
+            ("wrong-units", "model.layers[1].units"),
         ),
         ("csv, path: t.csv, target: y", 1, "mean_squared_error", None),
         ("csv, path: t.csv, target: y", 3, "sparse_categorical_crossentropy", None),
@@ -174,9 +174,15 @@ def test_channels_first_layer_on_an_image_with_the_channels_last():
     ],
 )
 def test_one_value_for_each_example_needs_one_unit(data, units, loss, expected):
+    shape, first = "[4]", ""
+    if data.startswith("text"):
+        shape, first = (
+            "{shape: [1], dtype: string}",
+            "{type: TextVectorization, max_tokens: 9, output_mode: count}, ",
+        )
     text = (
         f"data: {{type: {data}}}\n"
-        f"model: {{input: [4], layers: [{{type: Dense, units: {units}}}]}}\n"
+        f"model: {{input: {shape}, layers: [{first}{{type: Dense, units: {units}}}]}}\n"
         f"train: {{loss: {loss}}}\n"
     )
     found = check_document(parse_yaml(SourceText("c.yaml", text.split("\n"), Path()))).problems
