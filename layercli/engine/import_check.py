@@ -74,6 +74,8 @@ class ModelComparison:
     """Why the outputs were not compared."""
     sensitivity: float | None = None
     """The relative change of the original's outputs when its inputs change in their last digits; None: not measured."""
+    is_rebuilt: bool = True
+    """Whether Keras built the model of the config, and its layers and wiring were compared."""
 
 
 @show_activity("Loading the original model")

@@ -18,9 +18,10 @@ def not_imported_warning(setting: str) -> Problem:
     return Problem(code="not-carried", message=message, hint="Add it to `train`.", severity="warning")
 
 
-def not_compared_warning(reason: str) -> Problem:
+def not_compared_warning(reason: str, *, is_rebuilt: bool) -> Problem:
     message = f"Outputs were not compared because {reason}"
-    hint = "Layers, wiring, shapes and parameters were compared; compare the outputs on a machine that can run the model."
+    compared = "Layers, wiring, shapes and parameters were compared; compare" if is_rebuilt else "Compare"
+    hint = f"{compared} the outputs on a machine that can run the model."
     return Problem(code="not-compared", message=message, hint=hint, severity="warning")
 
 

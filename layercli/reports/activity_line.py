@@ -52,7 +52,7 @@ class ActivityLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._is_shown:
+        if self._is_shown and self.is_in_process():
             self._has_ended.set()
             self._thread.join()
             self.erase()

@@ -55,10 +55,12 @@ class ImportReport:
             )
         count = "1 block" if self.block_count == 1 else f"{self.block_count} blocks"
         blocks = f", with {count}" if self.block_count else ""
-        lines = [
-            f"Wrote {self.config}: {comparison.layer_count} layers{blocks}.",
-            f"Rebuilt and compared: the same layers and wiring, {comparison.parameter_count:,} parameters, {outputs}.",
-        ]
+        result = (
+            f"Rebuilt and compared: the same layers and wiring, {comparison.parameter_count:,} parameters, {outputs}."
+            if comparison.is_rebuilt
+            else f"Not rebuilt: {comparison.parameter_count:,} parameters."
+        )
+        lines = [f"Wrote {self.config}: {comparison.layer_count} layers{blocks}.", result]
         if self.weights is not None:
             lines.append(f"Weights: {self.weights}")
         return lines

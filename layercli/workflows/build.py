@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from layercli.activity import show_activity
 from layercli.check import ValidConfig
@@ -12,6 +12,7 @@ from layercli.graph.adaptable import learns_vocabulary
 from layercli.graph.checks.consistency import check_consistency
 from layercli.graph.forward_cost import estimate_forward_cost
 from layercli.io.atomic import report_write_errors, stage_file
+from layercli.processes.limited_child import MAX_BYTES, run_in_child
 from layercli.workflows.initial_weights import load_initial_weights, require_initial_weights
 from layercli.workflows.output_sizes import read_output_sizes, try_output_sizes
 from layercli.workflows.preflight import read_memory_limit, require_memory, require_trust
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from layercli.engine.assemble import AssembledModel
     from layercli.engine.transfer_weights import WeightTransfer
     from layercli.reports.model_shapes import ForwardShapes
+
+
+_WEIGHT_COPIES: Final = 2
+"""Copies of the weights that a forward pass may take: an initializer has one of the largest."""
 
 
 class BuiltModel(NamedTuple):
@@ -124,12 +129,6 @@ def save_model(model: Any, output_path: Path) -> None:
         model.save(staging)
 
 
-def _make_costly_warning(valid: ValidConfig, excess: str) -> Problem:
-    message = f"The shapes were not compared with a forward pass: {excess}."
-    hint = "Use smaller inputs or fewer layers to compare them, or pass `--static`."
-    return valid.make_problem(("model",), "not-compared", message, hint, "warning")
-
-
 @show_activity("Running the model")
 def check_forward_pass(
     valid: ValidConfig, *, trust: bool = False
@@ -148,12 +147,19 @@ def check_forward_pass(
     if valid.shapes.size_learners:
         return valid, None, warnings
     require_memory(valid, copies=1)
+    max_bytes = MAX_BYTES + _WEIGHT_COPIES * valid.shapes.weight_bytes
+    with run_in_child(max_bytes) as reason:
+        built, shapes, problems = _run_model(valid) if reason is None else _skip_run(valid, reason)
+    return built, shapes, [*warnings, *problems]
+
+
+def _run_model(valid: ValidConfig) -> tuple[ValidConfig, ForwardShapes | None, list[Problem]]:
     from layercli.engine.comparison_inputs import EXAMPLE_BATCH_SIZE, find_probe_length, infer_run_shapes
 
     probed = infer_run_shapes(valid, find_probe_length(valid))
     excess = estimate_forward_cost(probed, EXAMPLE_BATCH_SIZE).find_excess(read_memory_limit())
     if excess is not None:
-        return valid, None, [*warnings, _make_costly_warning(valid, excess)]
+        return _skip_run(valid, excess)
     from layercli.engine.assemble import assemble_model, with_built_weights
     from layercli.engine.forward_pass import run_forward_pass
 
@@ -161,3 +167,10 @@ def check_forward_pass(
     built = with_built_weights(valid, assembled)
     shapes, problems = run_forward_pass(assembled, built)
     return built, shapes, [*assembled.warnings, *problems]
+
+
+def _skip_run(valid: ValidConfig, reason: str) -> tuple[ValidConfig, None, list[Problem]]:
+    """Return the config without a forward pass, and the warning that says why."""
+    message = f"The shapes were not compared with a forward pass: {reason}."
+    hint = "Use smaller inputs or fewer layers to compare them, or pass `--static`."
+    return valid, None, [valid.make_problem(("model",), "not-compared", message, hint, "warning")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from layercli.activity import show_activity
 from layercli.check import ValidConfig, check_config, require_valid
@@ -24,6 +24,7 @@ from layercli.importing.safe_records import find_unsafe_records
 from layercli.importing.train_section import convert_compile_config
 from layercli.importing.write_config import find_output_names, format_config
 from layercli.io.atomic import report_write_errors, write_text
+from layercli.processes.limited_child import MAX_BYTES, run_in_child
 from layercli.reports.import_report import ImportReport
 from layercli.runs import directory as runs
 from layercli.runs.open_run import open_model_file, open_run, require_weights
@@ -34,6 +35,10 @@ from layercli.workflows.preflight import read_memory_limit, require_memory, requ
 if TYPE_CHECKING:
     from layercli.engine.import_check import ModelComparison
 
+_MAX_SECONDS: Final = 120.0
+"""Processor time for building both models and running them several times."""
+_WEIGHT_COPIES: Final = 6
+"""Copies of the weights that a comparison may take: of both models, of the file, and in float64."""
 _DEFAULT_NAME = re.compile(r"(functional|sequential|model)(_\d+)?")
 """Default model names of Keras."""
 
@@ -101,7 +106,7 @@ def import_model(
     with report_write_errors("The config", config):
         write_text(config, text)
     if comparison.largest_difference is None:
-        problems.append(not_compared_warning(comparison.skip_reason))
+        problems.append(not_compared_warning(comparison.skip_reason, is_rebuilt=comparison.is_rebuilt))
     all_problems = [with_file(archive.path, problem) for problem in problems] + valid.check_result.problems
     return ImportReport(config, weights, valid, len(blocks), comparison, all_problems)
 
@@ -117,9 +122,43 @@ def _compare_with_original(
     *,
     trust: bool,
 ) -> ModelComparison:
-    """Rebuild the model and compare it with the original. Save it to ``weights`` unless that is None."""
+    """Rebuild the model and compare it with the original. Save it to ``weights`` unless that is None.
+
+    Raises:
+        LayercliError: The models differ, or the weights cannot be saved.
+    """
     require_trust(valid, trust=trust)
     require_memory(valid, copies=2)
+    max_bytes = MAX_BYTES + _WEIGHT_COPIES * valid.shapes.weight_bytes
+    with run_in_child(max_bytes, _MAX_SECONDS) as reason:
+        if reason is None:
+            return _run_models(archive, valid, layer_calls, outputs, custom, weights)
+    if weights is not None:
+        message = f"The weights cannot be saved because the rebuilt model does not run here: {reason}."
+        raise make_file_error(
+            str(archive.path), "too-large", message, "Import the model without `--weights`."
+        )
+    from layercli.engine.import_check import ModelComparison
+
+    skip_reason = f"the models do not run here: {reason}."
+    return ModelComparison(
+        len(layer_calls),
+        (valid.shapes.trainable or 0) + (valid.shapes.non_trainable or 0),
+        None,
+        0,
+        skip_reason,
+        is_rebuilt=False,
+    )
+
+
+def _run_models(
+    archive: ModelFile,
+    valid: ValidConfig,
+    layer_calls: list[LayerCall],
+    outputs: Any,
+    custom: ClassResolver,
+    weights: Path | None,
+) -> ModelComparison:
     from layercli.engine.assemble import assemble_model
     from layercli.engine.import_check import compare_models, find_import_excess, load_original
     from layercli.engine.import_weights import copy_original_weights

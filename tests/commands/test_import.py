@@ -4,6 +4,7 @@ import json
 import shutil
 import zipfile
 from collections import Counter
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from layercli.engine.import_check import IMPORT_TOLERANCE
 from layercli.importing.build_stack import read_stack
 from layercli.importing.flatten import flatten_config, flatten_stack
 from layercli.importing.model_file import read_model_file
+from layercli.workflows import import_model
 from tests.running import CONFIGS, invoke
 from tests.stacks import document
 from tests.stateless import unallocated_weights
@@ -109,6 +111,27 @@ def test_model_that_does_not_run_here_is_not_compared(imported, monkeypatch):
     assert "ValueError: no kernel for this processor" in document["problems"][0]["message"]
     assert document["largest_difference"] is None
     assert document["parameters"] == 2 * 3 * 9 + 2
+
+
+def test_model_that_exceeds_a_limit_is_not_rebuilt(imported, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        import_model, "run_in_child", lambda limit, seconds: nullcontext(f"{limit} bytes, {seconds} s")
+    )
+    result, document, _ = imported(
+        keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.BatchNormalization()])
+    )
+    assert result.exit_code == 0
+    limit = 3 * 1024**3 + 6 * 4 * 27  # (4 + 1) * 3 weights and 4 * 3
+    reason = f"Outputs were not compared because the models do not run here: {limit} bytes, 120.0 s."
+    assert found(document) == [("not-compared", reason)]
+    assert (document["parameters"], document["largest_difference"]) == (27, None)
+    target = tmp_path / "other.yaml"
+    result = invoke("import", tmp_path / "model.keras", "--output", target)
+    assert "Not rebuilt: 27 parameters." in result.stdout
+    assert api.load(target).graph.nodes[0].type_name == "Dense"
+    result = invoke("import", tmp_path / "model.keras", "--output", target, "--force", "--weights")
+    assert (result.exit_code, target.with_suffix(".weights.keras").exists()) == (1, False)
+    assert "[too-large]" in result.stderr
 
 
 def test_written_config_is_concise(imported, tmp_path):

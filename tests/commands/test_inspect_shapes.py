@@ -1,5 +1,7 @@
 import json
+from contextlib import nullcontext
 
+from layercli.workflows import build
 from tests.running import CONFIGS, invoke, line_of, problems, write_config
 
 CNN = CONFIGS / "digits_cnn.yaml"
@@ -255,3 +257,17 @@ def test_output_of_custom_code_is_not_in_json(tmp_path, layer_file):
     result = invoke("inspect-shapes", config, "--json", "--trust")
     assert json.loads(result.stdout)["ok"] is True
     assert "hello from call" in result.stderr
+
+
+def test_model_that_exceeds_a_limit_has_static_shapes_and_a_warning(monkeypatch):
+    monkeypatch.setattr(build, "run_in_child", lambda limit: nullcontext(f"it needs more than {limit} bytes"))
+    result = invoke("inspect-shapes", CNN, "--json")
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["ok"], document["static"]) == (0, True, True)
+    (problem,) = document["problems"]
+    weights = 4 * (document["totals"]["trainable"] + document["totals"]["non_trainable"])
+    limit = 3 * 1024**3 + 2 * weights
+    assert problem["code"] == "not-compared"
+    assert problem["message"] == (
+        f"The shapes were not compared with a forward pass: it needs more than {limit} bytes."
+    )
