@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -19,6 +18,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from layercli.errors import LayercliError
 from layercli.io.regular import parse_json, read_inside
+from layercli.reports.console import print_text
 from layercli.source.nodes import normalize_type_name
 
 COMPLETION_VARIABLE: Final = "_LAYERCLI_COMPLETE"
@@ -76,7 +76,7 @@ def print_completions(command_names: Sequence[str]) -> int:
     if os.environ.get("_TYPER_COMPLETE_FISH_ACTION") == "is-args":
         return 0 if choices else 1  # 1: fish offers files
     shown = {value.removeprefix(prefix): text for value, text in choices.items()}
-    sys.stdout.write(_format_choices(shown, shell))
+    print_text(_format_choices(shown, shell))
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ import typer
 from layercli.activity import show_activity
 from layercli.command_line.options import JsonOption
 from layercli.errors import make_file_error
-from layercli.reports.console import make_console, print_json
+from layercli.reports.console import make_console, print_json, print_text
 from layercli.reports.runs import RunsFormat, format_runs, print_run_comparison, print_runs
 from layercli.reports.seeds import print_seed_comparison
 from layercli.runs.directory import RUNS_ROOT
@@ -90,7 +89,7 @@ def command(
         print_json({"ok": True, "runs": [run.as_json() for run in selected_runs], **extra, "problems": []})
         return
     if runs_format is not None:
-        sys.stdout.write(format_runs(selected_runs, _compare_configs(selected_runs), runs_format))
+        print_text(format_runs(selected_runs, _compare_configs(selected_runs), runs_format))
         return
     out = make_console()
     if not selected_runs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import typer
 from layercli.command_line.options import JsonOption
 from layercli.io.atomic import report_write_errors, write_text
 from layercli.json_schema import config_schema
-from layercli.reports.console import print_json
+from layercli.reports.console import print_json, print_text
 from layercli.reports.document_schemas import list_documented_commands, read_document_schema
 
 
@@ -47,7 +46,7 @@ def command(
     schema = config_schema() if command_name is None else read_document_schema(command_name)
     text = json_module.dumps(schema, indent=1, ensure_ascii=False) + "\n"
     if output is None:
-        sys.stdout.write(text)
+        print_text(text)
         return
     with report_write_errors("The schema", output):
         write_text(Path(output), text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,16 +14,27 @@ from layercli.layers.base import Layer
 from layercli.layers.initializer_shapes import count_orthogonal_operations, find_innermost_layer
 from layercli.layers.shapes import Shape, Tensor
 
-MAX_OPERATIONS: Final = 1_500_000_000_000
-"""Floating-point operations of one forward pass; a core computes 50 billion in a second."""
-MAX_LOOP_STEPS: Final = 20_000
-"""Timesteps of all loops of one forward pass; each takes about a millisecond, however small it is."""
-MAX_BYTES: Final = 2 << 30
-"""Memory of the outputs of the layers for the batch, and of the tensors inside a layer."""
-MAX_WEIGHT_BYTES: Final = 3 << 29
-"""Memory of the weights; the largest one exists up to three times while it is initialized."""
-MAX_APPLICATION_BYTES: Final = 3 << 30
-"""Memory inside the models of ``keras.applications``; two images of 512x512 take 1.1 GiB in ResNet50."""
+
+@dataclass(frozen=True, slots=True)
+class CostLimits:
+    """The largest allowed cost of forward passes."""
+
+    operations: int
+    """Floating-point operations; a core computes 50 billion in a second."""
+    loop_steps: int
+    """Timesteps of all loops; each takes about a millisecond, however small it is."""
+    memory_bytes: int
+    """Memory of the outputs of the layers for the batch, and of the tensors inside a layer."""
+    weight_bytes: int
+    """Memory of the weights; the largest one exists up to three times while it is initialized."""
+    application_bytes: int
+    """Memory inside the models of ``keras.applications``; two images of 512x512 take 1.1 GiB in ResNet50."""
+
+
+PROBE_LIMITS: Final = CostLimits(1_500_000_000_000, 20_000, 2 << 30, 3 << 29, 3 << 30)
+"""Limits of the forward passes of a config or an imported model: about 30 seconds on a core."""
+EXPORT_LIMITS: Final = CostLimits(50_000_000_000_000, 500_000, 16 << 30, 0, 16 << 30)
+"""Limits of all forward passes that compare an export: about 15 minutes on a core. They create no weights."""
 _SLOW_FACTOR: Final = 20
 """Operations of layers without a fast kernel, and of dtypes of 2 bytes, take this many times longer."""
 _FAST_LAYERS: Final = frozenset(
@@ -92,29 +103,42 @@ class ForwardCost:
     reserved_bytes: int = 0
     """Address space that a layer reserves; most of it is never used, but TensorFlow ends the process without it."""
 
-    def find_excess(self, available: int | None = None) -> str | None:
+    def find_excess(self, available: int | None = None, limits: CostLimits = PROBE_LIMITS) -> str | None:
         """Return the cost of the forward pass that exceeds a limit, or None if it is within all of them.
 
         ``available`` is the memory that this process can reserve, if it is known.
         """
-        if self.loop_steps > MAX_LOOP_STEPS:
-            return f"it has {self.loop_steps:,} timesteps in loops, and the limit is {MAX_LOOP_STEPS:,}"
-        if self.operations > MAX_OPERATIONS:
-            return f"it takes {self.operations:.1e} operations, and the limit is {MAX_OPERATIONS:.1e}"
+        if self.loop_steps > limits.loop_steps:
+            return f"it has {self.loop_steps:,} timesteps in loops, and the limit is {limits.loop_steps:,}"
+        if self.operations > limits.operations:
+            return f"it takes {self.operations:.1e} operations, and the limit is {limits.operations:.1e}"
         outputs = "for the outputs of the layers"
         for needed, limit, subject in (
-            (self.memory_bytes, MAX_BYTES, outputs),
-            (self.application_bytes, MAX_APPLICATION_BYTES, outputs),
-            (self.weight_bytes, MAX_WEIGHT_BYTES, "for the weights"),
+            (self.memory_bytes, limits.memory_bytes, outputs),
+            (self.application_bytes, limits.application_bytes, outputs),
+            (self.weight_bytes, limits.weight_bytes, "for the weights"),
         ):
+            limit = limit if available is None else min(limit, available)
             if needed > limit:
-                return f"it needs {needed / (1 << 30):.1f} GiB {subject}, and the limit is {limit / (1 << 30):g} GiB"
+                return f"it needs {needed / (1 << 30):.1f} GiB {subject}, and the limit is {limit / (1 << 30):.3g} GiB"
         if available is not None and self.reserved_bytes > available:
             reserved, limit_text = (
                 f"{size / (1 << 30):.1f} GiB" for size in (self.reserved_bytes, available)
             )
             return f"a convolution reserves {reserved}, and this machine has {limit_text}"
         return None
+
+
+def combine_costs(costs: Sequence[ForwardCost]) -> ForwardCost:
+    """Return the cost of forward passes that run one after the other, of which there is at least one."""
+    return ForwardCost(
+        sum(cost.operations for cost in costs),
+        sum(cost.loop_steps for cost in costs),
+        max(cost.memory_bytes for cost in costs),
+        max(cost.application_bytes for cost in costs),
+        max(cost.weight_bytes for cost in costs),
+        max(cost.reserved_bytes for cost in costs),
+    )
 
 
 def estimate_forward_cost(
@@ -124,6 +148,7 @@ def estimate_forward_cost(
     passes: int = 1,
     output_copies: int = 0,
     should_hold_all: bool = False,
+    is_built: bool = False,
 ) -> ForwardCost:
     """Return the cost of some forward passes; an unknown axis counts as 1, and a layer of unknown cost as nothing.
 
@@ -133,9 +158,10 @@ def estimate_forward_cost(
         passes: The number of forward passes.
         output_copies: Copies of the outputs of the model in float64, for a comparison.
         should_hold_all: Whether the outputs of all layers are held until the end of a pass, as Keras's models do.
+        is_built: Whether the weights exist, so that they need no more memory and no initializer runs.
     """
     operations = passes * batch_size * sum(map(_count_operations, shapes.rows))
-    operations += sum(map(_count_initializer_operations, shapes.rows))
+    operations += 0 if is_built else sum(map(_count_initializer_operations, shapes.rows))
     loop_steps = sum(_count_row_steps(row) for row in shapes.rows)
     outputs = [shapes.output(name) for name in shapes.graph.outputs]
     copied = sum(2 * tensor_bytes(output, batch_size) for output in outputs if output is not None)
@@ -148,7 +174,8 @@ def estimate_forward_cost(
     memory += max((_count_workspace(row, batch_size) for row in shapes.rows), default=0)
     inner = sum(_count_application_bytes(row, batch_size) for row in shapes.rows)
     reserved = max(map(count_convolution_scratch, shapes.rows), default=0)
-    return ForwardCost(operations, passes * loop_steps, memory, inner, shapes.weight_bytes, reserved)
+    weight_bytes = 0 if is_built else shapes.weight_bytes
+    return ForwardCost(operations, passes * loop_steps, memory, inner, weight_bytes, reserved)
 
 
 def find_last_readers(graph: Graph) -> dict[str, str]:

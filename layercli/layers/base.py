@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from pydantic import Field
 
 from layercli.layers.arguments import DType, Regularizer
-from layercli.layers.dtypes import FLOATS, NUMBERS
+from layercli.layers.dtypes import ANY_DTYPE, FLOATS, NUMBERS
 from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, UnknownSizeError, format_shape
 from layercli.schema.component import Component
 from layercli.schema.strict_model import ArgumentError
@@ -80,6 +80,10 @@ class Layer(Component):
     """Arguments that Keras takes in the call, not in the constructor."""
     accepted_dtypes: ClassVar[frozenset[str]] = NUMBERS
     """The dtypes of real inputs that Keras computes with; a symbolic call accepts any."""
+    compute_dtypes: ClassVar[frozenset[str]] = ANY_DTYPE
+    """The dtypes that TensorFlow can compute the layer in; Keras accepts others as ``dtype``, and fails when it runs."""
+    gpu_dtypes: ClassVar[frozenset[str]] = frozenset()
+    """Those of them that need a GPU."""
     keeps_dtype: ClassVar[bool] = False
     """Whether a real output has the dtype of an integer input, although Keras declares the compute dtype."""
     passes_mask: ClassVar[bool] = False
@@ -162,6 +166,10 @@ class Layer(Component):
     def find_accepted_dtypes(self) -> frozenset[str]:
         """Return the dtypes of real inputs that the layer accepts with its arguments."""
         return self.accepted_dtypes
+
+    def find_compute_dtypes(self) -> frozenset[str]:
+        """Return the dtypes that the layer with its arguments can compute in."""
+        return self.compute_dtypes
 
     def run_dtype(self, declared: str, dtype: str) -> str:
         """Return the dtype of a real output for a real input of ``dtype``; ``declared`` is the one that Keras declares."""

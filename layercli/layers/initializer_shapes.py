@@ -13,6 +13,8 @@ from layercli.schema.component import Component
 
 _AXES: Final = {"Identity": (2, 2), "Orthogonal": (2, None)}
 """Initializer -> smallest and largest number of axes of a weight that it can fill."""
+_MAX_ORTHOGONAL_SIDE: Final = 4096
+"""Largest shorter side of an orthogonal matrix: its time grows with the cube; 5,000 x 5,000 takes over a minute on a core."""
 
 
 def check_initializers(layer: Layer, weights: Iterable[Weight], *, is_nested: bool = False) -> None:
@@ -33,6 +35,13 @@ def check_initializers(layer: Layer, weights: Iterable[Weight], *, is_nested: bo
                 argument=None if is_nested else argument,
             )
         _check_fan_axes(argument, component, weight.shape, is_nested=is_nested)
+        if kind == "Orthogonal" and min(_find_sides(weight)) > _MAX_ORTHOGONAL_SIDE:
+            raise ShapeError(
+                f"`{argument}: {initializer}` must have a weight of at most {_MAX_ORTHOGONAL_SIDE:,} rows or columns, since "
+                f"it decomposes a matrix, got {format_shape(_find_sides(weight))}.",
+                hint=f"Write a different `{argument}`, such as `glorot_uniform`.",
+                argument=None if is_nested else argument,
+            )
         if kind == "Orthogonal" and (weight.dtype or layer.variable_dtype) == "bfloat16":
             raise ShapeError(
                 f"`{argument}: {initializer}` cannot create a weight in bfloat16, since TensorFlow has no such operation.",
@@ -48,9 +57,14 @@ def count_orthogonal_operations(layer: Layer, weights: Iterable[Weight]) -> int:
         _, component = _find_initializer(layer, weight)
         name = component.type_name() if isinstance(component, Component) else component
         if name is not None and INITIALIZERS.find(name) == "Orthogonal" and weight.shape:
-            sides = (math.prod(weight.shape[:-1]), weight.shape[-1])
+            sides = _find_sides(weight)
             operations += max(sides) * min(sides) ** 2
     return operations
+
+
+def _find_sides(weight: Weight) -> tuple[int, int]:
+    """Return the rows and columns of the matrix that an orthogonal initializer decomposes."""
+    return math.prod(weight.shape[:-1]), weight.shape[-1]
 
 
 def check_regularizers(layer: Layer, inferred: InferredLayer) -> None:

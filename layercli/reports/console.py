@@ -110,6 +110,18 @@ def redirect_stdout_for_json(json: bool) -> Iterator[None]:
         yield
 
 
+def print_text(text: str) -> None:
+    """Print text for a file or another program as it is, in UTF-8 if the encoding of the output lacks a character."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        sys.stdout.buffer.flush()
+    else:
+        sys.stdout.write(text)
+
+
 def print_json(document: Mapping[str, Any]) -> None:
     """Print the JSON document of a command, with null for NaN and infinity."""
     escapes = not _is_utf(getattr(sys.stdout, "encoding", None) or "utf-8")

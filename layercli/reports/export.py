@@ -60,6 +60,8 @@ def print_export_report(out: Console, screen: Console, result: Mapping[str, Any]
             f"Largest difference: {compared['largest_difference']:.1e} of the largest output; "
             f"{result['tolerance']:g} is allowed."
         )
+    elif compared["largest_difference"] is None:
+        out.print("Not compared with the original: the comparison costs too much.")
     else:
         out.print(
             "Loaded. Only the shapes of its weights were compared: a layer has not learned from data yet."

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from layercli.check import ValidConfig
 from layercli.config.model import LAYERS_PATH
-from layercli.reports.console import is_terminal, make_console
+from layercli.reports.console import is_terminal, make_console, print_text
 from layercli.source.dump import to_yaml
 from layercli.source.leaves import iterate_leaves
 from layercli.source.load import parse_yaml
@@ -26,7 +25,7 @@ _VALUE_SECTIONS = ("vars", "params", "with")
 def print_yaml(text: str) -> None:
     """Print YAML on standard output, in colors on a terminal."""
     if not is_terminal():
-        sys.stdout.write(text)
+        print_text(text)
         return
     from rich.syntax import Syntax
 

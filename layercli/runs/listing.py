@@ -239,6 +239,8 @@ def _read_results(path: Path, manifest: Mapping[str, Any], *, is_locked_by_calle
     if not manifest and MANIFEST in names:
         return Run(path, "damaged", f"{MANIFEST} cannot be read, so the files of the run cannot be verified")
     files = manifest.get("files")
+    if SUMMARY in names and MANIFEST in names and not isinstance(files, dict):
+        return Run(path, "damaged", f"{MANIFEST} has no `files`, so the files of the run cannot be verified")
     if SUMMARY not in names or (isinstance(files, dict) and MODEL not in files):
         return _read_unfinished_run(path, names, "unfinished")
     try:
@@ -266,8 +268,10 @@ def _find_modification(path: Path, manifest: Mapping[str, Any], summary: bytes) 
     """Return what says that the summary or the config of a finished run does not have the hash in its manifest, or None."""
     for name, content in ((SUMMARY, summary), (CONFIG, None)):
         expected = find_recorded_hash(manifest, name)
-        if expected is None or (content is None and not is_file_inside(path, name)):
+        if expected is None or (content is None and not os.path.lexists(path / name)):
             continue
+        if not is_file_inside(path, name):
+            return f"{name} is not a regular file"
         content = read_inside(path, name, MAX_BYTES) if content is None else content
         if sha256(content).hexdigest() != expected:
             return describe_modification(name)

@@ -36,7 +36,7 @@ from layercli.workflows.export_files import (
     require_free_output,
     stage_output,
 )
-from layercli.workflows.preflight import require_export_packages, require_trust
+from layercli.workflows.preflight import read_available_memory, require_export_packages, require_trust
 from layercli.workflows.raw_rows import build_raw_cases
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     code = valid.layer_code_files if EXPORT_FORMATS[format_name].is_keras_model else {}
     require_free_code_paths(code, target.parent)
     require_export_packages(format_name)
+    from layercli.engine.export.comparison_cost import choose_affordable_cases
     from layercli.engine.export.quantization_metrics import compare_metrics
     from layercli.engine.export.verify import load_format, silence_runtimes, write_and_verify
     from layercli.engine.load_model import load_model
@@ -100,7 +101,7 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
     should_compile = format_name == "keras" and has_keras_classes and not has_lora(valid.graph)
     model = load_model(run, valid, train=valid.config.train if should_compile else None)
     options = source.make_options(request, model)
-    test_inputs = source.build_cases(request)
+    cases, excess = choose_affordable_cases(valid, source.build_cases(request), read_available_memory())
     metrics = None
     with stage_output(target, format_name) as staging:
         verification = write_and_verify(
@@ -109,10 +110,12 @@ def export_run(request: ExportRequest, *, trust: bool = False) -> dict[str, Any]
             valid,
             staging,
             options=options,
-            cases=test_inputs,
+            cases=cases,
             tolerance=request.tolerance,
+            excess=excess,
         )
         assert verification.deployed is not None
+        warnings = [*warnings, *verification.list_warnings(valid)]
         description = describe_export(
             valid, state, format_name, verification.deployed, column_inputs, model.outputs
         )

@@ -13,7 +13,7 @@ from layercli.runs.open_run import open_run
 from layercli.workflows.export import ExportRequest, load_export_source
 from layercli.workflows.export_data import choose_held_out_split, choose_split_name
 from layercli.workflows.export_files import measure_output
-from layercli.workflows.preflight import require_export_packages, require_trust
+from layercli.workflows.preflight import read_available_memory, require_export_packages, require_trust
 
 
 def benchmark_formats(name: str, formats: list[str] | None = None, *, trust: bool = False) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def benchmark_formats(name: str, formats: list[str] | None = None, *, trust: boo
     run, valid = open_run(name)
     require_trust(valid, trust=trust)
     from layercli.engine.export import latency
+    from layercli.engine.export.comparison_cost import choose_affordable_cases
     from layercli.engine.export.verify import silence_runtimes, write_and_verify
     from layercli.engine.load_model import load_model
 
@@ -45,6 +46,8 @@ def benchmark_formats(name: str, formats: list[str] | None = None, *, trust: boo
             require_export_packages(format_name)
             request = ExportRequest(name, format_name)
             with tempfile.TemporaryDirectory(prefix="layercli-") as folder:
+                built_cases = source.build_cases(request)
+                cases, excess = choose_affordable_cases(valid, built_cases, read_available_memory())
                 path = Path(folder, f"model{EXPORT_FORMATS[format_name].suffix}")
                 verification = write_and_verify(
                     format_name,
@@ -52,8 +55,10 @@ def benchmark_formats(name: str, formats: list[str] | None = None, *, trust: boo
                     valid,
                     path,
                     options=source.make_options(request, model),
-                    cases=source.build_cases(request),
+                    cases=cases,
+                    excess=excess,
                 )
+                problems += verification.list_warnings(valid)
                 deployed = verification.deployed
                 assert deployed is not None
                 with silence_runtimes():

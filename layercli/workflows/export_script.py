@@ -20,7 +20,7 @@ from layercli.workflows.ensemble import ENSEMBLE
 from layercli.workflows.export import ExportRequest
 from layercli.workflows.export_data import count_sets, list_set_arrays, take_held_out_examples
 from layercli.workflows.export_files import copy_code_files, find_data_code, require_free_code_paths
-from layercli.workflows.preflight import require_trust
+from layercli.workflows.preflight import read_available_memory, require_trust
 from layercli.workflows.script_facts import collect_script_facts
 
 
@@ -48,6 +48,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     code = valid.training_code_files | valid.layer_code_files | find_data_code(valid)
     require_free_code_paths(code, target.parent)
     from layercli.engine.comparison_inputs import build_cases
+    from layercli.engine.export.comparison_cost import choose_affordable_cases
     from layercli.engine.export.isolated_run import ScriptCheck
     from layercli.engine.export.verify_script import find_stateful_layers, read_learned_states, verify_script
     from layercli.engine.load_model import load_model
@@ -58,6 +59,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
     test_inputs = build_cases(valid, None if splits is None else take_held_out_examples(splits), None)
     if run is None and lookups:
         test_inputs = []  # a lookup layer returns nothing useful before it is adapted
+    test_inputs, excess = choose_affordable_cases(valid, test_inputs, read_available_memory())
     with tempfile.TemporaryDirectory(prefix="layercli-") as name:
         folder = Path(name)
         files = ScriptFiles(
@@ -81,6 +83,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
             tolerance=request.tolerance,
             vocabularies=vocabularies,
             check=ScriptCheck(target, sets),
+            excess=excess,
         )
         side_files = [
             Path(each) for each in (files.weights_name, files.vocabularies_name) if each is not None
@@ -102,7 +105,7 @@ def export_script(request: ExportRequest, *, weights: bool, trust: bool = False)
         "tolerance": verification.tolerance,
         "metrics": None,
         "also": [str(path) for path in copied_files],
-        "problems": [problem.as_json() for problem in warnings],
+        "problems": [problem.as_json() for problem in (*warnings, *verification.list_warnings(valid))],
     }
 
 

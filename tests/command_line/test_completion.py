@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
 
 def make_run(path, best, test):
     path.mkdir(parents=True)
-    (path / "manifest.json").write_text('{"versions": {}}')
+    (path / "manifest.json").write_text('{"versions": {}, "files": {"model.keras": ""}}')
     summary = {"ok": True, "run": str(path), "epochs": 3, "history": {}, "seconds": 1.0, "parameters": 9}
     results = {"best": {"epoch": 2, "monitor": "loss"} | best, "test": test}
     (path / "summary.json").write_text(json.dumps(summary | results))

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from layercli.engine.export.verify import Verification
+from layercli.graph.forward_cost import CostLimits
 from tests.running import CONFIGS, invoke, problems, run_python, train
 
 pytestmark = pytest.mark.usefixtures("warm_processes")
@@ -53,6 +54,20 @@ def test_text_report_names_the_comparison(digits_run):
     text = " ".join(result.stdout.split())
     assert "32 examples of the data and edges (zeros, ones, small, large, extremes)" in text
     assert "0.0001 is allowed" in text
+
+
+@pytest.mark.usefixtures("here")
+def test_costly_comparison_is_left_out_with_a_warning(digits_run, monkeypatch):
+    limits = CostLimits(1000, 0, 1 << 30, 0, 0)
+    monkeypatch.setattr("layercli.engine.export.comparison_cost.EXPORT_LIMITS", limits)
+    result = invoke("export", digits_run.path, "--format", "saved_model")
+    assert result.exit_code == 0
+    assert "Not compared with the original: the comparison costs too much." in result.stdout
+    assert "warning: The outputs were not compared with those of the original: it takes " in result.stderr
+    done = exported(digits_run.path, "--format", "keras")
+    assert done["compared"] == {"examples": 0, "edges": [], "batch_sizes": [], "largest_difference": None}
+    [warning] = done["problems"]
+    assert (warning["code"], warning["severity"], warning["path"]) == ("not-compared", "warning", "model")
 
 
 @pytest.mark.parametrize("kind", ["float16", "int8"])

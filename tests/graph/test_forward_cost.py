@@ -41,12 +41,16 @@ def find_excess(layers: str, shape: str) -> str | None:
         ("{type: Dense, units: 4, activation: sparsemax}", "[50000000, 1]", "for the outputs"),
         (
             "{type: MelSpectrogram, fft_length: 3, sequence_stride: 2, sequence_length: 3, max_freq: 0.5}",
-            "[1000, 2938]",
-            "3.1 GiB for the outputs",
+            "[2938000]",
+            "8.6 GiB for the outputs",
         ),
         ("{type: Identity}", "{shape: [40000000, 3], dtype: string}", "for the outputs"),
         ("{type: Dense, units: 1000000}", "[1000]", "3.7 GiB for the weights, and the limit is 1.5 GiB"),
-        ("{type: LSTM, units: 8192}", "[1, 1]", "it takes 1.1e+13 operations"),
+        (
+            "{type: Dense, units: 20000, kernel_initializer: orthogonal}",
+            "[4000]",
+            "it takes 1.6e+12 operations",
+        ),
         ("{type: AdaptiveMaxPooling1D, output_size: 9}", "[368793, 8]", "operations"),
         ("{type: MaxPooling2D, pool_size: 900, strides: 1, padding: same}", "[2000, 2000, 1]", "operations"),
     ],
@@ -91,6 +95,23 @@ def test_outputs_without_later_readers_are_released() -> None:
     inside = 8000 * 3  # tensors inside a ReLU
     assert live == drawn + inside + 8000 * 3  # `a` with the input and the output of a layer
     assert all_held == drawn + inside + 8000 * 5
+
+
+def find_memory(layer: str, shape: str) -> int:
+    text = f"model: {{inputs: {{x: {shape}}}, layers: [{layer}]}}"
+    return estimate_forward_cost(require_valid(check_config("model.yaml", text=text)).shapes, 1).memory_bytes
+
+
+def test_only_encodings_hold_a_vector_for_each_index() -> None:
+    indices = "{shape: [100], dtype: int64}"
+    vectors = 2 * 100 * 50 * 4  # two float32 vectors of 50 values for each of 100 indices
+    encoded = find_memory("{type: CategoryEncoding, num_tokens: 50}", indices)
+    hashed = find_memory("{type: Hashing, num_bins: 50, output_mode: multi_hot}", indices)
+    assert vectors < hashed == encoded < vectors + 10_000
+    assert find_memory("{type: Hashing, num_bins: 50}", indices) < 10_000
+    lookup = "{type: IntegerLookup, vocabulary: [1, 2, 3], output_mode: multi_hot}"
+    assert 2 * 100 * 4 * 4 < find_memory(lookup, indices) < 10_000
+    assert find_memory("{type: Dense, units: 50}", "[100]") < 10_000
 
 
 def test_limits_themselves_are_allowed() -> None:

@@ -1,7 +1,9 @@
 import io
 import json
 import math
+import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +12,7 @@ from layercli.reports.console import (
     make_console,
     make_table,
     print_json,
+    print_text,
     redirect_stdout_for_json,
     replace_non_finite,
 )
@@ -109,3 +112,22 @@ def test_output_has_only_characters_of_its_encoding(monkeypatch):
     print_json({"name": "\u2713"})
     output.flush()
     assert output.buffer.getvalue() == b'- \xe9 ?\n{\n  "name": "\\u2713"\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"), [("ascii", "Größe 漢\n"), ("latin-1", "Größe 漢\n"), ("utf-16-le", "G\0r\0")]
+)
+def test_text_for_programs_is_utf_8_if_the_encoding_lacks_a_character(monkeypatch, encoding, expected):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding))
+    print_text("Größe 漢\n")
+    sys.stdout.flush()
+    assert written.getvalue().startswith(expected.encode())
+
+
+def test_text_for_programs_has_the_encoding_of_the_output(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    print_text("Größe")
+    sys.stdout.flush()
+    assert written.getvalue() == b"Gr\xf6\xdfe"

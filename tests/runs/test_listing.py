@@ -1,7 +1,9 @@
 """Runs on disk, written by hand: order, histories, damage and results."""
 
+import hashlib
 import json
 import math
+import os
 
 import pytest
 
@@ -162,3 +164,26 @@ def test_run_whose_manifest_cannot_be_read_is_damaged(tmp_path, content):
     run = read_run(tmp_path)
     assert run.state == "damaged"
     assert run.note == "manifest.json cannot be read, so the files of the run cannot be verified"
+
+
+_SUMMARY = '{"epochs": 1, "best": {}, "test": {}}'
+
+
+def test_run_whose_manifest_has_no_files_is_damaged(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"x": 1}')
+    assert read_run(tmp_path).state == "unfinished"
+    (tmp_path / "summary.json").write_text(_SUMMARY)
+    run = read_run(tmp_path)
+    assert run.state == "damaged"
+    assert run.note == "manifest.json has no `files`, so the files of the run cannot be verified"
+
+
+def test_run_whose_config_is_not_a_regular_file_is_damaged(tmp_path):
+    (tmp_path / "summary.json").write_text(_SUMMARY)
+    digest = hashlib.sha256(_SUMMARY.encode()).hexdigest()
+    files = {"summary.json": digest, "model.keras": "", "config.yaml": ""}
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": files}))
+    assert read_run(tmp_path).state == "finished"  # a missing config does not change the results
+    os.mkfifo(tmp_path / "config.yaml")
+    run = read_run(tmp_path)
+    assert (run.state, run.note) == ("damaged", "config.yaml is not a regular file")

@@ -21,7 +21,8 @@ def write_run(path, *, is_finished=True, kind=None):
     path = Path(path)
     path.mkdir(parents=True)
     group = {"kind": kind, "directory": path.parent.as_posix(), "member": path.name}
-    (path / "manifest.json").write_text(json.dumps({"group": group} if kind else {"versions": {}}))
+    manifest = ({"group": group} if kind else {"versions": {}}) | {"files": {"model.keras": ""}}
+    (path / "manifest.json").write_text(json.dumps(manifest))
     (path / "config.yaml").write_text("seed: 1\n")
     if is_finished:
         (path / "summary.json").write_text(json.dumps({"epochs": 1, "best": {}, "test": {}}))

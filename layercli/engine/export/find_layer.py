@@ -68,7 +68,7 @@ def find_differing_layer(
             )
         except Exception:
             return None  # the model with these outputs cannot be exported
-    for difference in compare_outputs(references, outputs, tolerance) if references else ():
+    for difference in compare_outputs(references, outputs, tolerance):
         if difference.is_too_large:
             return layers[difference.output_index], difference.relative_error
     return None

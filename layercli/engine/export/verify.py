@@ -23,7 +23,7 @@ from layercli.engine.export.find_layer import find_differing_layer, find_refused
 from layercli.engine.export.loops import has_loops
 from layercli.engine.export.options import ColumnBatch, ExportFormat, ExportOptions, InputBatch
 from layercli.engine.keras_errors import model_error_types, summarize_error
-from layercli.errors import LayercliError
+from layercli.errors import LayercliError, Problem
 from layercli.export_formats import EXPORT_FORMATS
 from layercli.io.atomic import make_write_error
 from layercli.layers.base import use_dtype_policy
@@ -42,6 +42,8 @@ class Verification:
     differences: tuple[OutputDifference, ...]
     deployed: DeployedModel | None = None
     """The model in the file; None for a script."""
+    excess: str | None = None
+    """Why the outputs were not compared: the cost that exceeds a limit."""
 
     @property
     def largest_difference(self) -> float:
@@ -56,8 +58,16 @@ class Verification:
             "examples": max((case.examples for case in cases), default=0),
             "edges": list(dict.fromkeys(case.name for case in cases if not case.is_real)),
             "batch_sizes": sorted(sizes),
-            "largest_difference": self.largest_difference,
+            "largest_difference": None if self.excess is not None else self.largest_difference,
         }
+
+    def list_warnings(self, valid: ValidConfig) -> list[Problem]:
+        """Return the warning that the outputs were not compared, if they were not."""
+        if self.excess is None:
+            return []
+        message = f"The outputs were not compared with those of the original: {self.excess}."
+        hint = "Run both models on a few examples, and compare the outputs, before you use the export."
+        return [valid.make_problem(("model",), "not-compared", message, hint, "warning")]
 
 
 def load_format(name: str) -> ExportFormat:
@@ -101,8 +111,11 @@ def write_and_verify(
     options: ExportOptions,
     cases: Sequence[ComparisonCase],
     tolerance: float | None = None,
+    excess: str | None = None,
 ) -> Verification:
     """Write the model to ``target`` and verify it; the caller removes the output if this raises.
+
+    With ``excess``, the reason why the comparison costs too much, there are no cases, and the file is not run.
 
     Raises:
         LayercliError: the format cannot represent the model, its runtime refuses it, or the outputs differ.
@@ -115,7 +128,7 @@ def write_and_verify(
     )
     with silence_runtimes():
         references = run_original(model, cases, valid)
-        if not any(reference.case.is_typical for reference in references):
+        if excess is None and not any(reference.case.is_typical for reference in references):
             raise LayercliError(
                 valid.make_problem(("model",), "export-failed", _NOTHING_COMPARED, _READ_DATA_HINT)
             )
@@ -129,7 +142,7 @@ def write_and_verify(
                 _choose_batch(reference.case, deployed, has_columns=options.has_column_signature)
                 for reference in references
             ]
-            outputs = export_format.run_model(output_path, batches, file_options)
+            outputs = export_format.run_model(output_path, batches, file_options) if batches else []
         except OSError as error:
             raise export_write_error(output_path, error) from None
         except Exception as error:
@@ -148,7 +161,7 @@ def write_and_verify(
             raise export_difference_error(
                 name, valid, worst, layer, _INT8_HINT if options.quantize == "int8" else _TOLERANCE_HINT
             )
-    return Verification(allowed, tuple(all_differences), deployed)
+    return Verification(allowed, tuple(all_differences), deployed, excess)
 
 
 def _choose_batch(case: ComparisonCase, deployed: DeployedModel, *, has_columns: bool) -> InputBatch:

@@ -85,15 +85,18 @@ def verify_script(
     tolerance: float | None,
     vocabularies: dict[str, Any],
     check: ScriptCheck | None = None,
+    excess: str | None = None,
 ) -> Verification:
     """Compare the examples that the script reads, and the outputs of its model with the weights of the original.
+
+    With ``excess``, the reason why running the model costs too much, the outputs are not compared.
 
     Raises:
         LayercliError: the script does not run, reads other examples, its weights have different shapes, or its outputs differ.
     """
     allowed = default_tolerance(TOLERANCE, valid) if tolerance is None else tolerance
     with silence_runtimes():
-        references = run_original(model, cases, valid) if cases else []
+        references = run_original(model, cases, valid)
         weights: list[Array] = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
         state = TrainedState(weights, vocabularies, [weight.path for weight in model.weights])
         try:
@@ -110,7 +113,7 @@ def verify_script(
             hint = _DATA_HINT if is_data else _BUG_HINT
             path = ("data",) if is_data else ("model",)
             raise LayercliError(valid.make_problem(path, "export-failed", message, hint)) from error
-        all_differences = compare_outputs(references, outputs, allowed) if references else []
+        all_differences = compare_outputs(references, outputs, allowed)
         too_large = [difference for difference in all_differences if difference.is_too_large]
         if too_large:
             worst = max(too_large, key=lambda each: each.relative_error)
@@ -118,4 +121,4 @@ def verify_script(
                 _ScriptLayers(script, state), model, ExportOptions(), "", worst.case, allowed
             )
             raise export_difference_error("python", valid, worst, layer, _BUG_HINT)
-    return Verification(allowed, tuple(all_differences))
+    return Verification(allowed, tuple(all_differences), excess=excess)

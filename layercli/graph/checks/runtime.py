@@ -10,6 +10,7 @@ from layercli.graph.finding import Finding
 from layercli.graph.shapes import ModelShapes, NodeShapes
 from layercli.layers.custom_layers import has_custom_layers
 from layercli.layers.dtypes import FLOATS, INTEGERS, NUMBERS, TEXT, describe_dtypes
+from layercli.layers.initializer_shapes import find_innermost_layer
 from layercli.layers.shapes import Shape, Tensor, format_shape
 
 
@@ -35,7 +36,7 @@ def check_runtime(shapes: ModelShapes) -> Iterator[Finding]:
         inputs = _find_inputs(row, values)
         if inputs is None or row.error is not None or row.is_uncertain or has_custom_layers(row.node.layer):
             continue
-        finding = _check_dtypes(row, inputs) or _check_masks(row, inputs, shapes)
+        finding = _check_compute_dtype(row) or _check_dtypes(row, inputs) or _check_masks(row, inputs, shapes)
         if finding is not None:
             yield finding
             continue
@@ -54,6 +55,24 @@ def _find_inputs(row: NodeShapes, values: dict[str, tuple[_Value, ...]]) -> list
             return None
         found.extend(chosen)
     return found if row.outputs and len(found) == len(row.inputs) else None
+
+
+def _check_compute_dtype(row: NodeShapes) -> Finding | None:
+    """Return a finding if TensorFlow cannot compute a layer in its dtype, or a warning if it needs a GPU."""
+    layer, node = find_innermost_layer(row.node.layer), row.node
+    dtype, accepted = layer.compute_dtype, layer.find_compute_dtypes()
+    if dtype in accepted - layer.gpu_dtypes:
+        return None
+    needs_gpu = dtype in accepted
+    return Finding(
+        code="dtype-mismatch",
+        message=f"{layer.title()} computes in {dtype} only on a GPU."
+        if needs_gpu
+        else f"{layer.title()} cannot compute in {dtype}.",
+        path=node.path if node.layer.dtype is None else (*node.path, "dtype"),
+        hint="Write `dtype: float32` for this layer.",
+        severity="warning" if needs_gpu else "error",
+    )
 
 
 def _check_dtypes(row: NodeShapes, inputs: list[_Value]) -> Finding | None:

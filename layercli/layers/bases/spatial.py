@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import ClassVar, Final
 
-from layercli.layers.base import StandardLayer
+from layercli.layers.base import Layer, StandardLayer
 from layercli.layers.shapes import (
     Dim,
     RankError,
@@ -83,14 +83,8 @@ class SpatialLayer(StandardLayer):
         """
         dilation = dilation or (1,) * len(window)
         spans = [window_span(size, gap) for size, gap in zip(window, dilation, strict=True)]
-        if padding != "valid" and prod(spans) > _MAX_PADDED_WINDOW:
-            argument = "dilation_rate" if max(dilation) > 1 else argument
-            raise ShapeError(
-                f"The window of {self.title()} must have at most {_MAX_PADDED_WINDOW:,} positions with `padding: {padding}`, "
-                f"got {format_lengths(spans)}.",
-                hint=f"Use a smaller `{argument}`.",
-                argument=argument,
-            )
+        if padding != "valid":
+            check_padded_window(self, spans, padding, "dilation_rate" if max(dilation) > 1 else argument)
         lengths = self.spatial_lengths(x)
         axes = zip(lengths, window, strides, dilation, strict=True)
         output_lengths = tuple(
@@ -105,6 +99,21 @@ class SpatialLayer(StandardLayer):
             hint = f"Use a smaller `{argument}`, `padding: same`, or fewer shrinking layers before it."
             raise ShapeError(message, hint=hint, argument=argument)
         return output_lengths
+
+
+def check_padded_window(layer: Layer, spans: Sequence[int], padding: str, argument: str) -> None:
+    """Check the size of a window that can be larger than its input.
+
+    Raises:
+        ShapeError: it has too many positions.
+    """
+    if prod(spans) > _MAX_PADDED_WINDOW:
+        raise ShapeError(
+            f"The window of {layer.title()} must have at most {_MAX_PADDED_WINDOW:,} positions with `padding: {padding}`, "
+            f"got {format_lengths(spans)}.",
+            hint=f"Use a smaller `{argument}`.",
+            argument=argument,
+        )
 
 
 def format_lengths(lengths: Sequence[Dim]) -> str:

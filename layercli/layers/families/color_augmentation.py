@@ -5,10 +5,10 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import Field
 
 from layercli.layers.arguments import DataFormat, Seed
+from layercli.layers.bases.spatial import format_lengths
 from layercli.layers.dtypes import FLOATS, INTEGERS
 from layercli.layers.families.augmentation import (
     AugmentationLayer,
-    NumberOrPair,
     NumberPair,
     SignedUnitFactor,
     Strength,
@@ -28,6 +28,10 @@ def _is_odd_pair(first: Any, second: Any) -> bool:
     return all(isinstance(size, int) and 0 < size <= _MAX_BLUR and size % 2 for size in (first, second))
 
 
+def _is_bit_range(first: Any, second: Any) -> bool:
+    return isinstance(first, int) and isinstance(second, int) and limit_pair(1, 8).is_valid(first, second)
+
+
 class AutoContrast(AugmentationLayer):
     """Stretches the values of images over their whole range.
 
@@ -36,6 +40,8 @@ class AutoContrast(AugmentationLayer):
     Example:
         {type: AutoContrast, value_range: [0, 1]}
     """
+
+    compute_dtypes: ClassVar[frozenset[str]] = FLOATS
 
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
@@ -56,6 +62,19 @@ class ContrastLimitedAdaptiveHistogramEqualization(AugmentationLayer):
     clip_limit: Annotated[float, Field(description="Limit on the contrast.")] = 4.0
     tile_grid_size: Annotated[Size2D, Field(description="Number of tiles down and across.")] = (8, 8)
     data_format: DataFormat = None
+
+    def output(self, x: Tensor) -> Tensor:
+        sizes = x.shape[2:] if self.is_channels_first else x.shape[1:3]
+        # Keras mirrors the image at its end, so that the tiles have equal sizes.
+        axes = zip(sizes, self.tile_grid_size, strict=True)
+        if any(size is not None and -(-size // tiles) * tiles > 2 * size for size, tiles in axes):
+            raise ShapeError(
+                f"`tile_grid_size` must be at most twice the size of the images, {format_lengths(sizes)}, "
+                f"got {format_lengths(self.tile_grid_size)}.",
+                hint="Use fewer tiles, such as 8 x 8, or larger images.",
+                argument="tile_grid_size",
+            )
+        return super().output(x)
 
 
 class Equalization(AugmentationLayer):
@@ -250,7 +269,11 @@ class RandomPosterization(AugmentationLayer):
 
     keeps_dtype: ClassVar[bool] = True
 
-    factor: Annotated[NumberOrPair, limit_pair(1, 8), Field(description="Number of bits.", examples=[4])]
+    factor: Annotated[
+        int | tuple[int, int] | list[int],
+        NumberPair("an integer between 1 and 8 or a list of 2 integers (least, most)", _is_bit_range),
+        Field(description="Number of bits.", examples=[4]),
+    ]
     value_range: ValueRange = (0, 255)
     data_format: DataFormat = None
     seed: Seed = None

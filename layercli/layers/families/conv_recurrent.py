@@ -7,6 +7,7 @@ from pydantic import Field
 from layercli.layers.arguments import DataFormat, Padding, Seed
 from layercli.layers.base import Weight, require_nonempty
 from layercli.layers.bases.nested import NestingLayer
+from layercli.layers.bases.spatial import check_padded_window
 from layercli.layers.bases.weight_arguments import (
     ActivationArgument,
     BiasConstraint,
@@ -37,6 +38,7 @@ from layercli.layers.shapes import (
     multiply_dims,
     product_of,
     window_length,
+    window_span,
 )
 from layercli.schema.field_types import PositiveInt, Size1D, Size2D, Size3D
 from layercli.schema.strict_model import ArgumentError
@@ -106,6 +108,11 @@ class ConvLSTM(RecurrentLayer, NestingLayer):
                 f"{self.title()} needs the size of its images, got {format_shape(x.shape)}.",
                 hint="Declare the size of every image axis in `model.input`; only timesteps may be null.",
             )
+        windows, _, dilation = self.window_arguments
+        spans = [window_span(window, rate) for window, rate in zip(windows, dilation, strict=True)]
+        argument = "dilation_rate" if max(dilation) > 1 else "kernel_size"
+        # The recurrent convolution has `padding: same`, whatever the padding of the other one.
+        check_padded_window(self, spans, "same", argument)
         sizes = zip(image, *self.window_arguments, strict=True)
         output_lengths = tuple(window_length(size, k, s, self.padding, d) for size, k, s, d in sizes)
         step = (self.filters, *output_lengths) if self._is_channels_first else (*output_lengths, self.filters)

@@ -80,6 +80,8 @@ class MaxPooling3D(_Pooling):
 
     input_description: ClassVar[str] = VOLUME_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
+    compute_dtypes: ClassVar[frozenset[str]] = FLOATS - {"float64"}
+    gpu_dtypes: ClassVar[frozenset[str]] = frozenset({"float16"})
 
     pool_size: PoolSize[Size3D] = (2, 2, 2)
     strides: PoolStrides[Size3D] = None
@@ -128,6 +130,7 @@ class AveragePooling3D(_Pooling):
 
     input_description: ClassVar[str] = VOLUME_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
+    gpu_dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "float64"})
 
     pool_size: PoolSize[Size3D]
     strides: PoolStrides[Size3D] = None
@@ -303,6 +306,7 @@ class AdaptiveAveragePooling3D(_AdaptivePooling):
 
     input_description: ClassVar[str] = VOLUME_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
+    gpu_dtypes: ClassVar[frozenset[str]] = frozenset({"float16", "float64"})
 
     output_size: OutputSize[Size3D]
 
@@ -352,7 +356,7 @@ class AdaptiveMaxPooling3D(_AdaptivePooling):
 
     input_description: ClassVar[str] = VOLUME_INPUT
     rank_range: ClassVar[tuple[int, int | None]] = (5, 5)
-    accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | SMALL_INTEGERS
-    keeps_dtype: ClassVar[bool] = True
+    compute_dtypes: ClassVar[frozenset[str]] = FLOATS - {"float64"}
+    gpu_dtypes: ClassVar[frozenset[str]] = frozenset({"float16"})
 
     output_size: OutputSize[Size3D]

@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator
 
 from layercli.layers.arguments import DataFormat
 from layercli.layers.base import InferredLayer, Layer, StandardLayer, Weight
-from layercli.layers.dtypes import ANY_DTYPE, FLOATS, INTEGERS, NUMBERS, SMALL_INTEGERS, TEXT
+from layercli.layers.dtypes import ANY_DTYPE, BOOL, FLOATS, INTEGERS, NUMBERS, SMALL_INTEGERS, TEXT
 from layercli.layers.shapes import Dim, Shape, ShapeError, Tensor, format_shape, resolve_axis
 from layercli.schema.field_types import Axes, NestedNumbers, PositiveInt, measure_shape
 from layercli.schema.strict_model import ArgumentError, ExpectedText, mismatch_error
@@ -254,6 +254,7 @@ class ImageLayer(PreprocessingLayer, StandardLayer):
 
     input_description: ClassVar[str] = "images of shape (batch, height, width, channels), rank 4"
     rank_range: ClassVar[tuple[int, int | None]] = (4, 4)
+    compute_dtypes: ClassVar[frozenset[str]] = NUMBERS
 
     @property
     def is_channels_first(self) -> bool:
@@ -279,6 +280,7 @@ class Resizing(ImageLayer):
     """
 
     accepted_dtypes: ClassVar[frozenset[str]] = FLOATS | SMALL_INTEGERS
+    compute_dtypes: ClassVar[frozenset[str]] = FLOATS | SMALL_INTEGERS
     keeps_dtype: ClassVar[bool] = True
 
     height: OutputHeight
@@ -392,6 +394,9 @@ class CategoryEncoding(PreprocessingLayer, StandardLayer):
 
     def find_accepted_dtypes(self) -> frozenset[str]:
         return NUMBERS if self.output_mode == "one_hot" else FLOATS | {"int32", "int64", "bool"}
+
+    def find_compute_dtypes(self) -> frozenset[str]:
+        return NUMBERS if self.output_mode == "one_hot" else NUMBERS - BOOL
 
     def output(self, x: Tensor) -> Tensor:
         if self.output_mode == "one_hot":

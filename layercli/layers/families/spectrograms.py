@@ -7,7 +7,7 @@ from pydantic import Field
 from layercli.layers.arguments import DataFormat, ExactPadding, WindowFunction
 from layercli.layers.base import StandardLayer, Weight, require_nonempty
 from layercli.layers.dtypes import FLOATS
-from layercli.layers.shapes import Shape, ShapeError, Tensor, window_length
+from layercli.layers.shapes import RankError, Shape, ShapeError, Tensor, window_length
 from layercli.schema.field_types import PositiveInt
 from layercli.schema.strict_model import ArgumentError
 
@@ -25,8 +25,9 @@ class MelSpectrogram(_SpectrogramLayer):
         {type: MelSpectrogram, num_mel_bins: 64}
     """
 
-    input_description: ClassVar[str] = "sound of shape (batch, samples), rank 2 or more"
-    rank_range: ClassVar[tuple[int, int | None]] = (2, None)
+    input_description: ClassVar[str] = "sound of shape (batch, samples), rank 2"
+    rank_range: ClassVar[tuple[int, int | None]] = (2, 2)
+    compute_dtypes: ClassVar[frozenset[str]] = FLOATS - {"float64"}
 
     fft_length: Annotated[int, Field(gt=0, le=65_536, description="Length of the Fourier transform.")] = 2048
     sequence_stride: Annotated[PositiveInt, Field(description="Samples from one frame to the next.")] = 512
@@ -54,9 +55,16 @@ class MelSpectrogram(_SpectrogramLayer):
             message = "`sampling_rate` must be at least 2, since half of it is the highest frequency, got 1."
             raise ArgumentError("sampling_rate", message, "For example `sampling_rate: 16000`.")
 
+    def check_rank(self, shape: Shape) -> None:
+        try:
+            super().check_rank(shape)
+        except RankError as error:  # Keras declares another shape for more axes than the one that it returns
+            hint = "Put it into TimeDistributed: `{type: TimeDistributed, layer: {type: MelSpectrogram}}`."
+            raise RankError(str(error), hint=hint if len(shape) > 2 else None) from None
+
     def output(self, x: Tensor) -> Tensor:
-        batch, samples, *_ = x.shape
-        padding, length = self.fft_length // 2, x.shape[-1]
+        batch, samples = x.shape
+        padding, length = self.fft_length // 2, samples
         if length is not None and length <= padding:  # Keras mirrors the sound at both ends
             raise ShapeError(
                 f"`fft_length` of MelSpectrogram must be at most {max(2 * length - 1, 0)} for {length} samples, "
@@ -65,6 +73,13 @@ class MelSpectrogram(_SpectrogramLayer):
                 argument="fft_length",
             )
         stride = self.sequence_stride
+        if samples is not None and (samples + 1) % stride == 0:
+            raise ShapeError(
+                f"MelSpectrogram cannot have {samples} samples with `sequence_stride` {stride}: Keras declares one frame "
+                "too many for a multiple of `sequence_stride` less 1.",
+                hint=f"Use {samples + 1} samples, or a different `sequence_stride` of at least 2.",
+                argument="sequence_stride",
+            )
         frames = None if samples is None else (samples + stride + 1) // stride
         return Tensor((batch, self.num_mel_bins, frames), self.compute_dtype)
 
@@ -81,6 +96,7 @@ class STFTSpectrogram(_SpectrogramLayer):
     input_description: ClassVar[str] = "sound of shape (batch, samples, channels), rank 3"
     rank_range: ClassVar[tuple[int, int | None]] = (3, 3)
     accepted_dtypes: ClassVar[frozenset[str]] = FLOATS
+    compute_dtypes: ClassVar[frozenset[str]] = FLOATS - {"bfloat16"}
 
     mode: Annotated[
         Literal["log", "magnitude", "psd", "real", "imag", "angle", "stft"],

@@ -239,6 +239,7 @@ def test_wrong_shape_and_nan_are_differences(made):
         assert [difference.is_too_large for difference in compare_outputs(wants, [[bad]], 0.5)] == [True]
     assert [difference.is_too_large for difference in compare_outputs(wants, [[]], 0.5)] == [True]
     assert [difference.relative_error for difference in compare_outputs(wants, [[good]], 0.5)] == [0.0]
+    assert compare_outputs([], [], 0.5) == []
 
 
 def test_edge_cases_have_extreme_values(made):
