@@ -31,8 +31,8 @@ class CostLimits:
     """Memory inside the models of ``keras.applications``; two images of 512x512 take 1.1 GiB in ResNet50."""
 
 
-PROBE_LIMITS: Final = CostLimits(1_500_000_000_000, 20_000, 2 << 30, 3 << 29, 3 << 30)
-"""Limits of the forward passes of a config or an imported model: about 30 seconds on a core."""
+PROBE_LIMITS: Final = CostLimits(6_000_000_000_000, 20_000, 2 << 30, 3 << 29, 3 << 30)
+"""Limits of the forward passes of a config or an imported model: about two minutes on a core."""
 EXPORT_LIMITS: Final = CostLimits(50_000_000_000_000, 500_000, 16 << 30, 0, 16 << 30)
 """Limits of all forward passes that compare an export: about 15 minutes on a core. They create no weights."""
 _SLOW_FACTOR: Final = 20

@@ -93,4 +93,4 @@ print(ascii(list(map(str, other.get_vocabulary()))), open({str(tmp_path / "x")!r
         check=True,
     )
     assert done.stdout == "['[UNK]', 'K\\xf6ln'] ANSI_X3.4-1968\n"
-    assert (tmp_path / "vocabulary.txt").read_bytes() == b"K\xc3\xb6ln"
+    assert (tmp_path / "vocabulary.txt").read_bytes() == b"[UNK]\nK\xc3\xb6ln"

@@ -37,7 +37,7 @@ _PLAUSIBLE_RATIO = 100
 """A compressed file that expands to over 1 GiB with a larger ratio was made to take long."""
 _MAX_DICTIONARY_BYTES = 1 << 30
 """Memory that the decompression of an xz file may take; `xz -9` needs 65 MiB."""
-_FREE_STREAMS = 20_000
+_FREE_STREAMS = 100_000
 _MIN_STREAM_BYTES = 256
 """A file with more streams of bz2 or xz, most of them smaller than this, was made to take long: each takes some memory."""
 _FREE_LINES = 5_000_000
