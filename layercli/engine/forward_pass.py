@@ -51,7 +51,10 @@ def run_forward_pass(
                 raise LayercliError(problems) from None
             raise
         outputs = keras.tree.flatten(values[node.name])
-        actual[node.name] = tuple(tuple(int(dim) for dim in output.shape) for output in outputs)
+        # An axis of a ragged tensor has no length.
+        actual[node.name] = tuple(
+            tuple(None if dim is None else int(dim) for dim in output.shape) for output in outputs
+        )
         row = valid.shapes.by_name[node.name]
         if row.matches_forward(actual[node.name]) is False:
             if not mismatched.intersection(node.inputs):  # else the error started at an earlier layer

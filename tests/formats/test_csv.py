@@ -202,3 +202,14 @@ def test_wide_table_is_read_as_a_narrow_table(place, monkeypatch, stream):
     assert (
         refused[0][1] == 'The column `day` must contain numbers, got dates (t.csv, line 2 has "2020-01-01").'
     )
+
+
+@pytest.mark.parametrize("stream", ["never", "always"])
+def test_hexadecimal_texts_stay_texts(place, stream):
+    text = "code,a,y\n0x10,1,0x0A\n7,2, 0X1f\n0xFFFFFFFFFFFFFFFF,3,0x0A\n"
+    options = {"inputs": {"code": "code", "a": ["a"]}, "stream": stream}
+    examples = load_examples(load_dataset(DATA_TYPES.parse(csv(place, text, **options))))
+    assert examples.class_names == ("0X1f", "0x0A")
+    assert examples.y.tolist() == [1, 0, 1]
+    assert examples.x["code"].ravel().tolist() == ["0x10", "7", "0xFFFFFFFFFFFFFFFF"]
+    assert examples.x["a"].ravel().tolist() == [1, 2, 3]

@@ -233,13 +233,17 @@ class ScheduleFreeAdamW(Optimizer):
 
 
 _MAX_REPETITIONS = 2
-"""Each repetition in a regular expression multiplies the time of a search by the length of a name; those of groups, without end."""
+"""Each repetition in a regular expression multiplies the time of a search by the length of a name."""
 
 
 def _parse_layer_pattern(value: Any) -> str:
     try:
-        is_short = isinstance(value, str) and 0 < len(value) <= 100
-        if is_short and "(" not in value and sum(map(value.count, "*+{")) <= _MAX_REPETITIONS:
+        if (
+            isinstance(value, str)
+            and 0 < len(value) <= 100
+            and "(" not in value
+            and sum(map(value.count, "*+{")) <= _MAX_REPETITIONS
+        ):
             re.compile(value)
             return value
     except re.error:

@@ -84,6 +84,7 @@ class PiecewiseConstantDecay(Schedule):
         list[Annotated[int, Field(ge=0, le=MAX_INT32)]],
         Field(
             min_length=1,
+            max_length=1000,
             description="Steps after which the rate changes, in ascending order.",
             examples=[[1000, 2000]],
         ),

@@ -132,9 +132,18 @@ def cast_plain_numbers(texts: Any, number_format: NumberFormat, *, is_integral: 
         return None
 
 
+def has_hexadecimal_values(texts: Any) -> bool:
+    """Return whether Arrow texts include one such as 0x1F, which Arrow would cast to an integer."""
+    from pyarrow import compute as pc
+
+    return bool(pc.any(pc.match_substring_regex(texts, r"^\s*[+-]?0[xX]")).as_py())
+
+
 def _cast_numbers(texts: Any) -> Any:
     import pyarrow as pa
 
+    if has_hexadecimal_values(texts):
+        return texts.cast(pa.float64())  # which refuses them
     try:
         return texts.cast(pa.int64())
     except pa.ArrowInvalid:

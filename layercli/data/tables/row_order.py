@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from layercli.data.types import Array
+from layercli.data.types import Array, raise_data_error
+from layercli.schema.flow_style import format_value
+from layercli.source.nodes import sanitize_text
+
+_FIRST_ROUNDED: Final = 2**53
+"""The first integer whose successor a float64 cannot hold."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,8 @@ class SeriesIds:
         if not self._columns:
             return None
         encoded = [table.column(name).combine_chunks().dictionary_encode("encode") for name in self._columns]
+        for name, column in zip(self._columns, encoded, strict=True):
+            _require_exact_keys(name, column.dictionary)
         codes = np.zeros(len(table), dtype=np.int64)
         for column in encoded:
             # Numbered again after each column, so that the codes of many columns do not exceed 64 bits.
@@ -97,3 +105,25 @@ class SeriesIds:
             key = tuple(column[int(first_rows[index])].as_py() for column in encoded)
             ids[index] = self._ids.setdefault(key, len(self._ids))
         return ids[inverse.ravel()]
+
+
+def _require_exact_keys(name: str, keys: Any) -> None:
+    """Check that numbers that identify rows are not rounded, as those of CSV above 64 bits are.
+
+    Raises:
+        DataError: some are.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not pa.types.is_floating(keys.type):
+        return
+    largest = compute.max(compute.abs(keys)).as_py()
+    if largest is not None and _FIRST_ROUNDED <= largest < math.inf:
+        shown = sanitize_text(name, limit=60)
+        raise_data_error(
+            f"`{shown}` has keys of more than {len(str(_FIRST_ROUNDED)) - 1} digits, which are rounded as numbers, "
+            f"such as {largest:.0f}.",
+            ("data", "types"),
+            f"Set `types: {{{format_value(name)}: text}}`.",
+        )

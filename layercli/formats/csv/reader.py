@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, NoReturn
@@ -16,6 +17,7 @@ from layercli.data.memory import MEMORY_DIVISOR
 from layercli.data.new_examples import NewExamples
 from layercli.data.tables.arrow import normalize_table
 from layercli.data.tables.files import check_column_count, list_repeated_names
+from layercli.data.tables.number_texts import has_hexadecimal_values
 from layercli.data.tables.plan import TablePlan
 from layercli.data.types import DataError, raise_data_error
 from layercli.formats.csv import diagnostics as csv_diagnostics
@@ -27,6 +29,7 @@ from layercli.formats.csv.sniff import guess_separator, read_first_lines, sugges
 from layercli.formats.csv.source import (
     READ_ERRORS,
     find_encoding,
+    has_hexadecimal,
     max_compression_ratio,
     open_bytes,
     open_utf8,
@@ -76,6 +79,7 @@ class CsvFiles:
     data: Csv
     is_new: bool = False
     """Whether they are other files than those of the section, and must have its form."""
+    _hexadecimal_columns: dict[Path, frozenset[str]] = field(default_factory=dict, init=False, compare=False)
 
     def bytes_in_memory(self, file: Path, columns: set[str], limit: int) -> int:  # noqa: ARG002 - all are parsed
         """Return an upper estimate of the bytes that its table takes; above ``limit`` a lower bound."""
@@ -249,6 +253,20 @@ class CsvFiles:
         except (pa.ArrowKeyError, *READ_ERRORS) as error:
             self._raise_unreadable(file, error)
 
+    def _find_hexadecimal_columns(self, file: Path) -> frozenset[str]:
+        """Return the columns with texts such as 0x1F, which pyarrow would read as integers."""
+        found = self._hexadecimal_columns.get(file)
+        if found is None:
+            found = frozenset()
+            try:
+                if has_hexadecimal(file):
+                    tables = map(_list_hexadecimal_columns, self.iterate_texts(file))
+                    found = frozenset(itertools.chain.from_iterable(tables))
+            except READ_ERRORS as error:
+                self._raise_unreadable(file, error)
+            self._hexadecimal_columns[file] = found
+        return found
+
     def to_parquet(self, file: Path, columns: set[str]) -> tuple[Path, bool]:
         """Return the table as a Parquet file in the cache, and that its texts are trimmed."""
         data = self.data
@@ -289,6 +307,8 @@ class CsvFiles:
         data = self.data
         header = self._read_header(file)
         texts = {name for name, kind in data.types.items() if kind == "text"} | set(data.dates)
+        if types is None:
+            texts |= self._find_hexadecimal_columns(file)
         column_types = types or dict.fromkeys(texts, pa.string())
         paddings = (("", ""), (" ", ""), ("", " "), (" ", " "))
         return {
@@ -560,6 +580,11 @@ def _cast_texts(table: Any, types: Mapping[str, Any]) -> Any:
     return pa.Table.from_arrays(columns, names=table.column_names)
 
 
+def _list_hexadecimal_columns(table: Any) -> list[str]:
+    """Return the columns of a table of texts that have a number in hexadecimal notation."""
+    return [name for name in table.column_names if has_hexadecimal_values(table.column(name))]
+
+
 def _widen_type(current: Any, column: Any) -> Any:
     """Return the type of ``current`` and of a column of texts together; None if all values are missing.
 
@@ -570,7 +595,7 @@ def _widen_type(current: Any, column: Any) -> Any:
     if column.null_count == len(column):
         return current
     widening = [
-        [pa.int64(), pa.float64()],
+        [pa.float64()] if has_hexadecimal_values(column) else [pa.int64(), pa.float64()],
         [pa.date32(), pa.timestamp("s"), pa.timestamp("ns")],
         [pa.timestamp("s", "UTC"), pa.timestamp("ns", "UTC")],
     ]

@@ -37,6 +37,7 @@ _PLAUSIBLE_RATIO = 100
 """A compressed file that expands to over 1 GiB with a larger ratio was made to take long."""
 _MAX_DICTIONARY_BYTES = 1 << 30
 """Memory that the decompression of an xz file may take; `xz -9` needs 65 MiB."""
+_HEXADECIMAL = re.compile(rb"0[xX][0-9A-Fa-f]")
 _FREE_STREAMS = 100_000
 _MIN_STREAM_BYTES = 256
 """A file with more streams of bz2 or xz, most of them smaller than this, was made to take long: each takes some memory."""
@@ -206,6 +207,17 @@ def _open_zstd(file: IO[bytes]) -> Any:
 
 def _make_xz_decompressor() -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_DICTIONARY_BYTES)
+
+
+def has_hexadecimal(file: Path) -> bool:
+    """Return whether a file contains text such as 0x1F anywhere."""
+    end = b""
+    with open_bytes(file) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            if _HEXADECIMAL.search(end + block):
+                return True
+            end = block[-2:]
+    return False
 
 
 class _StreamsReader(io.RawIOBase):

@@ -127,3 +127,8 @@ def test_fractions_and_leading_zeros():
 def test_booleans_are_0_and_1():
     texts = pa.array(["TRUE", "no", None, "Y", "off", "t"])
     assert convert_booleans(texts).to_pylist() == [1, 0, None, 1, 0, 1]
+
+
+def test_hexadecimal_texts_are_not_converted():
+    found = convert_numbers(pa.array(["0x10", "5", " 0XfF", "-0x1"]), NumberFormat())
+    assert found.to_pylist() == [None, 5, None, None]

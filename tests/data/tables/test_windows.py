@@ -521,3 +521,20 @@ def test_series_of_many_columns_with_many_values_stay_different():
     ids = SeriesIds(list("abcde")).assign(pa.table(first))
     assert ids[:3].tolist() == [0, 1, 0]
     assert len(np.unique(ids)) == 65537
+
+
+@pytest.mark.parametrize(
+    ("key", "is_refused"), [(2.0**53 - 1, False), (2.0**53, True), (-(2.0**70), True), (np.inf, False)]
+)
+def test_rounded_keys_of_series_are_refused(key, is_refused):
+    table = pa.table({"sim": [1.5, key]})
+    if not is_refused:
+        assert SeriesIds(["sim"]).assign(table).tolist() == [0, 1]
+        return
+    with pytest.raises(DataError) as caught:
+        SeriesIds(["sim"]).assign(table)
+    (finding,) = caught.value.findings
+    assert finding.message.startswith(
+        "`sim` has keys of more than 15 digits, which are rounded as numbers, such as "
+    )
+    assert finding.hint == "Set `types: {sim: text}`."
