@@ -133,10 +133,12 @@ def cast_plain_numbers(texts: Any, number_format: NumberFormat, *, is_integral: 
 
 
 def has_hexadecimal_values(texts: Any) -> bool:
-    """Return whether Arrow texts include one such as 0x1F, which Arrow would cast to an integer."""
+    """Return whether Arrow texts include one such as 0x1F, which Arrow would cast to an integer; numbers do not."""
+    import pyarrow as pa
     from pyarrow import compute as pc
 
-    return bool(pc.any(pc.match_substring_regex(texts, r"^\s*[+-]?0[xX]")).as_py())
+    is_text = pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)
+    return is_text and bool(pc.any(pc.match_substring_regex(texts, r"^\s*[+-]?0[xX]")).as_py())
 
 
 def _cast_numbers(texts: Any) -> Any:

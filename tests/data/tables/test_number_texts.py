@@ -132,3 +132,4 @@ def test_booleans_are_0_and_1():
 def test_hexadecimal_texts_are_not_converted():
     found = convert_numbers(pa.array(["0x10", "5", " 0XfF", "-0x1"]), NumberFormat())
     assert found.to_pylist() == [None, 5, None, None]
+    assert convert_numbers(pa.array([1, 2]), NumberFormat()).to_pylist() == [1, 2]
