@@ -106,7 +106,7 @@ def test_history_of_an_unfinished_run_is_used(run):
     assert _read_files(run, is_locked_by_caller=False).history[0]["loss"] == 0.4
 
 
-@pytest.mark.parametrize("command", ["diff", "build"])
+@pytest.mark.parametrize("command", ["diff", pytest.param("build", marks=pytest.mark.tensorflow)])
 def test_modified_config_of_a_run_is_not_compared(run, command):
     arguments = (command, run, run) if command == "diff" else (command, run)
     assert "was modified" not in invoke(*arguments).output
