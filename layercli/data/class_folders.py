@@ -183,7 +183,7 @@ def list_new_files(
     """Return files that are not from training, their labels (int32 of shape (files,)), and warnings about others.
 
     With ``has_targets`` each path is a folder with a folder for each class; otherwise it is a file, or a folder of files at
-    any depth. There is no warning about ``ignored_file``, such as the table with the labels of images.
+    any depth. ``ignored_file``, such as the table with the labels of images, is left out without a warning.
 
     Raises:
         DataError: there are no files, or a class is not one of ``class_names``.

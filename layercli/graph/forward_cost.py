@@ -214,8 +214,7 @@ def _count_operations(row: NodeShapes) -> int:
     """Return the operations for one example, in those of a fast layer."""
     layer = row.node.layer
     window: Iterable[int] = getattr(layer, "pool_size", ()) or ()
-    values = sum(math.prod(dim or 1 for dim in output.shape[1:]) for output in row.outputs)
-    moved = values * math.prod(window)
+    moved = sum(map(_count_values, row.outputs)) * math.prod(window)
     x = row.inputs[0] if row.inputs else None
     moved += sum(4 * count * size for count, size in _list_pooled(layer, x)) if x is not None else 0
     is_slow = layer.type_name() not in _FAST_LAYERS and layer.family != "applications"

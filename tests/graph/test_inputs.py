@@ -212,7 +212,7 @@ def test_limits_of_an_input_shape(shape, message):
             ", windows: {length: 6, horizon: 1}",
             "Add `input: [6, N]`, where N is the number of input columns.",
         ),
-        (", inputs: {input: [a, b, c]}", "Add `input: [3]`."),  # `input` is no name of `model.inputs`
+        (", inputs: {input: [a, b, c]}", "Add `input: [3]`."),  # `model.inputs` refuses the name `input`
         (", inputs: {numbers: [a, b]}", "Add `inputs: {numbers: [2]}`."),
         (", inputs: {a: [u], b: [v, w]}", "Add `inputs: {a: [1], b: [2]}`."),
     ],

@@ -115,7 +115,7 @@ def write_and_verify(
 ) -> Verification:
     """Write the model to ``target`` and verify it; the caller removes the output if this raises.
 
-    With ``excess``, the reason why the comparison costs too much, there are no cases, and the file is not run.
+    ``excess`` is the reason why the comparison costs too much: then the file is not run. None: it does not.
 
     Raises:
         LayercliError: the format cannot represent the model, its runtime refuses it, or the outputs differ.

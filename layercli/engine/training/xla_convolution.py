@@ -28,8 +28,8 @@ def use_products() -> Iterator[None]:
     """
     replaced: dict[str, Callable[..., Any]] = {
         "convolution": _convolve,
-        "max_pool": _pool_maxima,
-        "avg_pool": _pool_means,
+        "max_pool": partial(_pool, _take_maxima),
+        "avg_pool": partial(_pool, _take_means),
     }
     originals = {name: getattr(tf.nn, name) for name in replaced}  # Keras calls them by these names
     for name, function in replaced.items():
@@ -108,7 +108,8 @@ def _take_slice(x: Any, start: Sequence[int], lengths: Sequence[int], strides: S
     return x[(slice(None), *map(slice, start, ends, strides))]
 
 
-def _pool_maxima(
+def _pool(
+    take: Callable[[Any, Sequence[int]], Any],
     original: Callable[..., Any],
     input: Any,
     ksize: Any,
@@ -117,14 +118,15 @@ def _pool_maxima(
     data_format: str | None = None,
     name: str | None = None,
 ) -> Any:
-    """Return the maximum of each window of (batch, ..., channels)."""
+    """Return what ``take`` computes from each window of (batch, ..., channels); of other windows, what the original does."""
     x = tf.convert_to_tensor(input)
     if pool_size := _find_pool_size(x, ksize, strides, padding, data_format):
-        return _take_maxima(x, pool_size)
+        return take(x, pool_size)
     return original(input, ksize, strides, padding, data_format, name)
 
 
 def _take_maxima(x: Any, pool_size: Sequence[int]) -> Any:
+    """Return the maximum of each window of (batch, ..., channels)."""
     lengths = _count_windows(x, pool_size)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -159,20 +161,8 @@ def _join_windows(
     return tf.pad(joined, [(0, 0), *rest, (0, 0)]) if any(map(sum, rest)) else joined
 
 
-def _pool_means(
-    original: Callable[..., Any],
-    input: Any,
-    ksize: Any,
-    strides: Any,
-    padding: Any,
-    data_format: str | None = None,
-    name: str | None = None,
-) -> Any:
+def _take_means(x: Any, pool_size: Sequence[int]) -> Any:
     """Return the mean of each window of (batch, ..., channels)."""
-    x = tf.convert_to_tensor(input)
-    pool_size = _find_pool_size(x, ksize, strides, padding, data_format)
-    if not pool_size:
-        return original(input, ksize, strides, padding, data_format, name)
     lengths = _count_windows(x, pool_size)
     ends = (length * size for length, size in zip(lengths, pool_size, strict=True))
     covered = x[(slice(None), *map(slice, ends))]

@@ -182,7 +182,7 @@ class CsvFiles:
         return normalize_table(table, self.data)
 
     def _read_wide_table(self, file: Path, columns: set[str]) -> Any:
-        """Return all rows of many columns, whose types are those of their texts; None if there are no rows."""
+        """Return all rows of many columns, read as texts and then given types; None if there are no rows."""
         import pyarrow as pa
 
         blocks = []
